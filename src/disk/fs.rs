@@ -1,0 +1,142 @@
+//! A store's directory on a real file system.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::mapped::MappedFile;
+use super::plain::PlainFile;
+use super::{Access, Disk, DiskFile, LockKind, clock, lock};
+
+/// A directory whose data files are plain or mapped.
+pub struct FsDisk {
+    path: PathBuf,
+    mapped: bool,
+}
+
+impl FsDisk {
+    /// The directory at `path`, which is created if `create` is set; its parent must exist.
+    /// Data files are mapped where `mapped` is set and the file system can reserve blocks for that.
+    pub fn open(path: &Path, create: bool, mapped: bool) -> io::Result<Self> {
+        if create {
+            match fs::create_dir(path) {
+                Ok(()) => sync_parent(path)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Absolute, so that a later chdir of the host does not lead us elsewhere.
+        let path = path.canonicalize()?;
+        if !path.is_dir() {
+            return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
+        }
+        let mapped = mapped && cfg!(target_pointer_width = "64") && is_safe_to_map(&path);
+        Ok(FsDisk { path, mapped })
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn wrap(&self, file: File, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(match (self.mapped, access) {
+            (false, _) => Arc::new(PlainFile::new(file)),
+            (true, Access::Read) => Arc::new(MappedFile::sealed(file)?),
+            (true, Access::Append { capacity }) => Arc::new(MappedFile::appendable(file, capacity)?),
+        })
+    }
+}
+
+impl Disk for FsDisk {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>> {
+        Ok(Box::new(lock::acquire(&self.join(lock::FILE_NAME), kind)?))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            // A name that is not UTF-8 cannot be ours.
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.join(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        self.wrap(file, Access::Append { capacity }).inspect_err(|_| {
+            let _ = fs::remove_file(&path);
+        })
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let write = matches!(access, Access::Append { .. });
+        let file = OpenOptions::new().read(true).write(write).open(self.join(name))?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::from_raw_os_error(libc::EISDIR));
+        }
+        self.wrap(file, access)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.join(from), self.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.join(name))
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    fn now_ms(&self, precise: bool) -> u64 {
+        clock::now_ms(precise)
+    }
+}
+
+/// Makes the name of a new directory durable.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.canonicalize()?.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Whether the file system is one where a reserved block can be written through a mapping without a SIGBUS: local,
+/// and not copy-on-write. Elsewhere data files are plain.
+#[cfg(target_os = "linux")]
+fn is_safe_to_map(path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    const EXT4: i64 = 0xEF53;
+    const XFS: i64 = 0x5846_5342;
+    const TMPFS: i64 = 0x0102_1994;
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: statfs is plain data for which all zeros is a valid value.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call; the path ends with a zero byte.
+    let known = unsafe { libc::statfs(path.as_ptr(), &mut stat) } == 0;
+    #[allow(clippy::unnecessary_cast)] // its type differs between C libraries
+    let kind = stat.f_type as i64;
+    known && [EXT4, XFS, TMPFS].contains(&kind)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_safe_to_map(_: &Path) -> bool {
+    false
+}
+
+/// The size at which this process may not write to a file any more (`ulimit -f`).
+pub(super) fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a valid rlimit.
+    if unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } != 0 || limit.rlim_cur == libc::RLIM_INFINITY {
+        return i64::MAX as u64;
+    }
+    limit.rlim_cur
+}

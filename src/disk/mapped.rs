@@ -1,0 +1,262 @@
+//! A data file read and written through memory mappings.
+//!
+//! Two mappings of the same pages: one for reading, of the whole file, which stays; one for writing, which begins at
+//! the tail and is given up behind it, so that a stray write of the host program can reach the tail only. Blocks are
+//! reserved with `fallocate` before a byte is written, so that a full disk is an error of `reserve` and never a SIGBUS.
+//! Reserving and faulting in pages ahead of the tail is most of the cost of an append (see docs/PERFORMANCE.md);
+//! [`DiskFile::prepare`] does it on the maintenance thread.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::{DiskFile, View};
+
+/// The first reservation of a file; each further one doubles it, up to [`LARGEST_STEP`].
+const FIRST_STEP: u64 = 64 << 10;
+const LARGEST_STEP: u64 = 16 << 20;
+const PAGE: u64 = 4096;
+
+/// A range of addresses that a file is mapped at; unmapped when dropped.
+pub(super) struct Mapping {
+    base: *mut u8,
+    len: usize,
+}
+
+// SAFETY: a mapping is an address range; who may read or write it is decided by its owners.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(file: &File, len: u64, writable: bool) -> io::Result<Self> {
+        let len = usize::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
+        // SAFETY: a new mapping at an address of the kernel's choice changes no memory that is in use.
+        let base = unsafe {
+            libc::mmap(ptr::null_mut(), len.max(1), protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Mapping { base: base.cast(), len: len.max(1) })
+    }
+
+    pub(super) fn base(&self) -> *const u8 {
+        self.base
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range was mapped by `new`; parts given up by `release` before are simply not there any more,
+        // and nobody else maps into it: see `Tail::release`.
+        unsafe { libc::munmap(self.base.cast(), self.len) };
+    }
+}
+
+/// The mapping for writing, and how far it reaches.
+struct Tail {
+    mapping: Mapping,
+    /// Everything below is no longer writable.
+    released: u64,
+    /// The size of the next reservation.
+    step: u64,
+}
+
+impl Tail {
+    /// Makes the pages below `end` read-only. They stay mapped, so that the range remains ours.
+    fn release(&mut self, end: u64) {
+        let end = end / PAGE * PAGE;
+        if end > self.released {
+            // SAFETY: the range lies inside the mapping; appends go at or above `end`.
+            unsafe {
+                libc::mprotect(
+                    self.mapping.base.add(self.released as usize).cast(),
+                    (end - self.released) as usize,
+                    libc::PROT_READ,
+                )
+            };
+            self.released = end;
+        }
+    }
+}
+
+pub(super) struct MappedFile {
+    file: File,
+    view: View,
+    capacity: u64,
+    size_limit: u64,
+    /// Blocks exist below this offset.
+    reserved: AtomicU64,
+    /// The start of the mapping for writing; null once sealed.
+    write_base: std::sync::atomic::AtomicPtr<u8>,
+    tail: Mutex<Option<Tail>>,
+}
+
+impl MappedFile {
+    /// A file that is complete.
+    pub(super) fn sealed(file: File) -> io::Result<Self> {
+        let size = file.metadata()?.len();
+        Ok(MappedFile {
+            view: View::new(Mapping::new(&file, size, false)?, size),
+            capacity: size,
+            size_limit: 0,
+            reserved: AtomicU64::new(size),
+            write_base: ptr::null_mut::<u8>().into(),
+            tail: Mutex::new(None),
+            file,
+        })
+    }
+
+    /// A file that is appended to, up to `capacity` bytes. What it holds already is readable.
+    pub(super) fn appendable(file: File, capacity: u64) -> io::Result<Self> {
+        let size = file.metadata()?.len();
+        let capacity = capacity.max(size);
+        let mapping = Mapping::new(&file, capacity, true)?;
+        let write_base = mapping.base.into();
+        Ok(MappedFile {
+            view: View::new(Mapping::new(&file, capacity, false)?, size),
+            capacity,
+            size_limit: super::fs::file_size_limit(),
+            reserved: AtomicU64::new(size),
+            write_base,
+            tail: Mutex::new(Some(Tail { mapping, released: 0, step: FIRST_STEP })),
+            file,
+        })
+    }
+
+    /// Reserves blocks up to `end` or a step further, and gives the range that is new.
+    fn grow(&self, tail: &mut Tail, end: u64) -> io::Result<std::ops::Range<u64>> {
+        let from = self.reserved.load(Ordering::Relaxed);
+        if end > self.capacity {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
+        if end <= from {
+            return Ok(from..from);
+        }
+        let ahead = (from + tail.step).min(self.capacity).min(self.size_limit);
+        // First with room to spare; where the disk is too full for that, only what this write needs.
+        let reached = match self.fallocate(from, end.max(ahead)) {
+            Ok(()) => end.max(ahead),
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && ahead > end => {
+                self.fallocate(from, end)?;
+                end
+            }
+            Err(error) => return Err(error),
+        };
+        tail.step = (tail.step * 2).min(LARGEST_STEP);
+        self.reserved.store(reached, Ordering::Release);
+        Ok(from..reached)
+    }
+
+    fn fallocate(&self, from: u64, to: u64) -> io::Result<()> {
+        // Past the process's limit the kernel would send SIGXFSZ, which ends most programs.
+        if to > self.size_limit {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
+        loop {
+            // SAFETY: the descriptor is open; fallocate touches no memory of ours.
+            if unsafe { libc::fallocate(self.file.as_raw_fd(), 0, from as i64, (to - from) as i64) } == 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                // A failed fallocate may have allocated some of the range: give it back.
+                let _ = self.file.set_len(from);
+                return Err(error);
+            }
+        }
+    }
+}
+
+impl DiskFile for MappedFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn reserve(&self, end: u64) -> io::Result<()> {
+        if end <= self.reserved.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match self.tail.lock().as_mut() {
+            Some(tail) => self.grow(tail, end).map(|_| ()),
+            None => Err(io::Error::from_raw_os_error(libc::EBADF)),
+        }
+    }
+
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        let len = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        let base = self.write_base.load(Ordering::Acquire);
+        let end = offset + len;
+        if base.is_null() || end > self.reserved.load(Ordering::Acquire) {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        let mut at = offset as usize;
+        for part in parts {
+            // SAFETY: the range is mapped for writing: it is below `reserved`, which is below the length of the
+            // mapping, and at or above every `released`, because appends never go back; its blocks exist. Nobody
+            // reads it before `set_readable` below, and appends are serialised by the caller.
+            unsafe { ptr::copy_nonoverlapping(part.as_ptr(), base.add(at), part.len()) };
+            at += part.len();
+        }
+        self.view.set_readable(end);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        let _tail = self.tail.lock();
+        self.view.set_readable(size);
+        self.file.set_len(size)?;
+        self.reserved.store(size, Ordering::Release);
+        Ok(())
+    }
+
+    fn view(&self) -> Option<View> {
+        Some(self.view.clone())
+    }
+
+    fn prepare(&self, at: u64) -> io::Result<()> {
+        let mut guard = self.tail.lock();
+        let Some(tail) = guard.as_mut() else { return Ok(()) };
+        tail.release(at);
+        let reserved = self.reserved.load(Ordering::Relaxed);
+        if reserved < self.capacity && reserved - at.min(reserved) < tail.step / 2 {
+            let fresh = self.grow(tail, (reserved + 1).min(self.capacity))?;
+            let base = tail.mapping.base as usize + (fresh.start / PAGE * PAGE) as usize;
+            let len = (fresh.end.div_ceil(PAGE) * PAGE - fresh.start / PAGE * PAGE) as usize;
+            // The lock is not needed for the slow part: the mapping stays until `seal`, which the same thread calls.
+            drop(guard);
+            #[cfg(target_os = "linux")]
+            // SAFETY: the range is inside the mapping and below `reserved`; populating does not change content. If
+            // the kernel does not know the request, or the mapping has just gone, it says so and nothing happens.
+            unsafe {
+                libc::madvise(base as *mut libc::c_void, len, libc::MADV_POPULATE_WRITE)
+            };
+        }
+        Ok(())
+    }
+
+    fn seal(&self) -> io::Result<()> {
+        self.write_base.store(ptr::null_mut(), Ordering::Release);
+        self.tail.lock().take();
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! The seam to the file system: all that the engine ever asks of a disk, and the only code that asks it.
+//!
+//! [`Disk`] is one store's directory, [`DiskFile`] one file in it. Three implementations: [`fs::FsDisk`] with plain
+//! or with mapped data files, and, for tests, `sim::SimDisk`, which loses, tears and reorders what was not synced.
+//! Nothing above this module opens a file, and nothing in it knows what the bytes mean.
+
+pub mod clock;
+pub mod fs;
+mod lock;
+mod mapped;
+mod plain;
+pub mod process;
+#[cfg(any(test, feature = "testing"))]
+pub mod sim;
+mod view;
+
+pub use view::View;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading only; the file is complete.
+    Read,
+    /// Reading, and appending below `capacity` bytes.
+    Append {
+        /// No byte at or past this offset will be written.
+        capacity: u64,
+    },
+}
+
+/// Who else may have the store open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    /// Nobody.
+    Exclusive,
+    /// Other readers.
+    Shared,
+}
+
+/// One directory that holds one store. Names are plain file names, never paths.
+pub trait Disk: Send + Sync {
+    /// Where the directory is, for messages.
+    fn path(&self) -> &Path;
+
+    /// Takes the store's lock without waiting; it is held until the result is dropped.
+    /// `WouldBlock` where somebody else has it.
+    fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>>;
+
+    /// The names of all plain files in the directory.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Creates the file; `AlreadyExists` where there is one.
+    fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens an existing file.
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Gives `from` the name `to`, replacing what had it. Durable after [`Disk::sync_dir`].
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes the file's name. Whoever has it open goes on reading it.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes creations, renames and removals so far durable.
+    fn sync_dir(&self) -> io::Result<()>;
+
+    /// The wall clock, in milliseconds since 1970; may be some milliseconds old where `precise` is false.
+    fn now_ms(&self, precise: bool) -> u64;
+}
+
+/// One open file. All methods may be called from any thread; appends are serialised by the caller.
+pub trait DiskFile: Send + Sync {
+    /// The size of the file in bytes, with what is reserved.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Fills `buffer` from `offset`; `UnexpectedEof` where the file ends before that.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Makes sure that writes below `end` do not fail for lack of room, and may reserve more.
+    /// After a failure nothing has changed.
+    fn reserve(&self, end: u64) -> io::Result<()>;
+
+    /// Writes the parts one after the other at `offset`. Another process that opens the file after this returned,
+    /// or after this process was killed, reads them; after a power cut only what was synced is certain.
+    /// After a failure the bytes from `offset` on are undefined.
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()>;
+
+    /// Makes the content and the size durable (`fdatasync`).
+    fn sync(&self) -> io::Result<()>;
+
+    /// Cuts the file to `size` bytes and gives reserved blocks back. Bytes below `size` stay as they are.
+    fn truncate(&self, size: u64) -> io::Result<()>;
+
+    /// The file's bytes in memory, for disks that map files. Valid as long as this file is open.
+    fn view(&self) -> Option<View> {
+        None
+    }
+
+    /// Work that makes later writes near `tail` faster, done by the maintenance thread: reserve and fault in pages
+    /// ahead, give up write access behind. True if there may be more of it to do soon.
+    fn prepare(&self, _tail: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// No more writes will come: gives up write access and everything that was there only for writing.
+    fn seal(&self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! What the engine asks the operating system about its own process: random bytes, and whether it was forked.
+
+use std::io;
+
+/// Fills an array from the system's random number generator.
+pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: the pointer and the length are those of the array; up to 256 bytes are delivered whole.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) };
+    if got == N as isize { Ok(bytes) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Knows whether the process is still the one that made it, for the price of a load.
+///
+/// A page that the kernel wipes in a forked child (`MADV_WIPEONFORK`); where there is none, the process number.
+pub struct ForkGuard {
+    page: *mut u8,
+    pid: u32,
+}
+
+// SAFETY: the page is written once, before the guard is shared, and only read after that.
+unsafe impl Send for ForkGuard {}
+// SAFETY: as above.
+unsafe impl Sync for ForkGuard {}
+
+const PAGE: usize = 4096;
+
+impl ForkGuard {
+    /// A guard for the process that calls.
+    pub fn new() -> Self {
+        ForkGuard { page: wiped_page().unwrap_or(std::ptr::null_mut()), pid: std::process::id() }
+    }
+
+    /// Whether this process is a forked child of the one that made the guard.
+    #[inline]
+    pub fn is_forked(&self) -> bool {
+        if self.page.is_null() {
+            return std::process::id() != self.pid;
+        }
+        // SAFETY: the page is mapped as long as the guard lives; volatile, because the kernel changes it behind us.
+        unsafe { self.page.read_volatile() == 0 }
+    }
+}
+
+impl Default for ForkGuard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for ForkGuard {
+    fn drop(&mut self) {
+        if !self.page.is_null() {
+            // SAFETY: mapped by `wiped_page`, and not used after this.
+            unsafe { libc::munmap(self.page.cast(), PAGE) };
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn wiped_page() -> Option<*mut u8> {
+    // SAFETY: a new private mapping changes no memory in use; it is unmapped again where the advice is not known.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let page = libc::mmap(std::ptr::null_mut(), PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        if libc::madvise(page, PAGE, libc::MADV_WIPEONFORK) != 0 {
+            libc::munmap(page, PAGE);
+            return None;
+        }
+        let page = page.cast::<u8>();
+        page.write_volatile(1);
+        Some(page)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn wiped_page() -> Option<*mut u8> {
+    None
+}

@@ -1,0 +1,64 @@
+//! A file's bytes in memory, and how many of them may be read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::mapped::Mapping;
+
+/// A read-only mapping of a data file. Cheap to clone; the mapping lives as long as the last clone.
+#[derive(Clone)]
+pub struct View {
+    base: *const u8,
+    shared: Arc<Shared>,
+}
+
+/// What the clones of a view share: the mapping, and its readable length.
+struct Shared {
+    mapping: Mapping,
+    readable: AtomicU64,
+}
+
+// SAFETY: `base` points into `shared.mapping`, which is never written through and lives as long as the view.
+unsafe impl Send for View {}
+// SAFETY: as above; all access through a shared view is reading.
+unsafe impl Sync for View {}
+
+impl View {
+    pub(super) fn new(mapping: Mapping, readable: u64) -> Self {
+        View { base: mapping.base(), shared: Arc::new(Shared { mapping, readable: AtomicU64::new(readable) }) }
+    }
+
+    /// Says that the bytes below `end` may be read from now on. They must never change again while they may be read.
+    pub(super) fn set_readable(&self, end: u64) {
+        debug_assert!(end <= self.shared.mapping.len() as u64);
+        self.shared.readable.store(end, Ordering::Release);
+    }
+
+    /// The bytes from `offset` on, `len` of them; `None` where they are not all readable.
+    #[inline]
+    pub fn get(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        let end = offset.checked_add(len)?;
+        if end > self.shared.readable.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: readable bytes lie within the mapping and within the file (the file is not cut while we have it
+        // open, which the store's lock and the documentation ask of other programs), and they do not change: appends
+        // go behind `readable`, and it grows only after they are complete.
+        Some(unsafe { std::slice::from_raw_parts(self.base.add(offset as usize), len as usize) })
+    }
+
+    /// Asks the processor to load the cache lines at `offset`, for a read that follows soon.
+    #[inline]
+    pub fn prefetch(&self, offset: u64) {
+        if offset < self.shared.mapping.len() as u64 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a prefetch has no effect but on caches, and the address is inside the mapping.
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                let at = self.base.add(offset as usize).cast::<i8>();
+                _mm_prefetch::<_MM_HINT_T0>(at);
+                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(64));
+            }
+        }
+    }
+}

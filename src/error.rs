@@ -1,0 +1,213 @@
+//! What can go wrong, with the facts as fields: which file, which offset, which errno.
+//!
+//! Sentences are written by hand so that a person can act on them; nothing here prints `Debug`.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that a call of this library can fail with.
+///
+/// The numbers of [`Error::code`] are part of the C ABI and are never reused.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument breaks the contract of the call; nothing was done.
+    InvalidArgument {
+        /// What is wrong with it, as a sentence.
+        message: String,
+    },
+    /// The operating system refused a file operation.
+    Io {
+        /// What was being done, as a verb phrase ("open the data file").
+        action: &'static str,
+        /// The file or directory it was done to.
+        path: PathBuf,
+        /// The operating system's error number; 0 where there is none.
+        errno: i32,
+    },
+    /// Bytes on disk are not what was written. Nothing was changed.
+    Corrupt {
+        /// The damaged file.
+        path: PathBuf,
+        /// The number of the data file, or 0 where it is not a data file.
+        file_id: u32,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What does not hold there.
+        what: &'static str,
+    },
+    /// Another process, or another handle of this one, has the store open.
+    Locked {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// The disk, a quota or a file size limit leaves no room for the write; nothing was written.
+    NoSpace {
+        /// What was being done.
+        action: &'static str,
+        /// The file that could not grow.
+        path: PathBuf,
+        /// `ENOSPC`, `EDQUOT` or `EFBIG`.
+        errno: i32,
+    },
+    /// The handle was opened with `read_only`.
+    ReadOnly,
+    /// A key or a value is longer than the format holds; nothing was written.
+    TooLarge {
+        /// What is too large ("key", "value", "batch").
+        what: &'static str,
+        /// Its size in bytes.
+        size: u64,
+        /// The largest size that is accepted.
+        limit: u64,
+    },
+    /// The store, or the machine, cannot do this.
+    Unsupported {
+        /// What is not supported, as a sentence.
+        message: String,
+    },
+    /// An earlier sync failed or a panic was caught. Reads go on; writes need a reopened handle.
+    Poisoned {
+        /// What happened then.
+        reason: String,
+    },
+    /// Memory could not be allocated; nothing was done.
+    NoMemory {
+        /// How much was asked for.
+        bytes: u64,
+    },
+    /// `error_if_exists` was set and the store exists.
+    Exists {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// The store does not exist and `create_if_missing` is off.
+    Missing {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// The handle was closed.
+    Closed,
+    /// The handle was opened by the parent of this process.
+    Forked,
+    /// A bug in this library: a panic was caught at its border.
+    Panic {
+        /// The panic's message.
+        message: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::InvalidArgument`] with this sentence.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Error::InvalidArgument { message: message.into() }
+    }
+
+    /// Turns an error of the operating system into one of ours; a lack of room becomes [`Error::NoSpace`].
+    pub(crate) fn io(action: &'static str, path: &Path, error: &io::Error) -> Self {
+        let errno = error.raw_os_error().unwrap_or(0);
+        match errno {
+            libc::ENOSPC | libc::EDQUOT | libc::EFBIG => {
+                Error::NoSpace { action, path: path.to_path_buf(), errno }
+            }
+            libc::ENOMEM => Error::NoMemory { bytes: 0 },
+            _ => Error::Io { action, path: path.to_path_buf(), errno },
+        }
+    }
+
+    /// The status number of this error in the C API (`FILEDB_ERR_*`).
+    pub fn code(&self) -> i32 {
+        match self {
+            Error::InvalidArgument { .. } => -1,
+            Error::Io { .. } | Error::Missing { .. } => -2,
+            Error::Corrupt { .. } => -3,
+            Error::Locked { .. } => -4,
+            Error::NoSpace { .. } => -5,
+            Error::ReadOnly => -6,
+            Error::TooLarge { .. } => -7,
+            Error::Unsupported { .. } => -9,
+            Error::Poisoned { .. } => -10,
+            Error::Forked => -11,
+            Error::Panic { .. } => -12,
+            Error::NoMemory { .. } => -13,
+            Error::Exists { .. } => -14,
+            Error::Closed => -15,
+        }
+    }
+
+    /// The operating system's error number, or 0.
+    pub fn os_errno(&self) -> i32 {
+        match self {
+            Error::Io { errno, .. } | Error::NoSpace { errno, .. } => *errno,
+            Error::Missing { .. } => libc::ENOENT,
+            _ => 0,
+        }
+    }
+
+    /// The damaged data file and the offset in it, where there is one.
+    pub fn place(&self) -> Option<(u32, u64)> {
+        match self {
+            Error::Corrupt { file_id, offset, .. } => Some((*file_id, *offset)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::InvalidArgument { message } | Error::Unsupported { message } => f.write_str(message),
+            Error::Io { action, path, errno: 0 } => {
+                write!(f, "could not {action}: '{}' is shorter than it should be", path.display())
+            }
+            Error::Io { action, path, errno } => {
+                write!(f, "could not {action} '{}': {}", path.display(), io::Error::from_raw_os_error(*errno))
+            }
+            Error::Corrupt { path, offset, what, .. } => write!(
+                f,
+                "'{}' is damaged at offset {offset}: {what}; nothing was changed, restore the file from a backup",
+                path.display()
+            ),
+            Error::Locked { path } => write!(
+                f,
+                "the store '{}' is already open, in this process or another; close it there first",
+                path.display()
+            ),
+            Error::NoSpace { action, path, errno } => write!(
+                f,
+                "no room to {action} '{}': {}; nothing was written, make room and try again",
+                path.display(),
+                io::Error::from_raw_os_error(*errno)
+            ),
+            Error::ReadOnly => f.write_str("the store was opened with read_only; open it without to write"),
+            Error::TooLarge { what, size, limit } => {
+                write!(f, "the {what} has {size} bytes, the limit is {limit}; nothing was written")
+            }
+            Error::Poisoned { reason } => {
+                write!(f, "writes are stopped until the store is closed and opened again, because {reason}")
+            }
+            Error::NoMemory { bytes: 0 } => f.write_str("the operating system has no memory left to give"),
+            Error::NoMemory { bytes } => write!(f, "could not allocate {bytes} bytes of memory"),
+            Error::Exists { path } => {
+                write!(f, "the store '{}' exists, and error_if_exists is set", path.display())
+            }
+            Error::Missing { path } => {
+                write!(f, "there is no store in '{}', and create_if_missing is off", path.display())
+            }
+            Error::Closed => f.write_str("the handle is closed"),
+            Error::Forked => f.write_str(
+                "the handle belongs to the parent of this process; open the store again in the child, \
+                 after the parent has closed it",
+            ),
+            Error::Panic { message } => {
+                write!(f, "a bug in filedb was caught ({message}); close the store and open it again")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}

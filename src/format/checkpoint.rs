@@ -1,0 +1,163 @@
+//! The checkpoint: the whole index as a clean close leaves it, so that the next open scans nothing.
+//!
+//! ```text
+//! header   magic, version, store, generation of the manifest it belongs to, and per file:
+//!          id, slot, records alive, weight alive, weight written
+//! roots    256 x { records, CRC-32 of their slots }
+//! expiries count x { expiry u64, root u8 x8, slot 16 bytes }
+//! crc      CRC-32 of all so far
+//! slots    16 bytes per record, ordered by hash: the parts of the index as they stand in memory, without gaps
+//! ```
+
+use super::bytes::{Reader, append_checksum, split_checked};
+use super::{Damage, FORMAT_VERSION, FileId};
+
+const MAGIC: &[u8; 8] = b"filedb\0C";
+/// The number of parts that the index is divided into by the first byte of the hash.
+pub const ROOTS: usize = 256;
+/// The size of one slot of the index.
+pub const SLOT_SIZE: usize = 16;
+
+/// What the index knows of one data file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointFile {
+    /// The file's number.
+    pub id: FileId,
+    /// The number that locations in the slots use for it.
+    pub slot: u16,
+    /// How many of its records are alive.
+    pub live_records: u64,
+    /// The weight (bytes, rounded as size classes are) of what is alive.
+    pub live_weight: u64,
+    /// The weight of all that was written to it.
+    pub total_weight: u64,
+}
+
+/// One expiring record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointExpiry {
+    /// When it expires, in milliseconds since 1970.
+    pub expiry_ms: u64,
+    /// The first byte of its hash.
+    pub root: u8,
+    /// Its slot in the index.
+    pub slot: (u64, u64),
+}
+
+/// All but the slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointHeader {
+    /// The store's identity.
+    pub store_id: [u8; 16],
+    /// The generation of the clean manifest that it belongs to.
+    pub generation: u64,
+    /// The live data files.
+    pub files: Vec<CheckpointFile>,
+    /// Records and checksum of each part of the index.
+    pub roots: Vec<(u64, u32)>,
+    /// The records that expire.
+    pub expiries: Vec<CheckpointExpiry>,
+}
+
+/// The size of the part of the file that tells the size of the header.
+pub const PREFIX_SIZE: usize = 56;
+
+impl CheckpointHeader {
+    /// The header's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.size());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&self.store_id);
+        bytes.extend_from_slice(&self.generation.to_le_bytes());
+        bytes.extend_from_slice(&(self.files.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&(self.expiries.len() as u64).to_le_bytes());
+        for file in &self.files {
+            bytes.extend_from_slice(&file.id.to_le_bytes());
+            bytes.extend_from_slice(&u32::from(file.slot).to_le_bytes());
+            for field in [file.live_records, file.live_weight, file.total_weight] {
+                bytes.extend_from_slice(&field.to_le_bytes());
+            }
+        }
+        for (records, crc) in &self.roots {
+            bytes.extend_from_slice(&records.to_le_bytes());
+            bytes.extend_from_slice(&crc.to_le_bytes());
+        }
+        for expiry in &self.expiries {
+            for field in [expiry.expiry_ms, u64::from(expiry.root), expiry.slot.0, expiry.slot.1] {
+                bytes.extend_from_slice(&field.to_le_bytes());
+            }
+        }
+        append_checksum(&mut bytes);
+        bytes
+    }
+
+    fn size(&self) -> usize {
+        PREFIX_SIZE + self.files.len() * 32 + ROOTS * 12 + self.expiries.len() * 32 + 4
+    }
+
+    /// The size of the whole header, told by the first [`PREFIX_SIZE`] bytes of the file.
+    pub fn size_from_prefix(prefix: &[u8]) -> Result<u64, Damage> {
+        let mut reader = Reader::new(prefix);
+        if reader.take(8)? != MAGIC || reader.u32()? > FORMAT_VERSION {
+            return Err("it is not a checkpoint that this version can read");
+        }
+        reader.take(28)?;
+        let (files, expiries) = (reader.u64()?, reader.u64()?);
+        let parts = files.checked_add(expiries).and_then(|n| n.checked_mul(32));
+        parts.and_then(|n| n.checked_add((PREFIX_SIZE + ROOTS * 12 + 4) as u64)).ok_or("its counts are too large")
+    }
+
+    /// Reads a header; `bytes` is exactly as long as [`CheckpointHeader::size_from_prefix`] says.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut reader = Reader::new(split_checked(bytes)?);
+        reader.take(16)?;
+        let (store_id, generation) = (reader.bytes16()?, reader.u64()?);
+        let (file_count, expiry_count) = (reader.u64()?, reader.u64()?);
+        let mut header = CheckpointHeader {
+            store_id,
+            generation,
+            files: Vec::new(),
+            roots: Vec::with_capacity(ROOTS),
+            expiries: Vec::new(),
+        };
+        for _ in 0..file_count {
+            let (id, slot) = (reader.u32()?, reader.u32()? as u16);
+            let (live_records, live_weight, total_weight) = (reader.u64()?, reader.u64()?, reader.u64()?);
+            header.files.push(CheckpointFile { id, slot, live_records, live_weight, total_weight });
+        }
+        for _ in 0..ROOTS {
+            header.roots.push((reader.u64()?, reader.u32()?));
+        }
+        for _ in 0..expiry_count {
+            let (expiry_ms, root) = (reader.u64()?, reader.u64()? as u8);
+            header.expiries.push(CheckpointExpiry { expiry_ms, root, slot: (reader.u64()?, reader.u64()?) });
+        }
+        Ok(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_header_is_read_back_and_every_flipped_bit_is_noticed() {
+        let header = CheckpointHeader {
+            store_id: [7; 16],
+            generation: 3,
+            files: vec![CheckpointFile { id: 1, slot: 2, live_records: 3, live_weight: 4, total_weight: 5 }],
+            roots: (0..ROOTS as u64).map(|n| (n, n as u32 + 1)).collect(),
+            expiries: vec![CheckpointExpiry { expiry_ms: 9, root: 255, slot: (u64::MAX, 1) }],
+        };
+        let mut bytes = header.encode();
+        assert_eq!(CheckpointHeader::size_from_prefix(&bytes[..PREFIX_SIZE]), Ok(bytes.len() as u64));
+        assert_eq!(CheckpointHeader::decode(&bytes), Ok(header));
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(CheckpointHeader::decode(&bytes).is_err(), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}

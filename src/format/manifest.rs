@@ -1,0 +1,145 @@
+//! The manifest: which files a store consists of, replaced as a whole.
+//!
+//! Its own description is `docs/FORMAT.md`; every field is here in the order of the file.
+
+use super::bytes::{Reader, append_checksum, split_checked};
+use super::{Damage, FORMAT_VERSION, FileId};
+
+const MAGIC: &[u8; 8] = b"filedb\0M";
+
+/// How far the writing of a data file has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// Frames may follow; the tail may be torn after a crash.
+    Open,
+    /// Complete and durable, `length` bytes long.
+    Sealed,
+}
+
+/// One data file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Its number.
+    pub id: FileId,
+    /// Whether it is complete.
+    pub state: FileState,
+    /// The salt that its header must carry.
+    pub salt: u32,
+    /// Its length in bytes: exact where sealed or where the manifest is clean, else a lower bound.
+    pub length: u64,
+    /// The smallest sequence number in it; 0 where not known.
+    pub min_seq: u64,
+    /// The largest sequence number in it; 0 where not known.
+    pub max_seq: u64,
+}
+
+/// The set of files and what is known of the store as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Counts the manifests of this store.
+    pub generation: u64,
+    /// The store's identity, in the header of each of its files.
+    pub store_id: [u8; 16],
+    /// The key of the hash of keys.
+    pub hash_key: [u8; 16],
+    /// The store was closed cleanly: all lengths are exact, and the checkpoint of this generation is valid.
+    pub clean: bool,
+    /// The number that the next data file gets.
+    pub next_file_id: FileId,
+    /// No sequence number up to this one is free.
+    pub last_seq: u64,
+    /// No clock of this store reads earlier than this, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// The live data files, by number.
+    pub files: Vec<FileEntry>,
+}
+
+impl Manifest {
+    /// The manifest's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(96 + self.files.len() * 40);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&u32::from(self.clean).to_le_bytes());
+        bytes.extend_from_slice(&self.generation.to_le_bytes());
+        bytes.extend_from_slice(&self.store_id);
+        bytes.extend_from_slice(&self.hash_key);
+        bytes.extend_from_slice(&self.last_seq.to_le_bytes());
+        bytes.extend_from_slice(&self.clock_ms.to_le_bytes());
+        bytes.extend_from_slice(&self.next_file_id.to_le_bytes());
+        bytes.extend_from_slice(&(self.files.len() as u32).to_le_bytes());
+        for file in &self.files {
+            bytes.extend_from_slice(&file.id.to_le_bytes());
+            bytes.extend_from_slice(&u32::from(file.state == FileState::Sealed).to_le_bytes());
+            bytes.extend_from_slice(&file.salt.to_le_bytes());
+            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(&file.length.to_le_bytes());
+            bytes.extend_from_slice(&file.min_seq.to_le_bytes());
+            bytes.extend_from_slice(&file.max_seq.to_le_bytes());
+        }
+        append_checksum(&mut bytes);
+        bytes
+    }
+
+    /// Reads a manifest.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut reader = Reader::new(bytes);
+        if reader.take(8)? != MAGIC {
+            return Err("it is not a filedb manifest");
+        }
+        let mut reader = Reader::new(split_checked(bytes)?);
+        reader.take(8)?;
+        if reader.u32()? > FORMAT_VERSION {
+            return Err("it was written by a newer version of filedb");
+        }
+        let clean = reader.u32()? != 0;
+        let generation = reader.u64()?;
+        let (store_id, hash_key) = (reader.bytes16()?, reader.bytes16()?);
+        let (last_seq, clock_ms) = (reader.u64()?, reader.u64()?);
+        let (next_file_id, count) = (reader.u32()?, reader.u32()? as usize);
+        if reader.rest().len() != count.saturating_mul(40) {
+            return Err("its length does not match the number of files in it");
+        }
+        let mut files = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (id, sealed, salt, _) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
+            let state = if sealed == 0 { FileState::Open } else { FileState::Sealed };
+            let (length, min_seq, max_seq) = (reader.u64()?, reader.u64()?, reader.u64()?);
+            files.push(FileEntry { id, state, salt, length, min_seq, max_seq });
+        }
+        if !files.is_sorted_by(|a, b| a.id < b.id) || files.last().is_some_and(|f| f.id >= next_file_id) {
+            return Err("its file numbers are out of order");
+        }
+        Ok(Manifest { generation, store_id, hash_key, clean, next_file_id, last_seq, clock_ms, files })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_read_back_and_every_flipped_bit_is_noticed() {
+        let file = FileEntry { id: 3, state: FileState::Sealed, salt: 9, length: 100, min_seq: 1, max_seq: 5 };
+        let manifest = Manifest {
+            generation: 4,
+            store_id: [1; 16],
+            hash_key: [2; 16],
+            clean: true,
+            next_file_id: 9,
+            last_seq: 6,
+            clock_ms: 7,
+            files: vec![file, FileEntry { id: 8, state: FileState::Open, ..file }],
+        };
+        let mut bytes = manifest.encode();
+        assert_eq!(Manifest::decode(&bytes), Ok(manifest));
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Manifest::decode(&bytes).is_err(), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        for length in 0..bytes.len() {
+            assert!(Manifest::decode(&bytes[..length]).is_err(), "length {length}");
+        }
+    }
+}

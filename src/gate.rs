@@ -1,0 +1,197 @@
+//! A value that many threads use and one may take away: grace periods after the model of the kernel's SRCU.
+//!
+//! [`Gate::enter`] costs two uncontended atomic additions. Whoever takes something away first makes it unreachable,
+//! then calls [`Gate::wait_for_readers`], after which nobody who could have seen it is still inside. The engine uses
+//! it to close data files that a merge replaced, and to close a store while other threads are calling it.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// Threads are spread over this many counters, so that cores seldom share a cache line.
+const STRIPES: usize = 16;
+
+#[repr(align(128))]
+#[derive(Default)]
+struct Stripe {
+    inside: [AtomicUsize; 2],
+}
+
+/// Counts who is inside, in two phases.
+struct Gate {
+    stripes: [Stripe; STRIPES],
+    phase: AtomicUsize,
+    waiting: Mutex<()>,
+}
+
+static NEXT_STRIPE: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// The counter that this thread uses, the same for all gates.
+#[inline]
+fn stripe() -> usize {
+    // A thread that is being torn down has no thread-local storage any more; any counter will do for it.
+    STRIPE
+        .try_with(|stripe| {
+            if stripe.get() == usize::MAX {
+                stripe.set(NEXT_STRIPE.fetch_add(1, Ordering::Relaxed) % STRIPES);
+            }
+            stripe.get()
+        })
+        .unwrap_or(0)
+}
+
+impl Gate {
+    fn wait_for_readers(&self) {
+        let _one_at_a_time = self.waiting.lock();
+        fence(Ordering::SeqCst);
+        // Twice: a reader may have read the phase before the first turn and count itself in after it.
+        for _ in 0..2 {
+            let old = self.phase.load(Ordering::Relaxed);
+            self.phase.store(old ^ 1, Ordering::SeqCst);
+            let mut rounds = 0u32;
+            while self.stripes.iter().map(|s| s.inside[old].load(Ordering::SeqCst)).sum::<usize>() != 0 {
+                rounds += 1;
+                if rounds < 64 {
+                    std::thread::yield_now();
+                } else {
+                    std::thread::sleep(Duration::from_micros(50));
+                }
+            }
+        }
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// A shared value behind a gate, until it is taken.
+pub struct Gated<T> {
+    gate: Gate,
+    value: AtomicPtr<T>,
+    _owns: PhantomData<T>,
+}
+
+/// Proof of being inside the gate, and access to the value.
+pub struct Entered<'a, T> {
+    gated: &'a Gated<T>,
+    counter: &'a AtomicUsize,
+    value: *const T,
+}
+
+impl<T: Send + Sync> Gated<T> {
+    /// A gate with `value` behind it.
+    pub fn new(value: Box<T>) -> Self {
+        let gate = Gate { stripes: Default::default(), phase: AtomicUsize::new(0), waiting: Mutex::new(()) };
+        Gated { gate, value: AtomicPtr::new(Box::into_raw(value)), _owns: PhantomData }
+    }
+
+    /// Goes in; `None` once the value has been taken.
+    #[inline]
+    pub fn enter(&self) -> Option<Entered<'_, T>> {
+        let phase = self.gate.phase.load(Ordering::Relaxed);
+        let counter = &self.gate.stripes[stripe()].inside[phase & 1];
+        // Sequentially consistent, so that whoever waits either sees this reader, or this reader sees what the
+        // waiter made unreachable as unreachable.
+        counter.fetch_add(1, Ordering::SeqCst);
+        let value = self.value.load(Ordering::SeqCst);
+        if value.is_null() {
+            counter.fetch_sub(1, Ordering::Release);
+            return None;
+        }
+        Some(Entered { gated: self, counter, value })
+    }
+
+    /// Returns when everybody who is inside now has left. Must not be called from inside.
+    pub fn wait_for_readers(&self) {
+        self.gate.wait_for_readers();
+    }
+
+    /// Takes the value, once; returns when nobody uses it any more. Must not be called from inside.
+    pub fn take(&self) -> Option<Box<T>> {
+        let value = self.value.swap(std::ptr::null_mut(), Ordering::SeqCst);
+        if value.is_null() {
+            return None;
+        }
+        self.gate.wait_for_readers();
+        // SAFETY: the pointer came from a Box in `new`; the swap made this call its only owner, and all readers
+        // that saw it have left.
+        Some(unsafe { Box::from_raw(value) })
+    }
+}
+
+impl<T> Drop for Gated<T> {
+    fn drop(&mut self) {
+        let value = *self.value.get_mut();
+        if !value.is_null() {
+            // SAFETY: as in `take`; `&mut self` proves that nobody is inside.
+            drop(unsafe { Box::from_raw(value) });
+        }
+    }
+}
+
+impl<'a, T: Send + Sync> Entered<'a, T> {
+    /// The gate that this is inside of.
+    pub fn gated(&self) -> &'a Gated<T> {
+        self.gated
+    }
+}
+
+impl<T> std::ops::Deref for Entered<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: it was not null on entry, and is not freed before this reader has left.
+        unsafe { &*self.value }
+    }
+}
+
+impl<T> Drop for Entered<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.counter.fetch_sub(1, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn a_value_is_not_freed_under_a_reader_and_is_gone_afterwards() {
+        struct Canary(Arc<AtomicBool>);
+        impl Drop for Canary {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        for _ in 0..200 {
+            let freed = Arc::new(AtomicBool::new(false));
+            let gated = Arc::new(Gated::new(Box::new(Canary(freed.clone()))));
+            let readers: Vec<_> = (0..3)
+                .map(|_| {
+                    let gated = gated.clone();
+                    std::thread::spawn(move || {
+                        let mut entries = 0;
+                        while let Some(inside) = gated.enter() {
+                            assert!(!inside.0.load(Ordering::SeqCst));
+                            entries += 1;
+                        }
+                        entries
+                    })
+                })
+                .collect();
+            gated.wait_for_readers();
+            assert!(gated.take().is_some() && gated.take().is_none());
+            assert!(freed.load(Ordering::SeqCst));
+            readers.into_iter().for_each(|reader| drop(reader.join().unwrap()));
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! The keydir: from the hash of every key to the place of its record. Knows nothing of files, and does no I/O.
+//!
+//! An extendible hash table (Fagin et al., 1979): a directory of segments by the leading bits of the hash. No key
+//! bytes are kept, so the memory for a key does not depend on its length. Lookups take no lock; a writer locks the one
+//! segment that its key belongs to, and holds it from before its record is appended until after the index points at
+//! it, so that the index and the log agree on the order of two writes to one key.
+
+mod arena;
+mod entry;
+mod hash;
+mod segment;
+
+pub use entry::{Entry, Location, SizeClass};
+pub use hash::{KeyHash, KeyHasher};
+
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use arena::Arena;
+use segment::{Grown, MAX_BLOCKS, Pair, Segment, Writing, blocks_for};
+
+/// There are at least this many segments, one for each value of the first 8 bits.
+const ROOT_BITS: u32 = 8;
+
+struct Directory {
+    depth: u32,
+    segments: Box<[AtomicPtr<Segment>]>,
+}
+
+/// What growing changes. All of it is freed with the index and not before: readers may hold on to any of it.
+#[derive(Default)]
+struct Structure {
+    segments: Vec<*mut Segment>,
+    directories: Vec<*mut Directory>,
+    scratch: Vec<Pair>,
+}
+
+// SAFETY: the pointers are to memory that the index owns.
+unsafe impl Send for Structure {}
+
+/// No memory for another key.
+#[derive(Debug)]
+pub struct OutOfMemory;
+
+/// See the module.
+pub struct Index {
+    arena: Arena,
+    directory: AtomicPtr<Directory>,
+    structure: Mutex<Structure>,
+    len: AtomicU64,
+}
+
+/// The right to change the entries of one segment.
+pub struct Locked<'a> {
+    index: &'a Index,
+    segment: &'a Segment,
+    writing: MutexGuard<'a, Writing>,
+}
+
+/// A place in the order of hashes, where a walk through the index goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    root: u8,
+    word: u64,
+}
+
+impl Cursor {
+    /// Before the first key.
+    pub const START: Cursor = Cursor { root: 0, word: 0 };
+
+    fn at(top: u64) -> Self {
+        Cursor { root: (top >> 56) as u8, word: top << 8 }
+    }
+
+    fn top(self) -> u64 {
+        u64::from(self.root) << 56 | self.word >> 8
+    }
+
+    /// Whether `hash` comes at or after this place.
+    pub fn is_before(self, hash: &KeyHash) -> bool {
+        (self.root, self.word) <= (hash.root, hash.word)
+    }
+}
+
+impl Index {
+    /// An empty index.
+    pub fn new() -> Result<Self, OutOfMemory> {
+        let index = Index {
+            arena: Arena::default(),
+            directory: AtomicPtr::default(),
+            structure: Mutex::default(),
+            len: AtomicU64::new(0),
+        };
+        let mut segments = Vec::with_capacity(1 << ROOT_BITS);
+        for root in 0..1u64 << ROOT_BITS {
+            segments.push(Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(OutOfMemory)?);
+        }
+        index.install(segments);
+        Ok(index)
+    }
+
+    /// An index of keys that are sorted by hash: `roots[n]` are those whose hash begins with the byte `n`, each as the
+    /// two words of [`Index::export`]. `None` where they are not sorted.
+    pub fn import(roots: &[Vec<(u64, u64)>]) -> Result<Option<Self>, OutOfMemory> {
+        let index = Index {
+            arena: Arena::default(),
+            directory: AtomicPtr::default(),
+            structure: Mutex::default(),
+            len: AtomicU64::new(roots.iter().map(|keys| keys.len() as u64).sum()),
+        };
+        if roots.len() != 1 << ROOT_BITS || roots.iter().any(|keys| !keys.is_sorted_by_key(|pair| pair.0)) {
+            return Ok(None);
+        }
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
+        let part = roots.len().div_ceil(workers);
+        let loaded: Vec<Option<Vec<Segment>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = roots
+                .chunks(part)
+                .enumerate()
+                .map(|(n, keys)| {
+                    let arena = &index.arena;
+                    scope.spawn(move || {
+                        let mut segments = Vec::new();
+                        for (root, keys) in (n * part..).zip(keys) {
+                            import_segments(arena, ROOT_BITS, (root as u64) << 56, keys, &mut segments)?;
+                        }
+                        Some(segments)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+        });
+        let mut segments = Vec::new();
+        for part in loaded {
+            segments.extend(part.ok_or(OutOfMemory)?);
+        }
+        index.install(segments);
+        Ok(Some(index))
+    }
+
+    /// All keys whose hash begins with the byte `root`, in order.
+    pub fn export(&self, root: u8) -> Vec<(u64, u64)> {
+        let mut keys = Vec::new();
+        let mut top = u64::from(root) << 56;
+        loop {
+            let locked = self.lock_top(top);
+            locked.segment.collect(0, &mut keys);
+            match top.checked_add(1 << (64 - locked.segment.depth())) {
+                Some(next) if (next >> 56) as u8 == root => top = next,
+                _ => return keys,
+            }
+        }
+    }
+
+    /// The hash and the entry in the two words of [`Index::export`].
+    pub fn unpack(root: u8, (word, packed): (u64, u64)) -> Option<(KeyHash, Entry)> {
+        Entry::unpack(packed).map(|entry| (KeyHash { root, word, fingerprint: (packed >> 56) as u8 }, entry))
+    }
+
+    /// The two words of a key, as in [`Index::export`].
+    pub fn pack(hash: &KeyHash, entry: Entry) -> (u64, u64) {
+        (hash.word, entry.pack(hash.fingerprint))
+    }
+
+    /// The entry of a key. Takes no lock.
+    #[inline]
+    pub fn get(&self, hash: KeyHash) -> Option<Entry> {
+        let mut tries = 0u32;
+        loop {
+            if let Ok(found) = self.segment(hash.top()).read(hash) {
+                return found;
+            }
+            // A writer is moving slots; it may have been interrupted by the scheduler in the middle of it.
+            tries += 1;
+            if tries.is_multiple_of(64) { std::thread::yield_now() } else { std::hint::spin_loop() }
+        }
+    }
+
+    /// Asks the processor to load what a lookup of this hash will need.
+    #[inline]
+    pub fn prefetch(&self, hash: KeyHash) {
+        self.segment(hash.top()).prefetch(hash);
+    }
+
+    /// Locks the segment of a key.
+    pub fn lock(&self, hash: KeyHash) -> Locked<'_> {
+        self.lock_top(hash.top())
+    }
+
+    /// Locks the segment of a key, which then has room to insert it.
+    pub fn lock_for_insert(&self, hash: KeyHash) -> Result<Locked<'_>, OutOfMemory> {
+        loop {
+            let mut locked = self.lock_top(hash.top());
+            if locked.segment.has_room(&locked.writing, 1) {
+                return Ok(locked);
+            }
+            locked.make_room()?;
+            if locked.segment.covers(hash.top()) && locked.segment.has_room(&locked.writing, 1) {
+                return Ok(locked);
+            }
+        }
+    }
+
+    /// Locks the segments of all these keys, which must be sorted and different; all can be inserted then.
+    pub fn lock_all_for_insert(&self, hashes: &[KeyHash]) -> Result<Vec<Locked<'_>>, OutOfMemory> {
+        let mut all: Vec<Locked<'_>> = Vec::new();
+        let mut rest = hashes;
+        while let Some(first) = rest.first() {
+            // Segments are locked in the order of their hashes, so that two batches cannot wait for each other.
+            let mut locked = self.lock_top(first.top());
+            loop {
+                let here = rest.iter().take_while(|hash| locked.segment.covers(hash.top())).count();
+                if here == 0 {
+                    break;
+                }
+                if locked.segment.has_room(&locked.writing, here) {
+                    rest = &rest[here..];
+                    all.push(locked);
+                    break;
+                }
+                locked.make_room()?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Appends all keys of one segment from `cursor` on to `out`, and gives where to go on; `None` after the last.
+    pub fn collect(&self, cursor: Cursor, out: &mut Vec<(KeyHash, Entry)>) -> Option<Cursor> {
+        let mut pairs = Vec::new();
+        let locked = self.lock_top(cursor.top());
+        locked.segment.collect(cursor.word, &mut pairs);
+        let next = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth()));
+        drop(locked);
+        out.extend(pairs.into_iter().filter_map(|pair| Self::unpack(cursor.root, pair)));
+        next.map(Cursor::at)
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The memory that the index takes, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let structure = self.structure.lock();
+        let directories = structure.directories.len() * size_of::<Directory>() + (8 << self.depth()) * 2;
+        self.arena.bytes() + (structure.segments.len() * size_of::<Segment>() + directories) as u64
+    }
+
+    fn depth(&self) -> u32 {
+        self.directory().depth
+    }
+
+    #[inline]
+    fn directory(&self) -> &Directory {
+        // SAFETY: set by `install` before the index is shared; directories are freed with the index only.
+        unsafe { &*self.directory.load(Ordering::Acquire) }
+    }
+
+    /// The segment of a hash, or one that was it before the last split.
+    #[inline]
+    fn segment(&self, top: u64) -> &Segment {
+        let directory = self.directory();
+        let segment = directory.segments[(top >> (64 - directory.depth)) as usize].load(Ordering::Acquire);
+        // SAFETY: entries of a directory are never null; segments are freed with the index only.
+        unsafe { &*segment }
+    }
+
+    fn lock_top(&self, top: u64) -> Locked<'_> {
+        loop {
+            let segment = self.segment(top);
+            let writing = segment.writing.lock();
+            if segment.covers(top) {
+                return Locked { index: self, segment, writing };
+            }
+        }
+    }
+
+    /// The first directory, of segments that together cover all hashes.
+    fn install(&self, segments: Vec<Segment>) {
+        let depth = segments.iter().map(Segment::depth).max().unwrap_or(ROOT_BITS);
+        let directory = Directory { depth, segments: (0..1usize << depth).map(|_| AtomicPtr::default()).collect() };
+        let mut structure = self.structure.lock();
+        for segment in segments {
+            let segment = Box::into_raw(Box::new(segment));
+            structure.segments.push(segment);
+            // SAFETY: just made from a Box.
+            directory.assign(unsafe { &*segment }, segment);
+        }
+        self.publish(&mut structure, directory);
+    }
+
+    fn publish(&self, structure: &mut Structure, directory: Directory) {
+        let directory = Box::into_raw(Box::new(directory));
+        structure.directories.push(directory);
+        self.directory.store(directory, Ordering::Release);
+    }
+}
+
+impl Directory {
+    /// Points all entries that the segment covers at it.
+    fn assign(&self, segment: &Segment, pointer: *mut Segment) {
+        let first = (segment.prefix() >> (64 - self.depth)) as usize;
+        for entry in &self.segments[first..first + (1 << (self.depth - segment.depth()))] {
+            entry.store(pointer, Ordering::Release);
+        }
+    }
+
+    fn doubled(&self) -> Self {
+        let entry = |n: usize| AtomicPtr::new(self.segments[n / 2].load(Ordering::Relaxed));
+        Directory { depth: self.depth + 1, segments: (0..self.segments.len() * 2).map(entry).collect() }
+    }
+}
+
+impl Locked<'_> {
+    /// The entry of a key of this segment.
+    pub fn get(&self, hash: KeyHash) -> Option<Entry> {
+        self.segment.get(hash)
+    }
+
+    /// Whether the key belongs to this segment.
+    pub fn covers(&self, hash: KeyHash) -> bool {
+        self.segment.covers(hash.top())
+    }
+
+    /// Inserts or replaces, and gives what was there before. Room was made when the segment was locked.
+    pub fn insert(&mut self, hash: KeyHash, entry: Entry) -> Option<Entry> {
+        let old = self.segment.insert(&mut self.writing, hash, entry);
+        if old.is_none() {
+            self.index.len.fetch_add(1, Ordering::Relaxed);
+        }
+        old
+    }
+
+    /// Replaces the entry only where it still is `old`.
+    pub fn replace(&mut self, hash: KeyHash, old: Entry, new: Entry) -> bool {
+        self.segment.replace(hash, old, new)
+    }
+
+    /// Removes a key and gives its entry.
+    pub fn remove(&mut self, hash: KeyHash) -> Option<Entry> {
+        let old = self.segment.remove(&mut self.writing, hash);
+        if old.is_some() {
+            self.index.len.fetch_sub(1, Ordering::Relaxed);
+        }
+        old
+    }
+
+    /// Makes the segment larger, or splits it; the key that it was locked for may belong to another one then.
+    fn make_room(&mut self) -> Result<(), OutOfMemory> {
+        let index = self.index;
+        let mut structure = index.structure.lock();
+        let mut scratch = std::mem::take(&mut structure.scratch);
+        let result = match self.segment.grow(&mut self.writing, &index.arena, &mut scratch) {
+            Grown::Done => Ok(()),
+            Grown::NoMemory => Err(OutOfMemory),
+            Grown::MustSplit => match self.segment.split(&mut self.writing, &index.arena, &mut scratch) {
+                Some(sibling) => {
+                    index.register(&mut structure, sibling);
+                    Ok(())
+                }
+                None => Err(OutOfMemory),
+            },
+        };
+        structure.scratch = scratch;
+        result
+    }
+}
+
+impl Index {
+    fn register(&self, structure: &mut Structure, sibling: Segment) {
+        if sibling.depth() > self.depth() {
+            let doubled = self.directory().doubled();
+            self.publish(structure, doubled);
+        }
+        let pointer = Box::into_raw(Box::new(sibling));
+        structure.segments.push(pointer);
+        // SAFETY: just made from a Box.
+        self.directory().assign(unsafe { &*pointer }, pointer);
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        let structure = self.structure.get_mut();
+        for segment in structure.segments.drain(..) {
+            // SAFETY: made from a Box by `install` or `register`, and freed here only.
+            drop(unsafe { Box::from_raw(segment) });
+        }
+        for directory in structure.directories.drain(..) {
+            // SAFETY: made from a Box by `publish`, and freed here only.
+            drop(unsafe { Box::from_raw(directory) });
+        }
+    }
+}
+
+/// Builds the segments of sorted keys that share `depth` leading bits, and appends them to `out`.
+fn import_segments(
+    arena: &Arena,
+    depth: u32,
+    prefix: u64,
+    keys: &[Pair],
+    out: &mut Vec<Segment>,
+) -> Option<()> {
+    if blocks_for(keys, depth).is_none_or(|blocks| blocks >= MAX_BLOCKS) {
+        let bit = 1u64 << (63 - depth);
+        let half = keys.partition_point(|(word, _)| word & (bit << 8) == 0);
+        import_segments(arena, depth + 1, prefix, &keys[..half], out)?;
+        return import_segments(arena, depth + 1, prefix | bit, &keys[half..], out);
+    }
+    let segment = Segment::new(depth, prefix, arena)?;
+    segment.load(arena, keys)?;
+    out.push(segment);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests;

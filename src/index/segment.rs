@@ -1,0 +1,380 @@
+//! A segment: the slots of all keys whose hashes begin with the same bits, in the order of their hashes.
+//!
+//! Linear probing in which every cluster is sorted: a key's home is proportional to its hash, so the whole table is in
+//! hash order, a lookup ends at the first larger hash, and growing or splitting a segment is a merge of sorted runs.
+//! A segment has 1 to 8 blocks of slots and grows a block at a time; with 8 full ones it splits in two. So the load is
+//! never below two thirds once a segment is past its fourth block: 24 bytes per key (the idea of growing in parts is
+//! Larson's "partial expansions" for linear hashing, VLDB 1980).
+//!
+//! Writers hold the segment's lock. Readers hold nothing: they read the version, the slots, and the version again (a
+//! sequence lock). Replacing an entry in place is a single store and does not change the version.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+
+use parking_lot::Mutex;
+
+use super::arena::{Arena, BLOCK_SLOTS, Block, Slot};
+use super::entry::Entry;
+use super::hash::KeyHash;
+
+/// The most blocks that a segment has.
+pub(super) const MAX_BLOCKS: usize = 8;
+/// Slots at the end that are no key's home, for clusters that run over.
+const SPARE: usize = 32;
+/// A segment grows when more than this part of its slots (of 256) is used.
+const MAX_LOAD_256: usize = 220;
+
+/// What only the holder of the lock looks at.
+pub(super) struct Writing {
+    /// Keys in the segment.
+    pub(super) len: usize,
+}
+
+#[repr(align(64))]
+pub(super) struct Segment {
+    /// Even, and changed by every write that moves slots.
+    version: AtomicU64,
+    /// How many leading bits of the hash all keys here share, and those bits at the top of a word.
+    depth: AtomicU32,
+    blocks: AtomicU32,
+    prefix: AtomicU64,
+    block: [AtomicPtr<Block>; MAX_BLOCKS],
+    pub(super) writing: Mutex<Writing>,
+}
+
+/// One key of a segment outside of it.
+pub(super) type Pair = (u64, u64);
+
+impl Segment {
+    /// A segment with one empty block.
+    pub(super) fn new(depth: u32, prefix: u64, arena: &Arena) -> Option<Self> {
+        let segment = Segment {
+            version: AtomicU64::new(0),
+            depth: AtomicU32::new(depth),
+            blocks: AtomicU32::new(1),
+            prefix: AtomicU64::new(prefix),
+            block: Default::default(),
+            writing: Mutex::new(Writing { len: 0 }),
+        };
+        segment.block[0].store(arena.allocate()?.as_ptr(), Ordering::Relaxed);
+        Some(segment)
+    }
+
+    pub(super) fn depth(&self) -> u32 {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn prefix(&self) -> u64 {
+        self.prefix.load(Ordering::Relaxed)
+    }
+
+    /// Whether keys with these leading bits belong here.
+    #[inline]
+    pub(super) fn covers(&self, top: u64) -> bool {
+        (top ^ self.prefix.load(Ordering::Relaxed)) >> (64 - self.depth.load(Ordering::Relaxed)) == 0
+    }
+
+    #[inline]
+    fn slot(&self, at: usize) -> &Slot {
+        let block = self.block[at / BLOCK_SLOTS].load(Ordering::Relaxed);
+        debug_assert!(!block.is_null());
+        // SAFETY: block pointers come from the arena, which keeps them slots as long as the index lives, and the first
+        // `blocks` of them are never null; `at` is below `blocks * BLOCK_SLOTS` at every caller.
+        unsafe { &(*block)[at % BLOCK_SLOTS] }
+    }
+
+    /// The number of slots, of which all but the spare ones are homes.
+    #[inline]
+    fn slots(&self) -> usize {
+        // The bound is for readers that look while the number changes.
+        (self.blocks.load(Ordering::Acquire) as usize).clamp(1, MAX_BLOCKS) * BLOCK_SLOTS
+    }
+
+    /// The slot where the search for a hash begins.
+    #[inline]
+    fn home(word: u64, depth: u32, slots: usize) -> usize {
+        // The first 8 bits of the hash are the root and not in the word.
+        let rest = (word << ((depth - 8) & 63)) >> 32;
+        ((rest * (slots - SPARE) as u64) >> 32) as usize
+    }
+
+    /// The address where the search for a hash begins, to prefetch it.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: KeyHash) {
+        let slot = self.slot(Self::home(hash.word, self.depth(), self.slots()));
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch has no effect but on caches.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(slot).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = slot;
+    }
+
+    /// Looks a hash up without the lock. `Err` where the segment changed meanwhile or does not cover the hash.
+    #[inline]
+    pub(super) fn read(&self, hash: KeyHash) -> Result<Option<Entry>, ()> {
+        let version = self.version.load(Ordering::Acquire);
+        if version & 1 != 0 {
+            return Err(());
+        }
+        let covered = self.covers(hash.top());
+        let found = match self.find(hash, self.slots()) {
+            Found::At(_, entry) => Entry::unpack(entry),
+            Found::Absent(_) => None,
+        };
+        fence(Ordering::Acquire);
+        if !covered || self.version.load(Ordering::Relaxed) != version { Err(()) } else { Ok(found) }
+    }
+
+    /// Looks a hash up. The caller holds the lock, or checks the version.
+    #[inline]
+    fn find(&self, hash: KeyHash, slots: usize) -> Found {
+        let mut at = Self::home(hash.word, self.depth.load(Ordering::Relaxed), slots);
+        while at < slots {
+            let slot = self.slot(at);
+            // The entry first: an insertion into an empty slot stores the word before it.
+            let entry = slot.entry.load(Ordering::Acquire);
+            let word = slot.word.load(Ordering::Relaxed);
+            if entry == 0 || word > hash.word {
+                return Found::Absent(at);
+            }
+            if word == hash.word && (entry >> 56) as u8 == hash.fingerprint {
+                return Found::At(at, entry);
+            }
+            at += 1;
+        }
+        Found::Absent(slots)
+    }
+
+    /// The entry of a hash; the caller holds the lock.
+    pub(super) fn get(&self, hash: KeyHash) -> Option<Entry> {
+        match self.find(hash, self.slots()) {
+            Found::At(_, entry) => Entry::unpack(entry),
+            Found::Absent(_) => None,
+        }
+    }
+
+    /// Whether `more` keys can be inserted without growing; the caller holds the lock.
+    pub(super) fn has_room(&self, writing: &Writing, more: usize) -> bool {
+        let slots = self.slots();
+        (writing.len + more) * 256 <= slots * MAX_LOAD_256
+            && (0..more).all(|n| self.slot(slots - 1 - n).entry.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Inserts or replaces; gives what was there before. The caller holds the lock, and has made room.
+    pub(super) fn insert(&self, writing: &mut Writing, hash: KeyHash, entry: Entry) -> Option<Entry> {
+        let packed = entry.pack(hash.fingerprint);
+        let slots = self.slots();
+        let at = match self.find(hash, slots) {
+            Found::At(at, old) => {
+                self.slot(at).entry.store(packed, Ordering::Release);
+                return Entry::unpack(old);
+            }
+            Found::Absent(at) => at,
+        };
+        let mut end = at;
+        while end < slots && self.slot(end).entry.load(Ordering::Relaxed) != 0 {
+            end += 1;
+        }
+        assert!(end < slots, "an insertion into a segment without room");
+        if end == at && at + 1 < slots {
+            // Nothing moves: readers see the slot empty or, the word being there first, whole.
+            let slot = self.slot(at);
+            slot.word.store(hash.word, Ordering::Relaxed);
+            slot.entry.store(packed, Ordering::Release);
+        } else {
+            self.moving(|| {
+                for to in (at + 1..=end).rev() {
+                    self.copy(to - 1, to);
+                }
+                self.store(at, (hash.word, packed));
+            });
+        }
+        writing.len += 1;
+        None
+    }
+
+    /// Replaces an entry only where it still is `old`; the caller holds the lock.
+    pub(super) fn replace(&self, hash: KeyHash, old: Entry, new: Entry) -> bool {
+        match self.find(hash, self.slots()) {
+            Found::At(at, entry) if Entry::unpack(entry) == Some(old) => {
+                self.slot(at).entry.store(new.pack(hash.fingerprint), Ordering::Release);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Removes a hash and gives its entry; the caller holds the lock.
+    pub(super) fn remove(&self, writing: &mut Writing, hash: KeyHash) -> Option<Entry> {
+        let slots = self.slots();
+        let Found::At(at, entry) = self.find(hash, slots) else { return None };
+        self.moving(|| {
+            // Close the gap with all that stands behind its home.
+            let depth = self.depth();
+            let mut hole = at;
+            while hole + 1 < slots {
+                let next = self.slot(hole + 1);
+                let word = next.word.load(Ordering::Relaxed);
+                if next.entry.load(Ordering::Relaxed) == 0 || Self::home(word, depth, slots) > hole {
+                    break;
+                }
+                self.copy(hole + 1, hole);
+                hole += 1;
+            }
+            self.store(hole, (0, 0));
+        });
+        writing.len -= 1;
+        Entry::unpack(entry)
+    }
+
+    /// All keys whose word is at least `from`, in order, appended to `out`; the caller holds the lock.
+    pub(super) fn collect(&self, from: u64, out: &mut Vec<Pair>) {
+        let slots = self.slots();
+        let first = if from == 0 { 0 } else { Self::home(from, self.depth(), slots) };
+        for at in first..slots {
+            let slot = self.slot(at);
+            let (word, entry) = (slot.word.load(Ordering::Relaxed), slot.entry.load(Ordering::Relaxed));
+            if entry != 0 && word >= from {
+                out.push((word, entry));
+            }
+        }
+    }
+
+    /// Adds blocks, one where that is enough. The caller holds the lock.
+    pub(super) fn grow(&self, writing: &mut Writing, arena: &Arena, scratch: &mut Vec<Pair>) -> Grown {
+        let blocks = self.blocks.load(Ordering::Relaxed) as usize;
+        scratch.clear();
+        self.collect(0, scratch);
+        let Some(wanted) = (blocks + 1..=MAX_BLOCKS).find(|n| fits(scratch, self.depth(), *n)) else {
+            return Grown::MustSplit;
+        };
+        let mut fresh = Vec::with_capacity(MAX_BLOCKS);
+        for _ in blocks..wanted {
+            match arena.allocate() {
+                Some(block) => fresh.push(block),
+                None => {
+                    fresh.into_iter().for_each(|block| arena.recycle(block));
+                    return Grown::NoMemory;
+                }
+            }
+        }
+        self.moving(|| {
+            for (n, block) in fresh.iter().enumerate() {
+                self.block[blocks + n].store(block.as_ptr(), Ordering::Relaxed);
+            }
+            self.blocks.store(wanted as u32, Ordering::Release);
+            self.fill(writing, scratch);
+        });
+        Grown::Done
+    }
+
+    /// Moves the upper half of the keys, by the next bit of their hashes, to a new segment. `None`, and nothing is
+    /// changed, where there is no memory. The caller holds the lock.
+    pub(super) fn split(&self, writing: &mut Writing, arena: &Arena, scratch: &mut Vec<Pair>) -> Option<Self> {
+        let depth = self.depth() + 1;
+        let bit = 1u64 << (64 - depth);
+        scratch.clear();
+        self.collect(0, scratch);
+        // The bit of the hash is 8 places further up in the word, which lacks the root.
+        let half = scratch.partition_point(|(word, _)| word & (bit << 8) == 0);
+        let (lower, upper) = scratch.split_at(half);
+
+        let sibling = Segment::new(depth, self.prefix() | bit, arena)?;
+        sibling.load(arena, upper)?;
+        let blocks = self.blocks.load(Ordering::Relaxed) as usize;
+        let keep = blocks_for(lower, depth).unwrap_or(blocks).min(blocks);
+        self.moving(|| {
+            self.depth.store(depth, Ordering::Relaxed);
+            (0..blocks * BLOCK_SLOTS).for_each(|at| self.store(at, (0, 0)));
+            self.blocks.store(keep as u32, Ordering::Release);
+            self.fill(writing, lower);
+        });
+        for at in keep..blocks {
+            // The pointer stays: a reader that saw the larger number may follow it before it looks at the version.
+            if let Some(block) = ptr::NonNull::new(self.block[at].load(Ordering::Relaxed)) {
+                arena.recycle(block);
+            }
+        }
+        Some(sibling)
+    }
+
+    /// Makes room for sorted keys in an empty segment that nobody else sees yet, and puts them there.
+    pub(super) fn load(&self, arena: &Arena, keys: &[Pair]) -> Option<()> {
+        let wanted = blocks_for(keys, self.depth())?;
+        for at in self.blocks.load(Ordering::Relaxed) as usize..wanted {
+            self.block[at].store(arena.allocate()?.as_ptr(), Ordering::Relaxed);
+            self.blocks.store(at as u32 + 1, Ordering::Release);
+        }
+        self.fill(&mut self.writing.lock(), keys);
+        Some(())
+    }
+
+    /// Lays sorted keys that fit out over all slots; what the slots held before is forgotten.
+    fn fill(&self, writing: &mut Writing, keys: &[Pair]) {
+        let (slots, depth) = (self.slots(), self.depth());
+        let mut next = 0;
+        for pair in keys {
+            let at = Self::home(pair.0, depth, slots).max(next);
+            (next..at).for_each(|empty| self.store(empty, (0, 0)));
+            self.store(at, *pair);
+            next = at + 1;
+        }
+        (next..slots).for_each(|empty| self.store(empty, (0, 0)));
+        writing.len = keys.len();
+    }
+
+    /// Runs `change` while readers know that slots are moving.
+    fn moving(&self, change: impl FnOnce()) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        change();
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    fn copy(&self, from: usize, to: usize) {
+        let slot = self.slot(from);
+        self.store(to, (slot.word.load(Ordering::Relaxed), slot.entry.load(Ordering::Relaxed)));
+    }
+
+    #[inline]
+    fn store(&self, at: usize, (word, entry): Pair) {
+        let slot = self.slot(at);
+        slot.word.store(word, Ordering::Relaxed);
+        slot.entry.store(entry, Ordering::Relaxed);
+    }
+}
+
+/// Where a hash is, or would be.
+enum Found {
+    At(usize, u64),
+    Absent(usize),
+}
+
+/// What came of an attempt to grow.
+pub(super) enum Grown {
+    Done,
+    /// All blocks are full.
+    MustSplit,
+    NoMemory,
+}
+
+/// Whether sorted keys, and one more, can be laid out in this many blocks within the load that lookups are fast at.
+fn fits(keys: &[Pair], depth: u32, blocks: usize) -> bool {
+    let slots = blocks * BLOCK_SLOTS;
+    if (keys.len() + 1) * 256 > slots * MAX_LOAD_256 {
+        return false;
+    }
+    let end = keys.iter().fold(0, |next, pair| Segment::home(pair.0, depth, slots).max(next) + 1);
+    end < slots
+}
+
+/// The smallest number of blocks that sorted keys, and one more, fit in; `None` where they need two segments.
+pub(super) fn blocks_for(keys: &[Pair], depth: u32) -> Option<usize> {
+    let least = ((keys.len() + 1) * 256).div_ceil(BLOCK_SLOTS * MAX_LOAD_256);
+    (least.max(1)..=MAX_BLOCKS).find(|n| fits(keys, depth, *n))
+}

@@ -1,0 +1,126 @@
+//! The index against an ordinary map, and under threads.
+
+use super::*;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+
+fn hash_of(hasher: &KeyHasher, n: u64) -> KeyHash {
+    hasher.hash(&n.to_le_bytes())
+}
+
+fn entry_of(n: u64) -> Entry {
+    Entry { location: Location { slot: 1, units: (n as u32) | 1 }, size: SizeClass::of_units(n % 1000 + 1) }
+}
+
+#[test]
+fn no_key_is_lost_or_invented_by_growing_splitting_and_removing() {
+    let (index, hasher) = (Index::new().unwrap(), KeyHasher::new(&[7; 16]));
+    let mut model = HashMap::new();
+    let mut random = 1u64;
+    for step in 0..600_000u64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let key = (random >> 33) % 400_000;
+        let hash = hash_of(&hasher, key);
+        if random % 4 == 0 {
+            assert_eq!(index.lock(hash).remove(hash), model.remove(&key));
+        } else {
+            let old = index.lock_for_insert(hash).unwrap().insert(hash, entry_of(step));
+            assert_eq!(old, model.insert(key, entry_of(step)));
+        }
+    }
+    assert_eq!(index.len(), model.len() as u64);
+    for key in 0..400_000 {
+        assert_eq!(index.get(hash_of(&hasher, key)), model.get(&key).copied(), "{key}");
+    }
+    let (mut all, mut cursor) = (Vec::new(), Some(Cursor::START));
+    while let Some(at) = cursor {
+        cursor = index.collect(at, &mut all);
+    }
+    assert_eq!(all.len(), model.len());
+    assert!(all.is_sorted_by_key(|(hash, _)| *hash) || all.is_sorted_by_key(|(h, _)| (h.root, h.word)));
+}
+
+#[test]
+fn memory_stays_below_24_bytes_per_key_while_growing() {
+    let (index, hasher) = (Index::new().unwrap(), KeyHasher::new(&[9; 16]));
+    for key in 0..3_000_000 {
+        let hash = hash_of(&hasher, key);
+        index.lock_for_insert(hash).unwrap().insert(hash, entry_of(key));
+        if key % 10_000 == 0 {
+            assert!(index.memory_bytes() <= key * 24 + (16 << 20), "{key} keys: {}", index.memory_bytes());
+        }
+        if key > 1_000_000 && key % 10_000 == 0 {
+            assert!(index.memory_bytes() <= key * 24, "{key} keys: {}", index.memory_bytes());
+        }
+    }
+}
+
+#[test]
+fn an_exported_index_is_imported_as_it_was() {
+    for keys in [0, 1, 1_000, 700_000] {
+        let (index, hasher) = (Index::new().unwrap(), KeyHasher::new(&[5; 16]));
+        for key in 0..keys {
+            let hash = hash_of(&hasher, key);
+            index.lock_for_insert(hash).unwrap().insert(hash, entry_of(key));
+        }
+        let roots: Vec<_> = (0..=255).map(|root| index.export(root)).collect();
+        let copy = Index::import(&roots).unwrap().unwrap();
+        assert_eq!(copy.len(), keys);
+        for key in 0..keys + 10 {
+            let hash = hash_of(&hasher, key);
+            assert_eq!(copy.get(hash), index.get(hash));
+        }
+        for key in keys..keys + 300_000 {
+            let hash = hash_of(&hasher, key);
+            assert_eq!(copy.lock_for_insert(hash).unwrap().insert(hash, entry_of(key)), None);
+        }
+        assert!((0..keys + 300_000).all(|key| copy.get(hash_of(&hasher, key)) == Some(entry_of(key))));
+    }
+}
+
+#[test]
+fn several_segments_are_locked_in_order_and_have_room_for_a_whole_batch() {
+    let (index, hasher) = (Index::new().unwrap(), KeyHasher::new(&[3; 16]));
+    for round in 0..30u64 {
+        let mut hashes: Vec<_> = (0..20_000).map(|n| hash_of(&hasher, round * 20_000 + n)).collect();
+        hashes.sort();
+        let mut all = index.lock_all_for_insert(&hashes).unwrap();
+        for hash in &hashes {
+            let locked = all.iter_mut().find(|locked| locked.covers(*hash)).unwrap();
+            assert_eq!(locked.insert(*hash, entry_of(round)), None);
+        }
+    }
+    assert_eq!(index.len(), 600_000);
+}
+
+#[test]
+fn a_reader_never_misses_a_key_that_is_there_while_others_come_and_go() {
+    let (index, hasher) = (Index::new().unwrap(), KeyHasher::new(&[1; 16]));
+    const STABLE: u64 = 20_000;
+    for key in 0..STABLE {
+        let hash = hash_of(&hasher, key);
+        index.lock_for_insert(hash).unwrap().insert(hash, entry_of(key));
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for reader in 0..2 {
+            let (index, hasher, done) = (&index, &hasher, &done);
+            scope.spawn(move || {
+                let mut key = reader;
+                while !done.load(Ordering::Relaxed) {
+                    key = (key * 31 + 7) % STABLE;
+                    assert_eq!(index.get(hash_of(hasher, key)), Some(entry_of(key)));
+                }
+            });
+        }
+        for key in STABLE..STABLE + 500_000 {
+            let hash = hash_of(&hasher, key);
+            index.lock_for_insert(hash).unwrap().insert(hash, entry_of(key));
+            if key % 3 == 0 {
+                let gone = hash_of(&hasher, STABLE + (key - STABLE) / 2);
+                index.lock(gone).remove(gone);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}

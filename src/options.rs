@@ -1,0 +1,314 @@
+//! The options of a store: one table that names, describes, parses and prints them all.
+//!
+//! The C API, the tools and the bindings read the same table; an option is added here and nowhere else.
+
+use crate::error::{Error, Result};
+
+/// When a completed write reaches the disk. In every mode it survives the death of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncMode {
+    /// When the operating system writes it back, or [`crate::Db::sync`] is called.
+    None,
+    /// At most `sync_interval_ms` after the write.
+    Interval,
+    /// Before the write returns; concurrent writers share one `fdatasync`.
+    Always,
+}
+
+/// How data files are read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoMode {
+    /// Through memory mappings, with disk blocks reserved ahead of the tail.
+    Mmap,
+    /// Through `pread` and `pwrite`: slower, but a failing disk is an error and never a signal.
+    Pread,
+}
+
+/// Who decides when a merge runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeMode {
+    /// The store, by the amount of dead bytes.
+    Auto,
+    /// The caller, with [`crate::Db::merge`].
+    Manual,
+}
+
+/// How a store is opened. [`Options::default`] is right for most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// When a write reaches the disk.
+    pub sync: SyncMode,
+    /// The longest time, in milliseconds, that `sync=interval` leaves a write unsynced.
+    pub sync_interval_ms: u64,
+    /// A data file is closed and a new one begun at this size, in bytes. A larger record gets a file of its own.
+    pub max_file_size: u64,
+    /// How data files are read and written.
+    pub io: IoMode,
+    /// Whether every read compares the record's checksum.
+    pub verify_checksums: bool,
+    /// Whether a missing store is created.
+    pub create_if_missing: bool,
+    /// Whether an existing store is an error.
+    pub error_if_exists: bool,
+    /// Whether the store is opened for reading only.
+    pub read_only: bool,
+    /// Who decides when a merge runs.
+    pub merge: MergeMode,
+    /// A merge begins when the files take this many times the space of what is alive in them.
+    pub merge_space_amplification: f64,
+    /// The most bytes per second that a merge writes; 0 for no limit.
+    pub merge_rate_limit: u64,
+    /// How often, in milliseconds, the store looks whether a merge is due.
+    pub merge_interval_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            sync: SyncMode::Interval,
+            sync_interval_ms: 1_000,
+            max_file_size: 256 << 20,
+            io: IoMode::Mmap,
+            verify_checksums: true,
+            create_if_missing: true,
+            error_if_exists: false,
+            read_only: false,
+            merge: MergeMode::Auto,
+            merge_space_amplification: 2.0,
+            merge_rate_limit: 0,
+            merge_interval_ms: 1_000,
+        }
+    }
+}
+
+/// The smallest `max_file_size`: small files are for tests of rotation and merge.
+pub const MIN_MAX_FILE_SIZE: u64 = 256;
+/// The largest `max_file_size`: what 32 bits of 8-byte units address.
+pub const MAX_MAX_FILE_SIZE: u64 = 1 << 35;
+
+/// One row of the table of options.
+pub struct OptionInfo {
+    /// The name that [`Options::set`] and `filedb_options_set` take.
+    pub name: &'static str,
+    /// What values it takes, for people.
+    pub values: &'static str,
+    /// What it is for, in one sentence.
+    pub help: &'static str,
+    set: fn(&mut Options, &str) -> std::result::Result<(), String>,
+    get: fn(&Options) -> String,
+}
+
+/// Every option there is, in the order in which they are listed to people.
+pub static OPTIONS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "sync",
+        values: "none | interval | always",
+        help: "When a completed write reaches the disk.",
+        set: |o, v| {
+            choose(v, &[("none", SyncMode::None), ("interval", SyncMode::Interval), ("always", SyncMode::Always)])
+                .map(|mode| o.sync = mode)
+        },
+        get: |o| match o.sync {
+            SyncMode::None => "none".into(),
+            SyncMode::Interval => "interval".into(),
+            SyncMode::Always => "always".into(),
+        },
+    },
+    OptionInfo {
+        name: "sync_interval_ms",
+        values: "a time: 1 to 3600000 ms, as 250, 250ms or 15s",
+        help: "The longest time that sync=interval leaves a write unsynced.",
+        set: |o, v| within(parse_ms(v)?, 1, 3_600_000).map(|n| o.sync_interval_ms = n),
+        get: |o| o.sync_interval_ms.to_string(),
+    },
+    OptionInfo {
+        name: "max_file_size",
+        values: "a size: 256 bytes to 32GiB, as 1048576 or 64MiB",
+        help: "The size at which a data file is closed and a new one begun.",
+        set: |o, v| within(parse_size(v)?, MIN_MAX_FILE_SIZE, MAX_MAX_FILE_SIZE).map(|n| o.max_file_size = n),
+        get: |o| o.max_file_size.to_string(),
+    },
+    OptionInfo {
+        name: "io",
+        values: "mmap | pread",
+        help: "How data files are read and written.",
+        set: |o, v| choose(v, &[("mmap", IoMode::Mmap), ("pread", IoMode::Pread)]).map(|mode| o.io = mode),
+        get: |o| if o.io == IoMode::Mmap { "mmap".into() } else { "pread".into() },
+    },
+    OptionInfo {
+        name: "verify_checksums",
+        values: "true | false",
+        help: "Whether every read compares the record's checksum.",
+        set: |o, v| parse_bool(v).map(|on| o.verify_checksums = on),
+        get: |o| o.verify_checksums.to_string(),
+    },
+    OptionInfo {
+        name: "create_if_missing",
+        values: "true | false",
+        help: "Whether a missing store is created.",
+        set: |o, v| parse_bool(v).map(|on| o.create_if_missing = on),
+        get: |o| o.create_if_missing.to_string(),
+    },
+    OptionInfo {
+        name: "error_if_exists",
+        values: "true | false",
+        help: "Whether an existing store is an error.",
+        set: |o, v| parse_bool(v).map(|on| o.error_if_exists = on),
+        get: |o| o.error_if_exists.to_string(),
+    },
+    OptionInfo {
+        name: "read_only",
+        values: "true | false",
+        help: "Whether the store is opened for reading only.",
+        set: |o, v| parse_bool(v).map(|on| o.read_only = on),
+        get: |o| o.read_only.to_string(),
+    },
+    OptionInfo {
+        name: "merge",
+        values: "auto | manual",
+        help: "Who decides when a merge runs: the store or the caller.",
+        set: |o, v| {
+            choose(v, &[("auto", MergeMode::Auto), ("manual", MergeMode::Manual)]).map(|mode| o.merge = mode)
+        },
+        get: |o| if o.merge == MergeMode::Auto { "auto".into() } else { "manual".into() },
+    },
+    OptionInfo {
+        name: "merge_space_amplification",
+        values: "a number from 1.1 to 100",
+        help: "A merge begins when the files take this many times the space of what is alive in them.",
+        set: |o, v| match v.parse::<f64>() {
+            Ok(n) if (1.1..=100.0).contains(&n) => {
+                o.merge_space_amplification = n;
+                Ok(())
+            }
+            _ => Err("it takes a number from 1.1 to 100".into()),
+        },
+        get: |o| o.merge_space_amplification.to_string(),
+    },
+    OptionInfo {
+        name: "merge_rate_limit",
+        values: "a size per second, as 64MiB; 0 for no limit",
+        help: "The most bytes per second that a merge writes.",
+        set: |o, v| parse_size(v).map(|n| o.merge_rate_limit = n),
+        get: |o| o.merge_rate_limit.to_string(),
+    },
+    OptionInfo {
+        name: "merge_interval_ms",
+        values: "a time: 1 to 3600000 ms, as 250, 250ms or 15s",
+        help: "How often the store looks whether a merge is due.",
+        set: |o, v| within(parse_ms(v)?, 1, 3_600_000).map(|n| o.merge_interval_ms = n),
+        get: |o| o.merge_interval_ms.to_string(),
+    },
+];
+
+impl Options {
+    /// Sets the option `name` from text. Sizes take `64MiB`, times `15s`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an unknown name or a value it does not take; nothing changes then.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let option = find(name)?;
+        (option.set)(self, value.trim())
+            .map_err(|why| Error::invalid(format!("option '{name}' cannot be '{value}': {why}")))
+    }
+
+    /// The value of the option `name`, in the form that [`Options::set`] takes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an unknown name.
+    pub fn get(&self, name: &str) -> Result<String> {
+        Ok((find(name)?.get)(self))
+    }
+}
+
+fn find(name: &str) -> Result<&'static OptionInfo> {
+    OPTIONS.iter().find(|option| option.name == name).ok_or_else(|| {
+        let known: Vec<_> = OPTIONS.iter().map(|option| option.name).collect();
+        Error::invalid(format!("there is no option '{name}'; the options are {}", known.join(", ")))
+    })
+}
+
+type Parsed<T> = std::result::Result<T, String>;
+
+fn choose<T: Copy>(value: &str, choices: &[(&str, T)]) -> Parsed<T> {
+    choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        format!("it takes {}", names.join(" or "))
+    })
+}
+
+fn parse_bool(value: &str) -> Parsed<bool> {
+    choose(value, &[("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)])
+        .map_err(|_| "it takes true or false".into())
+}
+
+fn within(n: u64, least: u64, most: u64) -> Parsed<u64> {
+    if (least..=most).contains(&n) { Ok(n) } else { Err(format!("it must be from {least} to {most}")) }
+}
+
+const SIZE_UNITS: &[(&str, u64)] = &[
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+const TIME_UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
+
+fn parse_size(value: &str) -> Parsed<u64> {
+    parse_quantity(value, SIZE_UNITS).ok_or_else(|| "it takes a size such as 1048576 or 64MiB".into())
+}
+
+fn parse_ms(value: &str) -> Parsed<u64> {
+    parse_quantity(value, TIME_UNITS).ok_or_else(|| "it takes a time such as 250, 250ms or 15s".into())
+}
+
+/// A whole number with one of the units behind it, or with none.
+fn parse_quantity(value: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = value.split_at(digits);
+    let factor = match unit.trim_start() {
+        "" => 1,
+        unit => units.iter().find(|(name, _)| *name == unit)?.1,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_prints_what_it_parses() {
+        for option in OPTIONS {
+            let mut options = Options::default();
+            let text = options.get(option.name).unwrap();
+            options.set(option.name, &text).unwrap();
+            assert_eq!(options, Options::default(), "{}", option.name);
+        }
+    }
+
+    #[test]
+    fn sizes_and_times_take_units() {
+        let mut options = Options::default();
+        options.set("max_file_size", "64MiB").unwrap();
+        assert_eq!(options.max_file_size, 64 << 20);
+        options.set("sync_interval_ms", "15s").unwrap();
+        assert_eq!(options.sync_interval_ms, 15_000);
+        for bad in ["", "MiB", "-1", "1.5GiB", "64 parsecs", "99999999999999999999", "18446744073709551615KiB"] {
+            assert!(options.set("max_file_size", bad).is_err(), "{bad}");
+        }
+        assert_eq!(options.max_file_size, 64 << 20);
+    }
+
+    #[test]
+    fn an_error_names_the_option_and_the_value() {
+        let error = Options::default().set("sync", "sometimes").unwrap_err().to_string();
+        assert!(error.contains("'sync'") && error.contains("'sometimes'") && error.contains("always"), "{error}");
+        let error = Options::default().set("snyc", "always").unwrap_err().to_string();
+        assert!(error.contains("'snyc'") && error.contains("sync_interval_ms"), "{error}");
+    }
+}
