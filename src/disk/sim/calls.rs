@@ -1,0 +1,290 @@
+//! The simulated disk as the engine sees it: the methods of [`Disk`] and [`DiskFile`].
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::content::{Content, FailedSync};
+use super::names::FileId;
+use super::operation::Kind;
+use super::power::{PAGE, Random};
+use super::state::State;
+use super::{Reserve, SimDisk};
+use crate::disk::{Access, Disk, DiskFile, LockKind};
+
+/// The largest file that the simulation takes, so that a wild offset is an error and not a full memory.
+const FILE_LIMIT: u64 = 1 << 30;
+
+impl Disk for SimDisk {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Lock, "", 0, 0)?;
+        let free = !state.exclusive_lock && (kind == LockKind::Shared || state.shared_locks == 0);
+        if !free {
+            state.end(Err(libc::EWOULDBLOCK))?;
+        }
+        match kind {
+            LockKind::Exclusive => state.exclusive_lock = true,
+            LockKind::Shared => state.shared_locks += 1,
+        }
+        Ok(Box::new(SimLock { disk: self.clone(), kind }))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut state = self.state.lock();
+        state.begin(Kind::List, "", 0, 0)?;
+        let mut names: Vec<String> = state.names.live().keys().cloned().collect();
+        // A real directory promises no order, and does not keep the one it had.
+        let mut random = Random::new(state.operations);
+        for i in (1..names.len()).rev() {
+            names.swap(i, random.below(i as u64 + 1) as usize);
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Create, name, 0, 0)?;
+        if state.names.get(name).is_some() {
+            state.end(Err(libc::EEXIST))?;
+        }
+        let file = state.add_file(Content::default());
+        state.names.create(name, file);
+        Ok(self.handle(&mut state, file, name, Some(capacity)))
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Open, name, 0, 0)?;
+        let Some(file) = state.names.get(name) else {
+            state.end(Err(libc::ENOENT))?;
+            unreachable!("the line above returned");
+        };
+        let capacity = match access {
+            Access::Read => None,
+            Access::Append { capacity } => Some(capacity),
+        };
+        Ok(self.handle(&mut state, file, name, capacity))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Rename, &format!("{from} -> {to}"), 0, 0)?;
+        let Some(file) = state.names.get(from) else { return state.end(Err(libc::ENOENT)) };
+        state.names.rename(from, to, file);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Remove, name, 0, 0)?;
+        if state.names.get(name).is_none() {
+            return state.end(Err(libc::ENOENT));
+        }
+        state.names.remove(name);
+        Ok(())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin(Kind::SyncDir, "", 0, 0)?;
+        state.names.sync();
+        state.forget_unreachable();
+        Ok(())
+    }
+
+    fn now_ms(&self, precise: bool) -> u64 {
+        let now = self.state.lock().clock_ms;
+        if precise { now } else { now & !3 }
+    }
+
+    fn random(&self) -> io::Result<[u8; 16]> {
+        let random = &mut self.state.lock().random;
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&random.number().to_le_bytes());
+        bytes[8..].copy_from_slice(&random.number().to_le_bytes());
+        Ok(bytes)
+    }
+}
+
+impl SimDisk {
+    fn handle(
+        &self,
+        state: &mut State,
+        file: FileId,
+        name: &str,
+        capacity: Option<u64>,
+    ) -> Arc<dyn DiskFile> {
+        if let Some(held) = state.files.get_mut(&file) {
+            held.handles += 1;
+        }
+        let name = name.into();
+        Arc::new(SimFile { disk: self.clone(), file, name, capacity, sealed: Mutex::new(false) })
+    }
+}
+
+struct SimLock {
+    disk: SimDisk,
+    kind: LockKind,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut state = self.disk.state.lock();
+        match self.kind {
+            LockKind::Exclusive => state.exclusive_lock = false,
+            LockKind::Shared => state.shared_locks -= 1,
+        }
+    }
+}
+
+struct SimFile {
+    disk: SimDisk,
+    file: FileId,
+    name: String,
+    /// None where the file was opened for reading.
+    capacity: Option<u64>,
+    sealed: Mutex<bool>,
+}
+
+impl SimFile {
+    /// The caller's side of the contract. Breaking it is a bug of the caller and not a fault of the disk: it panics.
+    fn check_may_write(&self, end: u64) {
+        let Some(capacity) = self.capacity else {
+            panic!("'{}' was opened for reading and is written", self.name)
+        };
+        assert!(end <= capacity, "'{}' is written up to {end}, past its capacity of {capacity}", self.name);
+        assert!(!*self.sealed.lock(), "'{}' was sealed and is written", self.name);
+    }
+}
+
+impl DiskFile for SimFile {
+    fn size(&self) -> io::Result<u64> {
+        let mut state = self.disk.state.lock();
+        state.begin(Kind::Size, &self.name, 0, 0)?;
+        Ok(state.files[&self.file].content.size())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut state = self.disk.state.lock();
+        state.begin(Kind::Read, &self.name, offset, buffer.len() as u64)?;
+        let bytes = state.files[&self.file].content.live();
+        let wanted = usize::try_from(offset).ok().and_then(|start| {
+            let end = start.checked_add(buffer.len())?;
+            bytes.get(start..end)
+        });
+        match wanted {
+            Some(wanted) => {
+                buffer.copy_from_slice(wanted);
+                Ok(())
+            }
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn reserve(&self, end: u64) -> io::Result<()> {
+        self.check_may_write(end);
+        let mut state = self.disk.state.lock();
+        state.begin(Kind::Reserve, &self.name, end, 0)?;
+        if end > FILE_LIMIT {
+            return state.end(Err(libc::EFBIG));
+        }
+        let wished = match state.reserve {
+            Reserve::Nothing => return Ok(()),
+            Reserve::Exact => end,
+            Reserve::Pages => end.div_ceil(PAGE) * PAGE,
+        };
+        if end <= state.files[&self.file].content.size() {
+            return Ok(());
+        }
+        let size = state.size_with_room(self.file, wished);
+        if size < end {
+            return state.end(Err(libc::ENOSPC));
+        }
+        if let Some(held) = state.files.get_mut(&self.file) {
+            held.content.resize(size);
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        let bytes = parts.concat();
+        let end = offset + bytes.len() as u64;
+        self.check_may_write(end);
+        let mut state = self.disk.state.lock();
+        if let Err(refusal) = state.begin(Kind::Write, &self.name, offset, bytes.len() as u64) {
+            if refusal.short_write {
+                state.write_part(self.file, &bytes[..bytes.len() / 2], offset);
+            }
+            return Err(refusal.into());
+        }
+        if end > FILE_LIMIT {
+            return state.end(Err(libc::EFBIG));
+        }
+        let fits = state.size_with_room(self.file, end);
+        if fits < end {
+            let part = fits.saturating_sub(offset) as usize;
+            state.write_part(self.file, &bytes[..part], offset);
+            return state.end(Err(libc::ENOSPC));
+        }
+        if !bytes.is_empty() {
+            state.capture_midway(self.file, &bytes, offset);
+        }
+        state.write_part(self.file, &bytes, offset);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.state.lock();
+        let begun = state.begin(Kind::Sync, &self.name, 0, 0);
+        let failed_sync = state.failed_sync.unwrap_or(FailedSync::LosesPages);
+        let off = state.off;
+        if let Some(held) = state.files.get_mut(&self.file) {
+            match begun {
+                Ok(()) => held.content.sync(),
+                Err(_) if !off => held.content.fail_sync(failed_sync),
+                Err(_) => {}
+            }
+        }
+        Ok(begun?)
+    }
+
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.check_may_write(size);
+        let mut state = self.disk.state.lock();
+        state.begin(Kind::Truncate, &self.name, size, 0)?;
+        if let Some(held) = state.files.get_mut(&self.file) {
+            assert!(size <= held.content.size(), "'{}' is cut to more than it has", self.name);
+            held.content.resize(size);
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, _tail: u64) -> io::Result<()> {
+        Ok(self.disk.state.lock().begin(Kind::Prepare, &self.name, 0, 0)?)
+    }
+
+    fn seal(&self) -> io::Result<()> {
+        self.disk.state.lock().begin(Kind::Seal, &self.name, 0, 0)?;
+        *self.sealed.lock() = true;
+        Ok(())
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let mut state = self.disk.state.lock();
+        if let Some(held) = state.files.get_mut(&self.file) {
+            held.handles -= 1;
+            if held.handles == 0 && !state.names.may_reach(self.file) {
+                state.files.remove(&self.file);
+            }
+        }
+    }
+}
