@@ -1,0 +1,58 @@
+# Compiles with cargo, finishes both libraries in ${filedb_lib_dir}, and defines the targets that programs link to.
+# What is specific to an installed filedb is in install.cmake.
+
+find_program(FILEDB_CARGO cargo HINTS "$ENV{CARGO_HOME}/bin" "$ENV{HOME}/.cargo/bin" DOC "The Rust build tool, cargo")
+if(NOT FILEDB_CARGO)
+  message(FATAL_ERROR "filedb is written in Rust: install cargo (https://rustup.rs) or set FILEDB_CARGO to its path")
+endif()
+
+# Debug is cargo's dev profile, all else its release profile; only Debug and RelWithDebInfo keep debug information. A
+# generator with several configurations builds the release profile for all of them.
+set(filedb_profile release)
+set(filedb_profile_dir release)
+set(filedb_strip --strip-unneeded)
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  set(filedb_profile dev)
+  set(filedb_profile_dir debug)
+endif()
+if(CMAKE_BUILD_TYPE MATCHES "^(Debug|RelWithDebInfo)$")
+  set(filedb_strip "")
+endif()
+
+set(filedb_cargo_dir ${PROJECT_BINARY_DIR}/cargo)
+set(filedb_raw_dir ${filedb_cargo_dir}/${filedb_profile_dir})
+set(filedb_lib_dir ${PROJECT_BINARY_DIR}/lib)
+set(filedb_soname libfiledb.so.${PROJECT_VERSION_MAJOR}) # build.rs writes the same into the library
+set(filedb_shared_name libfiledb.so.${PROJECT_VERSION})
+
+# Cargo alone knows what a change means, so it is asked every time; when nothing changed it touches nothing, and nothing
+# below runs. The crate types are named because a crate that is also built as an rlib gets no link-time optimisation.
+add_custom_target(filedb_cargo ALL
+  COMMAND ${FILEDB_CARGO} rustc --package filedb --lib --crate-type cdylib,staticlib --profile ${filedb_profile}
+    --target-dir ${filedb_cargo_dir} ${FILEDB_CARGO_FLAGS}
+  BYPRODUCTS ${filedb_raw_dir}/libfiledb.so ${filedb_raw_dir}/libfiledb.a
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+  COMMENT "Compiling filedb with cargo"
+  USES_TERMINAL VERBATIM)
+
+file(MAKE_DIRECTORY ${filedb_lib_dir})
+add_custom_command(OUTPUT ${filedb_lib_dir}/${filedb_shared_name}
+  DEPENDS ${filedb_raw_dir}/libfiledb.so
+  COMMAND ${CMAKE_OBJCOPY} ${filedb_strip} ${filedb_raw_dir}/libfiledb.so ${filedb_lib_dir}/${filedb_shared_name}
+  COMMAND ${CMAKE_COMMAND} -E create_symlink ${filedb_shared_name} ${filedb_lib_dir}/${filedb_soname}
+  COMMAND ${CMAKE_COMMAND} -E create_symlink ${filedb_soname} ${filedb_lib_dir}/libfiledb.so
+  VERBATIM)
+add_custom_command(OUTPUT ${filedb_lib_dir}/libfiledb.a
+  DEPENDS ${filedb_raw_dir}/libfiledb.a ${PROJECT_SOURCE_DIR}/cmake/seal_static_library.cmake
+  COMMAND ${CMAKE_COMMAND} -D NM=${CMAKE_NM} -D LINKER=${CMAKE_LINKER} -D OBJCOPY=${CMAKE_OBJCOPY} -D AR=${CMAKE_AR}
+    -D "OBJCOPY_FLAGS=${filedb_strip}" -D INPUT=${filedb_raw_dir}/libfiledb.a -D OUTPUT=${filedb_lib_dir}/libfiledb.a
+    -P ${PROJECT_SOURCE_DIR}/cmake/seal_static_library.cmake
+  VERBATIM)
+add_custom_target(filedb_libraries ALL
+  DEPENDS ${filedb_lib_dir}/${filedb_shared_name} ${filedb_lib_dir}/libfiledb.a)
+add_dependencies(filedb_libraries filedb_cargo)
+
+include(${PROJECT_SOURCE_DIR}/cmake/filedb-targets.cmake)
+filedb_add_targets(${filedb_lib_dir} ${filedb_shared_name} ${filedb_soname} ${PROJECT_SOURCE_DIR}/include GLOBAL)
+add_dependencies(filedb::shared filedb_libraries)
+add_dependencies(filedb::static filedb_libraries)
