@@ -1,0 +1,80 @@
+//! The tasks of this repository: `cargo xtask help` lists them.
+
+mod abi;
+mod clib;
+mod ctests;
+mod demo;
+mod examples;
+mod header;
+mod packaging;
+mod rust;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::*;
+
+use crate::workspace::Workspace;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test [STEP...]          everything that must hold before a change is accepted; without a STEP, all of them
+  test --list             the steps
+  demo [DIR] [--io MODE]  imports a directory (/usr/include) through the C library, killed half way and resumed;
+                          MODE is mmap or pread, one after the other when it is not given
+  header [--check]        writes include/filedb.h from src/capi, or says how they differ
+  clib --prefix DIR       builds the C libraries and installs them below DIR
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let mut arguments = lexopt::Parser::from_env();
+    let task = match arguments.next()? {
+        Some(Value(task)) => task.string()?,
+        Some(Long("help") | Short('h')) => "help".to_owned(),
+        Some(other) => return Err(other.unexpected().into()),
+        None => bail!("no task given\n\n{USAGE}"),
+    };
+    let (mut words, mut list, mut check, mut io, mut prefix) = (Vec::new(), false, false, None, None);
+    while let Some(argument) = arguments.next()? {
+        match (task.as_str(), argument) {
+            ("test" | "demo", Value(word)) => words.push(word.string()?),
+            ("test", Long("list")) => list = true,
+            ("demo", Long("io")) => io = Some(arguments.value()?.string()?),
+            ("header", Long("check")) => check = true,
+            ("clib", Long("prefix")) => prefix = Some(arguments.value()?),
+            (_, other) => return Err(other.unexpected().into()),
+        }
+    }
+
+    let workspace = Workspace::new()?;
+    match (task.as_str(), words.as_slice()) {
+        ("help", _) => print!("{USAGE}"),
+        ("test", _) if list => test::list(),
+        ("test", steps) => test::run(&workspace, steps)?,
+        ("demo", []) => demo::run(&workspace, None, io.as_deref())?,
+        ("demo", [directory]) => demo::run(&workspace, Some(directory.as_ref()), io.as_deref())?,
+        ("demo", _) => bail!("demo takes one directory"),
+        ("header", _) if check => header::check(&workspace)?,
+        ("header", _) => header::write(&workspace)?,
+        ("clib", _) => match prefix {
+            Some(prefix) => clib::install(&workspace, prefix.as_ref())?,
+            None => bail!("clib needs --prefix DIR"),
+        },
+        (other, _) => bail!("there is no task '{other}'\n\n{USAGE}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The installed package in the hands of a stranger: a CMake project outside of the repository, pkg-config, plain cc.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+use xshell::cmd;
+
+use crate::clib;
+use crate::workspace::{Workspace, quietly, refused};
+
+/// What lies outside of the repository: the consumer's project, and the installed tree, moved to another place.
+struct Outside {
+    directory: TempDir,
+    project: PathBuf,
+    prefix: PathBuf,
+}
+
+impl Outside {
+    fn new(workspace: &Workspace) -> Result<Self> {
+        let (sh, installed) = (&workspace.shell, clib::installed(workspace)?);
+        let directory = tempfile::tempdir()?;
+        let (project, prefix) = (directory.path().join("a project"), directory.path().join("moved"));
+        let source = workspace.path("cmake/tests/consumer");
+        cmd!(sh, "cp -a {source} {project}").quiet().run()?;
+        cmd!(sh, "cp -a {installed} {prefix}").quiet().run()?;
+        Ok(Outside { directory, project, prefix })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Configures and builds the project; the directory of its programs.
+    fn build(&self, workspace: &Workspace, name: &str, flags: &[String]) -> Result<PathBuf> {
+        let sh = &workspace.shell;
+        let (project, prefix, build) = (&self.project, &self.prefix, self.path(name));
+        quietly(cmd!(sh, "cmake -S {project} -B {build} -DCMAKE_PREFIX_PATH={prefix} {flags...}"))?;
+        quietly(cmd!(sh, "cmake --build {build}"))?;
+        Ok(build)
+    }
+
+    /// Runs a program of the consumer's and checks that it says our version.
+    fn run(&self, workspace: &Workspace, program: &Path) -> Result<()> {
+        let sh = &workspace.shell;
+        let store = self.path("store");
+        let version =
+            cmd!(sh, "{program} {store}").quiet().read().context("the consumer's program failed")?;
+        ensure!(version == workspace.version()?, "{} runs with version {version}", program.display());
+        Ok(())
+    }
+
+    fn run_all(&self, workspace: &Workspace, build: &Path) -> Result<()> {
+        for (program, shared) in [("with_shared", true), ("with_static", false), ("with_filedb", true)] {
+            let program = build.join(program);
+            self.run(workspace, &program)?;
+            ensure!(
+                needs_shared_library(workspace, &program)? == shared,
+                "{} is linked the wrong way",
+                program.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+fn needs_shared_library(workspace: &Workspace, program: &Path) -> Result<bool> {
+    let sh = &workspace.shell;
+    Ok(cmd!(sh, "readelf --dynamic --wide {program}").quiet().read()?.contains("[libfiledb.so."))
+}
+
+/// find_package: the three targets work from a moved tree; other versions and unknown components are refused.
+pub fn cmake_package(workspace: &Workspace) -> Result<()> {
+    let outside = Outside::new(workspace)?;
+    let build = outside.build(workspace, "package", &[])?;
+    outside.run_all(workspace, &build)?;
+
+    let build = outside.build(workspace, "prefer-static", &["-Dfiledb_USE_STATIC_LIBS=ON".to_owned()])?;
+    let program = build.join("with_filedb");
+    outside.run(workspace, &program)?;
+    ensure!(!needs_shared_library(workspace, &program)?, "filedb_USE_STATIC_LIBS changed nothing");
+
+    let sh = &workspace.shell;
+    let (project, prefix) = (&outside.project, &outside.prefix);
+    let configure = |name: &str, flag: &str| -> Result<String> {
+        let build = outside.path(name);
+        let output = refused(cmd!(sh, "cmake -S {project} -B {build} -DCMAKE_PREFIX_PATH={prefix} {flag}"))?;
+        Ok(output.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    for version in ["0.999", "1.0"] {
+        let said = configure("refused-version", &format!("-DWANTED_VERSION={version}"))?;
+        ensure!(
+            said.contains("compatible with requested version"),
+            "version {version} was refused thus: {said}"
+        );
+    }
+    let said = configure("refused-component", "-DWANTED_COMPONENTS=shared;nonsense")?;
+    ensure!(said.contains("'nonsense' is not installed"), "an unknown component was refused thus: {said}");
+    sh.remove_path(prefix.join("lib/libfiledb.a"))?;
+    let said = configure("refused-static", "-DWANTED_COMPONENTS=static")?;
+    ensure!(
+        said.contains("'static' is not installed"),
+        "the static component, not installed, was refused thus: {said}"
+    );
+    Ok(())
+}
+
+/// add_subdirectory (with the dev profile) and FetchContent of these sources, by a project outside of them.
+pub fn cmake_sources(workspace: &Workspace) -> Result<()> {
+    let outside = Outside::new(workspace)?;
+    let source = format!("-DFILEDB_SOURCE={}", workspace.root.display());
+    for (how, build_type) in [("subdirectory", "Debug"), ("fetchcontent", "Release")] {
+        let flags = [format!("-DHOW={how}"), format!("-DCMAKE_BUILD_TYPE={build_type}"), source.clone()];
+        let build = outside.build(workspace, how, &flags)?;
+        outside.run_all(workspace, &build)?;
+    }
+    Ok(())
+}
+
+/// pkg-config, shared and fully static, from a moved tree; and plain cc with the line that the README gives.
+pub fn pkg_config(workspace: &Workspace) -> Result<()> {
+    let outside = Outside::new(workspace)?;
+    let sh = &workspace.shell;
+    let (project, prefix) = (&outside.project, &outside.prefix);
+    let _path = sh.push_env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    let _run_path = sh.push_env("LD_LIBRARY_PATH", prefix.join("lib"));
+    let version = cmd!(sh, "pkg-config --modversion filedb").quiet().read()?;
+    ensure!(version == workspace.version()?, "filedb.pc says version {version}");
+
+    let shared = cmd!(sh, "pkg-config --cflags --libs filedb").quiet().read()?;
+    let all = cmd!(sh, "pkg-config --cflags --static --libs filedb").quiet().read()?;
+    let words = |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+    let mut fully_static = words(&all);
+    fully_static.push("-static".to_owned());
+    let archive = prefix.join("lib/libfiledb.a").display().to_string();
+    let plain = words(&format!("-I{}/include {archive} -lpthread -ldl -lm", prefix.display()));
+    for (name, flags) in [("shared", words(&shared)), ("static", fully_static), ("plain", plain)] {
+        let program = outside.path(name);
+        quietly(cmd!(sh, "cc {project}/main.c {flags...} -o {program}"))?;
+        outside.run(workspace, &program)?;
+        ensure!(
+            needs_shared_library(workspace, &program)? == (name == "shared"),
+            "{name} is linked the wrong way"
+        );
+    }
+    Ok(())
+}

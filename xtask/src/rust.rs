@@ -1,0 +1,33 @@
+//! The checks of the Rust side: format, clippy, tests, documentation.
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::tools;
+use crate::workspace::Workspace;
+
+pub fn format(workspace: &Workspace) -> Result<()> {
+    tools::ensure_cargo_command(workspace, "fmt", "rustfmt")?;
+    let sh = &workspace.shell;
+    Ok(cmd!(sh, "cargo fmt --all --check").quiet().run()?)
+}
+
+/// Once as users build it and once with the tests, which switch the feature `testing` on.
+pub fn clippy(workspace: &Workspace) -> Result<()> {
+    tools::ensure_cargo_command(workspace, "clippy", "clippy")?;
+    let sh = &workspace.shell;
+    cmd!(sh, "cargo clippy --quiet --workspace -- -D warnings").quiet().run()?;
+    Ok(cmd!(sh, "cargo clippy --quiet --workspace --all-targets -- -D warnings").quiet().run()?)
+}
+
+/// With the dev profile: it optimises enough, and keeps debug assertions and overflow checks.
+pub fn tests(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    Ok(cmd!(sh, "cargo test --workspace").quiet().run()?)
+}
+
+pub fn documentation(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    let _strict = sh.push_env("RUSTDOCFLAGS", "-D warnings");
+    Ok(cmd!(sh, "cargo doc --quiet --workspace --no-deps").quiet().run()?)
+}

@@ -1,0 +1,69 @@
+//! Where things are, and how other programs are run.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use xshell::{Cmd, Shell};
+
+pub struct Workspace {
+    /// The repository.
+    pub root: PathBuf,
+    /// Everything the tasks make lies in here: `target/c`.
+    pub out: PathBuf,
+    /// Runs programs, in `root`.
+    pub shell: Shell,
+    /// Where the library was installed for this run, once it was.
+    pub(crate) installed: OnceCell<PathBuf>,
+}
+
+impl Workspace {
+    pub fn new() -> Result<Self> {
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?.to_owned();
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+        let shell = Shell::new()?;
+        shell.change_dir(&root);
+        Ok(Workspace { out: root.join(target).join("c"), root, shell, installed: OnceCell::new() })
+    }
+
+    /// A file or directory of the repository.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// The directory `name` among what the tasks make, empty.
+    pub fn fresh_dir(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.out.join(name);
+        self.shell.remove_path(&directory)?;
+        Ok(self.shell.create_dir(&directory)?)
+    }
+
+    /// The version of filedb in Cargo.toml.
+    pub fn version(&self) -> Result<String> {
+        let manifest = self.shell.read_file("Cargo.toml")?;
+        let line = manifest.lines().find_map(|line| line.strip_prefix("version = \""));
+        Ok(line.context("Cargo.toml has no version")?.trim_end_matches('"').to_owned())
+    }
+}
+
+/// Runs a command and shows what it printed only when it fails.
+pub fn quietly(command: Cmd<'_>) -> Result<()> {
+    let name = command.to_string();
+    let output = command.quiet().ignore_status().output()?;
+    if !output.status.success() {
+        eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!("{name}: {}", output.status);
+    }
+    Ok(())
+}
+
+/// Runs a command that is to fail, and returns all it printed.
+pub fn refused(command: Cmd<'_>) -> Result<String> {
+    let name = command.to_string();
+    let output = command.quiet().ignore_status().output()?;
+    if output.status.success() {
+        bail!("{name}: succeeded, and should have been refused");
+    }
+    Ok(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
