@@ -33,17 +33,13 @@ typedef struct totals {
   uint64_t bytes;
 } totals_t;
 
-static bool holds(const filedb_pinned_t *value, const content_t *content) {
-  return value->len == content->len && (value->len == 0 || memcmp(value->data, content->data, value->len) == 0);
-}
-
 /* Whether the store has this very content for the key. Nothing is copied: the value is looked at where it lies. */
 static filedb_status_t compare(filedb_t *db, const char *path, const content_t *content, bool *equal) {
   filedb_pinned_t value;
   *equal = false;
   filedb_status_t status = filedb_get_pinned(db, path, strlen(path), &value, &error);
   if (status != FILEDB_OK) return status;
-  *equal = holds(&value, content);
+  *equal = value.len == content->len && (value.len == 0 || memcmp(value.data, content->data, value.len) == 0);
   filedb_unpin(&value);
   return FILEDB_OK;
 }
@@ -52,12 +48,12 @@ static void import_file(filedb_t *db, const char *path, const content_t *content
   bool equal;
   filedb_status_t status = compare(db, path, content, &equal);
   if (status >= 0 && !equal) status = filedb_put(db, path, strlen(path), content->data, content->len, &error);
-  if (status == FILEDB_ERR_TOO_LARGE) { /* a matter of this file; all other errors are of the store */
+  if (status < 0) {
     report(path, strlen(path), "%s", error.message);
+    if (status != FILEDB_ERR_TOO_LARGE) exit(2); /* too large is a matter of this file, all else of the store */
     totals->failed++;
     return;
   }
-  if (status < 0) die("%s: %s", path, error.message);
 
   totals->files++;
   totals->bytes += content->len;
@@ -95,31 +91,32 @@ static void verify_file(filedb_t *db, const tree_t *tree, const char *path, cont
   if (!tree_read(tree, path, content)) {
     report(path, strlen(path), "cannot be read: %s", strerror(errno));
     totals->failed++;
-    return;
+  } else if (compare(db, path, content, &equal) < 0) {
+    report(path, strlen(path), "%s", error.message);
+    totals->failed++;
+  } else {
+    totals->files++;
+    totals->bytes += content->len;
+    if (!equal) {
+      report(path, strlen(path), "differs from the store");
+      totals->differences++;
+    }
   }
-  if (compare(db, path, content, &equal) < 0) die("%s: %s", path, error.message);
-  if (!equal) {
-    report(path, strlen(path), "differs from the store");
-    totals->differences++;
-  }
-  totals->files++;
-  totals->bytes += content->len;
 }
 
-/* The order of memory, the shorter first: strcmp's, for keys that may hold any byte. */
-static int compare_keys(const filedb_slice_t *a, const filedb_slice_t *b) {
+/* Two slices in the order of their bytes, the shorter first: strcmp's order, for keys that may hold any byte. */
+static int compare_keys(const void *one, const void *other) {
+  const filedb_slice_t *a = one, *b = other;
   int order = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
   return order ? order : (a->len > b->len) - (a->len < b->len);
 }
-
-static int compare_keys_for_qsort(const void *a, const void *b) { return compare_keys(a, b); }
 
 /* Walks the sorted files and the sorted keys side by side, as a merge does. */
 static void verify_tree(filedb_t *db, const tree_t *tree, totals_t *totals) {
   filedb_slice_t *keys;
   size_t key_count;
   if (filedb_list(db, NULL, 0, &keys, &key_count, &error) < 0) die("cannot list the keys: %s", error.message);
-  if (key_count) qsort(keys, key_count, sizeof *keys, compare_keys_for_qsort);
+  if (key_count) qsort(keys, key_count, sizeof *keys, compare_keys);
 
   content_t content = {0};
   size_t file = 0, key = 0;
