@@ -105,6 +105,19 @@ pub fn cmake_package(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// The README's line takes out all that was installed.
+pub fn uninstall(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    let prefix = tempfile::tempdir()?;
+    clib::install(workspace, prefix.path())?;
+    let manifest = sh.read_file(workspace.out.join("build/install_manifest.txt"))?;
+    cmd!(sh, "xargs -d \\n rm").stdin(manifest).quiet().run()?;
+    let directory = prefix.path();
+    let left = cmd!(sh, "find {directory} -not -type d").quiet().read()?;
+    ensure!(left.is_empty(), "this is left after an uninstall:\n{left}");
+    Ok(())
+}
+
 /// add_subdirectory (with the dev profile) and FetchContent of these sources, by a project outside of them.
 pub fn cmake_sources(workspace: &Workspace) -> Result<()> {
     let outside = Outside::new(workspace)?;

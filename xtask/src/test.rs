@@ -53,6 +53,11 @@ const STEPS: &[Step] = &[
         check: packaging::cmake_package,
     },
     Step {
+        name: "uninstall",
+        holds: "what was installed can be taken out again",
+        check: packaging::uninstall,
+    },
+    Step {
         name: "sources",
         holds: "add_subdirectory and FetchContent work",
         check: packaging::cmake_sources,
