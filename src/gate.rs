@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
@@ -111,6 +112,11 @@ impl<T: Send + Sync> Gated<T> {
         self.gate.wait_for_readers();
     }
 
+    /// Gives the value up without freeing it, for a process that does not own it any more.
+    pub fn forget(&mut self) {
+        *self.value.get_mut() = std::ptr::null_mut();
+    }
+
     /// Takes the value, once; returns when nobody uses it any more. Must not be called from inside.
     pub fn take(&self) -> Option<Box<T>> {
         let value = self.value.swap(std::ptr::null_mut(), Ordering::SeqCst);
@@ -158,10 +164,94 @@ impl<T> Drop for Entered<'_, T> {
     }
 }
 
+/// A table of shared values that are looked up inside a gate without counting references.
+pub struct Table<T> {
+    fast: Box<[AtomicPtr<T>]>,
+    owners: Mutex<Vec<Option<Arc<T>>>>,
+}
+
+impl<T: Send + Sync> Table<T> {
+    /// An empty table. Place 0 is never used.
+    pub fn new(size: usize) -> Self {
+        Table { fast: (0..size).map(|_| AtomicPtr::default()).collect(), owners: Mutex::new(vec![None]) }
+    }
+
+    /// Puts the value that `make` returns into the lowest free place, and tells `make` which that is.
+    /// `None` where the table is full.
+    pub fn insert<E>(&self, make: impl FnOnce(usize) -> Result<Arc<T>, E>) -> Option<Result<Arc<T>, E>> {
+        let mut owners = self.owners.lock();
+        let free = owners.iter().skip(1).position(Option::is_none).map_or(owners.len(), |n| n + 1);
+        if free >= self.fast.len() {
+            return None;
+        }
+        Some(make(free).inspect(|value| {
+            if free == owners.len() {
+                owners.push(None);
+            }
+            owners[free] = Some(value.clone());
+            self.fast[free].store(Arc::as_ptr(value).cast_mut(), Ordering::SeqCst);
+        }))
+    }
+
+    /// The value at `place`, for somebody who is inside the gate.
+    #[inline]
+    pub fn get<'a, G: Send + Sync>(&'a self, place: usize, _inside: &'a Entered<'_, G>) -> Option<&'a T> {
+        let value = self.fast.get(place)?.load(Ordering::SeqCst);
+        // SAFETY: a pointer that is not null is to a value that `owners` keeps; `remove` lets go of it only after
+        // everybody who was inside the gate when it became null has left. (One engine has one gate and one table.)
+        unsafe { value.as_ref() }
+    }
+
+    /// Puts a value into a place of the caller's choice, which must be free. False where it is not, or out of range.
+    pub fn insert_at(&self, place: usize, value: Arc<T>) -> bool {
+        let mut owners = self.owners.lock();
+        if place == 0 || place >= self.fast.len() {
+            return false;
+        }
+        if owners.len() <= place {
+            owners.resize_with(place + 1, || None);
+        }
+        if owners[place].is_some() {
+            return false;
+        }
+        self.fast[place].store(Arc::as_ptr(&value).cast_mut(), Ordering::SeqCst);
+        owners[place] = Some(value);
+        true
+    }
+
+    /// As [`Table::get`], and counted, so that it can be kept.
+    #[inline]
+    pub fn get_counted<G: Send + Sync>(&self, place: usize, inside: &Entered<'_, G>) -> Option<Arc<T>> {
+        let value = std::ptr::from_ref(self.get(place, inside)?);
+        // SAFETY: the pointer came from the Arc in `owners`, which exists while the caller is inside the gate.
+        unsafe {
+            Arc::increment_strong_count(value);
+            Some(Arc::from_raw(value))
+        }
+    }
+
+    /// The value at `place`, counted. Slower than [`Table::get`], and needs no gate.
+    pub fn share(&self, place: usize) -> Option<Arc<T>> {
+        self.owners.lock().get(place)?.clone()
+    }
+
+    /// All values, counted.
+    pub fn all(&self) -> Vec<Arc<T>> {
+        self.owners.lock().iter().flatten().cloned().collect()
+    }
+
+    /// Frees a place, which may be used again afterwards; waits until nobody can be using the value through
+    /// [`Table::get`]. Must not be called from inside the gate.
+    pub fn remove<G: Send + Sync>(&self, place: usize, gated: &Gated<G>) -> Option<Arc<T>> {
+        self.fast.get(place)?.store(std::ptr::null_mut(), Ordering::SeqCst);
+        gated.wait_for_readers();
+        self.owners.lock().get_mut(place)?.take()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
     #[test]

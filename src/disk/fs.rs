@@ -74,6 +74,11 @@ impl Disk for FsDisk {
         })
     }
 
+    fn create_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.join(name))?;
+        Ok(Arc::new(PlainFile::new(file)))
+    }
+
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let write = matches!(access, Access::Append { .. });
         let file = OpenOptions::new().read(true).write(write).open(self.join(name))?;

@@ -56,6 +56,11 @@ pub trait Disk: Send + Sync {
     /// Creates the file; `AlreadyExists` where there is one.
     fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Creates a file that is written once, in whatever way is simplest.
+    fn create_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.create(name, u64::MAX)
+    }
+
     /// Opens an existing file.
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>>;
 
@@ -70,6 +75,11 @@ pub trait Disk: Send + Sync {
 
     /// The wall clock, in milliseconds since 1970; may be some milliseconds old where `precise` is false.
     fn now_ms(&self, precise: bool) -> u64;
+
+    /// Bytes that nobody can guess: identities, salts, the key of the hash.
+    fn random(&self) -> io::Result<[u8; 16]> {
+        process::random_bytes()
+    }
 }
 
 /// One open file. All methods may be called from any thread; appends are serialised by the caller.
@@ -101,7 +111,7 @@ pub trait DiskFile: Send + Sync {
     }
 
     /// Work that makes later writes near `tail` faster, done by the maintenance thread: reserve and fault in pages
-    /// ahead, give up write access behind. True if there may be more of it to do soon.
+    /// ahead, give up write access behind.
     fn prepare(&self, _tail: u64) -> io::Result<()> {
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header   magic, version, store, generation of the manifest it belongs to, and per file:
-//!          id, slot, records alive, weight alive, weight written
+//!          id, slot, records alive, weight alive, records written, weight written
 //! roots    256 x { records, CRC-32 of their slots }
 //! expiries count x { expiry u64, root u8 x8, slot 16 bytes }
 //! crc      CRC-32 of all so far
@@ -29,6 +29,8 @@ pub struct CheckpointFile {
     pub live_records: u64,
     /// The weight (bytes, rounded as size classes are) of what is alive.
     pub live_weight: u64,
+    /// How many records were written to it.
+    pub records: u64,
     /// The weight of all that was written to it.
     pub total_weight: u64,
 }
@@ -76,7 +78,7 @@ impl CheckpointHeader {
         for file in &self.files {
             bytes.extend_from_slice(&file.id.to_le_bytes());
             bytes.extend_from_slice(&u32::from(file.slot).to_le_bytes());
-            for field in [file.live_records, file.live_weight, file.total_weight] {
+            for field in [file.live_records, file.live_weight, file.records, file.total_weight] {
                 bytes.extend_from_slice(&field.to_le_bytes());
             }
         }
@@ -94,7 +96,7 @@ impl CheckpointHeader {
     }
 
     fn size(&self) -> usize {
-        PREFIX_SIZE + self.files.len() * 32 + ROOTS * 12 + self.expiries.len() * 32 + 4
+        PREFIX_SIZE + self.files.len() * 40 + ROOTS * 12 + self.expiries.len() * 32 + 4
     }
 
     /// The size of the whole header, told by the first [`PREFIX_SIZE`] bytes of the file.
@@ -105,7 +107,7 @@ impl CheckpointHeader {
         }
         reader.take(28)?;
         let (files, expiries) = (reader.u64()?, reader.u64()?);
-        let parts = files.checked_add(expiries).and_then(|n| n.checked_mul(32));
+        let parts = files.checked_mul(40).and_then(|n| n.checked_add(expiries.checked_mul(32)?));
         parts.and_then(|n| n.checked_add((PREFIX_SIZE + ROOTS * 12 + 4) as u64)).ok_or("its counts are too large")
     }
 
@@ -124,8 +126,9 @@ impl CheckpointHeader {
         };
         for _ in 0..file_count {
             let (id, slot) = (reader.u32()?, reader.u32()? as u16);
-            let (live_records, live_weight, total_weight) = (reader.u64()?, reader.u64()?, reader.u64()?);
-            header.files.push(CheckpointFile { id, slot, live_records, live_weight, total_weight });
+            let (live_records, live_weight) = (reader.u64()?, reader.u64()?);
+            let (records, total_weight) = (reader.u64()?, reader.u64()?);
+            header.files.push(CheckpointFile { id, slot, live_records, live_weight, records, total_weight });
         }
         for _ in 0..ROOTS {
             header.roots.push((reader.u64()?, reader.u32()?));
@@ -147,7 +150,7 @@ mod tests {
         let header = CheckpointHeader {
             store_id: [7; 16],
             generation: 3,
-            files: vec![CheckpointFile { id: 1, slot: 2, live_records: 3, live_weight: 4, total_weight: 5 }],
+            files: vec![CheckpointFile { id: 1, slot: 2, live_records: 3, live_weight: 4, records: 6, total_weight: 5 }],
             roots: (0..ROOTS as u64).map(|n| (n, n as u32 + 1)).collect(),
             expiries: vec![CheckpointExpiry { expiry_ms: 9, root: 255, slot: (u64::MAX, 1) }],
         };

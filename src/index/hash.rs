@@ -12,7 +12,7 @@ pub struct KeyHasher {
 }
 
 /// The 80 bits of a key's hash that are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash {
     /// The first 8 bits: which of the 256 roots.
     pub root: u8,

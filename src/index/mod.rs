@@ -77,9 +77,9 @@ impl Cursor {
         u64::from(self.root) << 56 | self.word >> 8
     }
 
-    /// Whether `hash` comes at or after this place.
-    pub fn is_before(self, hash: &KeyHash) -> bool {
-        (self.root, self.word) <= (hash.root, hash.word)
+    /// The first hash at this place.
+    pub fn first_hash(self) -> KeyHash {
+        KeyHash { root: self.root, word: self.word, fingerprint: 0 }
     }
 }
 
@@ -100,40 +100,41 @@ impl Index {
         Ok(index)
     }
 
-    /// An index of keys that are sorted by hash: `roots[n]` are those whose hash begins with the byte `n`, each as the
-    /// two words of [`Index::export`]. `None` where they are not sorted.
-    pub fn import(roots: &[Vec<(u64, u64)>]) -> Result<Option<Self>, OutOfMemory> {
+    /// An index of keys that are sorted by hash. `load(n)` gives those whose hash begins with the byte `n`, each as the
+    /// two words of [`Index::export`]; it is called from several threads. `Ok(None)` where one of them has no answer,
+    /// or one that is not sorted.
+    pub fn import(load: impl Fn(u8) -> Option<Vec<(u64, u64)>> + Sync) -> Result<Option<Self>, OutOfMemory> {
         let index = Index {
             arena: Arena::default(),
             directory: AtomicPtr::default(),
             structure: Mutex::default(),
-            len: AtomicU64::new(roots.iter().map(|keys| keys.len() as u64).sum()),
+            len: AtomicU64::new(0),
         };
-        if roots.len() != 1 << ROOT_BITS || roots.iter().any(|keys| !keys.is_sorted_by_key(|pair| pair.0)) {
-            return Ok(None);
-        }
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
-        let part = roots.len().div_ceil(workers);
-        let loaded: Vec<Option<Vec<Segment>>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = roots
-                .chunks(part)
-                .enumerate()
-                .map(|(n, keys)| {
-                    let arena = &index.arena;
-                    scope.spawn(move || {
-                        let mut segments = Vec::new();
-                        for (root, keys) in (n * part..).zip(keys) {
-                            import_segments(arena, ROOT_BITS, (root as u64) << 56, keys, &mut segments)?;
-                        }
-                        Some(segments)
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let work = || {
+            let mut segments = Vec::new();
+            loop {
+                let root = next.fetch_add(1, Ordering::Relaxed);
+                let Ok(byte) = u8::try_from(root) else { return Ok(Some(segments)) };
+                let Some(keys) = load(byte).filter(|keys| keys.is_sorted_by_key(|pair| pair.0)) else {
+                    return Ok(None);
+                };
+                index.len.fetch_add(keys.len() as u64, Ordering::Relaxed);
+                import_segments(&index.arena, ROOT_BITS, (root as u64) << 56, &keys, &mut segments)
+                    .ok_or(OutOfMemory)?;
+            }
+        };
+        let parts: Vec<Result<Option<Vec<Segment>>, OutOfMemory>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(None))).collect()
         });
         let mut segments = Vec::new();
-        for part in loaded {
-            segments.extend(part.ok_or(OutOfMemory)?);
+        for part in parts {
+            match part? {
+                Some(part) => segments.extend(part),
+                None => return Ok(None),
+            }
         }
         index.install(segments);
         Ok(Some(index))
@@ -227,13 +228,23 @@ impl Index {
 
     /// Appends all keys of one segment from `cursor` on to `out`, and gives where to go on; `None` after the last.
     pub fn collect(&self, cursor: Cursor, out: &mut Vec<(KeyHash, Entry)>) -> Option<Cursor> {
+        self.collect_with(cursor, out, |_, _| ())
+    }
+
+    /// As [`Index::collect`]; `also` is called, with where it goes on, before the segment can change again.
+    pub fn collect_with(
+        &self,
+        cursor: Cursor,
+        out: &mut Vec<(KeyHash, Entry)>,
+        also: impl FnOnce(Option<Cursor>, &mut Vec<(KeyHash, Entry)>),
+    ) -> Option<Cursor> {
         let mut pairs = Vec::new();
         let locked = self.lock_top(cursor.top());
         locked.segment.collect(cursor.word, &mut pairs);
-        let next = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth()));
-        drop(locked);
+        let next = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth())).map(Cursor::at);
         out.extend(pairs.into_iter().filter_map(|pair| Self::unpack(cursor.root, pair)));
-        next.map(Cursor::at)
+        also(next, out);
+        next
     }
 
     /// The number of keys.
@@ -327,6 +338,12 @@ impl Locked<'_> {
     /// Whether the key belongs to this segment.
     pub fn covers(&self, hash: KeyHash) -> bool {
         self.segment.covers(hash.top())
+    }
+
+    /// Whether all keys of this segment come before `hash`.
+    pub fn ends_before(&self, hash: KeyHash) -> bool {
+        let last = self.segment.prefix() | (u64::MAX >> self.segment.depth());
+        last < hash.top()
     }
 
     /// Inserts or replaces, and gives what was there before. Room was made when the segment was locked.

@@ -1,0 +1,144 @@
+//! Writing the index to disk at a clean close, and taking it from there at the next open.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::format::checkpoint::{
+    CheckpointExpiry, CheckpointFile, CheckpointHeader, PREFIX_SIZE, ROOTS, SLOT_SIZE,
+};
+use crate::format::manifest::Manifest;
+use crate::format::names;
+use crate::index::Index;
+use crate::log::catalog::{Catalog, replace};
+use crate::options::Options;
+use crate::disk::{Access, DiskFile};
+use crate::recovery::{Rebuilt, access};
+
+/// Writes the whole index, for a clean manifest of this generation. It counts once that manifest is on disk.
+pub fn write(engine: &Engine, generation: u64) -> Result<()> {
+    let catalog = &engine.catalog;
+    let mut header = CheckpointHeader {
+        store_id: catalog.manifest().store_id,
+        generation,
+        files: Vec::new(),
+        roots: Vec::with_capacity(ROOTS),
+        expiries: Vec::new(),
+    };
+    for file in catalog.files.all() {
+        let usage = &file.usage;
+        header.files.push(CheckpointFile {
+            id: file.id,
+            slot: file.slot,
+            live_records: usage.live_records(),
+            live_weight: usage.live_weight(),
+            records: usage.records(),
+            total_weight: usage.weight(),
+        });
+    }
+    for (expiry_ms, hash, entry) in engine.expiries.all() {
+        if engine.index.get(hash) == Some(entry) {
+            header.expiries.push(CheckpointExpiry { expiry_ms, root: hash.root, slot: Index::pack(&hash, entry) });
+        }
+    }
+    let mut bodies = Vec::with_capacity(ROOTS);
+    for root in 0..=u8::MAX {
+        let keys = engine.index.export(root);
+        let mut body = Vec::with_capacity(keys.len() * SLOT_SIZE);
+        for (word, entry) in keys {
+            body.extend_from_slice(&word.to_le_bytes());
+            body.extend_from_slice(&entry.to_le_bytes());
+        }
+        header.roots.push(((body.len() / SLOT_SIZE) as u64, crc32fast::hash(&body)));
+        bodies.push(body);
+    }
+    let head = header.encode();
+    let parts: Vec<&[u8]> = std::iter::once(&head[..]).chain(bodies.iter().map(|body| &body[..])).collect();
+    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, &parts)
+}
+
+/// Opens the files of a store that was closed cleanly and takes the index from its checkpoint. `None`, and no file is
+/// open, where there is no checkpoint that belongs to this manifest beyond doubt.
+pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result<Option<Rebuilt>> {
+    if !manifest.clean {
+        return Ok(None);
+    }
+    let Some((file, header, start)) = read_header(catalog, manifest) else { return Ok(None) };
+    let mut offsets = Vec::with_capacity(ROOTS);
+    let mut end = start;
+    for (count, _) in &header.roots {
+        offsets.push(end);
+        let Some(next) = count.checked_mul(SLOT_SIZE as u64).and_then(|size| end.checked_add(size)) else {
+            return Ok(None);
+        };
+        end = next;
+    }
+    if file.size().ok() != Some(end) {
+        return Ok(None);
+    }
+    let failed = AtomicBool::new(false);
+    let index = Index::import(|root| {
+        let n = usize::from(root);
+        let keys = read_root(file.as_ref(), offsets[n], header.roots[n]);
+        if keys.is_none() {
+            failed.store(true, Ordering::Relaxed);
+        }
+        keys
+    })?;
+    let Some(index) = index.filter(|_| !failed.load(Ordering::Relaxed)) else { return Ok(None) };
+
+    for (entry, saved) in manifest.files.iter().zip(&header.files) {
+        let file = catalog.open_file(entry, access(entry, options), Some(saved.slot))?;
+        if file.tail() != entry.length {
+            let what = "the file does not have the length that the manifest gives";
+            return Err(file.corrupt(file.tail().min(entry.length), what));
+        }
+        file.include_seqs(entry.min_seq, entry.max_seq);
+        file.usage.set(saved.records, saved.total_weight, saved.live_records, saved.live_weight);
+    }
+    let expiries = header.expiries.iter().filter_map(|line| {
+        Index::unpack(line.root, line.slot).map(|(hash, entry)| (line.expiry_ms, hash, entry))
+    });
+    Ok(Some(Rebuilt {
+        expiries: expiries.collect(),
+        index,
+        max_seq: manifest.last_seq,
+        max_time_ms: manifest.clock_ms,
+    }))
+}
+
+/// The checkpoint's header, if it is whole and belongs to the manifest, and where the slots begin.
+fn read_header(
+    catalog: &Catalog,
+    manifest: &Manifest,
+) -> Option<(std::sync::Arc<dyn DiskFile>, CheckpointHeader, u64)> {
+    let file = catalog.disk.open(names::CHECKPOINT, Access::Read).ok()?;
+    let mut prefix = [0; PREFIX_SIZE];
+    file.read_at(&mut prefix, 0).ok()?;
+    let size = CheckpointHeader::size_from_prefix(&prefix).ok()?;
+    if size > file.size().ok()? {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size as usize).ok()?;
+    bytes.resize(size as usize, 0);
+    file.read_at(&mut bytes, 0).ok()?;
+    let mut header = CheckpointHeader::decode(&bytes).ok()?;
+    header.files.sort_by_key(|file| file.id);
+    let same_files = header.files.iter().map(|f| f.id).eq(manifest.files.iter().map(|f| f.id));
+    let belongs = (header.store_id, header.generation) == (manifest.store_id, manifest.generation);
+    (same_files && belongs).then_some((file, header, size))
+}
+
+fn read_root(file: &dyn DiskFile, offset: u64, (count, crc): (u64, u32)) -> Option<Vec<(u64, u64)>> {
+    let size = usize::try_from(count).ok()?.checked_mul(SLOT_SIZE)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).ok()?;
+    bytes.resize(size, 0);
+    file.read_at(&mut bytes, offset).ok()?;
+    if crc32fast::hash(&bytes) != crc {
+        return None;
+    }
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+    Some(bytes.chunks_exact(SLOT_SIZE).map(|slot| (word(&slot[..8]), word(&slot[8..]))).collect())
+}

@@ -1,0 +1,454 @@
+//! The public verbs of a store, and nothing else: what each of them does is in `engine`.
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use crate::batch::Batch;
+use crate::disk::process::ForkGuard;
+use crate::disk::{Disk, fs::FsDisk};
+use crate::engine::{Condition, Engine, Inside};
+use crate::error::{Error, Result};
+use crate::gate::Gated;
+use crate::iter::{Iter, KeyList};
+use crate::maintenance::{self, Signal};
+use crate::merge::Uncommitted;
+use crate::options::{IoMode, Options};
+use crate::pinned::Pinned;
+use crate::stats::{self, FileStats, Stats};
+use crate::{close, recovery};
+
+/// An open store. Clones share it; all methods may be called from any thread at once. It is closed by [`Db::close`], or
+/// when the last clone is dropped.
+///
+/// ```
+/// # fn main() -> filedb::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("store");
+/// let db = filedb::Db::open(&path, &filedb::Options::default())?;
+/// db.put(b"planet", b"earth")?;
+/// assert_eq!(db.get(b"planet")?.as_deref(), Some(&b"earth"[..]));
+/// assert!(db.delete(b"planet")?);
+/// db.close()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Db {
+    owner: Arc<Owner>,
+}
+
+/// What all clones of a store share. When the last of them goes, the store is closed, at once and by the thread that let
+/// go; iterators and the maintenance thread may hold the shell for longer.
+struct Owner {
+    shell: Arc<Shell>,
+}
+
+/// What stays of a store after it is closed, so that whoever still calls it gets an answer.
+pub struct Shell {
+    engine: Gated<Engine>,
+    fork: ForkGuard,
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    background: bool,
+    /// Held by whoever merges.
+    merging: Mutex<Uncommitted>,
+    /// Held by whoever seals and removes files.
+    tidying: Mutex<()>,
+}
+
+/// More to say about a write than [`Db::put`] does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// The key expires this many milliseconds from now.
+    pub ttl_ms: Option<u64>,
+    /// Only if there is no such key.
+    pub if_absent: bool,
+    /// Only if there is such a key.
+    pub if_present: bool,
+    /// The write is durable when the call returns, whatever the store's `sync` says.
+    pub sync: bool,
+    /// The key keeps the expiry that it has.
+    pub keep_ttl: bool,
+}
+
+/// When a key expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// Never.
+    Forever,
+    /// This many milliseconds from now.
+    Ms(u64),
+}
+
+impl Shell {
+    /// Goes inside the gate; `None` once the store is closed.
+    pub(crate) fn inside(&self) -> Option<Inside<'_>> {
+        self.engine.enter()
+    }
+
+    pub(crate) fn gated(&self) -> &Gated<Engine> {
+        &self.engine
+    }
+
+    pub(crate) fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    pub(crate) fn tidying(&self) -> &Mutex<()> {
+        &self.tidying
+    }
+
+    pub(crate) fn merging(&self) -> &Mutex<Uncommitted> {
+        &self.merging
+    }
+
+    #[inline]
+    pub(crate) fn enter(&self) -> Result<Inside<'_>> {
+        if self.fork.is_forked() {
+            return Err(Error::Forked);
+        }
+        self.engine.enter().ok_or(Error::Closed)
+    }
+
+    /// For stores without a thread: does the work that the last call caused.
+    #[inline]
+    fn after_write(&self) -> Result<()> {
+        if !self.background && self.signal.take_work() {
+            self.maintain()?;
+        }
+        Ok(())
+    }
+
+    fn maintain(&self) -> Result<()> {
+        {
+            let engine = self.enter()?;
+            engine.log.prepare()?;
+            engine.purge_expired(&engine);
+        }
+        maintenance::tidy(self)
+    }
+
+    fn close(&self) -> Result<()> {
+        if self.fork.is_forked() {
+            // The child owns neither the lock nor the files, and the thread is not there: nothing to undo. The engine
+            // stays in memory, because what it holds may have been locked at the moment of the fork.
+            return Err(Error::Forked);
+        }
+        self.signal.stop();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        let tidied = maintenance::tidy(self);
+        let engine = self.engine.take().ok_or(Error::Closed)?;
+        tidied.and_then(|()| close::finish(&engine))
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = self.shell.close();
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        if self.fork.is_forked() {
+            self.engine.forget();
+        }
+    }
+}
+
+impl Db {
+    /// Opens the store in the directory `path`, or creates it there.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] where it is open already, [`Error::Corrupt`] where it is damaged, [`Error::Missing`] and
+    /// [`Error::Exists`] as the options say, [`Error::Io`] where the directory cannot be used.
+    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Db> {
+        let path = path.as_ref();
+        let create = options.create_if_missing && !options.read_only;
+        let disk = FsDisk::open(path, create, options.io == IoMode::Mmap).map_err(|e| {
+            if e.kind() == std::io::ErrorKind::NotFound && !create {
+                return Error::Missing { path: path.to_path_buf() };
+            }
+            Error::io("open the store's directory", path, &e)
+        })?;
+        Self::start(Arc::new(disk), options, true)
+    }
+
+    /// Opens a store on a disk of the caller's, without a maintenance thread: its work is done inside the calls.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<Db> {
+        Self::start(disk, options, false)
+    }
+
+    /// For stores without a maintenance thread: does what the thread would do.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn maintain(&self) -> Result<()> {
+        self.owner.shell.maintain()
+    }
+
+    fn start(disk: Arc<dyn Disk>, options: &Options, background: bool) -> Result<Db> {
+        let signal = Arc::new(Signal::default());
+        let waker = signal.clone();
+        let engine = recovery::open(disk, options, Box::new(move || waker.wake()))?;
+        let shell = Arc::new(Shell {
+            engine: Gated::new(Box::new(engine)),
+            fork: ForkGuard::new(),
+            signal: signal.clone(),
+            thread: Mutex::new(None),
+            background,
+            merging: Mutex::default(),
+            tidying: Mutex::new(()),
+        });
+        if background && !options.read_only {
+            let weak: Weak<Shell> = Arc::downgrade(&shell);
+            let thread = std::thread::Builder::new()
+                .name("filedb".into())
+                .spawn(move || maintenance::run(weak, signal))
+                .map_err(|e| Error::io("start the maintenance thread for", Path::new("the store"), &e))?;
+            *shell.thread.lock() = Some(thread);
+        }
+        Ok(Db { owner: Arc::new(Owner { shell }) })
+    }
+
+    /// Closes the store: waits for calls under way, makes everything durable and writes what lets the next open skip all
+    /// scanning. Values that are pinned stay readable. The store is closed whatever this returns.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] where it is closed already; what went wrong with the last writes otherwise.
+    pub fn close(&self) -> Result<()> {
+        self.owner.shell.close()
+    }
+
+    /// Gives `key` the value `value`. When it returns, the write survives the death of the process; when it survives a
+    /// power cut is what the option `sync` says.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an empty key, [`Error::TooLarge`], [`Error::NoSpace`], [`Error::Io`],
+    /// [`Error::Poisoned`], [`Error::ReadOnly`]: nothing was written.
+    #[inline]
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        {
+            let engine = self.owner.shell.enter()?;
+            engine.put(&engine, key, value, None, Condition::default(), false)?;
+        }
+        self.owner.shell.after_write()
+    }
+
+    /// Writes a key under conditions, or with an expiry. False where a condition does not hold.
+    ///
+    /// # Errors
+    /// As [`Db::put`]; [`Error::InvalidArgument`] where the conditions contradict each other.
+    pub fn put_with(&self, key: &[u8], value: &[u8], options: &PutOptions) -> Result<bool> {
+        if options.if_absent && options.if_present {
+            return Err(Error::invalid("a write cannot ask for both an absent and a present key"));
+        }
+        if options.keep_ttl && options.ttl_ms.is_some() {
+            return Err(Error::invalid("a write cannot both keep the key's expiry and set a new one"));
+        }
+        let written = {
+            let engine = self.owner.shell.enter()?;
+            let expiry_ms = options.ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
+            let condition = Condition {
+                if_absent: options.if_absent,
+                if_present: options.if_present,
+                keep_expiry: options.keep_ttl,
+            };
+            engine.put(&engine, key, value, expiry_ms, condition, options.sync)?
+        };
+        self.owner.shell.after_write()?;
+        Ok(written)
+    }
+
+    /// Removes `key`. False where there is no such key.
+    ///
+    /// # Errors
+    /// As [`Db::put`].
+    pub fn delete(&self, key: &[u8]) -> Result<bool> {
+        let removed = {
+            let engine = self.owner.shell.enter()?;
+            engine.delete(&engine, key)?
+        };
+        self.owner.shell.after_write()?;
+        Ok(removed)
+    }
+
+    /// Writes all of a batch or nothing: to readers of the log, to iterators and across a crash. Single gets may see its
+    /// keys change one after the other.
+    ///
+    /// # Errors
+    /// As [`Db::put`]; [`Error::TooLarge`] where the batch as a whole is.
+    pub fn write(&self, batch: &Batch) -> Result<()> {
+        {
+            let engine = self.owner.shell.enter()?;
+            engine.write_batch(&engine, &batch.records(engine.clock.precise()))?;
+        }
+        self.owner.shell.after_write()
+    }
+
+    /// A copy of the value of `key`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where the record is damaged, [`Error::Io`], [`Error::NoMemory`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.read(key, <[u8]>::to_vec)
+    }
+
+    /// Shows the value of `key` to `visit`, without a copy where files are mapped. The store cannot be closed, and
+    /// replaced files cannot be removed, before `visit` returns.
+    ///
+    /// # Errors
+    /// As [`Db::get`].
+    #[inline]
+    pub fn read<R>(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        let engine = self.owner.shell.enter()?;
+        engine.find(&engine, key, |_, frame| visit(frame.value()))
+    }
+
+    /// The value of `key`, readable for as long as it is held, without a copy where files are mapped.
+    ///
+    /// # Errors
+    /// As [`Db::get`].
+    pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
+        let engine = self.owner.shell.enter()?;
+        engine.pin(&engine, key)
+    }
+
+    /// [`Db::get_pinned`] for many keys at once. The cache misses of the lookups overlap, so that a key costs a fraction
+    /// of what it costs alone. `out` gets one result per key, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] and [`Error::Forked`]; everything else is in the results.
+    pub fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()> {
+        let engine = self.owner.shell.enter()?;
+        engine.pin_many(&engine, keys, out);
+        Ok(())
+    }
+
+    /// Whether there is such a key.
+    ///
+    /// # Errors
+    /// As [`Db::get`].
+    pub fn exists(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.read(key, |_| ())?.is_some())
+    }
+
+    /// All keys that begin with `prefix`, as they are at one moment, in no particular order.
+    ///
+    /// # Errors
+    /// As [`Db::get`].
+    pub fn list(&self, prefix: &[u8]) -> Result<KeyList> {
+        KeyList::collect(&self.owner.shell, prefix)
+    }
+
+    /// Goes through all keys that begin with `prefix`, as they are at this moment. The iterator blocks nobody.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] and [`Error::Forked`].
+    pub fn iter(&self, prefix: &[u8]) -> Result<Iter> {
+        Iter::new(&self.owner.shell, prefix)
+    }
+
+    /// The number of keys.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] and [`Error::Forked`].
+    pub fn count(&self) -> Result<u64> {
+        let engine = self.owner.shell.enter()?;
+        Ok(engine.count(&engine))
+    }
+
+    /// The store in numbers.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] and [`Error::Forked`].
+    pub fn stats(&self) -> Result<Stats> {
+        let engine = self.owner.shell.enter()?;
+        let keys = engine.count(&engine);
+        Ok(stats::collect(&engine, keys, self.owner.shell.merging().is_locked()))
+    }
+
+    /// Each data file in numbers, by file number.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] and [`Error::Forked`].
+    pub fn file_stats(&self) -> Result<Vec<FileStats>> {
+        Ok(stats::files(&*self.owner.shell.enter()?))
+    }
+
+    /// How long `key` has to live; `None` where there is no such key.
+    ///
+    /// # Errors
+    /// As [`Db::get`].
+    pub fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
+        let engine = self.owner.shell.enter()?;
+        let expiry = engine.find(&engine, key, |_, frame| frame.header.expiry_ms)?;
+        Ok(expiry.map(|expiry_ms| match expiry_ms {
+            None => Ttl::Forever,
+            Some(expiry_ms) => Ttl::Ms(expiry_ms.saturating_sub(engine.clock.precise())),
+        }))
+    }
+
+    /// Lets `key` expire this many milliseconds from now. False where there is no such key.
+    ///
+    /// # Errors
+    /// As [`Db::put`]. The record is written again: the cost is that of a put.
+    pub fn expire(&self, key: &[u8], ttl_ms: u64) -> Result<bool> {
+        self.rewrite(key, Some(ttl_ms))
+    }
+
+    /// Lets `key` live for ever. False where there is no such key.
+    ///
+    /// # Errors
+    /// As [`Db::expire`].
+    pub fn persist(&self, key: &[u8]) -> Result<bool> {
+        self.rewrite(key, None)
+    }
+
+    fn rewrite(&self, key: &[u8], ttl_ms: Option<u64>) -> Result<bool> {
+        let found = {
+            let engine = self.owner.shell.enter()?;
+            let expiry_ms = ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
+            engine.set_expiry(&engine, key, expiry_ms)?
+        };
+        self.owner.shell.after_write()?;
+        Ok(found)
+    }
+
+    /// Makes all completed writes durable.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] or [`Error::Io`]: the disk did not take them. The handle takes no more writes then; what it
+    /// had not synced may be lost.
+    pub fn sync(&self) -> Result<()> {
+        {
+            let engine = self.owner.shell.enter()?;
+            if engine.options.read_only {
+                return Ok(());
+            }
+            engine.log.sync()?;
+        }
+        self.owner.shell.after_write()
+    }
+
+    /// Takes the space of dead records back, now. Runs beside readers and writers.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Io`], [`Error::Corrupt`]: the store is as it was.
+    pub fn merge(&self) -> Result<()> {
+        self.owner.shell.enter()?.check_writable()?;
+        crate::merge::run_all(&self.owner.shell)
+    }
+
+    /// Stops all writes, because what happened leaves the state of the store in doubt.
+    pub(crate) fn poison(&self, reason: &str) {
+        if let Ok(engine) = self.owner.shell.enter() {
+            engine.catalog.poison.set_reason(reason);
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! One open store: its log, its index, and the steps that every verb is made of.
+//!
+//! A put: limits, hash, lock of the key's segment, append, index, dead bytes; then, where asked for, the disk.
+//! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::StoreClock;
+use crate::error::{Error, Result};
+use crate::expiry::Expiries;
+use crate::format::frame::{self, Kind};
+use crate::gate::Entered;
+use crate::index::{Entry, Index, KeyHash, KeyHasher, Locked, OutOfMemory};
+use crate::log::append::{Appended, Log, Record};
+use crate::log::catalog::Catalog;
+use crate::log::file::{DataFile, Frame};
+use crate::options::{Options, SyncMode};
+use crate::pinned::Pinned;
+use crate::snapshot::Snapshots;
+
+/// Proof of being inside the store's gate; files do not go away under its holder.
+pub type Inside<'a> = Entered<'a, Engine>;
+
+/// See the module.
+pub struct Engine {
+    /// How the store was opened.
+    pub options: Options,
+    /// The set of files.
+    pub catalog: Arc<Catalog>,
+    /// The tail of the log.
+    pub log: Log,
+    /// From keys to places.
+    pub index: Index,
+    /// Makes the hashes of the index.
+    pub hasher: KeyHasher,
+    /// The time.
+    pub clock: StoreClock,
+    /// The keys that expire.
+    pub expiries: Expiries,
+    /// The moments that are still read.
+    pub snapshots: Snapshots,
+    /// What happened so far, in numbers.
+    pub counters: Counters,
+    /// Held as long as the store is open.
+    pub _lock: Option<Box<dyn Send + Sync>>,
+}
+
+/// What happened so far, in numbers.
+#[derive(Default)]
+pub struct Counters {
+    /// The latest time that is known to be in the log.
+    pub logged_time_ms: AtomicU64,
+    /// Merges that ended, and bytes that they wrote.
+    pub merges: AtomicU64,
+    /// Bytes of frames that merges wrote.
+    pub merged_bytes: AtomicU64,
+    /// Keys that were taken out because they expired.
+    pub expired: AtomicU64,
+}
+
+/// What must hold for a write to happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// There is no such key.
+    pub if_absent: bool,
+    /// There is such a key.
+    pub if_present: bool,
+    /// The key keeps the expiry that it has.
+    pub keep_expiry: bool,
+}
+
+impl From<OutOfMemory> for Error {
+    fn from(_: OutOfMemory) -> Self {
+        Error::NoMemory { bytes: 0 }
+    }
+}
+
+impl Engine {
+    /// `Err` where the store takes no writes.
+    #[inline]
+    pub fn check_writable(&self) -> Result<()> {
+        if self.options.read_only {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
+    }
+
+    /// Writes a key. False where the condition does not hold; nothing was written then.
+    pub fn put(
+        &self,
+        inside: &Inside<'_>,
+        key: &[u8],
+        value: &[u8],
+        mut expiry_ms: Option<u64>,
+        condition: Condition,
+        sync: bool,
+    ) -> Result<bool> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        frame::check_value_len(value.len() as u64)?;
+        let hash = self.hasher.hash(key);
+        let mut locked = self.index.lock_for_insert(hash)?;
+        if condition != Condition::default() {
+            let current = self.current(inside, locked.get(hash), key)?;
+            if (condition.if_absent && current.is_some()) || (condition.if_present && current.is_none()) {
+                return Ok(false);
+            }
+            if condition.keep_expiry {
+                expiry_ms = current.flatten();
+            }
+        }
+        let record = Record { kind: Kind::Put, key, value, expiry_ms };
+        let appended = self.log.append(&record, self.clock.coarse())?;
+        self.install(inside, &mut locked, hash, &appended);
+        drop(locked);
+        self.finish_write(hash, &appended, expiry_ms, sync)?;
+        Ok(true)
+    }
+
+    /// Removes a key. False where there is none.
+    pub fn delete(&self, inside: &Inside<'_>, key: &[u8]) -> Result<bool> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        let hash = self.hasher.hash(key);
+        if self.index.get(hash).is_none() {
+            return Ok(false);
+        }
+        let mut locked = self.index.lock(hash);
+        match self.current(inside, locked.get(hash), key) {
+            Ok(None) => return Ok(false),
+            // A damaged record can be deleted, and is gone then.
+            Ok(Some(_)) | Err(Error::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let record = Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None };
+        let appended = self.log.append(&record, self.clock.coarse())?;
+        if let Some(old) = locked.remove(hash) {
+            self.supersede(inside, hash, old, appended.seq);
+        }
+        drop(locked);
+        self.finish_write(hash, &appended, None, false)?;
+        Ok(true)
+    }
+
+    /// Writes several records, all or none of which count after a crash. The last one for a key wins.
+    pub fn write_batch(&self, inside: &Inside<'_>, records: &[Record<'_>]) -> Result<()> {
+        self.check_writable()?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        for record in records {
+            frame::check_key(record.key)?;
+            frame::check_value_len(record.value.len() as u64)?;
+        }
+        let hashes: Vec<_> = records.iter().map(|record| self.hasher.hash(record.key)).collect();
+        let mut sorted = hashes.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut locked = self.index.lock_all_for_insert(&sorted)?;
+        let mut appended = Vec::with_capacity(records.len());
+        self.log.append_batch(records, self.clock.coarse(), &mut appended)?;
+        for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
+            // Segments are in the order of hashes.
+            let at = locked.partition_point(|segment| segment.ends_before(*hash));
+            let Some(segment) = locked.get_mut(at) else { continue };
+            if record.kind == Kind::Put {
+                self.install(inside, segment, *hash, place);
+            } else if let Some(old) = segment.remove(*hash) {
+                self.supersede(inside, *hash, old, place.seq);
+            }
+        }
+        drop(locked);
+        for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
+            if let Some(expiry_ms) = record.expiry_ms {
+                self.expiries.add(expiry_ms, *hash, place.entry, &self.index);
+            }
+        }
+        match appended.last() {
+            Some(last) => self.finish_write(hashes[0], last, None, false),
+            None => Ok(()),
+        }
+    }
+
+    /// Points the index at a record that was appended.
+    #[inline]
+    fn install(&self, inside: &Inside<'_>, locked: &mut Locked<'_>, hash: KeyHash, appended: &Appended) {
+        if let Some(old) = locked.insert(hash, appended.entry) {
+            self.supersede(inside, hash, old, appended.seq);
+        }
+    }
+
+    /// Accounts for a version that the index no longer points at.
+    #[inline]
+    fn supersede(&self, inside: &Inside<'_>, hash: KeyHash, old: Entry, by: u64) {
+        if self.snapshots.any() {
+            self.snapshots.keep(hash, old, by);
+        }
+        if let Some(file) = self.catalog.files.get(usize::from(old.location.slot), inside) {
+            file.usage.died(old.size);
+        }
+    }
+
+    #[inline]
+    fn finish_write(&self, hash: KeyHash, appended: &Appended, expiry_ms: Option<u64>, sync: bool) -> Result<()> {
+        if let Some(expiry_ms) = expiry_ms {
+            self.expiries.add(expiry_ms, hash, appended.entry, &self.index);
+        }
+        if sync || self.options.sync == SyncMode::Always {
+            self.log.wait_durable(appended.end)?;
+        }
+        Ok(())
+    }
+
+    /// What a condition asks: `None` where the key is not there, else when it expires.
+    fn current(&self, inside: &Inside<'_>, entry: Option<Entry>, key: &[u8]) -> Result<Option<Option<u64>>> {
+        match entry {
+            Some(entry) => self.at(inside, entry, key, |_, frame| frame.header.expiry_ms),
+            None => Ok(None),
+        }
+    }
+
+    /// Finds a key's record and shows it to `visit`; `None` where there is none.
+    #[inline]
+    pub fn find<R>(
+        &self,
+        inside: &Inside<'_>,
+        key: &[u8],
+        visit: impl FnOnce(Entry, &Frame<'_>) -> R,
+    ) -> Result<Option<R>> {
+        frame::check_key(key)?;
+        match self.index.get(self.hasher.hash(key)) {
+            Some(entry) => self.at(inside, entry, key, visit),
+            None => Ok(None),
+        }
+    }
+
+    /// Shows the record at `entry` to `visit`, if it is one of this key and has not expired.
+    #[inline]
+    pub fn at<R>(
+        &self,
+        inside: &Inside<'_>,
+        entry: Entry,
+        key: &[u8],
+        visit: impl FnOnce(Entry, &Frame<'_>) -> R,
+    ) -> Result<Option<R>> {
+        let mut buffer = Vec::new();
+        let file = self.file(inside, entry)?;
+        let frame = file.frame(entry, &mut buffer)?;
+        if frame.key() != key {
+            // Another key with the same hash, which is next to impossible, or damage, which is not.
+            return if frame.is_intact() { Ok(None) } else { Err(damaged(file, &frame)) };
+        }
+        if self.options.verify_checksums && !frame.is_intact() {
+            return Err(damaged(file, &frame));
+        }
+        if frame.header.kind != Kind::Put {
+            return Err(file.corrupt(frame.offset, "the index points at something that is no value"));
+        }
+        if frame.header.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms)) {
+            return Ok(None);
+        }
+        Ok(Some(visit(entry, &frame)))
+    }
+
+    /// Writes a key again with another expiry. False where there is no such key.
+    pub fn set_expiry(&self, inside: &Inside<'_>, key: &[u8], expiry_ms: Option<u64>) -> Result<bool> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        let hash = self.hasher.hash(key);
+        let mut locked = self.index.lock_for_insert(hash)?;
+        let Some(entry) = locked.get(hash) else { return Ok(false) };
+        let append = |_: Entry, frame: &Frame<'_>| {
+            let record = Record { kind: Kind::Put, key, value: frame.value(), expiry_ms };
+            self.log.append(&record, self.clock.coarse())
+        };
+        let Some(appended) = self.at(inside, entry, key, append)? else { return Ok(false) };
+        let appended = appended?;
+        self.install(inside, &mut locked, hash, &appended);
+        drop(locked);
+        self.finish_write(hash, &appended, expiry_ms, false)?;
+        Ok(true)
+    }
+
+    /// The value of a key, pinned.
+    pub fn pin(&self, inside: &Inside<'_>, key: &[u8]) -> Result<Option<Pinned>> {
+        frame::check_key(key)?;
+        match self.index.get(self.hasher.hash(key)) {
+            Some(entry) => self.pin_at(inside, entry, key),
+            None => Ok(None),
+        }
+    }
+
+    fn pin_at(&self, inside: &Inside<'_>, entry: Entry, key: &[u8]) -> Result<Option<Pinned>> {
+        let slot = usize::from(entry.location.slot);
+        let Some(pinned) = self.at(inside, entry, key, |_, frame| {
+            match self.catalog.files.get_counted(slot, inside) {
+                Some(file) if file.is_mapped() => Ok(Pinned::in_file(file, frame.value())),
+                _ => Pinned::copied(frame.value()),
+            }
+        })?
+        else {
+            return Ok(None);
+        };
+        pinned.map(Some)
+    }
+
+    /// The values of many keys, pinned. Three rounds, so that the cache misses of one round overlap: the index slots,
+    /// then the records, then the comparison.
+    pub fn pin_many(&self, inside: &Inside<'_>, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) {
+        const AT_ONCE: usize = 32;
+        for keys in keys.chunks(AT_ONCE) {
+            let mut hashes = [KeyHash::default(); AT_ONCE];
+            for (hash, key) in hashes.iter_mut().zip(keys) {
+                *hash = self.hasher.hash(key);
+                self.index.prefetch(*hash);
+            }
+            let mut entries = [None; AT_ONCE];
+            for (entry, hash) in entries.iter_mut().zip(&hashes[..keys.len()]) {
+                *entry = self.index.get(*hash);
+                if let Some(entry) = *entry
+                    && let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside)
+                {
+                    file.prefetch(entry);
+                }
+            }
+            out.extend(keys.iter().zip(entries).map(|(key, entry)| {
+                frame::check_key(key)?;
+                match entry {
+                    Some(entry) => self.pin_at(inside, entry, key),
+                    None => Ok(None),
+                }
+            }));
+        }
+    }
+
+    /// The file that an entry of the index points into.
+    #[inline]
+    pub fn file<'a>(&'a self, inside: &'a Inside<'_>, entry: Entry) -> Result<&'a DataFile> {
+        self.catalog.files.get(usize::from(entry.location.slot), inside).ok_or_else(|| Error::Corrupt {
+            path: self.catalog.disk.path().to_path_buf(),
+            file_id: 0,
+            offset: u64::from(entry.location.units) * 8,
+            what: "the index points into a file that is not open",
+        })
+    }
+
+    /// Whether something that expires then has expired. Once this said yes, it does so for ever: the log knows how
+    /// late it was, should the machine's clock be set back.
+    #[cold]
+    pub fn has_expired(&self, expiry_ms: u64) -> bool {
+        let now = self.clock.precise();
+        if now < expiry_ms {
+            return false;
+        }
+        if self.counters.logged_time_ms.load(Ordering::Relaxed) < expiry_ms && !self.options.read_only {
+            self.counters.logged_time_ms.fetch_max(now, Ordering::Relaxed);
+            // Where the mark cannot be written the key is still expired; a later mark or write tells the time.
+            let _ = self.log.append_mark(now);
+        }
+        true
+    }
+
+    /// Takes keys out of the index whose time has come.
+    pub fn purge_expired(&self, inside: &Inside<'_>) {
+        let now = self.clock.precise();
+        for (hash, entry) in self.expiries.take_due(now) {
+            let mut locked = self.index.lock(hash);
+            if locked.get(hash) == Some(entry) {
+                locked.remove(hash);
+                drop(locked);
+                self.counters.expired.fetch_add(1, Ordering::Relaxed);
+                if let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside) {
+                    file.usage.died(entry.size);
+                }
+            }
+        }
+    }
+
+    /// The number of keys that have not expired.
+    pub fn count(&self, inside: &Inside<'_>) -> u64 {
+        self.purge_expired(inside);
+        self.index.len()
+    }
+}
+
+#[cold]
+fn damaged(file: &DataFile, frame: &Frame<'_>) -> Error {
+    file.corrupt(frame.offset, "the checksum of the record does not match")
+}

@@ -1,0 +1,90 @@
+//! Writing hint files for sealed data files, and reading them back at a start.
+
+use crate::error::Result;
+use crate::format::file_header::FILE_HEADER_SIZE;
+use crate::format::frame::Kind;
+use crate::format::hint::{HintEntry, HintHeader, HintReader, HintWriter};
+use crate::format::{ALIGNMENT, names};
+use crate::index::{KeyHash, KeyHasher, SizeClass};
+use crate::log::catalog::{Catalog, replace};
+use crate::log::file::DataFile;
+use crate::log::scan::{End, scan};
+use crate::recovery::{Found, Outcome, read_whole};
+
+const FIRST_UNITS: u32 = (FILE_HEADER_SIZE / ALIGNMENT) as u32;
+
+/// A hint is written by itself only where it takes at most this part of its data file. With small records it would be
+/// a tenth of the data, and a start from it would hardly be faster than from the data: docs/PERFORMANCE.md.
+pub const AUTOMATIC_SHARE: u64 = 24;
+
+/// Writes the hint file of a sealed data file, unless it would take more than one `share`-th of its size. True if it
+/// was written.
+pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64) -> Result<bool> {
+    let mut writer = HintWriter::new(FIRST_UNITS);
+    let (mut max_time_ms, limit) = (0, file.tail() / share);
+    let mut too_large = false;
+    let (_, end) = scan(file, FILE_HEADER_SIZE, file.tail(), &mut |frame| {
+        max_time_ms = max_time_ms.max(frame.header.time_ms);
+        if matches!(frame.header.kind, Kind::Put | Kind::Tombstone) && !too_large {
+            let found = Found::of(frame, hasher);
+            writer.push(&HintEntry {
+                hash: (found.hash.root, found.hash.word, found.hash.fingerprint),
+                offset_units: found.units.0,
+                size_units: found.units.1,
+                seq: found.seq,
+                expiry_ms: found.expiry_ms,
+                tombstone: found.tombstone,
+            });
+            too_large = writer.size() as u64 > limit.max(4096);
+        }
+        Ok(())
+    })?;
+    if let End::Damaged { offset, what } = end {
+        return Err(file.corrupt(offset, what));
+    }
+    if too_large {
+        return Ok(false);
+    }
+    let header = HintHeader {
+        file_id: file.id,
+        salt: file.salt,
+        store_id: catalog.manifest().store_id,
+        data_length: file.tail(),
+        max_time_ms,
+        seqs: file.seqs(),
+    };
+    replace(catalog.disk.as_ref(), &names::hint_tmp(file.id), &names::hint(file.id), &[&writer.finish(&header)])?;
+    Ok(true)
+}
+
+/// Calls `apply` for every record of a data file, as its hint has them. `None` where there is no hint that belongs to
+/// the file beyond doubt.
+pub fn load(
+    catalog: &Catalog,
+    file: &DataFile,
+    store_id: &[u8; 16],
+    apply: &mut dyn FnMut(&Found) -> Result<()>,
+) -> Result<Option<Outcome>> {
+    let Ok(bytes) = read_whole(catalog.disk.as_ref(), &names::hint(file.id)) else { return Ok(None) };
+    let Ok((header, mut reader)) = HintReader::open(&bytes, FIRST_UNITS) else { return Ok(None) };
+    let expected = (file.id, file.salt, *store_id, file.tail());
+    if (header.file_id, header.salt, header.store_id, header.data_length) != expected {
+        return Ok(None);
+    }
+    let mut outcome = Outcome { seqs: header.seqs, max_time_ms: header.max_time_ms, ..Outcome::default() };
+    loop {
+        // What was applied before a doubt arose is true all the same, and applying it again changes nothing.
+        let Ok(entry) = reader.next_entry() else { return Ok(None) };
+        let Some(entry) = entry else { return Ok(Some(outcome)) };
+        outcome.records += 1;
+        outcome.weight += SizeClass::of_units(u64::from(entry.size_units)).bytes();
+        let (root, word, fingerprint) = entry.hash;
+        apply(&Found {
+            hash: KeyHash { root, word, fingerprint },
+            units: (entry.offset_units, entry.size_units),
+            seq: entry.seq,
+            expiry_ms: entry.expiry_ms,
+            tombstone: entry.tombstone,
+        })?;
+    }
+}

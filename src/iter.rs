@@ -1,0 +1,201 @@
+//! Walking through the keys of one moment.
+//!
+//! Rows come in the order of the hashes of their keys. The index is in that order too, so the place of an iterator is a
+//! hash, and growing, splitting and moving do not disturb it; it holds no lock between steps.
+
+use std::sync::Arc;
+
+use crate::db::Shell;
+use crate::engine::{Engine, Inside};
+use crate::error::Result;
+use crate::format::frame::Kind;
+use crate::index::{Cursor, Entry, KeyHash};
+use crate::log::file::Frame;
+use crate::pinned::Pinned;
+use crate::snapshot::Moment;
+
+/// Goes through the keys of a store as they were when it was made. A long-lived one blocks neither writers nor merges;
+/// it costs memory for the keys that change meanwhile, and keeps replaced files on disk.
+pub struct Iter {
+    shell: Arc<Shell>,
+    moment: Moment,
+    prefix: Vec<u8>,
+    cursor: Option<Cursor>,
+    /// The rest of the segment that the cursor is in, last first.
+    pending: Vec<Entry>,
+}
+
+/// A key and its value, readable for as long as the row is held.
+#[derive(Clone, Debug)]
+pub struct Row {
+    bytes: Pinned,
+    key_len: usize,
+}
+
+impl Row {
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        self.bytes.get(..self.key_len).unwrap_or_default()
+    }
+
+    /// The value.
+    pub fn value(&self) -> &[u8] {
+        self.bytes.get(self.key_len..).unwrap_or_default()
+    }
+}
+
+/// How many records ahead of the current one are fetched into the cache.
+const LOOK_AHEAD: usize = 12;
+
+impl Iter {
+    pub(crate) fn new(shell: &Arc<Shell>, prefix: &[u8]) -> Result<Self> {
+        let engine = shell.enter()?;
+        let moment = engine.snapshots.begin(|| engine.log.last_seq());
+        drop(engine);
+        Ok(Iter {
+            shell: shell.clone(),
+            moment,
+            prefix: prefix.to_vec(),
+            cursor: Some(Cursor::START),
+            pending: Vec::new(),
+        })
+    }
+
+    /// The next row; `None` after the last.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`] where a record is damaged: the next call goes on behind it. [`crate::Error::Closed`]
+    /// and [`crate::Error::Forked`].
+    pub fn next_row(&mut self) -> Result<Option<Row>> {
+        let shell = self.shell.clone();
+        let engine = shell.enter()?;
+        self.advance(&engine, |engine, entry, frame| {
+            let key_len = frame.key().len();
+            let bytes = frame.key_and_value();
+            let file = engine.catalog.files.get_counted(usize::from(entry.location.slot), engine);
+            Ok(match file {
+                Some(file) if file.is_mapped() => Row { bytes: Pinned::in_file(file, bytes), key_len },
+                _ => Row { bytes: Pinned::copied(bytes)?, key_len },
+            })
+        })
+    }
+
+    /// Shows rows to `visit` until it returns false; true if it never did. Without a pin per row, so faster than
+    /// [`Iter::next_row`].
+    ///
+    /// # Errors
+    /// As [`Iter::next_row`].
+    pub fn for_each(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        let shell = self.shell.clone();
+        loop {
+            // Entered anew for each row: a slow visitor must not keep others from closing the store.
+            let engine = shell.enter()?;
+            match self.advance(&engine, |_, _, frame| Ok(visit(frame.key(), frame.value())))? {
+                Some(true) => {}
+                Some(false) => return Ok(false),
+                None => return Ok(true),
+            }
+        }
+    }
+
+    fn advance<R>(
+        &mut self,
+        engine: &Inside<'_>,
+        mut visit: impl FnMut(&Inside<'_>, Entry, &Frame<'_>) -> Result<R>,
+    ) -> Result<Option<R>> {
+        loop {
+            while let Some(entry) = self.pending.pop() {
+                if let Some(ahead) = self.pending.len().checked_sub(LOOK_AHEAD).and_then(|n| self.pending.get(n))
+                    && let Ok(file) = engine.file(engine, *ahead)
+                {
+                    file.prefetch(*ahead);
+                }
+                let mut buffer = Vec::new();
+                let file = engine.file(engine, entry)?;
+                let frame = file.frame(entry, &mut buffer)?;
+                if frame.header.seq > self.moment.seq && frame.is_intact() {
+                    continue;
+                }
+                if engine.options.verify_checksums && !frame.is_intact() {
+                    return Err(file.corrupt(frame.offset, "the checksum of the record does not match"));
+                }
+                let expired = frame.header.expiry_ms.is_some_and(|at| engine.has_expired(at));
+                if frame.header.kind == Kind::Put && !expired && frame.key().starts_with(&self.prefix) {
+                    return visit(engine, entry, &frame).map(Some);
+                }
+            }
+            let Some(cursor) = self.cursor else { return Ok(None) };
+            self.cursor = self.load(engine, cursor);
+        }
+    }
+
+    /// Loads the entries of the next segment: those of the index, and the versions that this moment sees instead.
+    /// Of the two for one key, [`Iter::advance`] takes the one that is not newer than the moment.
+    fn load(&mut self, engine: &Engine, cursor: Cursor) -> Option<Cursor> {
+        let mut entries: Vec<(KeyHash, Entry)> = Vec::new();
+        let next = engine.index.collect_with(cursor, &mut entries, |next, entries| {
+            let to = next.map(Cursor::first_hash);
+            engine.snapshots.versions(self.moment, cursor.first_hash(), to, entries);
+        });
+        self.pending.extend(entries.into_iter().rev().map(|(_, entry)| entry));
+        next
+    }
+}
+
+impl Drop for Iter {
+    fn drop(&mut self) {
+        if let Ok(engine) = self.shell.enter()
+            && engine.snapshots.end(self.moment)
+        {
+            self.shell.signal().wake();
+        }
+    }
+}
+
+/// The keys of a store, or those with one prefix, in one block of memory.
+#[derive(Clone, Debug, Default)]
+pub struct KeyList {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl KeyList {
+    pub(crate) fn collect(shell: &Arc<Shell>, prefix: &[u8]) -> Result<Self> {
+        let mut list = KeyList::default();
+        let mut no_memory = None;
+        Iter::new(shell, prefix)?.for_each(|key, _| {
+            if list.bytes.try_reserve(key.len()).is_err() || list.ends.try_reserve(1).is_err() {
+                no_memory = Some(list.bytes.len() as u64);
+                return false;
+            }
+            list.bytes.extend_from_slice(key);
+            list.ends.push(list.bytes.len());
+            true
+        })?;
+        match no_memory {
+            Some(bytes) => Err(crate::Error::NoMemory { bytes }),
+            None => Ok(list),
+        }
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes of all keys together.
+    pub fn total_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The keys, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+    }
+}

@@ -1,0 +1,499 @@
+//! The tail of the log: where frames are appended, and when a new file is begun.
+//!
+//! One lock, held for the time of a copy: it gives each frame its sequence number and its place, so the order of the
+//! numbers is the order of the bytes, and a process that is killed leaves at most one torn frame, the last. Everything
+//! slow happens elsewhere: reserving and faulting in pages, creating the next file and sealing the last on the
+//! maintenance thread; waiting for the disk after the lock is released.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result};
+use crate::format::file_header::FILE_HEADER_SIZE;
+use crate::format::frame::{self, Header, Kind};
+use crate::format::manifest::FileState;
+use crate::format::{ALIGNMENT, align};
+use crate::index::{Entry, Location, SizeClass};
+
+use super::Position;
+use super::catalog::Catalog;
+use super::commit::Commit;
+use super::file::DataFile;
+
+/// One operation, as it goes into a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Put or tombstone.
+    pub kind: Kind,
+    /// The key, within its limits.
+    pub key: &'a [u8],
+    /// The value, within its limits; empty for a tombstone.
+    pub value: &'a [u8],
+    /// When it expires, in milliseconds since 1970.
+    pub expiry_ms: Option<u64>,
+}
+
+/// Where a record went.
+#[derive(Clone, Copy, Debug)]
+pub struct Appended {
+    /// What the index keeps of it.
+    pub entry: Entry,
+    /// Its sequence number.
+    pub seq: u64,
+    /// The log position behind it: durable once that is.
+    pub end: Position,
+}
+
+struct Writer {
+    active: Arc<DataFile>,
+    /// Frames do not go past this offset of the active file.
+    capacity: u64,
+    tail: u64,
+    next_seq: u64,
+    /// The frontier that the log carries already.
+    recorded_frontier: Position,
+    /// The next file, created ahead.
+    spare: Option<Arc<DataFile>>,
+    /// At this offset the maintenance thread is told to prepare further.
+    wake_at: u64,
+    /// The manifest says that the store may have unclean files.
+    unclean: bool,
+    /// Bytes of frames that were appended since the store was opened.
+    appended: u64,
+}
+
+/// How often, in appended bytes, the maintenance thread looks after the tail.
+const PREPARE_EVERY: u64 = 4 << 20;
+
+/// See the module.
+pub struct Log {
+    /// The set of files.
+    pub catalog: Arc<Catalog>,
+    max_file_size: u64,
+    writer: Mutex<Writer>,
+    /// Files that were rotated out: not synced yet, then not sealed yet.
+    unsynced: Mutex<Vec<Arc<DataFile>>>,
+    unsealed: Mutex<Vec<Arc<DataFile>>>,
+    commit: Commit,
+    /// How many times a data file was synced.
+    pub syncs: AtomicU64,
+    /// How long that took, in nanoseconds.
+    pub sync_nanos: AtomicU64,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+/// What recovery hands to the log.
+pub struct Start {
+    /// The file to go on with; everything in it is durable.
+    pub active: Arc<DataFile>,
+    /// The first free sequence number.
+    pub next_seq: u64,
+    /// Older files that are not sealed yet; everything in them is durable.
+    pub unsealed: Vec<Arc<DataFile>>,
+    /// Whether the manifest says that the store was not closed cleanly.
+    pub unclean: bool,
+}
+
+impl Log {
+    /// The log of an opened store. `wake` tells the maintenance thread that there is work; it must not block.
+    pub fn new(catalog: Arc<Catalog>, max_file_size: u64, start: Start, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        let tail = start.active.tail();
+        let position = Position::new(start.active.id, tail);
+        let writer = Writer {
+            capacity: max_file_size.max(tail),
+            tail,
+            next_seq: start.next_seq,
+            recorded_frontier: position,
+            spare: None,
+            wake_at: 0,
+            unclean: start.unclean,
+            appended: 0,
+            active: start.active,
+        };
+        Log {
+            catalog,
+            max_file_size,
+            writer: Mutex::new(writer),
+            unsynced: Mutex::default(),
+            unsealed: Mutex::new(start.unsealed),
+            commit: Commit::new(position),
+            syncs: AtomicU64::new(0),
+            sync_nanos: AtomicU64::new(0),
+            wake,
+        }
+    }
+
+    /// Appends one record. After an error nothing was written.
+    #[inline]
+    pub fn append(&self, record: &Record<'_>, time_ms: u64) -> Result<Appended> {
+        let mut header = Header {
+            kind: record.kind,
+            seq: 0,
+            time_ms,
+            expiry_ms: record.expiry_ms,
+            frontier: None,
+            key_len: record.key.len() as u32,
+            value_len: record.value.len() as u32,
+        };
+        let mut writer = self.writer.lock();
+        let offset = self.make_room(&mut writer, &mut header)?;
+        let size = self.write_frame(&mut writer, offset, &mut header, &[record.key, record.value], 1)?;
+        let class = if record.kind == Kind::Put { size.1 } else { SizeClass::TOMBSTONE };
+        writer.active.usage.wrote(size.1);
+        if record.kind == Kind::Tombstone {
+            writer.active.usage.died(size.1);
+        }
+        let location = Location { slot: writer.active.slot, units: (offset / ALIGNMENT) as u32 };
+        let end = Position::new(writer.active.id, writer.tail);
+        self.note_progress(&mut writer);
+        Ok(Appended { entry: Entry { location, size: class }, seq: header.seq, end })
+    }
+
+    /// Appends all records as one frame, all or none of which count, and gives where each went to `out`.
+    pub fn append_batch(&self, records: &[Record<'_>], time_ms: u64, out: &mut Vec<Appended>) -> Result<()> {
+        let mut headers: Vec<_> = records
+            .iter()
+            .map(|r| Header {
+                kind: r.kind,
+                seq: 0,
+                time_ms,
+                expiry_ms: r.expiry_ms,
+                frontier: None,
+                key_len: r.key.len() as u32,
+                value_len: r.value.len() as u32,
+            })
+            .collect();
+        let inside: u64 = headers.iter().map(Header::frame_size).sum();
+        let limit = frame::MAX_VALUE_SIZE;
+        if inside > limit {
+            return Err(Error::TooLarge { what: "batch", size: inside, limit });
+        }
+        let mut header = Header {
+            kind: Kind::Batch,
+            seq: 0,
+            time_ms,
+            expiry_ms: None,
+            frontier: None,
+            key_len: records.len() as u32,
+            value_len: inside as u32,
+        };
+        let mut body = Vec::new();
+        body.try_reserve_exact(inside as usize).map_err(|_| Error::NoMemory { bytes: inside })?;
+
+        let mut writer = self.writer.lock();
+        let offset = self.make_room(&mut writer, &mut header)?;
+        let lead = header.value_range().start;
+        let first = offset + lead;
+        for (n, (inner, record)) in headers.iter_mut().zip(records).enumerate() {
+            inner.seq = writer.next_seq + n as u64;
+            encode_frame(inner, &[record.key, record.value], writer.active.salt, first, &mut body);
+        }
+        let padding = [0; ALIGNMENT as usize];
+        let padding = &padding[..(lead as usize) - header.size()];
+        let base = writer.next_seq;
+        self.write_frame(&mut writer, offset, &mut header, &[padding, &body], records.len() as u64)?;
+        let mut at = first;
+        for (n, inner) in headers.iter().enumerate() {
+            let weight = SizeClass::of_units(inner.frame_size() / ALIGNMENT);
+            writer.active.usage.wrote(weight);
+            let put = inner.kind == Kind::Put;
+            if !put {
+                writer.active.usage.died(weight);
+            }
+            let location = Location { slot: writer.active.slot, units: (at / ALIGNMENT) as u32 };
+            let entry = Entry { location, size: if put { weight } else { SizeClass::TOMBSTONE } };
+            out.push(Appended { entry, seq: base + n as u64, end: Position::new(writer.active.id, writer.tail) });
+            at += inner.frame_size();
+        }
+        self.note_progress(&mut writer);
+        Ok(())
+    }
+
+    /// Appends a frame that changes nothing and records the time.
+    pub fn append_mark(&self, time_ms: u64) -> Result<()> {
+        let mut header =
+            Header { kind: Kind::Mark, seq: 0, time_ms, expiry_ms: None, frontier: None, key_len: 0, value_len: 0 };
+        let mut writer = self.writer.lock();
+        let offset = self.make_room(&mut writer, &mut header)?;
+        self.write_frame(&mut writer, offset, &mut header, &[&[], &[]], 1)?;
+        self.note_progress(&mut writer);
+        Ok(())
+    }
+
+    /// The number of the last record that was appended.
+    pub fn last_seq(&self) -> u64 {
+        self.writer.lock().next_seq - 1
+    }
+
+    /// Bytes of frames that were appended since the store was opened.
+    pub fn appended_bytes(&self) -> u64 {
+        self.writer.lock().appended
+    }
+
+    /// Makes sure that the frame fits the active file and the disk, and gives where it goes.
+    #[inline]
+    fn make_room(&self, writer: &mut Writer, header: &mut Header) -> Result<u64> {
+        self.catalog.poison.check()?;
+        self.mark_unclean(writer)?;
+        let durable = self.commit.durable();
+        if durable > writer.recorded_frontier {
+            header.frontier = Some(durable.0);
+        }
+        let size = header.frame_size();
+        if writer.tail + size > writer.capacity {
+            self.rotate(writer, size)?;
+        }
+        let active = &writer.active;
+        active
+            .disk_file
+            .reserve(writer.tail + size)
+            .map_err(|e| active.io_error("make room for a record in", &e))?;
+        Ok(writer.tail)
+    }
+
+    /// Writes the frame at `offset` and moves the tail. After an error the tail is where it was.
+    #[inline]
+    fn write_frame(
+        &self,
+        writer: &mut Writer,
+        offset: u64,
+        header: &mut Header,
+        body: &[&[u8]; 2],
+        seqs: u64,
+    ) -> Result<(u64, SizeClass)> {
+        header.seq = writer.next_seq;
+        let active = &writer.active;
+        let (mut bytes, header_size) = header.encode();
+        let size = header.frame_size();
+        let end = header.value_range().end;
+        let padding = &[0; ALIGNMENT as usize][..(size - end) as usize];
+        let crc = frame::checksum(
+            frame::seed(active.salt, offset),
+            &[&bytes[4..header_size], body[0], body[1], padding],
+        );
+        bytes[..4].copy_from_slice(&crc.to_le_bytes());
+        let parts = [&bytes[..header_size], body[0], body[1], padding];
+        if let Err(error) = active.disk_file.write_at(&parts, offset) {
+            return Err(self.roll_back(active, offset, error));
+        }
+        writer.tail += size;
+        writer.appended += size;
+        writer.next_seq += seqs;
+        if seqs > 1 {
+            active.include_seqs(header.seq, header.seq);
+        }
+        active.advance(writer.tail, writer.next_seq - 1);
+        if let Some(frontier) = header.frontier {
+            writer.recorded_frontier = Position(frontier);
+        }
+        Ok((size, SizeClass::of_units(size / ALIGNMENT)))
+    }
+
+    /// Takes back what a failed write may have left behind the tail.
+    #[cold]
+    fn roll_back(&self, active: &DataFile, tail: u64, error: std::io::Error) -> Error {
+        let failed = active.io_error("append to", &error);
+        if let Err(error) = active.disk_file.truncate(tail) {
+            self.catalog.poison.set(active.io_error("take back a failed write to", &error));
+        }
+        failed
+    }
+
+    #[inline]
+    fn note_progress(&self, writer: &mut Writer) {
+        if writer.tail >= writer.wake_at {
+            writer.wake_at = writer.tail + PREPARE_EVERY.min(self.max_file_size / 4);
+            (self.wake)();
+        }
+    }
+
+    /// Begins a new file if something in the active one is dead, so that a merge can take it.
+    pub fn rotate_if_dead(&self) -> Result<()> {
+        let mut writer = self.writer.lock();
+        let usage = &writer.active.usage;
+        if usage.live_records() == usage.records() {
+            return Ok(());
+        }
+        self.catalog.poison.check()?;
+        self.mark_unclean(&mut writer)?;
+        self.rotate(&mut writer, 0)
+    }
+
+    fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
+        if !writer.unclean {
+            self.catalog.update(|manifest| manifest.clean = false)?;
+            writer.unclean = true;
+        }
+        Ok(())
+    }
+
+    /// Begins a new file that has room for a frame of `size` bytes.
+    #[cold]
+    fn rotate(&self, writer: &mut Writer, size: u64) -> Result<()> {
+        let needed = FILE_HEADER_SIZE + size;
+        if align(needed) > u64::from(u32::MAX) * ALIGNMENT {
+            return Err(Error::TooLarge { what: "record", size, limit: u64::from(u32::MAX) });
+        }
+        let capacity = self.max_file_size.max(needed);
+        if let Some(spare) = writer.spare.take() {
+            self.retire(writer, spare, self.max_file_size);
+            if needed <= self.max_file_size {
+                return Ok(());
+            }
+        }
+        let file = self.create_listed(capacity)?;
+        self.retire(writer, file, capacity);
+        Ok(())
+    }
+
+    /// Makes `next` the active file, and leaves the last one to be synced and sealed.
+    fn retire(&self, writer: &mut Writer, next: Arc<DataFile>, capacity: u64) {
+        let last = std::mem::replace(&mut writer.active, next);
+        self.unsynced.lock().push(last.clone());
+        self.unsealed.lock().push(last);
+        writer.capacity = capacity;
+        writer.tail = FILE_HEADER_SIZE;
+        writer.wake_at = 0;
+        (self.wake)();
+    }
+
+    fn create_listed(&self, capacity: u64) -> Result<Arc<DataFile>> {
+        let file = self.catalog.create_file(capacity)?;
+        self.catalog.update(|manifest| manifest.files.push(Catalog::open_entry(&file))).inspect_err(|_| file.doom())?;
+        Ok(file)
+    }
+
+    /// Returns once all that was appended before `position` is durable.
+    pub fn wait_durable(&self, position: Position) -> Result<()> {
+        self.commit.wait(position, || self.sync_appended())
+    }
+
+    /// Makes all that was appended so far durable.
+    pub fn sync(&self) -> Result<()> {
+        let position = {
+            let writer = self.writer.lock();
+            Position::new(writer.active.id, writer.tail)
+        };
+        self.catalog.poison.check()?;
+        self.wait_durable(position)
+    }
+
+    /// Whether something was appended that is not durable.
+    pub fn has_unsynced(&self) -> bool {
+        let writer = self.writer.lock();
+        Position::new(writer.active.id, writer.tail) > self.commit.durable()
+    }
+
+    /// Syncs the files in the order in which they were written. A failure is final: the kernel may have dropped the
+    /// pages that it could not write, and a second sync would report success (fsyncgate).
+    fn sync_appended(&self) -> Result<Position> {
+        self.catalog.poison.check()?;
+        let (active, position, older) = {
+            let writer = self.writer.lock();
+            let older = self.unsynced.lock().clone();
+            (writer.active.clone(), Position::new(writer.active.id, writer.tail), older)
+        };
+        for file in older.iter().chain([&active]) {
+            let begun = std::time::Instant::now();
+            let synced = file.disk_file.sync();
+            self.syncs.fetch_add(1, Ordering::Relaxed);
+            self.sync_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+            synced.map_err(|e| self.catalog.poison.set(file.io_error("sync", &e)))?;
+        }
+        self.unsynced.lock().retain(|file| !older.iter().any(|synced| synced.id == file.id));
+        Ok(position)
+    }
+
+    /// Maintenance: keeps the tail's pages and the next file ready ahead of the writers.
+    pub fn prepare(&self) -> Result<()> {
+        let (active, tail, needs_spare) = {
+            let writer = self.writer.lock();
+            if !writer.unclean {
+                // Nothing was written yet, and perhaps nothing will be: the files stay as the manifest says.
+                return Ok(());
+            }
+            let half = writer.tail >= self.max_file_size / 2;
+            (writer.active.clone(), writer.tail, writer.spare.is_none() && half)
+        };
+        self.catalog.poison.check()?;
+        active.disk_file.prepare(tail).map_err(|e| active.io_error("make room ahead in", &e))?;
+        if needs_spare {
+            let spare = self.create_listed(self.max_file_size)?;
+            spare.disk_file.prepare(FILE_HEADER_SIZE).map_err(|e| spare.io_error("make room ahead in", &e))?;
+            let mut writer = self.writer.lock();
+            // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
+            if writer.active.id < spare.id && writer.spare.is_none() {
+                writer.spare = Some(spare);
+            } else {
+                self.unsealed.lock().push(spare);
+            }
+        }
+        Ok(())
+    }
+
+    /// Maintenance: the files that were rotated out and wait to be sealed.
+    pub fn take_unsealed(&self) -> Vec<Arc<DataFile>> {
+        std::mem::take(&mut self.unsealed.lock())
+    }
+
+    /// Maintenance: gives back what [`Log::take_unsealed`] took and could not be sealed.
+    pub fn return_unsealed(&self, files: Vec<Arc<DataFile>>) {
+        let mut unsealed = self.unsealed.lock();
+        let newer = std::mem::replace(&mut *unsealed, files);
+        unsealed.extend(newer);
+    }
+
+    /// Maintenance: makes a rotated file's content and length final, and says so in the manifest.
+    pub fn seal(&self, file: &DataFile) -> Result<()> {
+        self.wait_durable(Position::new(file.id, file.tail()))?;
+        let failed = |e: std::io::Error| file.io_error("seal", &e);
+        file.disk_file.seal().map_err(failed)?;
+        file.disk_file.truncate(file.tail()).map_err(failed)?;
+        file.disk_file.sync().map_err(|e| self.catalog.poison.set(failed(e)))?;
+        let (min_seq, max_seq) = file.seqs();
+        self.catalog.update(|manifest| {
+            if let Some(entry) = manifest.files.iter_mut().find(|entry| entry.id == file.id) {
+                entry.state = FileState::Sealed;
+                (entry.length, entry.min_seq, entry.max_seq) = (file.tail(), min_seq, max_seq);
+            }
+        })
+    }
+
+    /// For a clean close: the active file, cut to its length and synced, and the last sequence number. A spare that
+    /// was never used is given back.
+    pub fn finish(&self) -> Result<(Arc<DataFile>, u64)> {
+        self.sync()?;
+        let (active, spare, seq) = {
+            let mut writer = self.writer.lock();
+            (writer.active.clone(), writer.spare.take(), writer.next_seq - 1)
+        };
+        if let Some(spare) = spare {
+            self.catalog.update(|manifest| manifest.files.retain(|entry| entry.id != spare.id))?;
+            spare.doom();
+        }
+        let failed = |e: std::io::Error| active.io_error("close", &e);
+        active.disk_file.seal().map_err(failed)?;
+        active.disk_file.truncate(active.tail()).map_err(failed)?;
+        active.disk_file.sync().map_err(|e| self.catalog.poison.set(failed(e)))?;
+        Ok((active, seq))
+    }
+
+    /// Whether anything was written since the store was opened.
+    pub fn is_unclean(&self) -> bool {
+        self.writer.lock().unclean
+    }
+}
+
+/// Appends a whole frame to `out`, which begins at `first` of the file with this salt.
+pub fn encode_frame(header: &Header, body: &[&[u8]; 2], salt: u32, first: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    let (bytes, size) = header.encode();
+    out.extend_from_slice(&bytes[..size]);
+    out.extend_from_slice(body[0]);
+    out.extend_from_slice(body[1]);
+    out.resize(start + header.frame_size() as usize, 0);
+    let crc = frame::checksum(frame::seed(salt, first + start as u64), &[&out[start + 4..]]);
+    out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+}

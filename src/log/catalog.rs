@@ -1,0 +1,208 @@
+//! The set of data files, in memory and, as the manifest, on disk.
+//!
+//! The manifest is replaced as a whole: written under another name, synced, renamed, and the directory synced. So
+//! after a crash the set is the old one or the new one. What is in the directory and not in the set is debris.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::{Error, Result};
+use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
+use crate::format::manifest::{FileEntry, FileState, Manifest};
+use crate::format::{FileId, names};
+use crate::gate::Table;
+
+use super::file::DataFile;
+
+/// The most data files that a store can have at once: what the 16 bits in a location tell apart.
+pub const MAX_FILES: usize = 1 << 16;
+
+/// Remembers the first reason for which no more writes are taken.
+#[derive(Default)]
+pub struct Poison(OnceLock<String>);
+
+impl Poison {
+    /// `Err` once there is a reason.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        match self.0.get() {
+            None => Ok(()),
+            Some(reason) => Err(Error::Poisoned { reason: reason.clone() }),
+        }
+    }
+
+    /// Stops all further writes because of `error`, which it gives back.
+    pub fn set(&self, error: Error) -> Error {
+        let _ = self.0.set(error.to_string());
+        error
+    }
+
+    /// Stops all further writes for this reason.
+    pub fn set_reason(&self, reason: &str) {
+        let _ = self.0.set(reason.to_string());
+    }
+}
+
+/// See the module.
+pub struct Catalog {
+    /// The directory.
+    pub disk: Arc<dyn Disk>,
+    /// The open data files, by the slots that the index names them by.
+    pub files: Table<DataFile>,
+    /// Whether writes are still taken.
+    pub poison: Poison,
+    manifest: Mutex<Manifest>,
+}
+
+impl Catalog {
+    /// The catalog of a store whose manifest on disk is `manifest`.
+    pub fn new(disk: Arc<dyn Disk>, manifest: Manifest) -> Self {
+        let files = Table::new(MAX_FILES);
+        Catalog { disk, files, poison: Poison::default(), manifest: Mutex::new(manifest) }
+    }
+
+    /// A copy of the manifest as it is on disk.
+    pub fn manifest(&self) -> Manifest {
+        self.manifest.lock().clone()
+    }
+
+    /// Changes the manifest, in memory and on disk, or neither.
+    pub fn update(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
+        let mut current = self.manifest.lock();
+        let mut next = current.clone();
+        change(&mut next);
+        next.generation += 1;
+        match replace_manifest(self.disk.as_ref(), &next) {
+            Ok(()) => {
+                *current = next;
+                Ok(())
+            }
+            Err(Failure::Before(error)) => Err(error),
+            // Which of the two a crash would leave is not known: no more writes, or the next change could build on
+            // the wrong one.
+            Err(Failure::After(error)) => Err(self.poison.set(error)),
+        }
+    }
+
+    /// Opens a data file that the manifest lists, and checks that it is the one. Its frames are not read. It goes into
+    /// `slot`, or, without one, into any that is free.
+    pub fn open_file(&self, entry: &FileEntry, access: Access, slot: Option<u16>) -> Result<Arc<DataFile>> {
+        let name = names::data(entry.id);
+        let path = || self.disk.path().join(&name);
+        let corrupt = |offset, what| Error::Corrupt { path: path(), file_id: entry.id, offset, what };
+        let disk_file = self.disk.open(&name, access).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => corrupt(0, "the file is missing"),
+            _ => Error::io("open the data file", &path(), &error),
+        })?;
+        let size = disk_file.size().map_err(|e| Error::io("read the size of", &path(), &e))?;
+        let mut bytes = [0; FILE_HEADER_SIZE as usize];
+        if size < FILE_HEADER_SIZE {
+            return Err(corrupt(size, "the file is shorter than its header"));
+        }
+        disk_file.read_at(&mut bytes, 0).map_err(|e| Error::io("read the header of", &path(), &e))?;
+        let header = FileHeader::decode(&bytes).map_err(|what| corrupt(0, what))?;
+        let store_id = self.manifest.lock().store_id;
+        if (header.id, header.salt, header.store_id) != (entry.id, entry.salt, store_id) {
+            return Err(corrupt(0, "the file is another one than the manifest names"));
+        }
+        self.add(disk_file, (entry.id, entry.salt), size, slot)
+    }
+
+    /// Creates an empty data file for frames up to `capacity`. Its header is durable; its name is after the next
+    /// [`Catalog::update`], and until that lists it the file does not count.
+    pub fn create_file(&self, capacity: u64) -> Result<Arc<DataFile>> {
+        let (id, store_id) = {
+            let mut manifest = self.manifest.lock();
+            let id = manifest.next_file_id;
+            // In memory only: an update makes it durable before the file counts. A number is never used twice.
+            manifest.next_file_id = id.checked_add(1).ok_or_else(|| Error::Unsupported {
+                message: "the store has used up all numbers of data files".into(),
+            })?;
+            (id, manifest.store_id)
+        };
+        let name = names::data(id);
+        let io = |action, error: &std::io::Error| Error::io(action, &self.disk.path().join(&name), error);
+        let random = self.disk.random().map_err(|e| io("choose a salt for", &e))?;
+        let salt = u32::from_le_bytes([random[0], random[1], random[2], random[3]]);
+        let header = FileHeader { id, salt, store_id, created_ms: self.disk.now_ms(true) };
+        let disk_file = self.disk.create(&name, capacity).map_err(|e| io("create the data file", &e))?;
+        let written = disk_file
+            .reserve(FILE_HEADER_SIZE)
+            .and_then(|()| disk_file.write_at(&[&header.encode()], 0))
+            .and_then(|()| disk_file.sync());
+        written.map_err(|e| io("write the header of", &e)).and_then(|()| self.add(disk_file, (id, salt), FILE_HEADER_SIZE, None)).inspect_err(
+            |_| {
+                let _ = self.disk.remove(&name);
+            },
+        )
+    }
+
+    /// The manifest's line for a file that frames may be appended to.
+    pub fn open_entry(file: &DataFile) -> FileEntry {
+        let (id, salt, length) = (file.id, file.salt, file.tail());
+        FileEntry { id, state: FileState::Open, salt, length, min_seq: 0, max_seq: 0 }
+    }
+
+    fn add(
+        &self,
+        disk_file: Arc<dyn DiskFile>,
+        (id, salt): (FileId, u32),
+        tail: u64,
+        slot: Option<u16>,
+    ) -> Result<Arc<DataFile>> {
+        let make = |slot: usize| {
+            Arc::new(DataFile::new(self.disk.clone(), disk_file.clone(), (id, slot as u16, salt), tail))
+        };
+        if let Some(slot) = slot.map(usize::from) {
+            let file = make(slot);
+            if self.files.insert_at(slot, file.clone()) {
+                return Ok(file);
+            }
+        }
+        self.files.insert(|slot| Ok(make(slot))).unwrap_or_else(|| {
+            Err(Error::Unsupported {
+                message: format!(
+                    "the store has {} data files and cannot have more; merge it, or open it with a larger \
+                     max_file_size",
+                    MAX_FILES - 1
+                ),
+            })
+        })
+    }
+}
+
+/// Whether the old manifest certainly still counts.
+enum Failure {
+    Before(Error),
+    After(Error),
+}
+
+fn replace_manifest(disk: &dyn Disk, manifest: &Manifest) -> std::result::Result<(), Failure> {
+    replace(disk, names::MANIFEST_TMP, names::MANIFEST, &[&manifest.encode()]).map_err(Failure::Before)?;
+    disk.sync_dir().map_err(|e| Failure::After(Error::io("sync the directory", disk.path(), &e)))
+}
+
+/// Writes the first manifest of a new store.
+pub fn write_first_manifest(disk: &dyn Disk, manifest: &Manifest) -> Result<()> {
+    replace_manifest(disk, manifest).map_err(|(Failure::Before(error) | Failure::After(error))| error)
+}
+
+/// Gives `name` the content `parts`, so that after a crash it has the old content or the new one. The new one is
+/// certain after the directory is synced.
+pub fn replace(disk: &dyn Disk, temporary: &str, name: &str, parts: &[&[u8]]) -> Result<()> {
+    let io = |action, error: &std::io::Error| Error::io(action, &disk.path().join(temporary), error);
+    let size = parts.iter().map(|part| part.len() as u64).sum();
+    // One may be left of an attempt that failed.
+    let _ = disk.remove(temporary);
+    let file = disk.create_plain(temporary).map_err(|e| io("create", &e))?;
+    let written = file.reserve(size).and_then(|()| file.write_at(parts, 0)).and_then(|()| file.sync());
+    drop(file);
+    let renamed = written.map_err(|e| io("write", &e)).and_then(|()| {
+        disk.rename(temporary, name).map_err(|e| Error::io("replace", &disk.path().join(name), &e))
+    });
+    renamed.inspect_err(|_| {
+        let _ = disk.remove(temporary);
+    })
+}

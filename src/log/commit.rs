@@ -1,0 +1,100 @@
+//! Group commit: all who wait for the log to be durable share one sync.
+//!
+//! The first to come leads: it syncs all that is appended so far, while those who come later append and wait; one of
+//! them leads the next round. (The idea is old; DeWitt et al., 1984.)
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Position;
+use crate::error::Result;
+
+/// How far the log is durable, and who is at work on that.
+#[derive(Default)]
+pub struct Commit {
+    durable: AtomicU64,
+    leading: Mutex<bool>,
+    done: Condvar,
+}
+
+impl Commit {
+    /// A log that is durable up to `position`.
+    pub fn new(position: Position) -> Self {
+        Commit { durable: AtomicU64::new(position.0), ..Default::default() }
+    }
+
+    /// All of the log before this is durable.
+    #[inline]
+    pub fn durable(&self) -> Position {
+        Position(self.durable.load(Ordering::Acquire))
+    }
+
+    /// Returns once the log is durable up to `position`. `sync` makes all that is appended durable and says how far
+    /// that is; it runs in one thread at a time.
+    pub fn wait(&self, position: Position, sync: impl Fn() -> Result<Position>) -> Result<()> {
+        loop {
+            if self.durable() >= position {
+                return Ok(());
+            }
+            let mut leading = self.leading.lock();
+            if *leading {
+                self.done.wait(&mut leading);
+                continue;
+            }
+            if self.durable() >= position {
+                return Ok(());
+            }
+            *leading = true;
+            drop(leading);
+            let _leader = Leader(self);
+            self.durable.fetch_max(sync()?.0, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Steps down when dropped, also where the sync failed or panicked.
+struct Leader<'a>(&'a Commit);
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        *self.0.leading.lock() = false;
+        self.0.done.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_waiters_share_few_syncs_and_none_returns_too_early() {
+        let (commit, tail, syncs) = (Commit::default(), AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let mine = Position(tail.fetch_add(1, Ordering::SeqCst) + 1);
+                        commit
+                            .wait(mine, || {
+                                syncs.fetch_add(1, Ordering::SeqCst);
+                                let reached = tail.load(Ordering::SeqCst);
+                                std::thread::yield_now();
+                                Ok(Position(reached))
+                            })
+                            .unwrap();
+                        assert!(commit.durable() >= mine);
+                    }
+                });
+            }
+        });
+        assert!(syncs.load(Ordering::SeqCst) <= 1600);
+    }
+
+    #[test]
+    fn a_failed_sync_reaches_the_one_who_led_it_and_frees_the_others() {
+        let commit = Commit::default();
+        assert!(commit.wait(Position(1), || Err(crate::Error::ReadOnly)).is_err());
+        assert!(commit.wait(Position(1), || Ok(Position(1))).is_ok());
+    }
+}

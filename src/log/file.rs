@@ -1,0 +1,291 @@
+//! One data file: reading its frames, and counting what in it is still alive.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::disk::{Disk, DiskFile, View};
+use crate::error::{Error, Result};
+use crate::format::frame::{self, Header};
+use crate::format::{ALIGNMENT, Damage, FileId, names};
+use crate::index::{Entry, SizeClass};
+
+/// A data file that is open. When the last user of a doomed one lets go of it, it is removed from the disk.
+pub struct DataFile {
+    /// Its number.
+    pub id: FileId,
+    /// Its place in the table of files, by which the index names it.
+    pub slot: u16,
+    /// The salt of its checksums.
+    pub salt: u32,
+    /// Its bytes on disk.
+    pub disk_file: Arc<dyn DiskFile>,
+    view: Option<View>,
+    disk: Arc<dyn Disk>,
+    doomed: AtomicBool,
+    unmergeable: AtomicBool,
+    /// Complete frames end here.
+    tail: AtomicU64,
+    /// Sequence numbers of its first and its last record; 0 while it has none.
+    min_seq: AtomicU64,
+    max_seq: AtomicU64,
+    /// Records and their weight (bytes by size class), written and dead.
+    pub usage: Usage,
+}
+
+/// What a file holds, by count and by weight. Written grows under the append lock, dead under locks of the index.
+#[derive(Default)]
+pub struct Usage {
+    records: AtomicU64,
+    weight: AtomicU64,
+    dead_records: AtomicU64,
+    dead_weight: AtomicU64,
+}
+
+impl Usage {
+    /// Counts a record that was written.
+    #[inline]
+    pub fn wrote(&self, size: SizeClass) {
+        // Only the holder of the append lock calls this: no read-modify-write is needed.
+        self.records.store(self.records.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.weight.store(self.weight.load(Ordering::Relaxed) + size.bytes(), Ordering::Relaxed);
+    }
+
+    /// Counts a record that nobody can read any more.
+    #[inline]
+    pub fn died(&self, size: SizeClass) {
+        self.dead_records.fetch_add(1, Ordering::Relaxed);
+        self.dead_weight.fetch_add(size.bytes(), Ordering::Relaxed);
+    }
+
+    /// Sets all counts, after recovery has established them.
+    pub fn set(&self, records: u64, weight: u64, live_records: u64, live_weight: u64) {
+        self.records.store(records, Ordering::Relaxed);
+        self.weight.store(weight, Ordering::Relaxed);
+        self.dead_records.store(records.saturating_sub(live_records), Ordering::Relaxed);
+        self.dead_weight.store(weight.saturating_sub(live_weight), Ordering::Relaxed);
+    }
+
+    /// Records that were written.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// The weight of what was written.
+    pub fn weight(&self) -> u64 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// Records that can still be read.
+    pub fn live_records(&self) -> u64 {
+        self.records().saturating_sub(self.dead_records.load(Ordering::Relaxed))
+    }
+
+    /// The weight of what can still be read.
+    pub fn live_weight(&self) -> u64 {
+        if self.live_records() == 0 {
+            return 0;
+        }
+        self.weight().saturating_sub(self.dead_weight.load(Ordering::Relaxed))
+    }
+}
+
+/// A frame of a data file, of which the header was checked and nothing else.
+pub struct Frame<'a> {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Its header.
+    pub header: Header,
+    bytes: &'a [u8],
+    seed: u32,
+}
+
+impl<'a> Frame<'a> {
+    /// A frame at the front of `bytes`, which may be longer; of a file with this salt.
+    #[inline]
+    pub fn parse(bytes: &'a [u8], offset: u64, salt: u32) -> std::result::Result<Self, Damage> {
+        let header = Header::decode(bytes)?;
+        let size = header.frame_size();
+        if size > bytes.len() as u64 {
+            return Err("a frame is longer than what it stands in");
+        }
+        Ok(Frame { offset, header, bytes: &bytes[..size as usize], seed: frame::seed(salt, offset) })
+    }
+
+    /// The key; empty for a batch or a mark.
+    #[inline]
+    pub fn key(&self) -> &'a [u8] {
+        &self.bytes[self.header.key_range()]
+    }
+
+    /// The value; of a batch, the frames inside.
+    #[inline]
+    pub fn value(&self) -> &'a [u8] {
+        let range = self.header.value_range();
+        &self.bytes[range.start as usize..range.end as usize]
+    }
+
+    /// The key and, right behind it, the value of a record.
+    pub fn key_and_value(&self) -> &'a [u8] {
+        &self.bytes[self.header.size()..self.header.value_range().end as usize]
+    }
+
+    /// All its bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether its checksum matches.
+    #[inline]
+    pub fn is_intact(&self) -> bool {
+        frame::is_intact(self.seed, self.bytes)
+    }
+}
+
+impl DataFile {
+    /// A file whose complete frames end at `tail`.
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        disk_file: Arc<dyn DiskFile>,
+        (id, slot, salt): (FileId, u16, u32),
+        tail: u64,
+    ) -> Self {
+        DataFile {
+            id,
+            slot,
+            salt,
+            view: disk_file.view(),
+            disk_file,
+            disk,
+            doomed: AtomicBool::new(false),
+            unmergeable: AtomicBool::new(false),
+            tail: AtomicU64::new(tail),
+            min_seq: AtomicU64::new(0),
+            max_seq: AtomicU64::new(0),
+            usage: Usage::default(),
+        }
+    }
+
+    /// Where complete frames end, in bytes.
+    pub fn tail(&self) -> u64 {
+        self.tail.load(Ordering::Acquire)
+    }
+
+    /// Sets where complete frames end, once recovery knows.
+    pub fn set_tail(&self, tail: u64) {
+        self.tail.store(tail, Ordering::Release);
+    }
+
+    /// Frames up to `tail` are complete; the last record among them has the number `seq`.
+    #[inline]
+    pub fn advance(&self, tail: u64, seq: u64) {
+        self.include_seqs(seq, seq);
+        self.tail.store(tail, Ordering::Release);
+    }
+
+    /// Widens the range of sequence numbers; called under the append lock, or before the file is shared.
+    #[inline]
+    pub fn include_seqs(&self, min: u64, max: u64) {
+        if min == 0 {
+            return;
+        }
+        let (low, high) = self.seqs();
+        if low == 0 || min < low {
+            self.min_seq.store(min, Ordering::Relaxed);
+        }
+        if max > high {
+            self.max_seq.store(max, Ordering::Relaxed);
+        }
+    }
+
+    /// The smallest and the largest sequence number in it; zeros while it is empty.
+    pub fn seqs(&self) -> (u64, u64) {
+        (self.min_seq.load(Ordering::Relaxed), self.max_seq.load(Ordering::Relaxed))
+    }
+
+    /// Removes it from the disk when its last user lets go.
+    pub fn doom(&self) {
+        self.doomed.store(true, Ordering::Release);
+    }
+
+    /// Keeps merges away from it: it is damaged, and what is whole in it stays where it is.
+    pub fn never_merge(&self) {
+        self.unmergeable.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether merges keep away from it.
+    pub fn is_never_merged(&self) -> bool {
+        self.unmergeable.load(Ordering::Relaxed)
+    }
+
+    /// The frame that the index entry points to. The bytes are those of the mapping, or are read into `buffer`.
+    #[inline]
+    pub fn frame<'a>(&'a self, entry: Entry, buffer: &'a mut Vec<u8>) -> Result<Frame<'a>> {
+        let offset = u64::from(entry.location.units) * ALIGNMENT;
+        let bytes = self.bytes(offset, entry.size.bytes(), buffer)?;
+        Frame::parse(bytes, offset, self.salt).map_err(|what| self.corrupt(offset, what))
+    }
+
+    /// The bytes from `offset`, `len` of them or as many as there are up to the tail.
+    #[inline]
+    pub fn bytes<'a>(&'a self, offset: u64, len: u64, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        let len = len.min(self.tail().saturating_sub(offset));
+        if let Some(view) = &self.view {
+            return view.get(offset, len).ok_or_else(|| self.corrupt(offset, "the file ends before its record"));
+        }
+        self.read(offset, len, buffer)?;
+        Ok(buffer)
+    }
+
+    fn read(&self, offset: u64, len: u64, buffer: &mut Vec<u8>) -> Result<()> {
+        buffer.clear();
+        buffer.try_reserve_exact(len as usize).map_err(|_| Error::NoMemory { bytes: len })?;
+        buffer.resize(len as usize, 0);
+        self.disk_file.read_at(buffer, offset).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.corrupt(offset, "the file ends before its record"),
+            _ => self.io_error("read the data file", &error),
+        })
+    }
+
+    /// Whether reading needs no buffer.
+    pub fn is_mapped(&self) -> bool {
+        self.view.is_some()
+    }
+
+    /// The sequence number in the header of the frame at `offset`.
+    pub fn seq_at(&self, offset: u64) -> Result<u64> {
+        let mut buffer = Vec::new();
+        let bytes = self.bytes(offset, frame::MAX_HEADER_SIZE as u64, &mut buffer)?;
+        Header::decode(bytes).map(|header| header.seq).map_err(|what| self.corrupt(offset, what))
+    }
+
+    /// Asks the processor to load the record of an entry.
+    #[inline]
+    pub fn prefetch(&self, entry: Entry) {
+        if let Some(view) = &self.view {
+            view.prefetch(u64::from(entry.location.units) * ALIGNMENT);
+        }
+    }
+
+    /// The error that says what is wrong at `offset` of this file.
+    #[cold]
+    pub fn corrupt(&self, offset: u64, what: Damage) -> Error {
+        let path = self.disk.path().join(names::data(self.id));
+        Error::Corrupt { path, file_id: self.id, offset, what }
+    }
+
+    /// The error of the operating system, with this file's name.
+    #[cold]
+    pub fn io_error(&self, action: &'static str, error: &std::io::Error) -> Error {
+        Error::io(action, &self.disk.path().join(names::data(self.id)), error)
+    }
+}
+
+impl Drop for DataFile {
+    fn drop(&mut self) {
+        if *self.doomed.get_mut() {
+            // What cannot be removed now is debris that the next open removes.
+            let _ = self.disk.remove(&names::hint(self.id));
+            let _ = self.disk.remove(&names::data(self.id));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The log: data files that are appended to, synced, rotated and read. Knows nothing of keys beyond their bytes.
+//!
+//! `file` is one data file; `scan` walks its frames; `append` is the tail of the log; `commit` shares syncs among all
+//! who wait for them; `catalog` is the set of files and the manifest that makes it durable.
+
+pub mod append;
+pub mod catalog;
+pub mod commit;
+pub mod file;
+pub mod scan;
+
+use crate::format::FileId;
+
+/// A place in the log, by file number and offset in units of 8 bytes. Positions grow as the log does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Position(pub u64);
+
+impl Position {
+    /// The position `offset` bytes into a file.
+    pub fn new(file: FileId, offset: u64) -> Self {
+        Position(u64::from(file) << 32 | offset / crate::format::ALIGNMENT)
+    }
+
+    /// The number of the file.
+    pub fn file(self) -> FileId {
+        (self.0 >> 32) as FileId
+    }
+
+    /// The offset in bytes.
+    pub fn offset(self) -> u64 {
+        (self.0 & u64::from(u32::MAX)) * crate::format::ALIGNMENT
+    }
+}

@@ -1,0 +1,153 @@
+//! Walks the frames of a data file from the front, and says where and why it stopped.
+
+use crate::error::Result;
+use crate::format::frame::{FRAME_HEADER_SIZE, Kind, MAX_HEADER_SIZE};
+use crate::format::{ALIGNMENT, Damage, align};
+
+use super::file::{DataFile, Frame};
+
+/// How much of a plain file is read at once.
+const WINDOW: u64 = 1 << 20;
+
+/// Where a scan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At the end of the file.
+    Complete,
+    /// At bytes that are no intact frame.
+    Damaged {
+        /// Where the frame would begin.
+        offset: u64,
+        /// What is wrong with it.
+        what: Damage,
+    },
+}
+
+/// Calls `visit` for every intact frame from `offset` up to `end`, records of a batch one by one and the batch itself
+/// before them. Gives the offset behind the last intact frame, and why it ended there.
+pub fn scan(
+    file: &DataFile,
+    mut offset: u64,
+    end: u64,
+    visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
+) -> Result<(u64, End)> {
+    let (mut buffer, mut window) = (Vec::new(), 0..0);
+    while offset < end {
+        let read_ahead = if file.is_mapped() { end - offset } else { WINDOW };
+        let frame = match frame_at(file, offset, end, read_ahead, &mut window, &mut buffer)? {
+            Ok(frame) => frame,
+            Err(what) => return Ok((offset, End::Damaged { offset, what })),
+        };
+        if !frame.is_intact() {
+            return Ok((offset, End::Damaged { offset, what: "the checksum of a frame does not match" }));
+        }
+        visit(&frame)?;
+        if frame.header.kind == Kind::Batch
+            && let Err(what) = each_in_batch(&frame, file.salt, visit)?
+        {
+            return Ok((offset, End::Damaged { offset, what }));
+        }
+        offset += frame.header.frame_size();
+    }
+    Ok((offset, End::Complete))
+}
+
+/// The frame at `offset`, read through `window`: the range of the file that `buffer` holds.
+fn frame_at<'a>(
+    file: &'a DataFile,
+    offset: u64,
+    end: u64,
+    read_ahead: u64,
+    window: &mut std::ops::Range<u64>,
+    buffer: &'a mut Vec<u8>,
+) -> Result<std::result::Result<Frame<'a>, Damage>> {
+    if file.is_mapped() {
+        return Ok(Frame::parse(file.bytes(offset, end - offset, buffer)?, offset, file.salt));
+    }
+    let mut want = (MAX_HEADER_SIZE as u64).min(end - offset);
+    loop {
+        if offset < window.start || offset + want > window.end {
+            *window = offset..offset + want.max(read_ahead).min(end - offset);
+            file.bytes(offset, window.end - offset, buffer)?;
+        }
+        let bytes = &buffer[(offset - window.start) as usize..];
+        let size = match crate::format::frame::Header::decode(bytes) {
+            Ok(header) => header.frame_size(),
+            Err(what) => return Ok(Err(what)),
+        };
+        if size > end - offset {
+            return Ok(Err("a frame is longer than what it stands in"));
+        }
+        if size <= bytes.len() as u64 {
+            break;
+        }
+        want = size;
+    }
+    let from = (offset - window.start) as usize;
+    Ok(Frame::parse(&buffer[from..], offset, file.salt))
+}
+
+/// Calls `visit` for the frames inside an intact batch.
+pub fn each_in_batch(
+    batch: &Frame<'_>,
+    salt: u32,
+    visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
+) -> Result<std::result::Result<(), Damage>> {
+    let mut rest = batch.value();
+    let mut offset = batch.offset + batch.header.value_range().start;
+    for n in 0..u64::from(batch.header.key_len) {
+        let frame = match Frame::parse(rest, offset, salt) {
+            Ok(frame) if matches!(frame.header.kind, Kind::Put | Kind::Tombstone) => frame,
+            _ => return Ok(Err("a batch holds something that is no record")),
+        };
+        if frame.header.seq != batch.header.seq + n || !frame.is_intact() {
+            return Ok(Err("a record inside a batch is damaged"));
+        }
+        visit(&frame)?;
+        offset += frame.header.frame_size();
+        rest = &rest[frame.header.frame_size() as usize..];
+    }
+    Ok(if rest.is_empty() { Ok(()) } else { Err("a batch holds more than its records") })
+}
+
+/// The largest durable frontier in the intact frames that stand, in no known order, behind the damage at `offset`.
+///
+/// Frames begin at multiples of 8 and are valid in their own place only, so they can be found again. Only frames that
+/// carry a frontier matter here. The work is bounded: bytes that were made to look like many large frames cannot cost
+/// more than a few passes over the rest of the file.
+pub fn frontier_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Option<u64>> {
+    let mut found = None;
+    let mut budget = (end - offset).saturating_mul(4).max(1 << 20);
+    let (mut buffer, mut start) = (Vec::new(), offset);
+    let mut window: &[u8] = &[];
+    offset += ALIGNMENT;
+    while offset + FRAME_HEADER_SIZE as u64 <= end {
+        let at = (offset - start) as usize;
+        if at + MAX_HEADER_SIZE > window.len() && start + (window.len() as u64) < end {
+            start = offset;
+            window = file.bytes(offset, WINDOW.min(end - offset), &mut buffer)?;
+            continue;
+        }
+        let Some(bytes) = window.get(at..) else { break };
+        if bytes.len() >= 8 && bytes[..8] == [0; 8] {
+            offset += ALIGNMENT;
+            continue;
+        }
+        if let Ok(header) = crate::format::frame::Header::decode(bytes)
+            && let Some(frontier) = header.frontier
+            && frontier <= super::Position::new(file.id, offset).0
+            && header.frame_size() <= (end - offset).min(budget)
+        {
+            budget -= header.frame_size();
+            let mut whole = Vec::new();
+            let bytes = file.bytes(offset, header.frame_size(), &mut whole)?;
+            if Frame::parse(bytes, offset, file.salt).is_ok_and(|frame| frame.is_intact()) {
+                found = found.max(Some(frontier));
+                offset += align(header.frame_size());
+                continue;
+            }
+        }
+        offset += ALIGNMENT;
+    }
+    Ok(found)
+}

@@ -1,0 +1,191 @@
+//! What a store does by itself: sync at intervals, keep room ahead of the tail, seal files, forget expired keys, merge.
+//!
+//! One thread per open store, asleep unless there is work. Stores that tests open on a disk of their own have none: for
+//! them the same pass runs inside the calling thread, so that a run can be repeated.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::db::Shell;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::hints;
+use crate::log::file::DataFile;
+use crate::options::{MergeMode, SyncMode};
+
+/// Wakes the maintenance thread, and stops it.
+#[derive(Default)]
+pub struct Signal {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    work: bool,
+    stop: bool,
+}
+
+impl Signal {
+    /// There is work.
+    pub fn wake(&self) {
+        let mut state = self.state.lock();
+        if !state.work {
+            state.work = true;
+            self.changed.notify_one();
+        }
+    }
+
+    /// No more work, ever.
+    pub fn stop(&self) {
+        self.state.lock().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether work was asked for since the last time; for stores without a thread.
+    pub fn take_work(&self) -> bool {
+        std::mem::take(&mut self.state.lock().work)
+    }
+
+    /// Whether it is time to stop: long work looks now and then.
+    pub fn is_stopped(&self) -> bool {
+        self.state.lock().stop
+    }
+
+    /// Sleeps until there is work or the time is over; false when it is time to stop.
+    pub fn sleep(&self, most: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.work && !state.stop {
+            self.changed.wait_for(&mut state, most);
+        }
+        state.work = false;
+        !state.stop
+    }
+}
+
+/// Remembers when which kind of work was done last.
+pub struct Schedule {
+    synced: Instant,
+    looked_for_merge: Instant,
+    /// After a failure (a full disk, say) the same work is not tried again at once.
+    not_before: Instant,
+}
+
+impl Schedule {
+    /// Everything was just done.
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Schedule { synced: now, looked_for_merge: now, not_before: now }
+    }
+}
+
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const AFTER_FAILURE: Duration = Duration::from_millis(200);
+
+/// The body of the maintenance thread.
+pub fn run(shell: Weak<Shell>, signal: Arc<Signal>) {
+    let mut schedule = Schedule::new();
+    let mut nap = Duration::ZERO;
+    while signal.sleep(nap) {
+        let Some(shell) = shell.upgrade() else { return };
+        nap = match pass(&shell, &mut schedule) {
+            Some(nap) => nap,
+            None => return,
+        };
+    }
+}
+
+/// One pass over all kinds of work; how long to sleep after it, or `None` once the store is closed.
+fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
+    let now = Instant::now();
+    let mut nap = LONGEST_SLEEP;
+    {
+        let engine = shell.inside()?;
+        if engine.options.read_only {
+            return Some(nap);
+        }
+        let options = &engine.options;
+        if now >= schedule.not_before && engine.log.prepare().is_err() {
+            schedule.not_before = now + AFTER_FAILURE;
+        }
+        if options.sync == SyncMode::Interval && engine.log.has_unsynced() {
+            let interval = Duration::from_millis(options.sync_interval_ms);
+            if schedule.synced + interval <= now {
+                // The next write reports a failure: the log is poisoned then.
+                let _ = engine.log.sync();
+                schedule.synced = now;
+            }
+            nap = nap.min(schedule.synced + interval - now);
+        } else {
+            schedule.synced = now;
+        }
+        if options.merge == MergeMode::Auto {
+            nap = nap.min(Duration::from_millis(options.merge_interval_ms));
+        }
+    }
+    if now >= schedule.not_before && tidy(shell).is_err() {
+        schedule.not_before = now + AFTER_FAILURE;
+    }
+    {
+        let engine = shell.inside()?;
+        engine.purge_expired(&engine);
+        let due = engine.expiries.next_due_ms().saturating_sub(engine.clock.precise());
+        nap = nap.min(Duration::from_millis(due.max(1)));
+        let interval = Duration::from_millis(engine.options.merge_interval_ms);
+        if engine.options.merge == MergeMode::Manual || schedule.looked_for_merge + interval > now {
+            return Some(nap);
+        }
+    }
+    schedule.looked_for_merge = now;
+    if now >= schedule.not_before && crate::merge::run_if_due(shell).is_err() {
+        schedule.not_before = Instant::now() + AFTER_FAILURE;
+    }
+    Some(if now < schedule.not_before { nap.min(AFTER_FAILURE) } else { nap })
+}
+
+/// Seals the files that were rotated out, and lets go of those that nobody needs any more. Called from outside the gate.
+pub fn tidy(shell: &Shell) -> Result<()> {
+    let _one_at_a_time = shell.tidying().lock();
+    let (unneeded, unsealed, catalog) = {
+        let Some(engine) = shell.inside() else { return Ok(()) };
+        (engine.snapshots.take_unpinned(), engine.log.take_unsealed(), engine.catalog.clone())
+    };
+    for file in unneeded {
+        file.doom();
+        catalog.files.remove(usize::from(file.slot), shell.gated());
+    }
+    let mut waiting = unsealed.into_iter();
+    while let Some(file) = waiting.next() {
+        let result = seal(shell, &file);
+        if let Err(error) = result {
+            if let Some(engine) = shell.inside() {
+                engine.log.return_unsealed(std::iter::once(file).chain(waiting).collect());
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Seals one file and writes its hint, or removes it where it was never written to.
+fn seal(shell: &Shell, file: &Arc<DataFile>) -> Result<()> {
+    let Some(engine) = shell.inside() else { return Ok(()) };
+    if file.seqs().1 > 0 {
+        engine.log.seal(file)?;
+        return write_hint(&engine, file);
+    }
+    engine.catalog.update(|manifest| manifest.files.retain(|entry| entry.id != file.id))?;
+    let catalog = engine.catalog.clone();
+    drop(engine);
+    file.doom();
+    catalog.files.remove(usize::from(file.slot), shell.gated());
+    Ok(())
+}
+
+fn write_hint(engine: &Engine, file: &DataFile) -> Result<()> {
+    // Without a hint the next start takes longer; that is all.
+    let _ = hints::write(&engine.catalog, file, &engine.hasher, hints::AUTOMATIC_SHARE);
+    Ok(())
+}

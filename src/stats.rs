@@ -1,0 +1,99 @@
+//! What a store can say about itself, in numbers.
+
+use std::sync::atomic::Ordering;
+
+use crate::engine::Engine;
+use crate::format::FileId;
+use crate::merge::live_bytes;
+
+/// A store in numbers, as they are at one moment or very nearly so.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Keys that have not expired.
+    pub keys: u64,
+    /// Data files.
+    pub files: u64,
+    /// Bytes of frames in all data files, without what is reserved ahead.
+    pub data_bytes: u64,
+    /// How many of them are alive, to within an eighth.
+    pub live_bytes: u64,
+    /// Memory of the index, in bytes.
+    pub index_bytes: u64,
+    /// Merges that were committed since the store was opened.
+    pub merges: u64,
+    /// Whether one is running.
+    pub merging: bool,
+    /// Bytes that callers' writes appended since the store was opened.
+    pub appended_bytes: u64,
+    /// Bytes that merges wrote since then.
+    pub merged_bytes: u64,
+    /// Syncs of data files since then, and the time that they took in nanoseconds.
+    pub syncs: u64,
+    /// The time that they took, in nanoseconds.
+    pub sync_nanos: u64,
+    /// Keys that were forgotten because they had expired.
+    pub expired_keys: u64,
+    /// Iterators that are alive.
+    pub snapshots: u64,
+}
+
+impl Stats {
+    /// Bytes of data files per byte that is alive; 1 for an empty store.
+    pub fn space_amplification(&self) -> f64 {
+        if self.live_bytes == 0 { 1.0 } else { self.data_bytes as f64 / self.live_bytes as f64 }
+    }
+}
+
+/// One data file in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileStats {
+    /// Its number.
+    pub id: FileId,
+    /// Its bytes, without what is reserved ahead.
+    pub bytes: u64,
+    /// How many of them are alive, to within an eighth.
+    pub live_bytes: u64,
+    /// Records that were written to it.
+    pub records: u64,
+    /// How many of them can still be read.
+    pub live_records: u64,
+}
+
+pub(crate) fn files(engine: &Engine) -> Vec<FileStats> {
+    let mut files: Vec<_> = engine
+        .catalog
+        .files
+        .all()
+        .iter()
+        .map(|file| FileStats {
+            id: file.id,
+            bytes: file.tail(),
+            live_bytes: live_bytes(file),
+            records: file.usage.records(),
+            live_records: file.usage.live_records(),
+        })
+        .collect();
+    files.sort_by_key(|file| file.id);
+    files
+}
+
+pub(crate) fn collect(engine: &Engine, keys: u64, merging: bool) -> Stats {
+    let files = files(engine);
+    Stats {
+        keys,
+        files: files.len() as u64,
+        data_bytes: files.iter().map(|file| file.bytes).sum(),
+        live_bytes: files.iter().map(|file| file.live_bytes).sum(),
+        index_bytes: engine.index.memory_bytes(),
+        merges: engine.counters.merges.load(Ordering::Relaxed),
+        merging,
+        appended_bytes: engine.log.appended_bytes(),
+        merged_bytes: engine.counters.merged_bytes.load(Ordering::Relaxed),
+        syncs: engine.log.syncs.load(Ordering::Relaxed),
+        sync_nanos: engine.log.sync_nanos.load(Ordering::Relaxed),
+        expired_keys: engine.counters.expired.load(Ordering::Relaxed),
+        snapshots: engine.snapshots.count() as u64,
+    }
+}

@@ -1,0 +1,151 @@
+//! The engine as a whole, on a real directory: quick checks that come before the torture in `tests/`.
+
+use crate::*;
+
+fn open(dir: &tempfile::TempDir, set: &[(&str, &str)]) -> Db {
+    let mut options = Options::default();
+    set.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+    Db::open(dir.path().join("store"), &options).unwrap()
+}
+
+#[test]
+fn a_value_is_read_back_at_once_after_a_close_and_after_a_drop() {
+    for io in ["mmap", "pread"] {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir, &[("io", io)]);
+        db.put(b"a", b"1").unwrap();
+        db.put(b"b", b"").unwrap();
+        db.put(b"c", &vec![7; 1 << 20]).unwrap();
+        assert!(db.delete(b"a").unwrap() && !db.delete(b"a").unwrap());
+        let check = |db: &Db| {
+            assert_eq!(db.get(b"a").unwrap(), None);
+            assert_eq!(db.get(b"b").unwrap(), Some(vec![]));
+            assert_eq!(db.get(b"c").unwrap(), Some(vec![7; 1 << 20]));
+            assert_eq!(db.count().unwrap(), 2);
+            assert_eq!(db.list(b"").unwrap().len(), 2);
+        };
+        check(&db);
+        db.close().unwrap();
+        assert!(matches!(db.get(b"b"), Err(Error::Closed)) && matches!(db.close(), Err(Error::Closed)));
+        let db = open(&dir, &[("io", io)]);
+        check(&db);
+        drop(db);
+        check(&open(&dir, &[("io", io)]));
+    }
+}
+
+#[test]
+fn many_small_files_are_rotated_sealed_merged_and_reopened() {
+    for io in ["mmap", "pread"] {
+        let dir = tempfile::tempdir().unwrap();
+        let set = [("io", io), ("max_file_size", "4096"), ("sync", "none"), ("merge", "manual")];
+        let db = open(&dir, &set);
+        for n in 0..5_000u32 {
+            db.put(&(n % 100).to_le_bytes(), &n.to_le_bytes()).unwrap();
+        }
+        let check = |db: &Db| {
+            for n in 0..100u32 {
+                assert_eq!(db.get(&n.to_le_bytes()).unwrap(), Some((4_900 + n).to_le_bytes().to_vec()));
+            }
+            assert_eq!(db.count().unwrap(), 100);
+        };
+        check(&db);
+        let before = std::fs::read_dir(dir.path().join("store")).unwrap().count();
+        db.merge().unwrap();
+        check(&db);
+        let after = std::fs::read_dir(dir.path().join("store")).unwrap().count();
+        assert!(after * 5 < before, "{before} files before, {after} after");
+        db.close().unwrap();
+        let db = open(&dir, &set);
+        check(&db);
+        db.close().unwrap();
+        std::fs::remove_file(dir.path().join("store/CHECKPOINT")).unwrap();
+        check(&open(&dir, &set));
+    }
+}
+
+#[test]
+fn an_iterator_sees_the_moment_it_was_made_through_writes_and_merges() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir, &[("max_file_size", "65536"), ("sync", "none")]);
+    for n in 0..10_000u32 {
+        db.put(&n.to_le_bytes(), b"old").unwrap();
+    }
+    let mut iter = db.iter(b"").unwrap();
+    for n in 0..20_000u32 {
+        db.put(&n.to_le_bytes(), b"new").unwrap();
+        if n % 3 == 0 {
+            db.delete(&n.to_le_bytes()).unwrap();
+        }
+    }
+    db.merge().unwrap();
+    for n in 0..5_000u32 {
+        db.put(&n.to_le_bytes(), b"newer").unwrap();
+    }
+    db.merge().unwrap();
+    let mut seen = 0;
+    while let Some(row) = iter.next_row().unwrap() {
+        assert!(u32::from_le_bytes(row.key().try_into().unwrap()) < 10_000);
+        assert_eq!(row.value(), b"old");
+        seen += 1;
+    }
+    assert_eq!(seen, 10_000);
+    drop(iter);
+    assert_eq!(db.count().unwrap(), 20_000 - 20_000 / 3 - 1 + 1_667);
+    db.close().unwrap();
+}
+
+#[test]
+fn a_key_expires_and_gives_its_space_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir, &[]);
+    let soon = PutOptions { ttl_ms: Some(1), ..PutOptions::default() };
+    let late = PutOptions { ttl_ms: Some(3_600_000), ..PutOptions::default() };
+    assert!(db.put_with(b"soon", b"x", &soon).unwrap() && db.put_with(b"late", b"y", &late).unwrap());
+    db.put(b"always", b"z").unwrap();
+    while db.exists(b"soon").unwrap() {
+        std::thread::yield_now();
+    }
+    assert_eq!(db.count().unwrap(), 2);
+    assert!(matches!(db.ttl(b"late").unwrap(), Some(Ttl::Ms(ms)) if ms > 3_000_000));
+    assert_eq!(db.ttl(b"always").unwrap(), Some(Ttl::Forever));
+    assert_eq!(db.ttl(b"soon").unwrap(), None);
+    assert!(db.persist(b"late").unwrap() && !db.persist(b"soon").unwrap());
+    assert_eq!(db.ttl(b"late").unwrap(), Some(Ttl::Forever));
+    assert!(db.expire(b"always", 3_600_000).unwrap());
+    db.merge().unwrap();
+    db.close().unwrap();
+    let db = open(&dir, &[]);
+    assert_eq!(db.count().unwrap(), 2);
+    assert_eq!(db.get(b"late").unwrap(), Some(b"y".to_vec()));
+    assert!(matches!(db.ttl(b"always").unwrap(), Some(Ttl::Ms(_))));
+}
+
+#[test]
+fn conditions_and_batches_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir, &[]);
+    let absent = PutOptions { if_absent: true, ..PutOptions::default() };
+    let present = PutOptions { if_present: true, ..PutOptions::default() };
+    assert!(!db.put_with(b"k", b"0", &present).unwrap());
+    assert!(db.put_with(b"k", b"1", &absent).unwrap() && !db.put_with(b"k", b"2", &absent).unwrap());
+    assert!(db.put_with(b"k", b"3", &present).unwrap());
+    let mut batch = Batch::new();
+    for n in 0..1_000u32 {
+        batch.put(&n.to_le_bytes(), &[n as u8; 10]).unwrap();
+    }
+    batch.delete(b"k").unwrap();
+    batch.delete(&5u32.to_le_bytes()).unwrap();
+    db.write(&batch).unwrap();
+    let check = |db: &Db| {
+        assert_eq!(db.count().unwrap(), 999);
+        assert_eq!(db.get(b"k").unwrap(), None);
+        assert_eq!(db.get(&6u32.to_le_bytes()).unwrap(), Some(vec![6; 10]));
+    };
+    check(&db);
+    db.merge().unwrap();
+    check(&db);
+    db.close().unwrap();
+    std::fs::remove_file(dir.path().join("store/CHECKPOINT")).unwrap();
+    check(&open(&dir, &[]));
+}
