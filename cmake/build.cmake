@@ -6,10 +6,10 @@ if(NOT FILEDB_CARGO)
   message(FATAL_ERROR "filedb is written in Rust: install cargo (https://rustup.rs) or set FILEDB_CARGO to its path")
 endif()
 
-# Debug is cargo's dev profile, all else its release profile; only Debug and RelWithDebInfo keep debug information. A
-# generator with several configurations builds the release profile for all of them.
-set(filedb_profile release)
-set(filedb_profile_dir release)
+# Debug is cargo's dev profile, all else Cargo.toml's dist profile: release with link-time optimisation. Only Debug and
+# RelWithDebInfo keep debug information. A generator with several configurations builds the dist profile for all of them.
+set(filedb_profile dist)
+set(filedb_profile_dir dist)
 set(filedb_strip --strip-unneeded)
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   set(filedb_profile dev)

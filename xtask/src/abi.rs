@@ -72,6 +72,18 @@ pub fn static_library(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Link-time optimisation took place: of all crates rustc made one object. (It silently does not when a crate is built
+/// as an rlib at the same time.)
+pub fn link_time_optimisation(workspace: &Workspace) -> Result<()> {
+    clib::installed(workspace)?;
+    let (sh, archive) = (&workspace.shell, workspace.out.join("build/cargo/dist/libfiledb.a"));
+    let members = cmd!(sh, "ar t {archive}").quiet().read()?;
+    let of_a_crate = |name: &&str| name.ends_with(".rcgu.o") && !name.starts_with("compiler_builtins");
+    let objects: Vec<_> = members.lines().filter(of_a_crate).collect();
+    ensure!(objects.len() == 1, "rustc wrote these objects into libfiledb.a, not one: {objects:?}");
+    Ok(())
+}
+
 /// The names in the output of `nm --format=posix`: `NAME TYPE VALUE SIZE`, and lines that name a member.
 fn defined(nm: &str) -> BTreeSet<&str> {
     nm.lines()

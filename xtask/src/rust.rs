@@ -6,24 +6,29 @@ use xshell::cmd;
 use crate::tools;
 use crate::workspace::Workspace;
 
+/// The simulated disk and its like, for the tests.
+const TESTING: &[&str] = &["--features", "filedb/testing"];
+
 pub fn format(workspace: &Workspace) -> Result<()> {
     tools::ensure_cargo_command(workspace, "fmt", "rustfmt")?;
     let sh = &workspace.shell;
     Ok(cmd!(sh, "cargo fmt --all --check").quiet().run()?)
 }
 
-/// Once as users build it and once with the tests, which switch the feature `testing` on.
+/// Once as users build it, and once with the tests and the feature that they need.
 pub fn clippy(workspace: &Workspace) -> Result<()> {
     tools::ensure_cargo_command(workspace, "clippy", "clippy")?;
     let sh = &workspace.shell;
     cmd!(sh, "cargo clippy --quiet --workspace -- -D warnings").quiet().run()?;
-    Ok(cmd!(sh, "cargo clippy --quiet --workspace --all-targets -- -D warnings").quiet().run()?)
+    Ok(cmd!(sh, "cargo clippy --quiet --workspace --all-targets {TESTING...} -- -D warnings")
+        .quiet()
+        .run()?)
 }
 
 /// With the dev profile: it optimises enough, and keeps debug assertions and overflow checks.
 pub fn tests(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
-    Ok(cmd!(sh, "cargo test --workspace").quiet().run()?)
+    Ok(cmd!(sh, "cargo test --workspace {TESTING...}").quiet().run()?)
 }
 
 pub fn documentation(workspace: &Workspace) -> Result<()> {

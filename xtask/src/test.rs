@@ -1,78 +1,36 @@
 //! `cargo xtask test`: everything that must hold before a change is accepted, one step after the other.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 use crate::{abi, ctests, demo, examples, header, packaging, rust, tools};
 
-struct Step {
-    name: &'static str,
-    holds: &'static str,
-    check: fn(&Workspace) -> Result<()>,
-}
+/// Its name, what holds when it passes, and the check.
+type Step = (&'static str, &'static str, fn(&Workspace) -> Result<()>);
 
 /// Quick ones first: most mistakes are found in the first minute.
 const STEPS: &[Step] = &[
-    Step { name: "tools", holds: "the programs that the steps need are there", check: all_tools },
-    Step { name: "format", holds: "rustfmt would change nothing", check: rust::format },
-    Step { name: "header", holds: "include/filedb.h is what src/capi says", check: header::check },
-    Step {
-        name: "clippy",
-        holds: "clippy has nothing to say, with the tests and without",
-        check: rust::clippy,
-    },
-    Step { name: "rust-tests", holds: "the Rust tests pass, doctests too", check: rust::tests },
-    Step { name: "rustdoc", holds: "the documentation builds without warnings", check: rust::documentation },
-    Step {
-        name: "exports",
-        holds: "the libraries export what the header declares, and no more",
-        check: abi::exported_names,
-    },
-    Step { name: "soname", holds: "SONAME, symbolic links, dependencies", check: abi::shared_library },
-    Step {
-        name: "archive",
-        holds: "libfiledb.a is one object without section groups",
-        check: abi::static_library,
-    },
-    Step {
-        name: "c-tests",
-        holds: "the C tests pass, C99, C11, C++17, shared and static",
-        check: ctests::plain,
-    },
-    Step { name: "valgrind", holds: "the C tests pass under valgrind", check: ctests::under_valgrind },
-    Step {
-        name: "neighbours",
-        holds: "another Rust library in the same program does no harm",
-        check: ctests::neighbours,
-    },
-    Step {
-        name: "package",
-        holds: "find_package works, moved; other versions are refused",
-        check: packaging::cmake_package,
-    },
-    Step {
-        name: "uninstall",
-        holds: "what was installed can be taken out again",
-        check: packaging::uninstall,
-    },
-    Step {
-        name: "sources",
-        holds: "add_subdirectory and FetchContent work",
-        check: packaging::cmake_sources,
-    },
-    Step {
-        name: "pkg-config",
-        holds: "pkg-config and plain cc link, shared and static",
-        check: packaging::pkg_config,
-    },
-    Step { name: "examples", holds: "the examples build and do what they say", check: examples::check },
-    Step {
-        name: "demo",
-        holds: "an import killed half way is finished, in both io modes",
-        check: demo::check,
-    },
+    ("tools", "the programs that the steps need are there", all_tools),
+    ("format", "rustfmt would change nothing", rust::format),
+    ("header", "include/filedb.h is what src/capi says", header::check),
+    ("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
+    ("rust-tests", "the Rust tests pass, doctests too", rust::tests),
+    ("rustdoc", "the documentation builds without warnings", rust::documentation),
+    ("exports", "the libraries export what the header declares, and no more", abi::exported_names),
+    ("soname", "SONAME, symbolic links and dependencies are as they should", abi::shared_library),
+    ("archive", "libfiledb.a is one object without section groups", abi::static_library),
+    ("lto", "the libraries are optimised at link time", abi::link_time_optimisation),
+    ("c-tests", "the C tests pass: C99, C11, C++17, shared and static", ctests::plain),
+    ("valgrind", "the C tests pass under valgrind", ctests::under_valgrind),
+    ("neighbours", "another Rust library in the same program does no harm", ctests::neighbours),
+    ("package", "find_package works in a moved tree and refuses other versions", packaging::cmake_package),
+    ("uninstall", "what was installed can be taken out again", packaging::uninstall),
+    ("sources", "add_subdirectory and FetchContent work", packaging::cmake_sources),
+    ("pkg-config", "pkg-config and plain cc link, shared and static", packaging::pkg_config),
+    ("examples", "the examples build and do what they say", examples::check),
+    ("demo", "an import killed half way is finished, in both io modes", demo::check),
 ];
 
 fn all_tools(workspace: &Workspace) -> Result<()> {
@@ -80,40 +38,41 @@ fn all_tools(workspace: &Workspace) -> Result<()> {
 }
 
 pub fn list() {
-    for Step { name, holds, .. } in STEPS {
+    for (name, holds, _) in STEPS {
         println!("{name:12} {holds}");
     }
 }
 
 /// Runs the steps of these names, all of them when there is none, up to the first that fails.
 pub fn run(workspace: &Workspace, names: &[String]) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| !STEPS.iter().any(|step| step.name == name.as_str())) {
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|(step, ..)| step != name)) {
         bail!("there is no step '{unknown}': cargo xtask test --list");
     }
-    let chosen: Vec<_> =
-        STEPS.iter().filter(|step| names.is_empty() || names.iter().any(|name| name == step.name)).collect();
-    let mut passed: Vec<(&str, Duration)> = Vec::new();
-    for (n, step) in chosen.iter().enumerate() {
-        println!("\n==== {}/{} {}: {}", n + 1, chosen.len(), step.name, step.holds);
-        let began = Instant::now();
-        let outcome = (step.check)(workspace);
-        let seconds = began.elapsed().as_secs_f64();
+    let is_chosen = |step: &&Step| names.is_empty() || names.iter().any(|name| name == step.0);
+    let chosen: Vec<_> = STEPS.iter().filter(is_chosen).collect();
+
+    let began = Instant::now();
+    let mut times = Vec::new();
+    for (n, (name, holds, check)) in chosen.iter().enumerate() {
+        println!("\n==== {}/{} {name}: {holds}", n + 1, chosen.len());
+        let step_began = Instant::now();
+        let outcome = check(workspace);
+        let seconds = step_began.elapsed().as_secs_f64();
         if let Err(why) = outcome {
-            let left: Vec<_> = chosen.iter().skip(n + 1).map(|step| step.name).collect();
-            println!("==== {} FAILED after {seconds:.1} s", step.name);
-            println!("not run: {}", if left.is_empty() { "none".to_owned() } else { left.join(", ") });
+            let left: Vec<_> = chosen.iter().skip(n + 1).map(|(name, ..)| *name).collect();
+            println!("==== {name} FAILED after {seconds:.1} s; not run: {}", left.join(", "));
             println!("steps: {n} passed, 1 failed, {} skipped", left.len());
-            return Err(why.context(format!("step '{}' failed", step.name)));
+            return Err(why.context(format!("step '{name}' failed")));
         }
-        println!("==== {} ok, {seconds:.1} s", step.name);
-        passed.push((step.name, began.elapsed()));
+        println!("==== {name} ok, {seconds:.1} s");
+        times.push((name, seconds));
     }
+
     println!();
-    for (name, time) in &passed {
-        println!("{name:12} {:7.1} s", time.as_secs_f64());
+    for (name, seconds) in &times {
+        println!("{name:12} {seconds:7.1} s");
     }
-    let total: Duration = passed.iter().map(|(_, time)| *time).sum();
-    println!("{:12} {:7.1} s", "all", total.as_secs_f64());
-    println!("steps: {} passed, 0 failed", passed.len());
+    println!("{:12} {:7.1} s", "all", began.elapsed().as_secs_f64());
+    println!("steps: {} passed, 0 failed", times.len());
     Ok(())
 }
