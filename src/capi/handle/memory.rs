@@ -1,0 +1,158 @@
+//! Where answers go: the caller's out-parameters and buffers, and blocks of memory that become the caller's.
+
+use super::Call;
+use crate::Error;
+use crate::capi::error::Failure;
+use crate::capi::pinned::filedb_pinned;
+use crate::capi::put_options::filedb_put_options;
+use crate::capi::slice::filedb_slice;
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+/// Plain C data: any bytes are a value of it, zeroes too, and there is nothing to drop.
+///
+/// # Safety
+/// That has to be true.
+pub(in crate::capi) unsafe trait Plain: Copy {}
+// SAFETY: integers, and pointers, which are not followed before they were checked.
+unsafe impl Plain for i32 {}
+// SAFETY: as above.
+unsafe impl Plain for u64 {}
+// SAFETY: as above.
+unsafe impl Plain for i64 {}
+// SAFETY: as above.
+unsafe impl Plain for usize {}
+// SAFETY: as above.
+unsafe impl<T> Plain for *mut T {}
+// SAFETY: as above.
+unsafe impl<T> Plain for *const T {}
+// SAFETY: a struct of the above.
+unsafe impl Plain for filedb_slice {}
+// SAFETY: a struct of the above.
+unsafe impl Plain for filedb_pinned {}
+// SAFETY: a struct of integers, without gaps.
+unsafe impl Plain for filedb_put_options {}
+
+/// Where the caller wants one or more answers. Zeroed when it was made.
+pub(in crate::capi) struct Out<'call, T> {
+    place: NonNull<T>,
+    count: usize,
+    _call: PhantomData<&'call Call>,
+}
+
+impl<T: Plain> Out<'_, T> {
+    /// Zeroes `count` answers at `place`, which the caller of this has checked: aligned and writable.
+    pub(super) fn zeroed(place: NonNull<T>, count: usize) -> Self {
+        // SAFETY: the header's contract says so, and `Call::outs` checked what can be. Zeroes are a `Plain`.
+        unsafe { place.as_ptr().write_bytes(0, count) };
+        Out { place, count, _call: PhantomData }
+    }
+
+    /// Sets the only answer.
+    pub(in crate::capi) fn set(&self, answer: T) {
+        self.set_at(0, answer);
+    }
+
+    /// Sets answer `index`; one that there is no room for is dropped.
+    pub(in crate::capi) fn set_at(&self, index: usize, answer: T) {
+        if index < self.count {
+            // SAFETY: `zeroed` wrote here before, and `index` is within it.
+            unsafe { self.place.as_ptr().add(index).write(answer) };
+        }
+    }
+
+    /// Sets every answer.
+    pub(in crate::capi) fn fill(&self, answer: T) {
+        (0..self.count).for_each(|index| self.set_at(index, answer));
+    }
+}
+
+/// Memory of the caller's that an answer may be copied to. Left as it is until then.
+pub(in crate::capi) struct Buffer<'call> {
+    data: *mut u8,
+    capacity: usize,
+    _call: PhantomData<&'call Call>,
+}
+
+impl Buffer<'_> {
+    /// `data` is NULL only where `capacity` is 0.
+    pub(super) fn new(data: *mut c_void, capacity: usize) -> Self {
+        Buffer { data: data.cast(), capacity, _call: PhantomData }
+    }
+
+    /// Copies all the bytes, or none where there is no room for all.
+    pub(in crate::capi) fn fill(&self, what: &'static str, bytes: &[u8]) -> Result<(), Failure> {
+        let (size, capacity) = (bytes.len(), self.capacity);
+        if size > capacity {
+            return Err(Failure::BufferTooSmall { what, size, capacity });
+        }
+        if size > 0 {
+            // SAFETY: the header's contract: `capacity` writable bytes, which do not overlap with memory of ours.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.data, size) };
+        }
+        Ok(())
+    }
+}
+
+/// Memory from the C library, to be handed out and given back with filedb_free(). Dropped before that, it is freed.
+pub(in crate::capi) struct Block {
+    data: NonNull<u8>,
+    len: usize,
+}
+
+impl Block {
+    pub(in crate::capi) fn new(len: usize) -> Result<Block, Failure> {
+        // SAFETY: malloc has no conditions. One byte at least, so that NULL can only mean that there is no memory.
+        let data = unsafe { libc::malloc(len.max(1)) };
+        match NonNull::new(data.cast::<u8>()) {
+            Some(data) => Ok(Block { data, len }),
+            None => Err(Error::NoMemory { bytes: len as u64 }.into()),
+        }
+    }
+
+    /// A block that holds `bytes`.
+    pub(in crate::capi) fn of(bytes: &[u8]) -> Result<Block, Failure> {
+        let block = Block::new(bytes.len())?;
+        block.copy(0, bytes);
+        Ok(block)
+    }
+
+    /// Copies `bytes` to `offset`, and returns where that is.
+    ///
+    /// # Panics
+    /// Where they do not fit, which would be a wrong sum of ours.
+    pub(in crate::capi) fn copy(&self, offset: usize, bytes: &[u8]) -> *const c_void {
+        assert!(offset <= self.len && bytes.len() <= self.len - offset, "an answer does not fit its block");
+        // SAFETY: within the block, by the assertion; `bytes` are elsewhere, nobody has seen this block yet.
+        unsafe {
+            let place = self.data.as_ptr().add(offset);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+            place.cast_const().cast()
+        }
+    }
+
+    /// The beginning of the block as an array of `count` plain structs, zeroed.
+    ///
+    /// # Panics
+    /// Where they do not fit.
+    pub(in crate::capi) fn array<T: Plain>(&self, count: usize) -> Out<'_, T> {
+        let fits = count.checked_mul(size_of::<T>()).is_some_and(|size| size <= self.len);
+        assert!(fits && self.data.cast::<T>().is_aligned(), "an answer does not fit its block");
+        Out::zeroed(self.data.cast(), count)
+    }
+
+    /// The memory, which is the caller's from here on.
+    pub(in crate::capi) fn hand_out<T>(self) -> *mut T {
+        let data = self.data.as_ptr().cast();
+        std::mem::forget(self);
+        data
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: it came from malloc, and was not handed out.
+        unsafe { libc::free(self.data.as_ptr().cast()) }
+    }
+}

@@ -1,0 +1,233 @@
+//! `filedb_iter_t`: walking through keys and values, by hand or with a callback.
+
+use super::db::filedb_t;
+use super::error::{Failure, filedb_error_t};
+use super::guard::{self, Answer};
+use super::handle::shell::{self, Quarantine, Shell};
+use super::handle::{Call, Out};
+use super::slice::filedb_slice_t;
+use super::status::{FILEDB_DONE, FILEDB_ERR_PANIC, FILEDB_OK, filedb_status_t};
+use crate::{Db, Error, Iter, Row};
+use parking_lot::{Mutex, MutexGuard};
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::AtomicU64;
+
+/// A walk through the keys of a store as they were when it began: writes that come later do not
+/// change what it sees. There is no order that means anything.
+///
+/// It blocks neither writers nor merges. While it lives, files that a merge replaced stay on the
+/// disk, and old values of keys that change are remembered: free it soon.
+pub struct filedb_iter {
+    tag: AtomicU64,
+    db: Db,
+    /// `None` once the handle was given up. Behind a lock, so that a program that shares an iterator between threads by
+    /// mistake gets each row once.
+    walk: Mutex<Option<Walk>>,
+}
+
+struct Walk {
+    rows: Iter,
+    /// What the caller's slices point into.
+    shown: Vec<Row>,
+}
+
+/// A walk through the keys of a store.
+pub type filedb_iter_t = filedb_iter;
+
+/// What filedb_fold() calls for each key; anything but 0 ends the walk. The bytes are there until it
+/// returns. It may use the store, but must not throw or jump out.
+pub type filedb_fold_fn = Option<
+    unsafe extern "C" fn(
+        ctx: *mut c_void,
+        key: *const c_void,
+        key_len: usize,
+        value: *const c_void,
+        value_len: usize,
+    ) -> c_int,
+>;
+
+impl Shell for filedb_iter {
+    const WHAT: &'static str = "iterator handle";
+    const IN_USE: u64 = 0x41e8_c72f_0b9d_d365;
+
+    fn tag(&self) -> &AtomicU64 {
+        &self.tag
+    }
+
+    fn quarantine() -> &'static Quarantine<Self> {
+        static GIVEN_UP: Quarantine<filedb_iter> = Quarantine::new();
+        &GIVEN_UP
+    }
+}
+
+impl filedb_iter {
+    /// The walk, alone, and with an end to what was shown before.
+    fn step(&self, call: &Call) -> MutexGuard<'_, Option<Walk>> {
+        call.blame(&self.db);
+        let mut walk = self.walk.lock();
+        if let Some(walk) = walk.as_mut() {
+            walk.shown.clear();
+        }
+        walk
+    }
+}
+
+impl Walk {
+    /// The next row, kept until the next step.
+    fn next(&mut self) -> Result<Option<(filedb_slice_t, filedb_slice_t)>, Failure> {
+        self.shown.try_reserve(1).map_err(|_| Error::NoMemory { bytes: size_of::<Row>() as u64 })?;
+        let Some(row) = self.rows.next_row()? else { return Ok(None) };
+        let slices = (filedb_slice_t::of(row.key()), filedb_slice_t::of(row.value()));
+        self.shown.push(row);
+        Ok(Some(slices))
+    }
+}
+
+/// Begins a walk through the keys that begin with `prefix`, through all keys with (NULL, 0). On
+/// success `*out` is the iterator, which belongs to the caller, who gives it to filedb_iter_free(),
+/// before or after the store is closed.
+///
+/// Returns FILEDB_OK, or
+/// - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL;
+/// - FILEDB_ERR_TOO_LARGE: no key is as long as the prefix;
+/// - FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+///
+/// Threads: any, several at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_iter_new(
+    db: *mut filedb_t,
+    prefix: *const c_void,
+    prefix_len: usize,
+    out: *mut *mut filedb_iter_t,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let out = call.out("out", out)?;
+        let db = call.store(db)?;
+        let prefix = call.key("prefix", prefix, prefix_len)?;
+        let walk = Walk { rows: db.iter(prefix)?, shown: Vec::new() };
+        let tag = AtomicU64::new(filedb_iter::IN_USE);
+        out.set(shell::make(filedb_iter { tag, db: db.clone(), walk: Mutex::new(Some(walk)) })?);
+        Ok(FILEDB_OK)
+    })
+}
+
+/// Goes to the next key. `*key` and `*value` then point to bytes of the library's, which stay as they
+/// are until the next call for this iterator, also when the key changes or the store is closed.
+///
+/// Returns FILEDB_OK, FILEDB_DONE behind the last key (and from then on), or
+/// - FILEDB_ERR_CORRUPT: a record is damaged; the error names file and offset, and the next call goes
+///   on behind it;
+/// - FILEDB_ERR_IO, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_INVALID_ARGUMENT;
+/// - FILEDB_ERR_CLOSED: the store was closed, or the iterator was freed;
+/// - FILEDB_ERR_FORKED.
+///
+/// Threads: any, one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_iter_next(
+    iter: *mut filedb_iter_t,
+    key: *mut filedb_slice_t,
+    value: *mut filedb_slice_t,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let (key, value) = (call.out("key", key), call.out("value", value));
+        let (key, value) = (key?, value?);
+        let mut walk = call.shell(iter)?.step(call);
+        let Some(row) = walk.as_mut().ok_or(Error::Closed)?.next()? else { return Ok(FILEDB_DONE) };
+        key.set(row.0);
+        value.set(row.1);
+        Ok(FILEDB_OK)
+    })
+}
+
+/// Goes on by up to `capacity` keys at once, which saves the price of the calls. Returns how many;
+/// so many of `keys` and `values` are set, and stay valid together until the next call for this
+/// iterator. `*status` becomes what filedb_iter_next() would have returned after the last of them:
+/// FILEDB_OK where there was no more room, else FILEDB_DONE or an error; the keys before it count all
+/// the same.
+///
+/// Threads: any, one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_iter_next_batch(
+    iter: *mut filedb_iter_t,
+    keys: *mut filedb_slice_t,
+    values: *mut filedb_slice_t,
+    capacity: usize,
+    status: *mut filedb_status_t,
+    err: *mut filedb_error_t,
+) -> usize {
+    let mut count = 0;
+    guard::enter(err, |call| {
+        let (keys, values) = (call.outs("keys", keys, capacity), call.outs("values", values, capacity));
+        let status = call.out("status", status)?;
+        // Zero would read as success, so a panic must not find a zero here.
+        status.set(FILEDB_ERR_PANIC);
+        let steps = || -> Answer {
+            let (keys, values) = (keys?, values?);
+            let mut walk = call.shell(iter)?.step(call);
+            let walk = walk.as_mut().ok_or(Error::Closed)?;
+            fill(walk, capacity, &keys, &values, &mut count)
+        };
+        let answer = steps();
+        status.set(answer.as_ref().map_or_else(Failure::code, |status| *status));
+        answer
+    });
+    count
+}
+
+fn fill(
+    walk: &mut Walk,
+    capacity: usize,
+    keys: &Out<'_, filedb_slice_t>,
+    values: &Out<'_, filedb_slice_t>,
+    count: &mut usize,
+) -> Answer {
+    while *count < capacity {
+        let Some((key, value)) = walk.next()? else { return Ok(FILEDB_DONE) };
+        keys.set_at(*count, key);
+        values.set_at(*count, value);
+        *count += 1;
+    }
+    Ok(FILEDB_OK)
+}
+
+/// Frees an iterator, at its end or before. NULL is fine, and so is one whose store was closed.
+///
+/// Threads: any, one at a time for each iterator. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_iter_free(iter: *mut filedb_iter_t) {
+    // The shell stays for a while; what it holds does not.
+    guard::enter_plain((), |call| call.retire(iter, |shell| drop(shell.walk.lock().take())));
+}
+
+/// Calls `function` with `ctx` for every key and its value, as they are at one moment, until it
+/// returns something else than 0, which is FILEDB_OK too. The function may read, write and even close
+/// the store: it is called without a lock.
+///
+/// Returns FILEDB_OK, or
+/// - FILEDB_ERR_CORRUPT: a record is damaged; the walk ended there;
+/// - FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_IO, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED,
+///   FILEDB_ERR_FORKED.
+///
+/// Threads: any, several at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_fold(
+    db: *mut filedb_t,
+    function: filedb_fold_fn,
+    ctx: *mut c_void,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let db = call.store(db)?;
+        let function = function.ok_or_else(|| Failure::invalid("'function' is NULL"))?;
+        let mut rows = db.iter(&[])?;
+        // Row by row, and not inside of one call of the engine's: a store cannot be closed while one is under way.
+        while let Some(row) = rows.next_row()? {
+            if call.show(function, ctx, row.key(), row.value()) != 0 {
+                break;
+            }
+        }
+        Ok(FILEDB_OK)
+    })
+}

@@ -1,0 +1,151 @@
+//! `filedb_put_options_t`: writes with conditions or an expiry, and the verbs on the expiry of a key.
+
+use super::db::{filedb_t, found};
+use super::error::{Failure, filedb_error_t};
+use super::guard;
+use super::handle::Call;
+use super::status::{FILEDB_CONFLICT, FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t};
+use crate::{Error, PutOptions, Ttl};
+use std::ffi::c_void;
+
+/// Write only if there is no such key; else FILEDB_CONFLICT.
+pub const FILEDB_PUT_IF_ABSENT: u32 = 1u32;
+/// Write only if there is such a key; else FILEDB_CONFLICT.
+pub const FILEDB_PUT_IF_PRESENT: u32 = 2u32;
+/// Return when the write is durable, whatever the option sync says.
+pub const FILEDB_PUT_SYNC: u32 = 4u32;
+/// Let the key keep the expiry that it has; not together with ttl_ms.
+pub const FILEDB_PUT_KEEP_TTL: u32 = 8u32;
+
+/// More to say about a write. Begin with `filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;`,
+/// which asks for nothing.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct filedb_put_options {
+    /// sizeof(filedb_put_options_t), set by the caller. A library that is older than the program
+    /// accepts members that it does not know as long as they are 0.
+    pub struct_size: u32,
+    /// FILEDB_PUT_..., or-ed.
+    pub flags: u32,
+    /// The key expires so many milliseconds from now; 0: it does not.
+    pub ttl_ms: u64,
+}
+
+/// More to say about a write.
+pub type filedb_put_options_t = filedb_put_options;
+
+/// Stores `value` under `key` as filedb_put() does, under conditions and with an expiry. `options`
+/// may be NULL, which is a plain put. A condition and the write are one step, which no other write
+/// of the key comes between. An expired key is an absent key.
+///
+/// Returns as filedb_put(), and
+/// - FILEDB_CONFLICT: the condition does not hold; nothing was written;
+/// - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not set, or the flags contradict each
+///   other;
+/// - FILEDB_ERR_UNSUPPORTED: a flag or a member that this version does not know is set.
+///
+/// Threads: any, several at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_put_with(
+    db: *mut filedb_t,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    options: *const filedb_put_options_t,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let db = call.store(db)?;
+        let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
+        let written = db.put_with(key, value, &read(call, options)?)?;
+        Ok(if written { FILEDB_OK } else { FILEDB_CONFLICT })
+    })
+}
+
+/// What the caller's struct asks for.
+fn read(call: &Call, options: *const filedb_put_options_t) -> Result<PutOptions, Failure> {
+    if options.is_null() {
+        return Ok(PutOptions::default());
+    }
+    let options = call.sized("options", options, size_of::<filedb_put_options>())?;
+    let known = FILEDB_PUT_IF_ABSENT | FILEDB_PUT_IF_PRESENT | FILEDB_PUT_SYNC | FILEDB_PUT_KEEP_TTL;
+    if options.flags & !known != 0 {
+        let message = format!("this version of filedb does not know the flags {:#x}", options.flags & !known);
+        return Err(Error::Unsupported { message }.into());
+    }
+    let is_set = |flag| options.flags & flag != 0;
+    Ok(PutOptions {
+        ttl_ms: (options.ttl_ms != 0).then_some(options.ttl_ms),
+        if_absent: is_set(FILEDB_PUT_IF_ABSENT),
+        if_present: is_set(FILEDB_PUT_IF_PRESENT),
+        sync: is_set(FILEDB_PUT_SYNC),
+        keep_ttl: is_set(FILEDB_PUT_KEEP_TTL),
+    })
+}
+
+/// Stores in `*ms` how many milliseconds `key` has to live; -1 where it does not expire.
+///
+/// Returns FILEDB_OK, FILEDB_NOT_FOUND, or an error as filedb_get().
+///
+/// Threads: any, several at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_ttl(
+    db: *mut filedb_t,
+    key: *const c_void,
+    key_len: usize,
+    ms: *mut i64,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let ms = call.out("ms", ms)?;
+        let db = call.store(db)?;
+        let key = call.key("key", key, key_len)?;
+        match db.ttl(key)? {
+            None => return Ok(FILEDB_NOT_FOUND),
+            Some(Ttl::Forever) => ms.set(-1),
+            Some(Ttl::Ms(left)) => ms.set(i64::try_from(left).unwrap_or(i64::MAX)),
+        }
+        Ok(FILEDB_OK)
+    })
+}
+
+/// Lets `key` expire `ttl_ms` milliseconds from now; with 0 it is gone at once. The record is written
+/// again, which costs as much as a put and is as durable.
+///
+/// Returns FILEDB_OK, FILEDB_NOT_FOUND, or an error as filedb_put() or filedb_get().
+///
+/// Threads: any, several at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_expire(
+    db: *mut filedb_t,
+    key: *const c_void,
+    key_len: usize,
+    ttl_ms: u64,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let db = call.store(db)?;
+        let key = call.key("key", key, key_len)?;
+        Ok(found(db.expire(key, ttl_ms)?))
+    })
+}
+
+/// Lets `key` live until it is deleted. The record is written again, as with filedb_expire().
+///
+/// Returns FILEDB_OK, FILEDB_NOT_FOUND, or an error as filedb_put() or filedb_get().
+///
+/// Threads: any, several at once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_persist(
+    db: *mut filedb_t,
+    key: *const c_void,
+    key_len: usize,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let db = call.store(db)?;
+        let key = call.key("key", key, key_len)?;
+        Ok(found(db.persist(key)?))
+    })
+}
