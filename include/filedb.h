@@ -1,0 +1,1016 @@
+/*
+ * filedb: an embedded key-value store. Keys and values are bytes; a store is a directory.
+ *
+ * This file is generated from the Rust sources ("cargo xtask header"); do not edit it.
+ *
+ *
+ * BEFORE YOU BEGIN
+ *
+ * - One process at a time has a store open, through one handle, which all its threads share.
+ *   A second open answers FILEDB_ERR_LOCKED.
+ * - All keys are found through an index in memory: plan 24 bytes per key, whatever its length.
+ *   Values stay on the disk.
+ * - There is no order among keys. A list is a list of everything that matches.
+ * - By default a completed write survives the death of the process at once, and a power cut
+ *   after a second at most. See DURABILITY for both other choices.
+ * - With io=mmap, the default, a disk that fails while a mapped page is read raises SIGBUS, as it
+ *   does for every program that maps files. io=pread answers FILEDB_ERR_IO instead, and is slower.
+ * - Do not use a handle in a child of fork(). It answers FILEDB_ERR_FORKED; open the store anew.
+ * - Put a store on a local file system, and leave the files in its directory alone.
+ *
+ *
+ * AN EXAMPLE
+ *
+ *   #include <filedb.h>
+ *   #include <stdio.h>
+ *
+ *   int main(void) {
+ *     filedb_error_t err = FILEDB_ERROR_INIT;
+ *     filedb_t *db = NULL;
+ *     void *value = NULL;
+ *     size_t len = 0;
+ *
+ *     if (filedb_open("greetings", NULL, &db, &err) != FILEDB_OK) {
+ *       fprintf(stderr, "%s\n", err.message);
+ *       return 1;
+ *     }
+ *     if (filedb_put(db, "hello", 5, "world", 5, &err) == FILEDB_OK &&
+ *         filedb_get(db, "hello", 5, &value, &len, &err) == FILEDB_OK) {
+ *       printf("%.*s\n", (int)len, (const char *)value);
+ *       filedb_free(value);
+ *     }
+ *     return filedb_close(db, &err) == FILEDB_OK ? 0 : 1;
+ *   }
+ *
+ *
+ * STATUSES AND ERRORS
+ *
+ * A function answers a filedb_status_t: FILEDB_OK (0), an outcome that is not an error (positive,
+ * such as FILEDB_NOT_FOUND), or an error (negative). Compare with the names; later versions may
+ * return statuses that are not listed here, with the same meaning of their sign.
+ *
+ * The last argument of most functions is a filedb_error_t of the caller's, or NULL. It tells what
+ * exactly went wrong: the operating system's error number, the damaged file and the offset in it,
+ * and a sentence for people that names the file, the option or the number. It never changes what a
+ * call does.
+ *
+ * A wrong argument is answered, not punished: NULL where something has to be, a length without
+ * memory, an unknown option are FILEDB_ERR_INVALID_ARGUMENT. What no library can check is the
+ * caller's promise: a pointer that is not NULL points to what its type says, a length is true, and
+ * memory given to a call is not changed by others until the call returns.
+ *
+ * The library never ends the process, prints nothing, and handles no signals. A bug in it is caught
+ * at this border: the call answers FILEDB_ERR_PANIC, and the handle takes no more writes.
+ *
+ *
+ * WHO OWNS WHAT
+ *
+ * - Inputs stay the caller's, and are copied where they are needed after the call.
+ * - Outputs are zeroed when a call begins and set when it succeeds; the functions that set one
+ *   with an error too say so.
+ * - What a function hands out belongs to the caller. Values and lists go back to filedb_free(),
+ *   pinned values to filedb_unpin(), a store to filedb_close(), and the handles of options,
+ *   batches and iterators to the function with the name of their type and _free. All of them take
+ *   NULL, filedb_close() with an error.
+ * - Strings that a function returns are constants, and are never freed.
+ * - Pinned values and iterators may outlive the handle of their store, so a program may clean up
+ *   in any order.
+ * - A handle that is used after its end, or ended twice, is a bug of the program's. It gets
+ *   FILEDB_ERR_CLOSED, as long as fewer than 1024 other handles of its type ended after it; then
+ *   its memory is used for something else.
+ *
+ *
+ * THREADS
+ *
+ * All functions may be called from any thread, and those that take a filedb_t from many at once:
+ * reads and writes run side by side. Two writes of one key take place one after the other; a read
+ * that begins after a write returned sees it. Batches and iterators are for one thread at a time,
+ * whichever it is.
+ *
+ *
+ * DURABILITY
+ *
+ * A put or delete that returned FILEDB_OK survives the death of the process, by whatever cause, in
+ * every mode. What survives a power cut or a crash of the operating system is chosen with the
+ * option sync:
+ *
+ *   none      what filedb_sync() or filedb_close() made durable, and what the operating system
+ *             wrote back by itself
+ *   interval  (default) as none, but for the writes of the last sync_interval_ms
+ *   always    every write that returned; writes of several threads share one wait for the disk
+ *
+ * Keys that were not synced hold their last synced value or a later one after a power cut, never
+ * another. Damage to what was synced is never taken for a crash: opening or reading it answers
+ * FILEDB_ERR_CORRUPT with file and offset, and changes nothing.
+ *
+ * A batch is one record: after a crash it is there whole or not at all.
+ *
+ * When a sync fails the disk may have lost what it took before, so the handle takes no more writes
+ * (FILEDB_ERR_POISONED) and reads on; close it and open it again.
+ *
+ *
+ * EXPIRY
+ *
+ * A key may have a time after which it is no more: filedb_put_with() and filedb_expire() set it, a
+ * plain put clears it. An expired key is absent for every function, from that moment on, and also
+ * if the machine's clock is set back later.
+ *
+ *
+ * OPTIONS
+ *
+ *   sync                       none | interval | always
+ *   sync_interval_ms           a time
+ *   max_file_size              a size; a data file is finished and a new one begun there
+ *   io                         mmap | pread
+ *   verify_checksums           true | false; whether every read checks the record
+ *   create_if_missing          true | false
+ *   error_if_exists            true | false
+ *   read_only                  true | false
+ *   merge                      auto | manual
+ *   merge_space_amplification  a number; how many times the space of the live data is taken
+ *   merge_rate_limit           a size per second; 0 for no limit
+ *   merge_interval_ms          a time
+ *
+ * filedb_options_describe() tells what each takes, and filedb_options_get() the defaults.
+ */
+
+
+#ifndef FILEDB_H
+#define FILEDB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * What a filedb_error_t begins with: filedb_error_t err = FILEDB_ERROR_INIT;
+ * Since 0.1.0.
+ */
+#define FILEDB_ERROR_INIT { sizeof(filedb_error_t), 0, 0, 0, 0, 0, { 0 } }
+
+/**
+ * What a filedb_put_options_t begins with.
+ * Since 0.1.0.
+ */
+#define FILEDB_PUT_OPTIONS_INIT { sizeof(filedb_put_options_t), 0, 0 }
+
+/**
+ * The version of this header. Programs that load the library at run time compare it with
+ * filedb_version_number().
+ */
+#define FILEDB_VERSION_MAJOR 0
+
+/**
+ * The minor version of this header.
+ */
+#define FILEDB_VERSION_MINOR 1
+
+/**
+ * The patch version of this header.
+ */
+#define FILEDB_VERSION_PATCH 0
+
+/**
+ * Write only if there is no such key; else FILEDB_CONFLICT.
+ */
+#define FILEDB_PUT_IF_ABSENT 1u
+
+/**
+ * Write only if there is such a key; else FILEDB_CONFLICT.
+ */
+#define FILEDB_PUT_IF_PRESENT 2u
+
+/**
+ * Return when the write is durable, whatever the option sync says.
+ */
+#define FILEDB_PUT_SYNC 4u
+
+/**
+ * Let the key keep the expiry that it has; not together with ttl_ms.
+ */
+#define FILEDB_PUT_KEEP_TTL 8u
+
+/**
+ * An open store. filedb_open() makes the handle, filedb_close() ends it.
+ */
+struct filedb;
+
+/**
+ * Writes that are collected in memory, to happen all or not at all. It belongs to no store, and may
+ * be written any number of times.
+ */
+struct filedb_batch;
+
+/**
+ * A walk through the keys of a store as they were when it began: writes that come later do not
+ * change what it sees. There is no order that means anything.
+ *
+ * It blocks neither writers nor merges. While it lives, files that a merge replaced stay on the
+ * disk, and old values of keys that change are remembered: free it soon.
+ */
+struct filedb_iter;
+
+/**
+ * The options to open a store with: make them with filedb_options_new(), set what should differ
+ * from the defaults, give them to filedb_open(), free them.
+ */
+struct filedb_options;
+
+/**
+ * What a function answers: 0 is success, a positive number an outcome that is not an error, a
+ * negative number an error. Numbers are never reused; later versions may add some.
+ */
+typedef int32_t filedb_status_t;
+
+/**
+ * The options to open a store with.
+ */
+typedef struct filedb_options filedb_options_t;
+
+/**
+ * What went wrong, in the caller's memory. A pointer to it is the last argument of most functions;
+ * NULL says "I do not care".
+ *
+ * Begin with `filedb_error_t err = FILEDB_ERROR_INIT;`, which sets struct_size. A function writes
+ * only the members that lie wholly within struct_size bytes, so programs compiled against a
+ * smaller or a larger version of this struct keep working. Every call that is given the struct
+ * overwrites it, also when it succeeds.
+ */
+struct filedb_error {
+  /**
+   * sizeof(filedb_error_t), set by the caller and never changed by the library. With 0 nothing
+   * at all is written.
+   */
+  uint32_t struct_size;
+  /**
+   * The status that the call returned; 0 after a success.
+   */
+  int32_t code;
+  /**
+   * The operating system's error number (errno) where there is one, else 0.
+   */
+  int32_t os_errno;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+  /**
+   * The number of the damaged data file with FILEDB_ERR_CORRUPT; 0 where it is another file.
+   */
+  uint64_t file_id;
+  /**
+   * The place of the damage in that file, in bytes, with FILEDB_ERR_CORRUPT.
+   */
+  uint64_t offset;
+  /**
+   * A sentence for people: UTF-8 in English, always ended by a NUL, cut to fit at a character's
+   * end. Empty after a success.
+   */
+  char message[256];
+};
+
+/**
+ * What went wrong, in the caller's memory.
+ */
+typedef struct filedb_error filedb_error_t;
+
+/**
+ * An open store.
+ */
+typedef struct filedb filedb_t;
+
+/**
+ * More to say about a write. Begin with `filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;`,
+ * which asks for nothing.
+ */
+struct filedb_put_options {
+  /**
+   * sizeof(filedb_put_options_t), set by the caller. A library that is older than the program
+   * accepts members that it does not know as long as they are 0.
+   */
+  uint32_t struct_size;
+  /**
+   * FILEDB_PUT_..., or-ed.
+   */
+  uint32_t flags;
+  /**
+   * The key expires so many milliseconds from now; 0: it does not.
+   */
+  uint64_t ttl_ms;
+};
+
+/**
+ * More to say about a write.
+ */
+typedef struct filedb_put_options filedb_put_options_t;
+
+/**
+ * Some bytes somewhere: a borrowed view that owns nothing. No NUL follows them.
+ */
+struct filedb_slice {
+  /**
+   * The first byte; may be NULL where len is 0.
+   */
+  const void *data;
+  /**
+   * How many there are.
+   */
+  size_t len;
+};
+
+/**
+ * Some bytes somewhere.
+ */
+typedef struct filedb_slice filedb_slice_t;
+
+/**
+ * A value that is read where it lies, and that stays there, unchanged, until filedb_unpin(): also
+ * when its key gets another value or is deleted, and when the store is closed.
+ *
+ * The struct is the caller's. Copies of it are one pin: unpin one of them.
+ */
+struct filedb_pinned {
+  /**
+   * The first byte of the value; never written to.
+   */
+  const void *data;
+  /**
+   * The size of the value in bytes.
+   */
+  size_t len;
+  /**
+   * For filedb_unpin(); means nothing to the caller.
+   */
+  void *pin;
+};
+
+/**
+ * A value that is read where it lies.
+ */
+typedef struct filedb_pinned filedb_pinned_t;
+
+/**
+ * Writes that happen together.
+ */
+typedef struct filedb_batch filedb_batch_t;
+
+/**
+ * A walk through the keys of a store.
+ */
+typedef struct filedb_iter filedb_iter_t;
+
+/**
+ * What filedb_fold() calls for each key; anything but 0 ends the walk. The bytes are there until it
+ * returns. It may use the store, but must not throw or jump out.
+ */
+typedef int (*filedb_fold_fn)(void *ctx,
+                              const void *key,
+                              size_t key_len,
+                              const void *value,
+                              size_t value_len);
+
+/**
+ * The call did what it says.
+ */
+#define FILEDB_OK 0
+
+/**
+ * There is no such key.
+ */
+#define FILEDB_NOT_FOUND 1
+
+/**
+ * A condition of the write was not met; nothing was written.
+ */
+#define FILEDB_CONFLICT 2
+
+/**
+ * There is nothing more to come.
+ */
+#define FILEDB_DONE 3
+
+/**
+ * An argument breaks the contract of the function; nothing was done.
+ */
+#define FILEDB_ERR_INVALID_ARGUMENT -1
+
+/**
+ * The operating system refused a file operation. filedb_error_t::os_errno says why.
+ */
+#define FILEDB_ERR_IO -2
+
+/**
+ * Bytes on disk are not what was written. filedb_error_t::file_id and ::offset say where.
+ */
+#define FILEDB_ERR_CORRUPT -3
+
+/**
+ * Another process, or another handle of this one, has the store open.
+ */
+#define FILEDB_ERR_LOCKED -4
+
+/**
+ * The disk, a quota or a file size limit leaves no room; nothing was written. Reads go on, and
+ * writes go on as soon as there is room.
+ */
+#define FILEDB_ERR_NO_SPACE -5
+
+/**
+ * The store was opened with the option read_only.
+ */
+#define FILEDB_ERR_READ_ONLY -6
+
+/**
+ * A key or a value is longer than the store takes; nothing was written.
+ */
+#define FILEDB_ERR_TOO_LARGE -7
+
+/**
+ * The caller's buffer is too small; the needed size was stored.
+ */
+#define FILEDB_ERR_BUFFER_TOO_SMALL -8
+
+/**
+ * The store or the machine cannot do this, or a later version wrote the store.
+ */
+#define FILEDB_ERR_UNSUPPORTED -9
+
+/**
+ * An earlier sync failed or a panic was caught. Reads go on; to write, close the store and open it
+ * again.
+ */
+#define FILEDB_ERR_POISONED -10
+
+/**
+ * The handle was opened by the parent of this process.
+ */
+#define FILEDB_ERR_FORKED -11
+
+/**
+ * A bug in filedb was caught at its border. The handle takes no more writes.
+ */
+#define FILEDB_ERR_PANIC -12
+
+/**
+ * Memory could not be allocated; nothing was done.
+ */
+#define FILEDB_ERR_NO_MEMORY -13
+
+/**
+ * The store exists, and the option error_if_exists is set.
+ */
+#define FILEDB_ERR_EXISTS -14
+
+/**
+ * The handle was closed.
+ */
+#define FILEDB_ERR_CLOSED -15
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is running, as 0xMMmmpp: one byte each for major, minor and
+ * patch, so that later versions compare greater.
+ *
+ * Threads: any, at any time. Since 0.1.0.
+ */
+uint32_t filedb_version_number(void);
+
+/**
+ * The version of the library that is running, such as "0.1.0". The text is constant: never free it.
+ *
+ * Threads: any, at any time. Since 0.1.0.
+ */
+const char *filedb_version_string(void);
+
+/**
+ * The general sentence for a status, in English, without a full stop. What exactly went wrong, and
+ * with which file, is in filedb_error_t::message.
+ *
+ * Never NULL, also for numbers that are no status. The text is constant: never free it.
+ *
+ * Threads: any, at any time. Since 0.1.0.
+ */
+const char *filedb_strerror(filedb_status_t status);
+
+/**
+ * Makes options that hold the defaults. They belong to the caller, who gives them to
+ * filedb_options_free().
+ *
+ * Returns NULL where there is no memory, and only then.
+ *
+ * Threads: any, at any time. Since 0.1.0.
+ */
+filedb_options_t *filedb_options_new(void);
+
+/**
+ * Sets the option `name` to what `value` says. Both are text; the opening chapter lists the
+ * options, and filedb_options_describe() lists them to programs. Sizes take units ("64MiB"), times
+ * too ("15s"). A store that was opened with these options before does not change.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: there is no such option, or it does not take this value (the
+ *   message says which, and what it takes; nothing changes then), or a pointer is NULL;
+ * - FILEDB_ERR_CLOSED: the options were freed.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_options_set(filedb_options_t *options,
+                                   const char *name,
+                                   const char *value,
+                                   filedb_error_t *err);
+
+/**
+ * Copies the value of the option `name` to `buffer` as text with a NUL, in the form that
+ * filedb_options_set() takes. `*len` gets the length without the NUL.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: there is no such option, or a pointer is NULL;
+ * - FILEDB_ERR_BUFFER_TOO_SMALL: `*len` is set then too, and a buffer of `*len + 1` bytes is large
+ *   enough. (NULL, 0) for the buffer asks for the length;
+ * - FILEDB_ERR_CLOSED: the options were freed.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_options_get(const filedb_options_t *options,
+                                   const char *name,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *len,
+                                   filedb_error_t *err);
+
+/**
+ * Tells about option number `i`, counted from 0: its name, what values it takes, and what it is
+ * for. The texts are constant: never free them.
+ *
+ * Returns FILEDB_OK, FILEDB_DONE past the last option (all three texts are NULL then), or
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL.
+ *
+ * Threads: any, at any time. Since 0.1.0.
+ */
+filedb_status_t filedb_options_describe(size_t i,
+                                        const char **name,
+                                        const char **values,
+                                        const char **help);
+
+/**
+ * Frees options that filedb_options_new() made. Stores that were opened with them go on; NULL is
+ * fine.
+ *
+ * Threads: any, while no other uses these options. Since 0.1.0.
+ */
+void filedb_options_free(filedb_options_t *options);
+
+/**
+ * Opens the store in the directory `path`, and creates it unless the option create_if_missing is
+ * false. `options` may be NULL for the defaults; the store keeps a copy of them. On success `*out`
+ * is the handle, which belongs to the caller, who gives it to filedb_close().
+ *
+ * After a clean close this takes milliseconds; after a crash it reads what was written since the
+ * last data file was finished. Whatever a crash left half written is dropped, as the chapter on
+ * durability says. Nothing is changed where it fails.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty;
+ * - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
+ * - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
+ *   is a file), or there is no store and create_if_missing is false;
+ * - FILEDB_ERR_CORRUPT: what was synced once is damaged; the error names file and offset;
+ * - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
+ * - FILEDB_ERR_UNSUPPORTED: a later version wrote the store;
+ * - FILEDB_ERR_CLOSED: the options were freed;
+ * - FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY.
+ *
+ * Threads: any, at any time. Since 0.1.0.
+ */
+filedb_status_t filedb_open(const char *path,
+                            const filedb_options_t *options,
+                            filedb_t **out,
+                            filedb_error_t *err);
+
+/**
+ * Closes the store: waits for calls under way in other threads, makes everything durable in every
+ * sync mode, and writes what lets the next open start at once.
+ *
+ * The handle is gone whatever this returns. Pinned values stay as they are until filedb_unpin().
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: the handle is NULL, or not one;
+ * - FILEDB_ERR_CLOSED: it was closed before;
+ * - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_POISONED: not everything could be made durable;
+ *   the store opens again, as after a crash;
+ * - FILEDB_ERR_FORKED: in a forked child, where nothing of the store is touched.
+ *
+ * Threads: any, at any time; calls of other threads that come later get FILEDB_ERR_CLOSED. Not from
+ * a callback of the same store. Since 0.1.0.
+ */
+filedb_status_t filedb_close(filedb_t *db, filedb_error_t *err);
+
+/**
+ * Stores `value` under `key`, in place of the value that was there. Both are copied before the
+ * call returns. A key has 1 to 65,536 bytes, a value 0 to 4,294,967,295; (NULL, 0) is an empty
+ * value.
+ *
+ * When it returns FILEDB_OK, every later read sees the value, and the death of the process does
+ * not lose it; the option sync says when it is safe from a power cut. When it returns an error,
+ * the store is as it was before, but for FILEDB_ERR_POISONED and FILEDB_ERR_IO with sync=always,
+ * where the write may be found after the next open.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: the key is empty, or a pointer is NULL;
+ * - FILEDB_ERR_TOO_LARGE: the key or the value is too long;
+ * - FILEDB_ERR_NO_SPACE, FILEDB_ERR_IO, FILEDB_ERR_READ_ONLY, FILEDB_ERR_POISONED,
+ *   FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_put(filedb_t *db,
+                           const void *key,
+                           size_t key_len,
+                           const void *value,
+                           size_t value_len,
+                           filedb_error_t *err);
+
+/**
+ * Removes `key` and its value. As durable as a put.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND where there was no such key (nothing is written then), or an
+ * error as filedb_put().
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_delete(filedb_t *db, const void *key, size_t key_len, filedb_error_t *err);
+
+/**
+ * Reads the value of `key` into memory of its own. On success `*value` is that memory, which
+ * belongs to the caller, who gives it to filedb_free(), and `*value_len` its size. An empty value
+ * is a pointer too, and is freed too.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: the key is empty, or a pointer is NULL;
+ * - FILEDB_ERR_TOO_LARGE: no key is so long;
+ * - FILEDB_ERR_CORRUPT: the value is damaged on disk; the error names file and offset;
+ * - FILEDB_ERR_IO, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_get(filedb_t *db,
+                           const void *key,
+                           size_t key_len,
+                           void **value,
+                           size_t *value_len,
+                           filedb_error_t *err);
+
+/**
+ * Reads the value of `key` into the caller's `buffer` of `capacity` bytes, without allocating
+ * memory. `*value_len` gets the size of the value. Buffer and key must not overlap.
+ *
+ * Returns as filedb_get(), and
+ * - FILEDB_ERR_BUFFER_TOO_SMALL: the value is larger than the buffer, which is left as it was. This
+ *   error sets an output too: `*value_len` is the size needed. (NULL, 0) for the buffer asks for
+ *   the size of a value; an empty one is FILEDB_OK then.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_get_into(filedb_t *db,
+                                const void *key,
+                                size_t key_len,
+                                void *buffer,
+                                size_t capacity,
+                                size_t *value_len,
+                                filedb_error_t *err);
+
+/**
+ * Tells whether `key` is in the store, without reading its value.
+ *
+ * Returns FILEDB_OK where it is, FILEDB_NOT_FOUND where it is not, or an error as filedb_get().
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_exists(filedb_t *db, const void *key, size_t key_len, filedb_error_t *err);
+
+/**
+ * Stores the number of keys in `*out`, without reading the disk.
+ *
+ * Returns FILEDB_OK, FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED or FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_count(filedb_t *db, uint64_t *out, filedb_error_t *err);
+
+/**
+ * Makes every write that was complete before this call durable: when it returns FILEDB_OK, a power
+ * cut loses none of them. Not needed with sync=always.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_IO: the disk failed to sync. What it kept is unknown, so the handle takes no more
+ *   writes; close the store and open it again;
+ * - FILEDB_ERR_POISONED: that happened before;
+ * - FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_sync(filedb_t *db, filedb_error_t *err);
+
+/**
+ * Takes the space of dead values back, now; with merge=auto the store does so by itself. Runs beside
+ * readers and writers of other threads, and returns when it is done.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_NO_SPACE, FILEDB_ERR_IO, FILEDB_ERR_CORRUPT: no key is lost; what could be merged was;
+ * - FILEDB_ERR_READ_ONLY, FILEDB_ERR_POISONED, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_INVALID_ARGUMENT,
+ *   FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_merge(filedb_t *db,
+                             filedb_error_t *err);
+
+/**
+ * Stores `value` under `key` as filedb_put() does, under conditions and with an expiry. `options`
+ * may be NULL, which is a plain put. A condition and the write are one step, which no other write
+ * of the key comes between. An expired key is an absent key.
+ *
+ * Returns as filedb_put(), and
+ * - FILEDB_CONFLICT: the condition does not hold; nothing was written;
+ * - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not set, or the flags contradict each
+ *   other;
+ * - FILEDB_ERR_UNSUPPORTED: a flag or a member that this version does not know is set.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_put_with(filedb_t *db,
+                                const void *key,
+                                size_t key_len,
+                                const void *value,
+                                size_t value_len,
+                                const filedb_put_options_t *options,
+                                filedb_error_t *err);
+
+/**
+ * Stores in `*ms` how many milliseconds `key` has to live; -1 where it does not expire.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND, or an error as filedb_get().
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_ttl(filedb_t *db,
+                           const void *key,
+                           size_t key_len,
+                           int64_t *ms,
+                           filedb_error_t *err);
+
+/**
+ * Lets `key` expire `ttl_ms` milliseconds from now; with 0 it is gone at once. The record is written
+ * again, which costs as much as a put and is as durable.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND, or an error as filedb_put() or filedb_get().
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_expire(filedb_t *db,
+                              const void *key,
+                              size_t key_len,
+                              uint64_t ttl_ms,
+                              filedb_error_t *err);
+
+/**
+ * Lets `key` live until it is deleted. The record is written again, as with filedb_expire().
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND, or an error as filedb_put() or filedb_get().
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_persist(filedb_t *db, const void *key, size_t key_len, filedb_error_t *err);
+
+/**
+ * Lists the keys that begin with `prefix`, all keys with (NULL, 0), as they are at one moment, in
+ * no particular order. On success `*keys` points to `*count` slices. They and the bytes they point
+ * to are one block that belongs to the caller, who gives `*keys` to filedb_free(), once. Where no
+ * key matches, `*count` is 0 and `*keys` NULL.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL;
+ * - FILEDB_ERR_TOO_LARGE: no key is as long as the prefix;
+ * - FILEDB_ERR_NO_MEMORY: the list does not fit;
+ * - FILEDB_ERR_CORRUPT, FILEDB_ERR_IO: keys are read from the files, and one could not be;
+ * - FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_list(filedb_t *db,
+                            const void *prefix,
+                            size_t prefix_len,
+                            filedb_slice_t **keys,
+                            size_t *count,
+                            filedb_error_t *err);
+
+/**
+ * Reads the value of `key` in place: no copy, and with io=mmap no memory either. On success `*out`
+ * is the value, which belongs to the caller, who gives it to filedb_unpin(). Until then the data
+ * file that holds it stays open, and keeps its room on the disk even when a merge has replaced it:
+ * a form for short use.
+ *
+ * Returns as filedb_get().
+ *
+ * Threads: any, several at once; any thread may read and unpin the value. Since 0.1.0.
+ */
+filedb_status_t filedb_get_pinned(filedb_t *db,
+                                  const void *key,
+                                  size_t key_len,
+                                  filedb_pinned_t *out,
+                                  filedb_error_t *err);
+
+/**
+ * Gives a pinned value back and zeroes the struct, so that doing it again does nothing. NULL is
+ * fine, and so is a struct of zeroes. Works after the store was closed too.
+ *
+ * Threads: any, one at a time for each value. Since 0.1.0.
+ */
+void filedb_unpin(filedb_pinned_t *pinned);
+
+/**
+ * Reads the values of `count` keys, as that many calls of filedb_get_pinned() would, but with their
+ * waits for memory overlapped: several times faster for keys that are not in the processor's cache.
+ *
+ * `values` and `statuses` have room for `count` each. For every key `statuses[i]` becomes what
+ * filedb_get_pinned() would return, whatever this function returns, and `values[i]` the pinned
+ * value, or zeroes where the status is not FILEDB_OK. The caller gives every value to
+ * filedb_unpin(); a loop over all of them is right in any case. (NULL, 0) are no keys.
+ *
+ * Returns FILEDB_OK where every key was found or not found; else the first error, which `err`
+ * tells about:
+ * - one of a key, as filedb_get(); the other keys were read nevertheless;
+ * - one of the call (FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED,
+ *   FILEDB_ERR_NO_MEMORY), which is then the status of every key that it kept from being read.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_get_many(filedb_t *db,
+                                const filedb_slice_t *keys,
+                                size_t count,
+                                filedb_pinned_t *values,
+                                filedb_status_t *statuses,
+                                filedb_error_t *err);
+
+/**
+ * Makes an empty batch. It belongs to the caller, who gives it to filedb_batch_free().
+ *
+ * Returns NULL where there is no memory, and only then.
+ *
+ * Threads: any, at any time. Since 0.1.0.
+ */
+filedb_batch_t *filedb_batch_new(void);
+
+/**
+ * Adds a put of `key` and `value`, which are copied.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: the key is empty, or a pointer is NULL;
+ * - FILEDB_ERR_TOO_LARGE: the key or the value is too long;
+ * - FILEDB_ERR_NO_MEMORY: the batch is as it was;
+ * - FILEDB_ERR_CLOSED: the batch was freed.
+ *
+ * Threads: any, one at a time for each batch. Since 0.1.0.
+ */
+filedb_status_t filedb_batch_put(filedb_batch_t *batch,
+                                 const void *key,
+                                 size_t key_len,
+                                 const void *value,
+                                 size_t value_len,
+                                 filedb_error_t *err);
+
+/**
+ * Adds a delete of `key`, which need not exist when the batch is written.
+ *
+ * Returns as filedb_batch_put().
+ *
+ * Threads: any, one at a time for each batch. Since 0.1.0.
+ */
+filedb_status_t filedb_batch_delete(filedb_batch_t *batch,
+                                    const void *key,
+                                    size_t key_len,
+                                    filedb_error_t *err);
+
+/**
+ * Empties the batch, and keeps its memory for what is added next. NULL is fine.
+ *
+ * Threads: any, one at a time for each batch. Since 0.1.0.
+ */
+void filedb_batch_clear(filedb_batch_t *batch);
+
+/**
+ * Frees a batch, written or not. NULL is fine.
+ *
+ * Threads: any, one at a time for each batch. Since 0.1.0.
+ */
+void filedb_batch_free(filedb_batch_t *batch);
+
+/**
+ * Writes all of a batch or nothing, in the order in which it was put together: the last write of a
+ * key wins. After a crash it is there whole or not at all. While it is written, readers in other
+ * threads may see some of its keys changed before others. The batch stays as it is.
+ *
+ * Returns as filedb_put(), and
+ * - FILEDB_ERR_TOO_LARGE: also where the batch as a whole has 4 GiB or more;
+ * - FILEDB_ERR_CLOSED: also where the batch was freed.
+ *
+ * An empty batch is FILEDB_OK.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_write(filedb_t *db, const filedb_batch_t *batch, filedb_error_t *err);
+
+/**
+ * Begins a walk through the keys that begin with `prefix`, through all keys with (NULL, 0). On
+ * success `*out` is the iterator, which belongs to the caller, who gives it to filedb_iter_free(),
+ * before or after the store is closed.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL;
+ * - FILEDB_ERR_TOO_LARGE: no key is as long as the prefix;
+ * - FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_iter_new(filedb_t *db,
+                                const void *prefix,
+                                size_t prefix_len,
+                                filedb_iter_t **out,
+                                filedb_error_t *err);
+
+/**
+ * Goes to the next key. `*key` and `*value` then point to bytes of the library's, which stay as they
+ * are until the next call for this iterator, also when the key changes or the store is closed.
+ *
+ * Returns FILEDB_OK, FILEDB_DONE behind the last key (and from then on), or
+ * - FILEDB_ERR_CORRUPT: a record is damaged; the error names file and offset, and the next call goes
+ *   on behind it;
+ * - FILEDB_ERR_IO, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_INVALID_ARGUMENT;
+ * - FILEDB_ERR_CLOSED: the store was closed, or the iterator was freed;
+ * - FILEDB_ERR_FORKED.
+ *
+ * Threads: any, one at a time for each iterator. Since 0.1.0.
+ */
+filedb_status_t filedb_iter_next(filedb_iter_t *iter,
+                                 filedb_slice_t *key,
+                                 filedb_slice_t *value,
+                                 filedb_error_t *err);
+
+/**
+ * Goes on by up to `capacity` keys at once, which saves the price of the calls. Returns how many;
+ * so many of `keys` and `values` are set, and stay valid together until the next call for this
+ * iterator. `*status` becomes what filedb_iter_next() would have returned after the last of them:
+ * FILEDB_OK where there was no more room, else FILEDB_DONE or an error; the keys before it count all
+ * the same.
+ *
+ * Threads: any, one at a time for each iterator. Since 0.1.0.
+ */
+size_t filedb_iter_next_batch(filedb_iter_t *iter,
+                              filedb_slice_t *keys,
+                              filedb_slice_t *values,
+                              size_t capacity,
+                              filedb_status_t *status,
+                              filedb_error_t *err);
+
+/**
+ * Frees an iterator, at its end or before. NULL is fine, and so is one whose store was closed.
+ *
+ * Threads: any, one at a time for each iterator. Since 0.1.0.
+ */
+void filedb_iter_free(filedb_iter_t *iter);
+
+/**
+ * Calls `function` with `ctx` for every key and its value, as they are at one moment, until it
+ * returns something else than 0, which is FILEDB_OK too. The function may read, write and even close
+ * the store: it is called without a lock.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_CORRUPT: a record is damaged; the walk ended there;
+ * - FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_IO, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED,
+ *   FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_fold(filedb_t *db,
+                            filedb_fold_fn function,
+                            void *ctx,
+                            filedb_error_t *err);
+
+/**
+ * Gives back memory that this library handed out: values of filedb_get() and the block of
+ * filedb_list(). NULL is fine.
+ *
+ * The memory comes from malloc() of the C library that filedb is linked with; where the program
+ * uses the same one, free() does as well.
+ *
+ * Threads: any, at any time. Since 0.1.0.
+ */
+void filedb_free(void *memory);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* FILEDB_H */
