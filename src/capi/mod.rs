@@ -30,6 +30,8 @@ mod pinned;
 mod put_options;
 mod slice;
 mod status;
+#[cfg(feature = "testing")]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod version;
