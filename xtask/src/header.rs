@@ -8,7 +8,19 @@ use crate::workspace::Workspace;
 const HEADER: &str = "include/filedb.h";
 /// The files of `src/capi` whose declarations make up the header, in its order. Single files and not the crate: the
 /// constants of the engine are none of C's business.
-const CHAPTERS: &[&str] = &["version", "status", "error", "options", "db", "slice", "pinned", "memory"];
+const CHAPTERS: &[&str] = &[
+    "version",
+    "status",
+    "error",
+    "options",
+    "db",
+    "put_options",
+    "slice",
+    "pinned",
+    "batch",
+    "iter",
+    "memory",
+];
 
 pub fn write(workspace: &Workspace) -> Result<()> {
     workspace.shell.write_file(HEADER, generate(workspace)?)?;
