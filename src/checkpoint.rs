@@ -18,14 +18,17 @@ use crate::recovery::{Rebuilt, access};
 /// Writes the whole index, for a clean manifest of this generation. It counts once that manifest is on disk.
 pub fn write(engine: &Engine, generation: u64) -> Result<()> {
     let catalog = &engine.catalog;
+    let manifest = catalog.manifest();
     let mut header = CheckpointHeader {
-        store_id: catalog.manifest().store_id,
+        store_id: manifest.store_id,
         generation,
         files: Vec::new(),
         roots: Vec::with_capacity(ROOTS),
         expiries: Vec::new(),
     };
-    for file in catalog.files.all() {
+    // A file that is open and not in the manifest is about to be removed, and no key is in it.
+    let listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
+    for file in catalog.files.all().iter().filter(|file| listed(file.id)) {
         let usage = &file.usage;
         header.files.push(CheckpointFile {
             id: file.id,
