@@ -3,6 +3,8 @@
 //! `cargo bench --bench point`. Beside the figures of criterion it prints the memory per key and the time of an open
 //! after a clean close, which are measured once.
 
+#![allow(clippy::unwrap_used, missing_docs)]
+
 use std::hint::black_box;
 use std::time::Instant;
 

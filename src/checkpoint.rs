@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::disk::{Access, DiskFile};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::format::checkpoint::{
@@ -12,7 +13,6 @@ use crate::format::names;
 use crate::index::Index;
 use crate::log::catalog::{Catalog, replace};
 use crate::options::Options;
-use crate::disk::{Access, DiskFile};
 use crate::recovery::{Rebuilt, access};
 
 /// Writes the whole index, for a clean manifest of this generation. It counts once that manifest is on disk.
@@ -41,7 +41,11 @@ pub fn write(engine: &Engine, generation: u64) -> Result<()> {
     }
     for (expiry_ms, hash, entry) in engine.expiries.all() {
         if engine.index.get(hash) == Some(entry) {
-            header.expiries.push(CheckpointExpiry { expiry_ms, root: hash.root, slot: Index::pack(&hash, entry) });
+            header.expiries.push(CheckpointExpiry {
+                expiry_ms,
+                root: hash.root,
+                slot: Index::pack(&hash, entry),
+            });
         }
     }
     let mut bodies = Vec::with_capacity(ROOTS);

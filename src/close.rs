@@ -3,6 +3,7 @@
 use crate::checkpoint;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::LogLevel;
 use crate::format::manifest::FileState;
 
 /// Makes everything durable and writes the checkpoint. Nobody else uses the engine any more.
@@ -20,7 +21,9 @@ pub fn finish(engine: &Engine) -> Result<()> {
     let (active, last_seq) = engine.log.finish()?;
     let generation = engine.catalog.manifest().generation + 1;
     // Without a checkpoint (the disk may be full) the next open scans; nothing is lost.
-    let _ = checkpoint::write(engine, generation);
+    if let Err(error) = checkpoint::write(engine, generation) {
+        engine.catalog.events.log(LogLevel::Warn, || error);
+    }
     let clock_ms = engine.clock.precise();
     engine.catalog.update(|manifest| {
         manifest.clean = true;

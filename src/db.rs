@@ -12,6 +12,7 @@ use crate::disk::{Disk, fs::FsDisk};
 use crate::engine::{Condition, Engine, Inside};
 use crate::error::{Error, Result};
 use crate::gate::Gated;
+use crate::hints;
 use crate::iter::{Iter, KeyList};
 use crate::maintenance::{self, Signal};
 use crate::merge::Uncommitted;
@@ -379,6 +380,21 @@ impl Db {
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn file_stats(&self) -> Result<Vec<FileStats>> {
         Ok(stats::files(&*self.owner.shell.enter()?))
+    }
+
+    /// Writes the hint file of every sealed data file that has none, so that a start after a crash reads less. Hints are
+    /// written by themselves where they are small beside their data; this writes the others too.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Io`], [`Error::Corrupt`]: some hints may be missing.
+    pub fn write_hints(&self) -> Result<()> {
+        maintenance::tidy(&self.owner.shell)?;
+        let engine = self.owner.shell.enter()?;
+        engine.check_writable()?;
+        for file in crate::merge::sealed(&engine) {
+            hints::write_missing(&engine.catalog, &file, &engine.hasher)?;
+        }
+        Ok(())
     }
 
     /// How long `key` has to live; `None` where there is no such key.

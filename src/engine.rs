@@ -202,7 +202,13 @@ impl Engine {
     }
 
     #[inline]
-    fn finish_write(&self, hash: KeyHash, appended: &Appended, expiry_ms: Option<u64>, sync: bool) -> Result<()> {
+    fn finish_write(
+        &self,
+        hash: KeyHash,
+        appended: &Appended,
+        expiry_ms: Option<u64>,
+        sync: bool,
+    ) -> Result<()> {
         if let Some(expiry_ms) = expiry_ms {
             self.expiries.add(expiry_ms, hash, appended.entry, &self.index);
         }
@@ -293,12 +299,11 @@ impl Engine {
 
     fn pin_at(&self, inside: &Inside<'_>, entry: Entry, key: &[u8]) -> Result<Option<Pinned>> {
         let slot = usize::from(entry.location.slot);
-        let Some(pinned) = self.at(inside, entry, key, |_, frame| {
-            match self.catalog.files.get_counted(slot, inside) {
+        let Some(pinned) =
+            self.at(inside, entry, key, |_, frame| match self.catalog.files.get_counted(slot, inside) {
                 Some(file) if file.is_mapped() => Ok(Pinned::in_file(file, frame.value())),
                 _ => Pinned::copied(frame.value()),
-            }
-        })?
+            })?
         else {
             return Ok(None);
         };

@@ -79,7 +79,6 @@ pub struct Gated<T> {
 
 /// Proof of being inside the gate, and access to the value.
 pub struct Entered<'a, T> {
-    gated: &'a Gated<T>,
     counter: &'a AtomicUsize,
     value: *const T,
 }
@@ -104,7 +103,7 @@ impl<T: Send + Sync> Gated<T> {
             counter.fetch_sub(1, Ordering::Release);
             return None;
         }
-        Some(Entered { gated: self, counter, value })
+        Some(Entered { counter, value })
     }
 
     /// Returns when everybody who is inside now has left. Must not be called from inside.
@@ -137,13 +136,6 @@ impl<T> Drop for Gated<T> {
             // SAFETY: as in `take`; `&mut self` proves that nobody is inside.
             drop(unsafe { Box::from_raw(value) });
         }
-    }
-}
-
-impl<'a, T: Send + Sync> Entered<'a, T> {
-    /// The gate that this is inside of.
-    pub fn gated(&self) -> &'a Gated<T> {
-        self.gated
     }
 }
 
@@ -228,11 +220,6 @@ impl<T: Send + Sync> Table<T> {
             Arc::increment_strong_count(value);
             Some(Arc::from_raw(value))
         }
-    }
-
-    /// The value at `place`, counted. Slower than [`Table::get`], and needs no gate.
-    pub fn share(&self, place: usize) -> Option<Arc<T>> {
-        self.owners.lock().get(place)?.clone()
     }
 
     /// All values, counted.

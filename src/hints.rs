@@ -1,5 +1,6 @@
 //! Writing hint files for sealed data files, and reading them back at a start.
 
+use crate::disk::Access;
 use crate::error::Result;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
@@ -17,7 +18,7 @@ const FIRST_UNITS: u32 = (FILE_HEADER_SIZE / ALIGNMENT) as u32;
 /// a tenth of the data, and a start from it would hardly be faster than from the data: docs/PERFORMANCE.md.
 pub const AUTOMATIC_SHARE: u64 = 24;
 
-/// Writes the hint file of a sealed data file, unless it would take more than one `share`-th of its size. True if it
+/// Writes the hint file of a sealed data file, unless it would take more than a `share`-th of its size (1: whatever its size). True if it
 /// was written.
 pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64) -> Result<bool> {
     let mut writer = HintWriter::new(FIRST_UNITS);
@@ -35,7 +36,7 @@ pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64)
                 expiry_ms: found.expiry_ms,
                 tombstone: found.tombstone,
             });
-            too_large = writer.size() as u64 > limit.max(4096);
+            too_large = share > 1 && writer.size() as u64 > limit.max(512);
         }
         Ok(())
     })?;
@@ -53,8 +54,21 @@ pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64)
         max_time_ms,
         seqs: file.seqs(),
     };
-    replace(catalog.disk.as_ref(), &names::hint_tmp(file.id), &names::hint(file.id), &[&writer.finish(&header)])?;
+    replace(
+        catalog.disk.as_ref(),
+        &names::hint_tmp(file.id),
+        &names::hint(file.id),
+        &[&writer.finish(&header)],
+    )?;
     Ok(true)
+}
+
+/// Writes the hint file of a sealed data file, whatever its size, unless there is one.
+pub fn write_missing(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher) -> Result<()> {
+    if catalog.disk.open(&names::hint(file.id), Access::Read).is_ok() {
+        return Ok(());
+    }
+    write(catalog, file, hasher, 1).map(|_| ())
 }
 
 /// Calls `apply` for every record of a data file, as its hint has them. `None` where there is no hint that belongs to

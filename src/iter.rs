@@ -105,7 +105,8 @@ impl Iter {
     ) -> Result<Option<R>> {
         loop {
             while let Some(entry) = self.pending.pop() {
-                if let Some(ahead) = self.pending.len().checked_sub(LOOK_AHEAD).and_then(|n| self.pending.get(n))
+                if let Some(ahead) =
+                    self.pending.len().checked_sub(LOOK_AHEAD).and_then(|n| self.pending.get(n))
                     && let Ok(file) = engine.file(engine, *ahead)
                 {
                     file.prefetch(*ahead);

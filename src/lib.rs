@@ -17,6 +17,7 @@ pub mod disk;
 mod disk;
 mod engine;
 mod error;
+mod events;
 mod expiry;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
@@ -39,6 +40,7 @@ mod stats;
 pub use batch::Batch;
 pub use db::{Db, PutOptions, Ttl};
 pub use error::{Error, Result};
+pub use events::{LogLevel, LogSink};
 pub use iter::{Iter, KeyList, Row};
 pub use options::{IoMode, MergeMode, OPTIONS, OptionInfo, Options, SyncMode};
 pub use pinned::Pinned;

@@ -10,7 +10,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::db::Shell;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::events::LogLevel;
 use crate::hints;
 use crate::log::file::DataFile;
 use crate::options::{MergeMode, SyncMode};
@@ -107,14 +108,19 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             return Some(nap);
         }
         let options = &engine.options;
-        if now >= schedule.not_before && engine.log.prepare().is_err() {
+        if now >= schedule.not_before
+            && let Err(error) = engine.log.prepare()
+        {
+            engine.catalog.events.log(LogLevel::Warn, || &error);
             schedule.not_before = now + AFTER_FAILURE;
         }
         if options.sync == SyncMode::Interval && engine.log.has_unsynced() {
             let interval = Duration::from_millis(options.sync_interval_ms);
             if schedule.synced + interval <= now {
-                // The next write reports a failure: the log is poisoned then.
-                let _ = engine.log.sync();
+                // The next write reports a failure too: the log is poisoned then.
+                if let Err(error) = engine.log.sync() {
+                    engine.catalog.events.log(LogLevel::Error, || &error);
+                }
                 schedule.synced = now;
             }
             nap = nap.min(schedule.synced + interval - now);
@@ -125,7 +131,10 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
         }
     }
-    if now >= schedule.not_before && tidy(shell).is_err() {
+    if now >= schedule.not_before
+        && let Err(error) = tidy(shell)
+    {
+        report(shell, &error);
         schedule.not_before = now + AFTER_FAILURE;
     }
     {
@@ -139,10 +148,19 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
         }
     }
     schedule.looked_for_merge = now;
-    if now >= schedule.not_before && crate::merge::run_if_due(shell).is_err() {
+    if now >= schedule.not_before
+        && let Err(error) = crate::merge::run_if_due(shell)
+    {
+        report(shell, &error);
         schedule.not_before = Instant::now() + AFTER_FAILURE;
     }
     Some(if now < schedule.not_before { nap.min(AFTER_FAILURE) } else { nap })
+}
+
+fn report(shell: &Shell, error: &Error) {
+    if let Some(engine) = shell.inside() {
+        engine.catalog.events.log(LogLevel::Warn, || error);
+    }
 }
 
 /// Seals the files that were rotated out, and lets go of those that nobody needs any more. Called from outside the gate.
@@ -186,6 +204,8 @@ fn seal(shell: &Shell, file: &Arc<DataFile>) -> Result<()> {
 
 fn write_hint(engine: &Engine, file: &DataFile) -> Result<()> {
     // Without a hint the next start takes longer; that is all.
-    let _ = hints::write(&engine.catalog, file, &engine.hasher, hints::AUTOMATIC_SHARE);
+    if let Err(error) = hints::write(&engine.catalog, file, &engine.hasher, hints::AUTOMATIC_SHARE) {
+        engine.catalog.events.log(LogLevel::Warn, || &error);
+    }
     Ok(())
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::db::Shell;
 use crate::engine::{Engine, Inside};
 use crate::error::{Error, Result};
+use crate::events::LogLevel;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Header, Kind};
@@ -77,7 +78,7 @@ fn has_dead(file: &DataFile) -> bool {
 }
 
 /// The files that a merge may take.
-fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
+pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
     let manifest = engine.catalog.manifest();
     let is_sealed = |file: &Arc<DataFile>| {
         let entry = manifest.files.binary_search_by_key(&file.id, |entry| entry.id);
@@ -141,7 +142,8 @@ pub struct Uncommitted {
 
 /// Merges `inputs`, which are sealed and in the order of their sequence numbers.
 fn run_locked(shell: &Shell, uncommitted: &mut Uncommitted, inputs: Vec<Arc<DataFile>>) -> Result<()> {
-    let mut merge = Merge { shell, work: uncommitted, pace: Pace::new(), buffer: Vec::new(), moves: Vec::new() };
+    let mut merge =
+        Merge { shell, work: uncommitted, pace: Pace::new(), buffer: Vec::new(), moves: Vec::new() };
     merge.commit()?;
     let copied = merge.take_over_all(inputs);
     // Also after a failure: the index points into the outputs already.
@@ -245,11 +247,25 @@ impl Merge<'_> {
                 && has_dead(file)
                 && file.seqs().0 > 0
         };
-        engine.catalog.files.all().iter().filter(|file| stays(file)).map(|file| file.seqs().0).min().unwrap_or(u64::MAX)
+        engine
+            .catalog
+            .files
+            .all()
+            .iter()
+            .filter(|file| stays(file))
+            .map(|file| file.seqs().0)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Appends a record to the current output. Without an entry only its tombstone.
-    fn copy(&mut self, engine: &Inside<'_>, frame: &Frame<'_>, hash: KeyHash, from: Option<Entry>) -> Result<()> {
+    fn copy(
+        &mut self,
+        engine: &Inside<'_>,
+        frame: &Frame<'_>,
+        hash: KeyHash,
+        from: Option<Entry>,
+    ) -> Result<()> {
         let mut header = Header { frontier: None, ..frame.header };
         let mut value = frame.value();
         if from.is_none() {
@@ -283,7 +299,9 @@ impl Merge<'_> {
 
     /// Writes the buffer to the current output and moves the index.
     fn flush(&mut self, engine: &Inside<'_>) -> Result<()> {
-        let Some(output) = self.work.outputs.last().filter(|_| !self.buffer.is_empty()) else { return Ok(()) };
+        let Some(output) = self.work.outputs.last().filter(|_| !self.buffer.is_empty()) else {
+            return Ok(());
+        };
         let (start, len) = (output.tail(), self.buffer.len() as u64);
         let failed = |e: std::io::Error| output.io_error("copy records to", &e);
         let written = output
@@ -355,6 +373,10 @@ impl Merge<'_> {
             manifest.files.extend(entries.iter().filter(|entry| !empty(entry)));
             manifest.files.sort_by_key(|entry| entry.id);
         })?;
+        engine.catalog.events.log(LogLevel::Info, || {
+            let kept: u64 = entries.iter().map(|entry| entry.length).sum();
+            format!("merged {} files into {} with {kept} bytes", gone.len(), entries.len())
+        });
         engine.counters.merges.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let work = std::mem::take(self.work);
         let unused = work.outputs.into_iter().filter(|output| output.seqs().1 == 0);
@@ -364,7 +386,13 @@ impl Merge<'_> {
 }
 
 /// Decides about one record.
-fn fate(engine: &Inside<'_>, input: &DataFile, frame: &Frame<'_>, hash: KeyHash, older_elsewhere: u64) -> Fate {
+fn fate(
+    engine: &Inside<'_>,
+    input: &DataFile,
+    frame: &Frame<'_>,
+    hash: KeyHash,
+    older_elsewhere: u64,
+) -> Fate {
     let current = engine.index.get(hash);
     let location = Location { slot: input.slot, units: (frame.offset / ALIGNMENT) as u32 };
     let is_current = current.is_some_and(|entry| entry.location == location);

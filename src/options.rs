@@ -3,6 +3,7 @@
 //! The C API, the tools and the bindings read the same table; an option is added here and nowhere else.
 
 use crate::error::{Error, Result};
+use crate::events::{LogLevel, LogSink};
 
 /// When a completed write reaches the disk. In every mode it survives the death of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,10 @@ pub struct Options {
     pub merge_rate_limit: u64,
     /// How often, in milliseconds, the store looks whether a merge is due.
     pub merge_interval_ms: u64,
+    /// Which events go to `log`.
+    pub log_level: LogLevel,
+    /// Where events go. Not in the table of options: it is no text.
+    pub log: LogSink,
 }
 
 impl Default for Options {
@@ -77,6 +82,8 @@ impl Default for Options {
             merge_space_amplification: 2.0,
             merge_rate_limit: 0,
             merge_interval_ms: 1_000,
+            log_level: LogLevel::Info,
+            log: LogSink::default(),
         }
     }
 }
@@ -105,8 +112,11 @@ pub static OPTIONS: &[OptionInfo] = &[
         values: "none | interval | always",
         help: "When a completed write reaches the disk.",
         set: |o, v| {
-            choose(v, &[("none", SyncMode::None), ("interval", SyncMode::Interval), ("always", SyncMode::Always)])
-                .map(|mode| o.sync = mode)
+            choose(
+                v,
+                &[("none", SyncMode::None), ("interval", SyncMode::Interval), ("always", SyncMode::Always)],
+            )
+            .map(|mode| o.sync = mode)
         },
         get: |o| match o.sync {
             SyncMode::None => "none".into(),
@@ -199,6 +209,21 @@ pub static OPTIONS: &[OptionInfo] = &[
         set: |o, v| within(parse_ms(v)?, 1, 3_600_000).map(|n| o.merge_interval_ms = n),
         get: |o| o.merge_interval_ms.to_string(),
     },
+    OptionInfo {
+        name: "log_level",
+        values: "error | warn | info | debug",
+        help: "Which events reach the log callback: those of this level and the ones before it.",
+        set: |o, v| {
+            let levels = [
+                ("error", LogLevel::Error),
+                ("warn", LogLevel::Warn),
+                ("info", LogLevel::Info),
+                ("debug", LogLevel::Debug),
+            ];
+            choose(v, &levels).map(|level| o.log_level = level)
+        },
+        get: |o| format!("{:?}", o.log_level).to_lowercase(),
+    },
 ];
 
 impl Options {
@@ -238,8 +263,11 @@ fn choose<T: Copy>(value: &str, choices: &[(&str, T)]) -> Parsed<T> {
 }
 
 fn parse_bool(value: &str) -> Parsed<bool> {
-    choose(value, &[("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)])
-        .map_err(|_| "it takes true or false".into())
+    choose(
+        value,
+        &[("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)],
+    )
+    .map_err(|_| "it takes true or false".into())
 }
 
 fn within(n: u64, least: u64, most: u64) -> Parsed<u64> {
@@ -298,7 +326,9 @@ mod tests {
         assert_eq!(options.max_file_size, 64 << 20);
         options.set("sync_interval_ms", "15s").unwrap();
         assert_eq!(options.sync_interval_ms, 15_000);
-        for bad in ["", "MiB", "-1", "1.5GiB", "64 parsecs", "99999999999999999999", "18446744073709551615KiB"] {
+        for bad in
+            ["", "MiB", "-1", "1.5GiB", "64 parsecs", "99999999999999999999", "18446744073709551615KiB"]
+        {
             assert!(options.set("max_file_size", bad).is_err(), "{bad}");
         }
         assert_eq!(options.max_file_size, 64 << 20);
@@ -307,7 +337,10 @@ mod tests {
     #[test]
     fn an_error_names_the_option_and_the_value() {
         let error = Options::default().set("sync", "sometimes").unwrap_err().to_string();
-        assert!(error.contains("'sync'") && error.contains("'sometimes'") && error.contains("always"), "{error}");
+        assert!(
+            error.contains("'sync'") && error.contains("'sometimes'") && error.contains("always"),
+            "{error}"
+        );
         let error = Options::default().set("snyc", "always").unwrap_err().to_string();
         assert!(error.contains("'snyc'") && error.contains("sync_interval_ms"), "{error}");
     }

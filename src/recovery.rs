@@ -15,6 +15,7 @@ use crate::clock::StoreClock;
 use crate::disk::{Access, Disk, LockKind};
 use crate::engine::{Counters, Engine};
 use crate::error::{Error, Result};
+use crate::events::{Events, LogLevel};
 use crate::expiry::Expiries;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
@@ -39,13 +40,23 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
     if !options.read_only {
         remove_debris(disk.as_ref(), &names, &manifest);
     }
-    let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone()));
+    let events = Events::new(options.log.clone(), options.log_level);
+    let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events));
     let hasher = KeyHasher::new(&manifest.hash_key);
     let rebuilt = match checkpoint::load(&catalog, &manifest, options)? {
         Some(rebuilt) => rebuilt,
-        None => rebuild(&catalog, &manifest, &hasher, options)?,
+        None => {
+            catalog.events.log(LogLevel::Info, || {
+                format!(
+                    "rebuilding the index of '{}' from {} files",
+                    disk.path().display(),
+                    manifest.files.len()
+                )
+            });
+            rebuild(&catalog, &manifest, &hasher, options)?
+        }
     };
-    let clock = StoreClock::new(disk, rebuilt.max_time_ms.max(manifest.clock_ms));
+    let clock = StoreClock::new(disk.clone(), rebuilt.max_time_ms.max(manifest.clock_ms));
     let expiries = Expiries::default();
     for (expiry_ms, hash, entry) in rebuilt.expiries {
         expiries.add(expiry_ms, hash, entry, &rebuilt.index);
@@ -159,12 +170,7 @@ pub fn access(entry: &FileEntry, options: &Options) -> Access {
 }
 
 /// Rebuilds the index from hints and data files.
-fn rebuild(
-    catalog: &Catalog,
-    manifest: &Manifest,
-    hasher: &KeyHasher,
-    options: &Options,
-) -> Result<Rebuilt> {
+fn rebuild(catalog: &Catalog, manifest: &Manifest, hasher: &KeyHasher, options: &Options) -> Result<Rebuilt> {
     let mut files = Vec::with_capacity(manifest.files.len());
     for entry in &manifest.files {
         let file = catalog.open_file(entry, access(entry, options), None)?;
@@ -192,6 +198,16 @@ fn rebuild(
     let outcomes = rebuild.all(catalog, manifest, &files)?;
     repair_tails(&files, &outcomes, options)?;
     for ((_, file), outcome) in files.iter().zip(&outcomes) {
+        if outcome.end < file.tail() {
+            catalog.events.log(LogLevel::Info, || {
+                format!(
+                    "the log of '{}' ends at offset {} of file {}",
+                    catalog.disk.path().display(),
+                    outcome.end,
+                    file.id
+                )
+            });
+        }
         file.set_tail(outcome.end);
     }
     rebuild.finish(manifest, &files, &outcomes)
@@ -263,7 +279,8 @@ impl Rebuild<'_> {
         } else {
             std::thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
         }
-        let missing = || Err(Error::Panic { message: "a thread that was reading the store's files failed".into() });
+        let missing =
+            || Err(Error::Panic { message: "a thread that was reading the store's files failed".into() });
         outcomes.into_inner().into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect()
     }
 
@@ -286,7 +303,8 @@ impl Rebuild<'_> {
             outcome.max_time_ms = outcome.max_time_ms.max(header.time_ms);
             outcome.frontier = outcome.frontier.max(header.frontier.unwrap_or(0));
             if header.kind != Kind::Batch {
-                outcome.seqs.0 = if outcome.seqs.0 == 0 { header.seq } else { outcome.seqs.0.min(header.seq) };
+                outcome.seqs.0 =
+                    if outcome.seqs.0 == 0 { header.seq } else { outcome.seqs.0.min(header.seq) };
                 outcome.seqs.1 = outcome.seqs.1.max(header.seq);
             }
             if !matches!(header.kind, Kind::Put | Kind::Tombstone) {
@@ -304,7 +322,8 @@ impl Rebuild<'_> {
             }
             End::Damaged { offset, what } => {
                 outcome.damage = Some((offset, what));
-                outcome.frontier = outcome.frontier.max(frontier_behind(file, end, file.tail())?.unwrap_or(0));
+                outcome.frontier =
+                    outcome.frontier.max(frontier_behind(file, end, file.tail())?.unwrap_or(0));
             }
             End::Complete => {}
         }
@@ -393,11 +412,7 @@ impl Found {
 }
 
 /// Cuts torn tails off, and makes what is left durable before anything is built on it.
-fn repair_tails(
-    files: &[(FileEntry, Arc<DataFile>)],
-    outcomes: &[Outcome],
-    options: &Options,
-) -> Result<()> {
+fn repair_tails(files: &[(FileEntry, Arc<DataFile>)], outcomes: &[Outcome], options: &Options) -> Result<()> {
     let frontier = Position(outcomes.iter().map(|outcome| outcome.frontier).max().unwrap_or(0));
     let open = || files.iter().zip(outcomes).filter(|((entry, _), _)| entry.state == FileState::Open);
     for ((_, file), outcome) in open() {

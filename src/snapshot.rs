@@ -83,15 +83,24 @@ impl Snapshots {
         let mut state = self.state.lock();
         // Only moments before the write can see the version, and only those after the version itself was written,
         // which was when the version before it was superseded.
-        let Some(newest) = state.live.values().rev().copied().find(|seq| *seq < superseded_at) else { return };
-        let before = state.versions.range((hash, 0)..(hash, superseded_at)).next_back().map(|((_, at), _)| *at);
+        let Some(newest) = state.live.values().rev().copied().find(|seq| *seq < superseded_at) else {
+            return;
+        };
+        let before =
+            state.versions.range((hash, 0)..(hash, superseded_at)).next_back().map(|((_, at), _)| *at);
         if before.is_none_or(|at| at <= newest) {
             state.versions.insert((hash, superseded_at), version);
         }
     }
 
     /// Appends the versions of keys in a range of hashes that a moment sees in place of those in the index.
-    pub fn versions(&self, moment: Moment, from: KeyHash, to: Option<KeyHash>, out: &mut Vec<(KeyHash, Entry)>) {
+    pub fn versions(
+        &self,
+        moment: Moment,
+        from: KeyHash,
+        to: Option<KeyHash>,
+        out: &mut Vec<(KeyHash, Entry)>,
+    ) {
         let state = self.state.lock();
         let mut last = None;
         for ((hash, superseded_at), entry) in state.versions.range((from, 0)..) {
@@ -116,7 +125,8 @@ impl Snapshots {
     pub fn take_unpinned(&self) -> Vec<Arc<DataFile>> {
         let mut state = self.state.lock();
         let oldest = state.live.first_key_value().map_or(u64::MAX, |(id, _)| *id);
-        let (free, kept) = std::mem::take(&mut state.replaced).into_iter().partition(|(first, _)| *first <= oldest);
+        let (free, kept) =
+            std::mem::take(&mut state.replaced).into_iter().partition(|(first, _)| *first <= oldest);
         state.replaced = kept;
         let free: Vec<(u64, Arc<DataFile>)> = free;
         free.into_iter().map(|(_, file)| file).collect()

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -105,6 +107,32 @@ impl Disk for FsDisk {
     }
 }
 
+/// Gives a range at the end of a file blocks on the disk; without `keep_size` it belongs to the file then, as zeros.
+pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    let size = file.metadata()?.len();
+    #[cfg(target_os = "linux")]
+    loop {
+        let mode = if keep_size { libc::FALLOC_FL_KEEP_SIZE } else { 0 };
+        let (start, length) = (range.start as i64, (range.end - range.start) as i64);
+        // SAFETY: the descriptor is open; fallocate touches no memory of ours.
+        if unsafe { libc::fallocate(file.as_raw_fd(), mode, start, length) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            // A failed fallocate may have allocated some of the range: give it back.
+            let _ = file.set_len(size);
+            return Err(error);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, range, keep_size);
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
+}
+
 /// Makes the name of a new directory durable.
 fn sync_parent(path: &Path) -> io::Result<()> {
     match path.canonicalize()?.parent() {
@@ -140,7 +168,9 @@ fn is_safe_to_map(_: &Path) -> bool {
 pub(super) fn file_size_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a valid rlimit.
-    if unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } != 0 || limit.rlim_cur == libc::RLIM_INFINITY {
+    if unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } != 0
+        || limit.rlim_cur == libc::RLIM_INFINITY
+    {
         return i64::MAX as u64;
     }
     limit.rlim_cur

@@ -164,18 +164,7 @@ impl MappedFile {
         if to > self.size_limit {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
-        loop {
-            // SAFETY: the descriptor is open; fallocate touches no memory of ours.
-            if unsafe { libc::fallocate(self.file.as_raw_fd(), 0, from as i64, (to - from) as i64) } == 0 {
-                return Ok(());
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                // A failed fallocate may have allocated some of the range: give it back.
-                let _ = self.file.set_len(from);
-                return Err(error);
-            }
-        }
+        super::fs::allocate(&self.file, from..to, false)
     }
 }
 

@@ -25,7 +25,10 @@ unsafe impl Sync for View {}
 
 impl View {
     pub(super) fn new(mapping: Mapping, readable: u64) -> Self {
-        View { base: mapping.base(), shared: Arc::new(Shared { mapping, readable: AtomicU64::new(readable) }) }
+        View {
+            base: mapping.base(),
+            shared: Arc::new(Shared { mapping, readable: AtomicU64::new(readable) }),
+        }
     }
 
     /// Says that the bytes below `end` may be read from now on. They must never change again while they may be read.

@@ -108,7 +108,9 @@ impl CheckpointHeader {
         reader.take(28)?;
         let (files, expiries) = (reader.u64()?, reader.u64()?);
         let parts = files.checked_mul(40).and_then(|n| n.checked_add(expiries.checked_mul(32)?));
-        parts.and_then(|n| n.checked_add((PREFIX_SIZE + ROOTS * 12 + 4) as u64)).ok_or("its counts are too large")
+        parts
+            .and_then(|n| n.checked_add((PREFIX_SIZE + ROOTS * 12 + 4) as u64))
+            .ok_or("its counts are too large")
     }
 
     /// Reads a header; `bytes` is exactly as long as [`CheckpointHeader::size_from_prefix`] says.
@@ -150,7 +152,14 @@ mod tests {
         let header = CheckpointHeader {
             store_id: [7; 16],
             generation: 3,
-            files: vec![CheckpointFile { id: 1, slot: 2, live_records: 3, live_weight: 4, records: 6, total_weight: 5 }],
+            files: vec![CheckpointFile {
+                id: 1,
+                slot: 2,
+                live_records: 3,
+                live_weight: 4,
+                records: 6,
+                total_weight: 5,
+            }],
             roots: (0..ROOTS as u64).map(|n| (n, n as u32 + 1)).collect(),
             expiries: vec![CheckpointExpiry { expiry_ms: 9, root: 255, slot: (u64::MAX, 1) }],
         };

@@ -181,12 +181,39 @@ mod tests {
     #[test]
     fn entries_are_read_back_and_every_flipped_bit_is_noticed() {
         let entries = [
-            HintEntry { hash: (1, u64::MAX, 3), offset_units: 8, size_units: 18, seq: 500, expiry_ms: None, tombstone: false },
-            HintEntry { hash: (0, 7, 0), offset_units: 30, size_units: 5, seq: 501, expiry_ms: None, tombstone: true },
-            HintEntry { hash: (9, 8, 7), offset_units: 35, size_units: 1 << 29, seq: 4, expiry_ms: Some(u64::MAX), tombstone: false },
+            HintEntry {
+                hash: (1, u64::MAX, 3),
+                offset_units: 8,
+                size_units: 18,
+                seq: 500,
+                expiry_ms: None,
+                tombstone: false,
+            },
+            HintEntry {
+                hash: (0, 7, 0),
+                offset_units: 30,
+                size_units: 5,
+                seq: 501,
+                expiry_ms: None,
+                tombstone: true,
+            },
+            HintEntry {
+                hash: (9, 8, 7),
+                offset_units: 35,
+                size_units: 1 << 29,
+                seq: 4,
+                expiry_ms: Some(u64::MAX),
+                tombstone: false,
+            },
         ];
-        let header =
-            HintHeader { file_id: 2, salt: 3, store_id: [4; 16], data_length: 5, max_time_ms: 6, seqs: (4, 501) };
+        let header = HintHeader {
+            file_id: 2,
+            salt: 3,
+            store_id: [4; 16],
+            data_length: 5,
+            max_time_ms: 6,
+            seqs: (4, 501),
+        };
         let mut writer = HintWriter::new(8);
         entries.iter().for_each(|entry| writer.push(entry));
         let mut bytes = writer.finish(&header);

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_manifest_is_read_back_and_every_flipped_bit_is_noticed() {
-        let file = FileEntry { id: 3, state: FileState::Sealed, salt: 9, length: 100, min_seq: 1, max_seq: 5 };
+        let file =
+            FileEntry { id: 3, state: FileState::Sealed, salt: 9, length: 100, min_seq: 1, max_seq: 5 };
         let manifest = Manifest {
             generation: 4,
             store_id: [1; 16],

@@ -70,9 +70,17 @@ mod tests {
         assert_eq!(parse(&data(7)), Some(Name::Data(7)));
         assert_eq!(parse(&hint(u32::MAX)), Some(Name::Hint(u32::MAX)));
         assert_eq!(parse(&hint_tmp(7)), Some(Name::Temporary));
-        for foreign in
-            ["", "1.data", "00000000001.data", "0000000000.data", "4294967296.data", "0000000001.dat", "+000000001.data", "README", "éééééé"]
-        {
+        for foreign in [
+            "",
+            "1.data",
+            "00000000001.data",
+            "0000000000.data",
+            "4294967296.data",
+            "0000000001.dat",
+            "+000000001.data",
+            "README",
+            "éééééé",
+        ] {
             assert_eq!(parse(foreign), None, "{foreign}");
         }
     }

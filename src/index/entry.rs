@@ -52,10 +52,6 @@ impl SizeClass {
         let (exponent, steps) = ((class - EXACT) / STEPS + 4, (class - EXACT) % STEPS + 1);
         ((1 << exponent) + steps * (1 << (exponent - 3))) * 8
     }
-
-    pub(super) fn raw(self) -> u8 {
-        self.0
-    }
 }
 
 const LOCATION_MASK: u64 = (1 << 48) - 1;

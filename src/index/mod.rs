@@ -248,13 +248,9 @@ impl Index {
     }
 
     /// The number of keys.
+    #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> u64 {
         self.len.load(Ordering::Relaxed)
-    }
-
-    /// Whether there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The memory that the index takes, in bytes.
@@ -296,7 +292,8 @@ impl Index {
     /// The first directory, of segments that together cover all hashes.
     fn install(&self, segments: Vec<Segment>) {
         let depth = segments.iter().map(Segment::depth).max().unwrap_or(ROOT_BITS);
-        let directory = Directory { depth, segments: (0..1usize << depth).map(|_| AtomicPtr::default()).collect() };
+        let directory =
+            Directory { depth, segments: (0..1usize << depth).map(|_| AtomicPtr::default()).collect() };
         let mut structure = self.structure.lock();
         for segment in segments {
             let segment = Box::into_raw(Box::new(segment));
@@ -333,11 +330,6 @@ impl Locked<'_> {
     /// The entry of a key of this segment.
     pub fn get(&self, hash: KeyHash) -> Option<Entry> {
         self.segment.get(hash)
-    }
-
-    /// Whether the key belongs to this segment.
-    pub fn covers(&self, hash: KeyHash) -> bool {
-        self.segment.covers(hash.top())
     }
 
     /// Whether all keys of this segment come before `hash`.

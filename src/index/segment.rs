@@ -274,7 +274,12 @@ impl Segment {
 
     /// Moves the upper half of the keys, by the next bit of their hashes, to a new segment. `None`, and nothing is
     /// changed, where there is no memory. The caller holds the lock.
-    pub(super) fn split(&self, writing: &mut Writing, arena: &Arena, scratch: &mut Vec<Pair>) -> Option<Self> {
+    pub(super) fn split(
+        &self,
+        writing: &mut Writing,
+        arena: &Arena,
+        scratch: &mut Vec<Pair>,
+    ) -> Option<Self> {
         let depth = self.depth() + 1;
         let bit = 1u64 << (64 - depth);
         scratch.clear();

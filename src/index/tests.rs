@@ -86,7 +86,7 @@ fn several_segments_are_locked_in_order_and_have_room_for_a_whole_batch() {
         hashes.sort();
         let mut all = index.lock_all_for_insert(&hashes).unwrap();
         for hash in &hashes {
-            let locked = all.iter_mut().find(|locked| locked.covers(*hash)).unwrap();
+            let locked = all.iter_mut().find(|locked| !locked.ends_before(*hash)).unwrap();
             assert_eq!(locked.insert(*hash, entry_of(round)), None);
         }
     }

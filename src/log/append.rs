@@ -67,6 +67,9 @@ struct Writer {
 /// How often, in appended bytes, the maintenance thread looks after the tail.
 const PREPARE_EVERY: u64 = 4 << 20;
 
+/// So many bytes of room are kept for deletes: a put that would take them fails for lack of space.
+const DELETE_HEADROOM: u64 = 64 << 10;
+
 /// See the module.
 pub struct Log {
     /// The set of files.
@@ -98,7 +101,12 @@ pub struct Start {
 
 impl Log {
     /// The log of an opened store. `wake` tells the maintenance thread that there is work; it must not block.
-    pub fn new(catalog: Arc<Catalog>, max_file_size: u64, start: Start, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(
+        catalog: Arc<Catalog>,
+        max_file_size: u64,
+        start: Start,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
         let tail = start.active.tail();
         let position = Position::new(start.active.id, tail);
         let writer = Writer {
@@ -204,7 +212,11 @@ impl Log {
             }
             let location = Location { slot: writer.active.slot, units: (at / ALIGNMENT) as u32 };
             let entry = Entry { location, size: if put { weight } else { SizeClass::TOMBSTONE } };
-            out.push(Appended { entry, seq: base + n as u64, end: Position::new(writer.active.id, writer.tail) });
+            out.push(Appended {
+                entry,
+                seq: base + n as u64,
+                end: Position::new(writer.active.id, writer.tail),
+            });
             at += inner.frame_size();
         }
         self.note_progress(&mut writer);
@@ -213,8 +225,15 @@ impl Log {
 
     /// Appends a frame that changes nothing and records the time.
     pub fn append_mark(&self, time_ms: u64) -> Result<()> {
-        let mut header =
-            Header { kind: Kind::Mark, seq: 0, time_ms, expiry_ms: None, frontier: None, key_len: 0, value_len: 0 };
+        let mut header = Header {
+            kind: Kind::Mark,
+            seq: 0,
+            time_ms,
+            expiry_ms: None,
+            frontier: None,
+            key_len: 0,
+            value_len: 0,
+        };
         let mut writer = self.writer.lock();
         let offset = self.make_room(&mut writer, &mut header)?;
         self.write_frame(&mut writer, offset, &mut header, &[&[], &[]], 1)?;
@@ -245,10 +264,13 @@ impl Log {
         if writer.tail + size > writer.capacity {
             self.rotate(writer, size)?;
         }
+        // Room for deletes is left over when the disk is full, so that it can be made less full.
+        let headroom = if header.kind == Kind::Put { DELETE_HEADROOM } else { 0 };
+        let end = writer.tail + size;
         let active = &writer.active;
         active
             .disk_file
-            .reserve(writer.tail + size)
+            .reserve(end.max((end + headroom).min(writer.capacity)))
             .map_err(|e| active.io_error("make room for a record in", &e))?;
         Ok(writer.tail)
     }
@@ -361,7 +383,9 @@ impl Log {
 
     fn create_listed(&self, capacity: u64) -> Result<Arc<DataFile>> {
         let file = self.catalog.create_file(capacity)?;
-        self.catalog.update(|manifest| manifest.files.push(Catalog::open_entry(&file))).inspect_err(|_| file.doom())?;
+        self.catalog
+            .update(|manifest| manifest.files.push(Catalog::open_entry(&file)))
+            .inspect_err(|_| file.doom())?;
         Ok(file)
     }
 
@@ -421,7 +445,10 @@ impl Log {
         active.disk_file.prepare(tail).map_err(|e| active.io_error("make room ahead in", &e))?;
         if needs_spare {
             let spare = self.create_listed(self.max_file_size)?;
-            spare.disk_file.prepare(FILE_HEADER_SIZE).map_err(|e| spare.io_error("make room ahead in", &e))?;
+            spare
+                .disk_file
+                .prepare(FILE_HEADER_SIZE)
+                .map_err(|e| spare.io_error("make room ahead in", &e))?;
             let mut writer = self.writer.lock();
             // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
             if writer.active.id < spare.id && writer.spare.is_none() {

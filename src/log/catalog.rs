@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Error, Result};
+use crate::events::Events;
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::{FileId, names};
@@ -53,14 +54,16 @@ pub struct Catalog {
     pub files: Table<DataFile>,
     /// Whether writes are still taken.
     pub poison: Poison,
+    /// Who is told what happens.
+    pub events: Events,
     manifest: Mutex<Manifest>,
 }
 
 impl Catalog {
     /// The catalog of a store whose manifest on disk is `manifest`.
-    pub fn new(disk: Arc<dyn Disk>, manifest: Manifest) -> Self {
+    pub fn new(disk: Arc<dyn Disk>, manifest: Manifest, events: Events) -> Self {
         let files = Table::new(MAX_FILES);
-        Catalog { disk, files, poison: Poison::default(), manifest: Mutex::new(manifest) }
+        Catalog { disk, files, poison: Poison::default(), events, manifest: Mutex::new(manifest) }
     }
 
     /// A copy of the manifest as it is on disk.
@@ -132,11 +135,12 @@ impl Catalog {
             .reserve(FILE_HEADER_SIZE)
             .and_then(|()| disk_file.write_at(&[&header.encode()], 0))
             .and_then(|()| disk_file.sync());
-        written.map_err(|e| io("write the header of", &e)).and_then(|()| self.add(disk_file, (id, salt), FILE_HEADER_SIZE, None)).inspect_err(
-            |_| {
+        written
+            .map_err(|e| io("write the header of", &e))
+            .and_then(|()| self.add(disk_file, (id, salt), FILE_HEADER_SIZE, None))
+            .inspect_err(|_| {
                 let _ = self.disk.remove(&name);
-            },
-        )
+            })
     }
 
     /// The manifest's line for a file that frames may be appended to.

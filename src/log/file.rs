@@ -129,11 +129,6 @@ impl<'a> Frame<'a> {
         &self.bytes[self.header.size()..self.header.value_range().end as usize]
     }
 
-    /// All its bytes.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
     /// Whether its checksum matches.
     #[inline]
     pub fn is_intact(&self) -> bool {
@@ -230,7 +225,9 @@ impl DataFile {
     pub fn bytes<'a>(&'a self, offset: u64, len: u64, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         let len = len.min(self.tail().saturating_sub(offset));
         if let Some(view) = &self.view {
-            return view.get(offset, len).ok_or_else(|| self.corrupt(offset, "the file ends before its record"));
+            return view
+                .get(offset, len)
+                .ok_or_else(|| self.corrupt(offset, "the file ends before its record"));
         }
         self.read(offset, len, buffer)?;
         Ok(buffer)

@@ -18,16 +18,11 @@ pub struct Position(pub u64);
 impl Position {
     /// The position `offset` bytes into a file.
     pub fn new(file: FileId, offset: u64) -> Self {
-        Position(u64::from(file) << 32 | offset / crate::format::ALIGNMENT)
+        Position((u64::from(file) << 32) | (offset / crate::format::ALIGNMENT))
     }
 
     /// The number of the file.
     pub fn file(self) -> FileId {
         (self.0 >> 32) as FileId
-    }
-
-    /// The offset in bytes.
-    pub fn offset(self) -> u64 {
-        (self.0 & u64::from(u32::MAX)) * crate::format::ALIGNMENT
     }
 }
