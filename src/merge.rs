@@ -371,7 +371,6 @@ impl Merge<'_> {
             manifest.clean = false;
             manifest.files.retain(|entry| !gone.contains(&entry.id));
             manifest.files.extend(entries.iter().filter(|entry| !empty(entry)));
-            manifest.files.sort_by_key(|entry| entry.id);
         })?;
         engine.catalog.events.log(LogLevel::Info, || {
             let kept: u64 = entries.iter().map(|entry| entry.length).sum();

@@ -68,7 +68,8 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 #[test]
 fn the_worked_example_of_the_document_is_what_is_in_the_file() {
-    let bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/0000000001.data")).unwrap();
+    let bytes =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/0000000001.data")).unwrap();
     assert_eq!(&bytes[..8], b"filedb\0D");
     assert_eq!((u32_at(&bytes, 8), u32_at(&bytes, 12)), (1, 1));
     assert_eq!(crc32(0, &bytes[..60]), u32_at(&bytes, 60));
@@ -79,7 +80,8 @@ fn the_worked_example_of_the_document_is_what_is_in_the_file() {
     assert_eq!((u32_at(frame, 4), u32_at(frame, 24), frame[22], frame[23]), (5, 6, 1, 0));
     assert_eq!(&frame[28..39], b"planetearth");
 
-    let document = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/FORMAT.md")).unwrap();
+    let document =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/FORMAT.md")).unwrap();
     let example = document.split("### Worked example").nth(1).unwrap().split("```").nth(1).unwrap();
     let mut lines = 0;
     for line in example.lines().filter(|line| !line.trim().is_empty()) {
@@ -96,14 +98,16 @@ fn the_worked_example_of_the_document_is_what_is_in_the_file() {
 
 #[test]
 fn every_frame_of_the_file_can_be_walked_with_nothing_but_the_document() {
-    let bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/0000000001.data")).unwrap();
+    let bytes =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/0000000001.data")).unwrap();
     let (salt, mut at, mut kinds, mut next_seq) = (u32_at(&bytes, 16), 64, Vec::new(), 1);
     while at < bytes.len() {
         let frame = &bytes[at..];
         let (kind, flags) = (frame[22], frame[23]);
         let header = 28 + 8 * (flags & 1) as usize + 8 * (flags >> 1 & 1) as usize;
         let key_len = u32_at(frame, 24) as usize;
-        let body = if kind == 3 { header.next_multiple_of(8) } else { header + key_len } + u32_at(frame, 4) as usize;
+        let body =
+            if kind == 3 { header.next_multiple_of(8) } else { header + key_len } + u32_at(frame, 4) as usize;
         let size = body.next_multiple_of(8);
         assert_eq!(crc32(salt ^ (at / 8) as u32, &frame[4..size]), u32_at(frame, 0), "at {at}");
         assert_eq!(u32_at(frame, 8), next_seq, "at {at}");

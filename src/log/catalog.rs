@@ -76,6 +76,8 @@ impl Catalog {
         let mut current = self.manifest.lock();
         let mut next = current.clone();
         change(&mut next);
+        // Files are created by several threads, and may be listed in another order than they were numbered.
+        next.files.sort_unstable_by_key(|entry| entry.id);
         next.generation += 1;
         match replace_manifest(self.disk.as_ref(), &next) {
             Ok(()) => {
