@@ -148,6 +148,7 @@ static void an_iterator_may_outlive_its_store(void) {
   EXPECT_ERROR(FILEDB_ERR_CLOSED, "closed", filedb_iter_next(iter, &key, &value, &err));
   CHECK(key.data == NULL && value.data == NULL);
   CHECK(filedb_iter_next_batch(other, keys, values, 2, &status, &err) == 0 && status == FILEDB_ERR_CLOSED);
+  filedb_iter_free(iter);
   EXPECT_ERROR(FILEDB_ERR_CLOSED, "closed", filedb_iter_new(db, NULL, 0, &iter, &err));
   CHECK(iter == NULL);
   filedb_iter_free(other);
