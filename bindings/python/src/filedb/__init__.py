@@ -1,0 +1,69 @@
+"""filedb: an embedded key-value store. Keys and values are bytes; a store is a directory.
+
+    import filedb
+
+    with filedb.open("greetings") as db:
+        db[b"hello"] = b"world"
+        print(db[b"hello"])
+
+A store is a mapping from bytes to bytes, and more: put() with conditions and expiry, batch() for writes that happen all
+or not at all, scan() for walks. Where bytes are taken, text is taken too and means its UTF-8 bytes; what comes out is
+always bytes. All of it may be used from any thread; while the library works, other Python threads run.
+
+What the library promises (durability, expiry, limits) is said in filedb.h, its manual.
+"""
+
+from ._native import LIBRARY_PATH, library_version
+from .batch import Batch
+from .errors import (
+    BufferTooSmallError,
+    ClosedError,
+    CorruptError,
+    DiskError,
+    Error,
+    ExistsError,
+    ForkedError,
+    InvalidArgumentError,
+    LockedError,
+    NoMemoryError,
+    NoSpaceError,
+    PanicError,
+    PoisonedError,
+    ReadOnlyError,
+    TooLargeError,
+    UnsupportedError,
+)
+from .options import OptionInfo, describe_options
+from .pinned import Pinned
+from .scan import Scan
+from .store import Store, open
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LIBRARY_PATH",
+    "Batch",
+    "BufferTooSmallError",
+    "ClosedError",
+    "CorruptError",
+    "DiskError",
+    "Error",
+    "ExistsError",
+    "ForkedError",
+    "InvalidArgumentError",
+    "LockedError",
+    "NoMemoryError",
+    "NoSpaceError",
+    "OptionInfo",
+    "PanicError",
+    "Pinned",
+    "PoisonedError",
+    "ReadOnlyError",
+    "Scan",
+    "Store",
+    "TooLargeError",
+    "UnsupportedError",
+    "describe_options",
+    "library_version",
+    "open",
+]

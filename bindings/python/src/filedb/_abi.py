@@ -1,0 +1,133 @@
+"""The C API of filedb 0.1.0. Generated from include/filedb.h by bindings/api.py; do not edit it."""
+
+from ctypes import (
+    CDLL,
+    CFUNCTYPE,
+    Structure,
+    c_char,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
+
+VERSION = "0.1.0"
+
+FILEDB_VERSION_MAJOR = 0
+FILEDB_VERSION_MINOR = 1
+FILEDB_VERSION_PATCH = 0
+FILEDB_PUT_IF_ABSENT = 1
+FILEDB_PUT_IF_PRESENT = 2
+FILEDB_PUT_SYNC = 4
+FILEDB_PUT_KEEP_TTL = 8
+FILEDB_OK = 0
+FILEDB_NOT_FOUND = 1
+FILEDB_CONFLICT = 2
+FILEDB_DONE = 3
+FILEDB_ERR_INVALID_ARGUMENT = -1
+FILEDB_ERR_IO = -2
+FILEDB_ERR_CORRUPT = -3
+FILEDB_ERR_LOCKED = -4
+FILEDB_ERR_NO_SPACE = -5
+FILEDB_ERR_READ_ONLY = -6
+FILEDB_ERR_TOO_LARGE = -7
+FILEDB_ERR_BUFFER_TOO_SMALL = -8
+FILEDB_ERR_UNSUPPORTED = -9
+FILEDB_ERR_POISONED = -10
+FILEDB_ERR_FORKED = -11
+FILEDB_ERR_PANIC = -12
+FILEDB_ERR_NO_MEMORY = -13
+FILEDB_ERR_EXISTS = -14
+FILEDB_ERR_CLOSED = -15
+
+
+class filedb_error_t(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("code", c_int32),
+        ("os_errno", c_int32),
+        ("reserved", c_uint32),
+        ("file_id", c_uint64),
+        ("offset", c_uint64),
+        ("message", c_char * 256),
+    ]
+
+
+class filedb_put_options_t(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("ttl_ms", c_uint64),
+    ]
+
+
+class filedb_slice_t(Structure):
+    _fields_ = [
+        ("data", c_void_p),
+        ("len", c_size_t),
+    ]
+
+
+class filedb_pinned_t(Structure):
+    _fields_ = [
+        ("data", c_void_p),
+        ("len", c_size_t),
+        ("pin", c_void_p),
+    ]
+
+
+filedb_fold_fn = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
+
+# Each function: what it returns and what it takes.
+FUNCTIONS = {
+    "filedb_version_number": (c_uint32, []),
+    "filedb_version_string": (c_char_p, []),
+    "filedb_strerror": (c_char_p, [c_int32]),
+    "filedb_options_new": (c_void_p, []),
+    "filedb_options_set": (c_int32, [c_void_p, c_char_p, c_char_p, c_void_p]),
+    "filedb_options_get": (c_int32, [c_void_p, c_char_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_options_describe": (c_int32, [c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_options_free": (None, [c_void_p]),
+    "filedb_open": (c_int32, [c_char_p, c_void_p, c_void_p, c_void_p]),
+    "filedb_close": (c_int32, [c_void_p, c_void_p]),
+    "filedb_put": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p]),
+    "filedb_delete": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "filedb_get": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_get_into": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_exists": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "filedb_count": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "filedb_sync": (c_int32, [c_void_p, c_void_p]),
+    "filedb_merge": (c_int32, [c_void_p, c_void_p]),
+    "filedb_put_with": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_ttl": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_expire": (c_int32, [c_void_p, c_void_p, c_size_t, c_uint64, c_void_p]),
+    "filedb_persist": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "filedb_list": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_get_pinned": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_unpin": (None, [c_void_p]),
+    "filedb_get_many": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_batch_new": (c_void_p, []),
+    "filedb_batch_put": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p]),
+    "filedb_batch_delete": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "filedb_batch_clear": (None, [c_void_p]),
+    "filedb_batch_free": (None, [c_void_p]),
+    "filedb_write": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "filedb_iter_new": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_iter_next": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
+    "filedb_iter_next_batch": (c_size_t, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_iter_free": (None, [c_void_p]),
+    "filedb_fold": (c_int32, [c_void_p, filedb_fold_fn, c_void_p, c_void_p]),
+    "filedb_free": (None, [c_void_p]),
+}
+
+
+def declare(library: CDLL) -> None:
+    """Tells ctypes the types of every function."""
+    for name, (returns, takes) in FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype = returns
+        function.argtypes = takes

@@ -1,0 +1,81 @@
+"""The options to open a store with: keyword arguments here, text in the library, which knows what each takes."""
+
+from __future__ import annotations
+
+import ctypes
+from datetime import timedelta
+from typing import NamedTuple, Union
+
+from . import _abi, _native
+from ._native import lib
+
+#: `True`, `64 << 20`, `"64MiB"`, `"always"`, `timedelta(seconds=1)`.
+OptionValue = Union[str, int, float, bool, timedelta]
+
+
+class OptionInfo(NamedTuple):
+    name: str
+    #: What it takes, for people: "none | interval | always".
+    values: str
+    help: str
+    default: str
+
+
+def as_text(value: OptionValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, timedelta):
+        return f"{value // timedelta(milliseconds=1)}ms"
+    return str(value)
+
+
+class Options:
+    """A filedb_options_t, for the length of a with statement."""
+
+    def __init__(self, settings: dict[str, OptionValue]) -> None:
+        self._settings = settings
+
+    def __enter__(self) -> Options:
+        self.handle: int | None = lib.filedb_options_new()
+        if self.handle is None:
+            raise MemoryError
+        try:
+            for name, value in self._settings.items():
+                self._set(name, as_text(value))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        lib.filedb_options_free(self.handle)
+        self.handle = None
+
+    def _set(self, name: str, value: str) -> None:
+        scratch = _native.take()
+        status = lib.filedb_options_set(self.handle, name.encode(), value.encode(), scratch.error_ref)
+        if status:
+            _native.fail(status, scratch)
+        _native.give_back(scratch)
+
+    def get(self, name: str) -> str:
+        scratch = _native.take()
+        status = lib.filedb_options_get(
+            self.handle, name.encode(), scratch.buffer, _native.SCRATCH_BYTES, scratch.length_ref, scratch.error_ref
+        )
+        if status:
+            _native.fail(status, scratch)
+        value: str = scratch.buffer[: scratch.length.value].decode()
+        _native.give_back(scratch)
+        return value
+
+
+def describe_options() -> list[OptionInfo]:
+    """Every option that open() takes, with its default."""
+    found: list[OptionInfo] = []
+    texts = [ctypes.c_char_p() for _ in range(3)]
+    with Options({}) as options:
+        while lib.filedb_options_describe(len(found), *map(ctypes.byref, texts)) == _abi.FILEDB_OK:
+            name, values, help_text = ((text.value or b"").decode() for text in texts)
+            found.append(OptionInfo(name, values, help_text, options.get(name)))
+    return found

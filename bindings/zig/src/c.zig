@@ -1,0 +1,104 @@
+//! The C API of filedb 0.1.0. Generated from include/filedb.h by bindings/api.py; do not edit it.
+//! What the functions do is said there.
+
+pub const filedb_status_t = i32;
+
+pub const FILEDB_VERSION_MAJOR = 0;
+pub const FILEDB_VERSION_MINOR = 1;
+pub const FILEDB_VERSION_PATCH = 0;
+pub const FILEDB_PUT_IF_ABSENT = 1;
+pub const FILEDB_PUT_IF_PRESENT = 2;
+pub const FILEDB_PUT_SYNC = 4;
+pub const FILEDB_PUT_KEEP_TTL = 8;
+pub const FILEDB_OK = 0;
+pub const FILEDB_NOT_FOUND = 1;
+pub const FILEDB_CONFLICT = 2;
+pub const FILEDB_DONE = 3;
+pub const FILEDB_ERR_INVALID_ARGUMENT = -1;
+pub const FILEDB_ERR_IO = -2;
+pub const FILEDB_ERR_CORRUPT = -3;
+pub const FILEDB_ERR_LOCKED = -4;
+pub const FILEDB_ERR_NO_SPACE = -5;
+pub const FILEDB_ERR_READ_ONLY = -6;
+pub const FILEDB_ERR_TOO_LARGE = -7;
+pub const FILEDB_ERR_BUFFER_TOO_SMALL = -8;
+pub const FILEDB_ERR_UNSUPPORTED = -9;
+pub const FILEDB_ERR_POISONED = -10;
+pub const FILEDB_ERR_FORKED = -11;
+pub const FILEDB_ERR_PANIC = -12;
+pub const FILEDB_ERR_NO_MEMORY = -13;
+pub const FILEDB_ERR_EXISTS = -14;
+pub const FILEDB_ERR_CLOSED = -15;
+
+pub const filedb_t = opaque {};
+pub const filedb_batch_t = opaque {};
+pub const filedb_iter_t = opaque {};
+pub const filedb_options_t = opaque {};
+
+pub const filedb_error_t = extern struct {
+    struct_size: u32,
+    code: i32,
+    os_errno: i32,
+    reserved: u32,
+    file_id: u64,
+    offset: u64,
+    message: [256]u8,
+};
+
+pub const filedb_put_options_t = extern struct {
+    struct_size: u32,
+    flags: u32,
+    ttl_ms: u64,
+};
+
+pub const filedb_slice_t = extern struct {
+    data: ?*const anyopaque,
+    len: usize,
+};
+
+pub const filedb_pinned_t = extern struct {
+    data: ?*const anyopaque,
+    len: usize,
+    pin: ?*anyopaque,
+};
+
+pub const filedb_fold_fn = ?*const fn (ctx: ?*anyopaque, key: ?*const anyopaque, key_len: usize, value: ?*const anyopaque, value_len: usize) callconv(.c) c_int;
+
+pub extern fn filedb_version_number() u32;
+pub extern fn filedb_version_string() [*c]const u8;
+pub extern fn filedb_strerror(status: filedb_status_t) [*c]const u8;
+pub extern fn filedb_options_new() ?*filedb_options_t;
+pub extern fn filedb_options_set(options: ?*filedb_options_t, name: [*c]const u8, value: [*c]const u8, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_options_get(options: ?*const filedb_options_t, name: [*c]const u8, buffer: [*c]u8, capacity: usize, len: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_options_describe(i: usize, name: [*c][*c]const u8, values: [*c][*c]const u8, help: [*c][*c]const u8) filedb_status_t;
+pub extern fn filedb_options_free(options: ?*filedb_options_t) void;
+pub extern fn filedb_open(path: [*c]const u8, options: ?*const filedb_options_t, out: [*c]?*filedb_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_close(db: ?*filedb_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_put(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, value: ?*const anyopaque, value_len: usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_delete(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_get(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, value: [*c]?*anyopaque, value_len: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_get_into(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, buffer: ?*anyopaque, capacity: usize, value_len: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_exists(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_count(db: ?*filedb_t, out: [*c]u64, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_sync(db: ?*filedb_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_merge(db: ?*filedb_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_put_with(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, value: ?*const anyopaque, value_len: usize, options: [*c]const filedb_put_options_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_ttl(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, ms: [*c]i64, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_expire(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, ttl_ms: u64, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_persist(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_list(db: ?*filedb_t, prefix: ?*const anyopaque, prefix_len: usize, keys: [*c][*c]filedb_slice_t, count: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_get_pinned(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, out: [*c]filedb_pinned_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_unpin(pinned: [*c]filedb_pinned_t) void;
+pub extern fn filedb_get_many(db: ?*filedb_t, keys: [*c]const filedb_slice_t, count: usize, values: [*c]filedb_pinned_t, statuses: [*c]filedb_status_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_batch_new() ?*filedb_batch_t;
+pub extern fn filedb_batch_put(batch: ?*filedb_batch_t, key: ?*const anyopaque, key_len: usize, value: ?*const anyopaque, value_len: usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_batch_delete(batch: ?*filedb_batch_t, key: ?*const anyopaque, key_len: usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_batch_clear(batch: ?*filedb_batch_t) void;
+pub extern fn filedb_batch_free(batch: ?*filedb_batch_t) void;
+pub extern fn filedb_write(db: ?*filedb_t, batch: ?*const filedb_batch_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_iter_new(db: ?*filedb_t, prefix: ?*const anyopaque, prefix_len: usize, out: [*c]?*filedb_iter_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_iter_next(iter: ?*filedb_iter_t, key: [*c]filedb_slice_t, value: [*c]filedb_slice_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_iter_next_batch(iter: ?*filedb_iter_t, keys: [*c]filedb_slice_t, values: [*c]filedb_slice_t, capacity: usize, status: [*c]filedb_status_t, err: [*c]filedb_error_t) usize;
+pub extern fn filedb_iter_free(iter: ?*filedb_iter_t) void;
+pub extern fn filedb_fold(db: ?*filedb_t, function: filedb_fold_fn, ctx: ?*anyopaque, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_free(memory: ?*anyopaque) void;
