@@ -238,6 +238,11 @@ impl SimDisk {
         text
     }
 
+    /// The operations so far.
+    pub fn trace(&self) -> Vec<Operation> {
+        self.state.lock().trace.iter().cloned().collect()
+    }
+
     /// The operations that failed so far.
     pub fn failures(&self) -> Vec<Operation> {
         self.state.lock().trace.iter().filter(|operation| operation.errno != 0).cloned().collect()

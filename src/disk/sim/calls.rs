@@ -49,14 +49,11 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.state.lock();
-        state.begin(Kind::Create, name, 0, 0)?;
-        if state.names.get(name).is_some() {
-            state.end(Err(libc::EEXIST))?;
-        }
-        let file = state.add_file(Content::default());
-        state.names.create(name, file);
-        Ok(self.handle(&mut state, file, name, Some(capacity)))
+        self.create_for(name, Use::Append { capacity })
+    }
+
+    fn create_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.create_for(name, Use::Plain)
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
@@ -66,11 +63,14 @@ impl Disk for SimDisk {
             state.end(Err(libc::ENOENT))?;
             unreachable!("the line above returned");
         };
-        let capacity = match access {
-            Access::Read => None,
-            Access::Append { capacity } => Some(capacity),
+        let role = match access {
+            Access::Read => Use::Read,
+            // What the file holds already may be written again.
+            Access::Append { capacity } => {
+                Use::Append { capacity: capacity.max(state.files[&file].content.size()) }
+            }
         };
-        Ok(self.handle(&mut state, file, name, capacity))
+        Ok(self.handle(&mut state, file, name, role))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -114,18 +114,22 @@ impl Disk for SimDisk {
 }
 
 impl SimDisk {
-    fn handle(
-        &self,
-        state: &mut State,
-        file: FileId,
-        name: &str,
-        capacity: Option<u64>,
-    ) -> Arc<dyn DiskFile> {
+    fn create_for(&self, name: &str, role: Use) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Create, name, 0, 0)?;
+        if state.names.get(name).is_some() {
+            state.end(Err(libc::EEXIST))?;
+        }
+        let file = state.add_file(Content::default());
+        state.names.create(name, file);
+        Ok(self.handle(&mut state, file, name, role))
+    }
+
+    fn handle(&self, state: &mut State, file: FileId, name: &str, role: Use) -> Arc<dyn DiskFile> {
         if let Some(held) = state.files.get_mut(&file) {
             held.handles += 1;
         }
-        let name = name.into();
-        Arc::new(SimFile { disk: self.clone(), file, name, capacity, sealed: Mutex::new(false) })
+        Arc::new(SimFile { disk: self.clone(), file, name: name.into(), role, sealed: Mutex::new(false) })
     }
 }
 
@@ -144,23 +148,42 @@ impl Drop for SimLock {
     }
 }
 
+/// What a file was opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Read,
+    Append {
+        capacity: u64,
+    },
+    /// Written once, and no longer than it is written.
+    Plain,
+}
+
 struct SimFile {
     disk: SimDisk,
     file: FileId,
     name: String,
-    /// None where the file was opened for reading.
-    capacity: Option<u64>,
+    role: Use,
     sealed: Mutex<bool>,
 }
 
 impl SimFile {
     /// The caller's side of the contract. Breaking it is a bug of the caller and not a fault of the disk: it panics.
     fn check_may_write(&self, end: u64) {
-        let Some(capacity) = self.capacity else {
-            panic!("'{}' was opened for reading and is written", self.name)
-        };
-        assert!(end <= capacity, "'{}' is written up to {end}, past its capacity of {capacity}", self.name);
+        assert!(self.role != Use::Read, "'{}' was opened for reading and is written", self.name);
         assert!(!*self.sealed.lock(), "'{}' was sealed and is written", self.name);
+        if let Use::Append { capacity } = self.role {
+            assert!(
+                end <= capacity,
+                "'{}' is written up to {end}, past its capacity of {capacity}",
+                self.name
+            );
+        }
+    }
+
+    /// A file may be cut to its length when it is sealed, and by a recovery to less than was once written.
+    fn check_may_cut(&self) {
+        assert!(self.role != Use::Read, "'{}' was opened for reading and is cut", self.name);
     }
 }
 
@@ -196,6 +219,7 @@ impl DiskFile for SimFile {
             return state.end(Err(libc::EFBIG));
         }
         let wished = match state.reserve {
+            _ if self.role == Use::Plain => return Ok(()),
             Reserve::Nothing => return Ok(()),
             Reserve::Exact => end,
             Reserve::Pages => end.div_ceil(PAGE) * PAGE,
@@ -256,7 +280,7 @@ impl DiskFile for SimFile {
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
-        self.check_may_write(size);
+        self.check_may_cut();
         let mut state = self.disk.state.lock();
         state.begin(Kind::Truncate, &self.name, size, 0)?;
         if let Some(held) = state.files.get_mut(&self.file) {
