@@ -15,9 +15,13 @@ use crate::index::{Entry, Index, KeyHash, KeyHasher, Locked, OutOfMemory};
 use crate::log::append::{Appended, Log, Record};
 use crate::log::catalog::Catalog;
 use crate::log::file::{DataFile, Frame};
-use crate::options::{Options, SyncMode};
+use crate::merge;
+use crate::options::{MergeMode, Options, SyncMode};
 use crate::pinned::Pinned;
 use crate::snapshot::Snapshots;
+
+/// A writer pauses for at most this long, about once in 256 KiB of records, when merges do not keep up.
+const LONGEST_PAUSE_MS: u64 = 10;
 
 /// Proof of being inside the store's gate; files do not go away under its holder.
 pub type Inside<'a> = Entered<'a, Engine>;
@@ -118,6 +122,20 @@ impl Engine {
         Ok(true)
     }
 
+    /// How long a writer should pause so that merges keep up, in milliseconds: none below a space amplification some way
+    /// above the target, up to [`LONGEST_PAUSE_MS`] at a bound that is never passed by much.
+    #[cold]
+    fn pause_ms(&self) -> u64 {
+        if self.options.merge == MergeMode::Manual {
+            return 0;
+        }
+        let (total, live) = merge::space(self);
+        let target = self.options.merge_space_amplification;
+        let slack = total.saturating_sub(merge::slack(&self.options)) as f64;
+        let over = (slack / live.max(1) as f64 - target * 1.2) / (target * 0.2);
+        (over.clamp(0.0, 1.0) * LONGEST_PAUSE_MS as f64) as u64
+    }
+
     /// Removes a key. False where there is none.
     pub fn delete(&self, inside: &Inside<'_>, key: &[u8]) -> Result<bool> {
         self.check_writable()?;
@@ -214,6 +232,12 @@ impl Engine {
         }
         if sync || self.options.sync == SyncMode::Always {
             self.log.wait_durable(appended.end)?;
+        }
+        if appended.may_pause {
+            let pause = self.pause_ms();
+            if pause > 0 {
+                std::thread::sleep(std::time::Duration::from_millis(pause));
+            }
         }
         Ok(())
     }
@@ -370,15 +394,21 @@ impl Engine {
     pub fn purge_expired(&self, inside: &Inside<'_>) {
         let now = self.clock.precise();
         for (hash, entry) in self.expiries.take_due(now) {
-            let mut locked = self.index.lock(hash);
-            if locked.get(hash) == Some(entry) {
-                locked.remove(hash);
-                drop(locked);
-                self.counters.expired.fetch_add(1, Ordering::Relaxed);
-                if let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside) {
-                    file.usage.died(entry.size);
-                }
-            }
+            self.forget_expired(inside, hash, entry);
+        }
+    }
+
+    /// Takes a key out of the index whose record at `entry` has expired, if the index still points there.
+    pub fn forget_expired(&self, inside: &Inside<'_>, hash: KeyHash, entry: Entry) {
+        let mut locked = self.index.lock(hash);
+        if locked.get(hash) != Some(entry) {
+            return;
+        }
+        locked.remove(hash);
+        drop(locked);
+        self.counters.expired.fetch_add(1, Ordering::Relaxed);
+        if let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside) {
+            file.usage.died(entry.size);
         }
     }
 

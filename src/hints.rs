@@ -23,6 +23,10 @@ pub const AUTOMATIC_SHARE: u64 = 24;
 pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64) -> Result<bool> {
     let mut writer = HintWriter::new(FIRST_UNITS);
     let (mut max_time_ms, limit) = (0, file.tail() / share);
+    // An entry takes 13 bytes and more: small records need not be read to know that the hint would be too large.
+    if share > 1 && file.usage.records() * 13 > limit.max(512) {
+        return Ok(false);
+    }
     let mut too_large = false;
     let (_, end) = scan(file, FILE_HEADER_SIZE, file.tail(), &mut |frame| {
         max_time_ms = max_time_ms.max(frame.header.time_ms);

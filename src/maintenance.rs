@@ -69,7 +69,6 @@ impl Signal {
 /// Remembers when which kind of work was done last.
 pub struct Schedule {
     synced: Instant,
-    looked_for_merge: Instant,
     /// After a failure (a full disk, say) the same work is not tried again at once.
     not_before: Instant,
 }
@@ -78,7 +77,7 @@ impl Schedule {
     /// Everything was just done.
     pub fn new() -> Self {
         let now = Instant::now();
-        Schedule { synced: now, looked_for_merge: now, not_before: now }
+        Schedule { synced: now, not_before: now }
     }
 }
 
@@ -142,12 +141,10 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
         engine.purge_expired(&engine);
         let due = engine.expiries.next_due_ms().saturating_sub(engine.clock.precise());
         nap = nap.min(Duration::from_millis(due.max(1)));
-        let interval = Duration::from_millis(engine.options.merge_interval_ms);
-        if engine.options.merge == MergeMode::Manual || schedule.looked_for_merge + interval > now {
+        if engine.options.merge == MergeMode::Manual {
             return Some(nap);
         }
     }
-    schedule.looked_for_merge = now;
     if now >= schedule.not_before
         && let Err(error) = crate::merge::run_if_due(shell)
     {
@@ -192,6 +189,7 @@ fn seal(shell: &Shell, file: &Arc<DataFile>) -> Result<()> {
     let Some(engine) = shell.inside() else { return Ok(()) };
     if file.seqs().1 > 0 {
         engine.log.seal(file)?;
+        engine.catalog.events.log(LogLevel::Debug, || format!("sealed file {}", file.id));
         return write_hint(&engine, file);
     }
     engine.catalog.update(|manifest| manifest.files.retain(|entry| entry.id != file.id))?;

@@ -25,6 +25,7 @@ use crate::log::append::encode_frame;
 use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, scan};
 use crate::maintenance;
+use crate::options::Options;
 
 /// Copies are written, and the index is moved, in pieces of about this many bytes.
 const PIECE: usize = 256 << 10;
@@ -87,17 +88,23 @@ pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
     engine.catalog.files.all().into_iter().filter(is_sealed).collect()
 }
 
+/// Bytes of all data files, and how many of them are alive.
+pub fn space(engine: &Engine) -> (u64, u64) {
+    let files = engine.catalog.files.all();
+    files.iter().fold((0, 0), |(total, live), file| (total + file.tail(), live + live_bytes(file)))
+}
+
+/// Small stores are left alone until about a whole file could be saved.
+pub fn slack(options: &Options) -> u64 {
+    options.max_file_size.min(1 << 20)
+}
+
 /// The files whose merge gives back the most for the least, if the store takes more space than it should.
 fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
-    let (mut total, mut live) = (0, 0);
-    for file in engine.catalog.files.all() {
-        total += file.tail();
-        live += live_bytes(&file);
-    }
-    let target = engine.options.merge_space_amplification;
-    // Small stores are left alone until a whole file could be saved.
-    let slack = engine.options.max_file_size.min(1 << 20);
-    if (total as f64) <= live as f64 * target + slack as f64 {
+    let (total, live) = space(engine);
+    // Merging begins below the target, so that a store under load settles at it and not above.
+    let target = 1.0 + (engine.options.merge_space_amplification - 1.0) * 0.8;
+    if (total as f64) <= live as f64 * target + slack(&engine.options) as f64 {
         return None;
     }
     let mut files: Vec<_> = sealed(engine).into_iter().filter(|file| has_dead(file)).collect();
@@ -145,6 +152,9 @@ fn run_locked(shell: &Shell, uncommitted: &mut Uncommitted, inputs: Vec<Arc<Data
     let mut merge =
         Merge { shell, work: uncommitted, pace: Pace::new(), buffer: Vec::new(), moves: Vec::new() };
     merge.commit()?;
+    if let Some(engine) = shell.inside() {
+        engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
+    }
     let copied = merge.take_over_all(inputs);
     // Also after a failure: the index points into the outputs already.
     let committed = merge.commit();
@@ -172,6 +182,16 @@ struct Move {
     seq: u64,
     expiry_ms: Option<u64>,
 }
+
+/// A record of an input that is to be decided about.
+struct Candidate {
+    offset: u64,
+    header: Header,
+    hash: KeyHash,
+}
+
+/// How many records are decided about at once.
+const GROUP: usize = 64;
 
 /// What becomes of a record of an input.
 enum Fate {
@@ -203,38 +223,59 @@ impl Merge<'_> {
     }
 
     /// Copies what is needed of one input. False if told to stop before the end.
+    ///
+    /// Records are decided about in groups: the index is asked for all of a group before any of them is looked up, so
+    /// that the cache misses overlap. Most records are dead, and a lookup is all that they cost.
     fn take_over(&mut self, input: &Arc<DataFile>) -> Result<bool> {
-        let mut stopped = false;
-        let Some(engine) = self.shell.inside() else { return Ok(false) };
-        let older_elsewhere = self.oldest_dead_elsewhere(&engine, input);
-        drop(engine);
-        let mut count = 0u32;
+        let older_elsewhere = match self.shell.inside() {
+            Some(engine) => self.oldest_dead_elsewhere(&engine, input),
+            None => return Ok(false),
+        };
+        let (mut group, mut stopped) = (Vec::with_capacity(GROUP), false);
         let (_, end) = scan(input, FILE_HEADER_SIZE, input.tail(), &mut |frame| {
-            count = count.wrapping_add(1);
             if stopped || !matches!(frame.header.kind, Kind::Put | Kind::Tombstone) {
                 return Ok(());
             }
-            if count.is_multiple_of(1024) && self.shell.signal().is_stopped() {
-                stopped = true;
-                return Ok(());
+            group.push(Candidate { offset: frame.offset, header: frame.header, hash: KeyHash::default() });
+            let candidate = group.last_mut().map(|candidate| &mut candidate.hash);
+            match (self.shell.inside(), candidate) {
+                (Some(engine), Some(hash)) if !self.shell.signal().is_stopped() => {
+                    *hash = engine.hasher.hash(frame.key());
+                    engine.index.prefetch(*hash);
+                }
+                _ => stopped = true,
             }
-            let Some(engine) = self.shell.inside() else {
-                stopped = true;
-                return Ok(());
-            };
-            let hash = engine.hasher.hash(frame.key());
-            let fate = fate(&engine, input, frame, hash, older_elsewhere);
-            self.pace.limit = engine.options.merge_rate_limit;
-            match fate {
-                Fate::Drop => Ok(()),
-                Fate::Keep(entry) => self.copy(&engine, frame, hash, Some(entry)),
-                Fate::KeepTombstone => self.copy(&engine, frame, hash, None),
+            if group.len() == GROUP {
+                self.decide(input, &mut group, older_elsewhere)?;
             }
+            Ok(())
         })?;
         if let End::Damaged { offset, what } = end {
             return Err(input.corrupt(offset, what));
         }
-        Ok(!stopped)
+        if !stopped {
+            self.decide(input, &mut group, older_elsewhere)?;
+        }
+        Ok(!stopped && self.shell.inside().is_some())
+    }
+
+    /// Copies those of a group that are needed, and empties it.
+    fn decide(&mut self, input: &DataFile, group: &mut Vec<Candidate>, older_elsewhere: u64) -> Result<()> {
+        let Some(engine) = self.shell.inside() else { return Ok(()) };
+        self.pace.limit = engine.options.merge_rate_limit;
+        let mut buffer = Vec::new();
+        for candidate in group.drain(..) {
+            let from = match fate(&engine, input, &candidate, older_elsewhere) {
+                Fate::Drop => continue,
+                Fate::Keep(entry) => Some(entry),
+                Fate::KeepTombstone => None,
+            };
+            let bytes = input.bytes(candidate.offset, candidate.header.frame_size(), &mut buffer)?;
+            let frame = Frame::parse(bytes, candidate.offset, input.salt)
+                .map_err(|what| input.corrupt(candidate.offset, what))?;
+            self.copy(&engine, &frame, candidate.hash, from)?;
+        }
+        Ok(())
     }
 
     /// The smallest sequence number in a file that stays and has something dead in it: only there can an older version
@@ -337,6 +378,12 @@ impl Merge<'_> {
         self.moves = moves;
         self.moves.clear();
         self.pace.wrote(len, self.shell);
+        // The thread that merges is the one that keeps room ahead of the writers: it does so between two pieces.
+        if self.shell.signal().take_work()
+            && let Err(error) = engine.log.prepare()
+        {
+            engine.catalog.events.log(LogLevel::Warn, || error);
+        }
         Ok(())
     }
 
@@ -363,6 +410,7 @@ impl Merge<'_> {
                 max_seq,
             });
         }
+        engine.catalog.events.log(LogLevel::Debug, || "outputs are durable");
         // What made the dropped records dead must be at least as durable as they were.
         engine.log.sync()?;
         let empty = |entry: &FileEntry| entry.max_seq == 0;
@@ -385,27 +433,24 @@ impl Merge<'_> {
 }
 
 /// Decides about one record.
-fn fate(
-    engine: &Inside<'_>,
-    input: &DataFile,
-    frame: &Frame<'_>,
-    hash: KeyHash,
-    older_elsewhere: u64,
-) -> Fate {
-    let current = engine.index.get(hash);
-    let location = Location { slot: input.slot, units: (frame.offset / ALIGNMENT) as u32 };
-    let is_current = current.is_some_and(|entry| entry.location == location);
-    let expired = frame.header.expiry_ms.is_some_and(|expiry_ms| engine.has_expired(expiry_ms));
-    match (frame.header.kind, current) {
-        (Kind::Put, Some(entry)) if is_current && !expired => Fate::Keep(entry),
-        // The index points at something newer.
-        (_, Some(_)) if !is_current => Fate::Drop,
-        // A tombstone, or what is left of an expired record, hides older versions of the key.
-        _ if (frame.header.kind == Kind::Tombstone || expired) && older_elsewhere < frame.header.seq => {
-            Fate::KeepTombstone
+fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_elsewhere: u64) -> Fate {
+    let Candidate { offset, header, hash } = candidate;
+    let location = Location { slot: input.slot, units: (offset / ALIGNMENT) as u32 };
+    let current = engine.index.get(*hash);
+    let is_tombstone = header.kind == Kind::Tombstone;
+    let expired = header.expiry_ms.is_some_and(|expiry_ms| engine.has_expired(expiry_ms));
+    if let Some(entry) = current {
+        if entry.location != location {
+            // The index points at something newer.
+            return Fate::Drop;
         }
-        _ => Fate::Drop,
+        if !expired {
+            return Fate::Keep(entry);
+        }
+        engine.forget_expired(engine, *hash, entry);
     }
+    // A tombstone, or what is left of an expired record, hides older versions of the key.
+    if (is_tombstone || expired) && older_elsewhere < header.seq { Fate::KeepTombstone } else { Fate::Drop }
 }
 
 /// Keeps a merge below its limit of bytes per second.

@@ -44,6 +44,8 @@ pub struct Appended {
     pub seq: u64,
     /// The log position behind it: durable once that is.
     pub end: Position,
+    /// Enough was appended since the last time that it is worth asking whether writers should pause.
+    pub may_pause: bool,
 }
 
 struct Writer {
@@ -62,10 +64,15 @@ struct Writer {
     unclean: bool,
     /// Bytes of frames that were appended since the store was opened.
     appended: u64,
+    /// At this many of them a writer asks whether it should pause.
+    pause_at: u64,
 }
 
 /// How often, in appended bytes, the maintenance thread looks after the tail.
 const PREPARE_EVERY: u64 = 4 << 20;
+
+/// How often, in appended bytes, a writer asks whether it should pause.
+const PAUSE_EVERY: u64 = 256 << 10;
 
 /// So many bytes of room are kept for deletes: a put that would take them fails for lack of space.
 const DELETE_HEADROOM: u64 = 64 << 10;
@@ -118,6 +125,7 @@ impl Log {
             wake_at: 0,
             unclean: start.unclean,
             appended: 0,
+            pause_at: PAUSE_EVERY,
             active: start.active,
         };
         Log {
@@ -155,8 +163,8 @@ impl Log {
         }
         let location = Location { slot: writer.active.slot, units: (offset / ALIGNMENT) as u32 };
         let end = Position::new(writer.active.id, writer.tail);
-        self.note_progress(&mut writer);
-        Ok(Appended { entry: Entry { location, size: class }, seq: header.seq, end })
+        let may_pause = self.note_progress(&mut writer);
+        Ok(Appended { entry: Entry { location, size: class }, seq: header.seq, end, may_pause })
     }
 
     /// Appends all records as one frame, all or none of which count, and gives where each went to `out`.
@@ -212,14 +220,14 @@ impl Log {
             }
             let location = Location { slot: writer.active.slot, units: (at / ALIGNMENT) as u32 };
             let entry = Entry { location, size: if put { weight } else { SizeClass::TOMBSTONE } };
-            out.push(Appended {
-                entry,
-                seq: base + n as u64,
-                end: Position::new(writer.active.id, writer.tail),
-            });
+            let end = Position::new(writer.active.id, writer.tail);
+            out.push(Appended { entry, seq: base + n as u64, end, may_pause: false });
             at += inner.frame_size();
         }
-        self.note_progress(&mut writer);
+        let may_pause = self.note_progress(&mut writer);
+        if let Some(last) = out.last_mut() {
+            last.may_pause = may_pause;
+        }
         Ok(())
     }
 
@@ -324,11 +332,16 @@ impl Log {
     }
 
     #[inline]
-    fn note_progress(&self, writer: &mut Writer) {
+    fn note_progress(&self, writer: &mut Writer) -> bool {
         if writer.tail >= writer.wake_at {
             writer.wake_at = writer.tail + PREPARE_EVERY.min(self.max_file_size / 4);
             (self.wake)();
         }
+        let may_pause = writer.appended >= writer.pause_at;
+        if may_pause {
+            writer.pause_at = writer.appended + PAUSE_EVERY;
+        }
+        may_pause
     }
 
     /// Begins a new file if something in the active one is dead, so that a merge can take it.

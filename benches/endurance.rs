@@ -1,0 +1,309 @@
+//! What a store does over time: `cargo bench --bench endurance -- churn|growth|start|expiry [keys] [key size]`.
+//!
+//! - `churn`: overwrites every key ten times at random with merge on auto while another thread reads; prints the
+//!   latency histograms, the space amplification on the way and after settling, and the throughput beside the same
+//!   writes without a merge.
+//! - `growth`: inserts keys and prints the slowest put and the memory per key on the way.
+//! - `start`: opens after a clean close, after SIGKILL, and with all hints deleted.
+//! - `expiry`: keys with mixed expiry; none is seen late, and all space comes back.
+//!
+//! Without arguments each runs once on few keys, as a check that it still works.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use filedb::{Db, LogLevel, LogSink, MergeMode, Options, PutOptions, SyncMode};
+use hdrhistogram::Histogram;
+
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+/// A key of `size` bytes, at least 16; different for every `n`.
+fn key(n: u64, size: usize) -> Vec<u8> {
+    let mut key = vec![b'k'; size];
+    key[..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+    key[8..16].copy_from_slice(&n.to_le_bytes());
+    key
+}
+
+fn options() -> Options {
+    let mut options = Options { sync: SyncMode::None, ..Options::default() };
+    if std::env::var_os("FILEDB_BENCH_LOG").is_some() {
+        let begun = Instant::now();
+        options.log = LogSink::new(move |_, event| eprintln!("{:.3} s: {event}", begun.elapsed().as_secs_f64()));
+        options.log_level = LogLevel::Debug;
+    }
+    options
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).unwrap()
+}
+
+fn print_latency(what: &str, histogram: &Histogram<u64>) {
+    let us = |nanos: u64| nanos as f64 / 1e3;
+    println!(
+        "{what}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us, p99.99 {:.1} us, slowest {:.1} us ({} calls)",
+        us(histogram.value_at_quantile(0.5)),
+        us(histogram.value_at_quantile(0.99)),
+        us(histogram.value_at_quantile(0.999)),
+        us(histogram.value_at_quantile(0.9999)),
+        us(histogram.max()),
+        histogram.len()
+    );
+}
+
+fn timed<R>(histogram: &mut Histogram<u64>, run: impl FnOnce() -> R) -> R {
+    let begun = Instant::now();
+    let result = run();
+    histogram.saturating_record(begun.elapsed().as_nanos() as u64);
+    result
+}
+
+fn load(db: &Db, keys: u64, size: usize) {
+    (0..keys).for_each(|n| db.put(&key(n, size), &[7; 100]).unwrap());
+}
+
+/// Overwrites at random; puts per second of the writer, beside a reader if `with_reader`.
+fn overwrite(db: &Db, keys: u64, writes: u64, puts: &mut Histogram<u64>, gets: Option<&mut Histogram<u64>>) -> f64 {
+    let done = AtomicBool::new(false);
+    let mut peak = 0f64;
+    let rate = std::thread::scope(|scope| {
+        if let Some(gets) = gets {
+            let done = &done;
+            scope.spawn(move || {
+                let mut numbers = Numbers(99);
+                while !done.load(Ordering::Relaxed) {
+                    let key = key(numbers.below(keys), 16);
+                    let found = timed(gets, || db.read(&key, |value| value.len()).unwrap());
+                    assert_eq!(found, Some(100));
+                    // A reader that leaves some of the second core to the merge.
+                    std::thread::sleep(Duration::from_micros(50));
+                }
+            });
+        }
+        let mut numbers = Numbers(7);
+        let begun = Instant::now();
+        for n in 0..writes {
+            let key = key(numbers.below(keys), 16);
+            timed(puts, || db.put(&key, &[8; 100]).unwrap());
+            if n % (writes / 200).max(1) == 0 {
+                peak = peak.max(db.stats().unwrap().space_amplification());
+            }
+        }
+        let rate = writes as f64 / begun.elapsed().as_secs_f64();
+        done.store(true, Ordering::Relaxed);
+        rate
+    });
+    println!("  space amplification on the way: at most {peak:.2}");
+    rate
+}
+
+fn churn(dir: &Path, keys: u64) {
+    let rate_without = {
+        let options = Options { merge: MergeMode::Manual, ..options() };
+        let db = Db::open(dir.join("without"), &options).unwrap();
+        load(&db, keys, 16);
+        println!("without merge, {} overwrites", keys * 3);
+        let mut gets = histogram();
+        let rate = overwrite(&db, keys, keys * 3, &mut histogram(), Some(&mut gets));
+        db.close().unwrap();
+        std::fs::remove_dir_all(dir.join("without")).unwrap();
+        rate
+    };
+    let options = Options { max_file_size: (keys * 144 / 8).clamp(1 << 20, 256 << 20), ..options() };
+    let db = Db::open(dir.join("with"), &options).unwrap();
+    load(&db, keys, 16);
+    println!("with merge on auto, {} overwrites", keys * 10);
+    let (mut puts, mut gets) = (histogram(), histogram());
+    let rate = overwrite(&db, keys, keys * 10, &mut puts, Some(&mut gets));
+    print_latency("  put", &puts);
+    print_latency("  get", &gets);
+    println!(
+        "  {:.2} M puts/s, {:.0} % of the {:.2} M/s without merge",
+        rate / 1e6,
+        rate / rate_without * 100.0,
+        rate_without / 1e6
+    );
+    let settling = Instant::now();
+    let target = options.merge_space_amplification;
+    while db.stats().unwrap().space_amplification() > target && settling.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let stats = db.stats().unwrap();
+    println!(
+        "  settled at {:.2} after {:.1} s; {} merges wrote {:.2} bytes per byte of the user's; directory {:.2} x live",
+        stats.space_amplification(),
+        settling.elapsed().as_secs_f64(),
+        stats.merges,
+        stats.merged_bytes as f64 / stats.appended_bytes as f64,
+        directory_bytes(&dir.join("with")) as f64 / (keys * 144) as f64,
+    );
+    assert_eq!(db.count().unwrap(), keys);
+    db.close().unwrap();
+}
+
+fn directory_bytes(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().metadata().map_or(0, |m| m.blocks() * 512)).sum()
+}
+
+fn growth(dir: &Path, keys: u64, size: usize) {
+    let options = Options { merge: MergeMode::Manual, ..options() };
+    let db = Db::open(dir.join("growth"), &options).unwrap();
+    let (mut puts, mut worst, begun) = (histogram(), 0f64, Instant::now());
+    for n in 0..keys {
+        let key = key(n, size);
+        timed(&mut puts, || db.put(&key, &[7; 8]).unwrap());
+        if (n + 1) % 50_000 == 0 {
+            let over = db.stats().unwrap().index_bytes as f64 - 24.0 * (n + 1) as f64;
+            worst = worst.max(over);
+        }
+    }
+    print_latency(&format!("growth to {keys} keys of {size} bytes"), &puts);
+    println!(
+        "  {:.2} M puts/s; index {:.1} bytes per key at the end, never more than 24 per key plus {:.1} MiB",
+        keys as f64 / begun.elapsed().as_secs_f64() / 1e6,
+        db.stats().unwrap().index_bytes as f64 / keys as f64,
+        worst / (1 << 20) as f64
+    );
+    db.close().unwrap();
+}
+
+const START_CHILD: &str = "FILEDB_ENDURANCE_START";
+
+fn start(dir: &Path, keys: u64) {
+    let path = dir.join("start");
+    let open = |what: &str| {
+        let begun = Instant::now();
+        let db = Db::open(&path, &options()).unwrap();
+        let elapsed = begun.elapsed();
+        let bytes = db.stats().unwrap().data_bytes;
+        println!(
+            "open {keys} keys {what}: {:.1} ms ({:.2} GiB, {:.2} s per GiB)",
+            elapsed.as_secs_f64() * 1e3,
+            bytes as f64 / (1u64 << 30) as f64,
+            elapsed.as_secs_f64() / (bytes as f64 / (1u64 << 30) as f64)
+        );
+        assert_eq!(db.count().unwrap(), keys);
+        assert_eq!(db.get(&key(keys / 2, 16)).unwrap().map(|v| v.len()), Some(100));
+        db
+    };
+    let db = Db::open(&path, &options()).unwrap();
+    load(&db, keys, 16);
+    db.close().unwrap();
+    for _ in 0..3 {
+        open("after a clean close").close().unwrap();
+    }
+    // A child loads a store of its own and is killed: nothing was closed.
+    std::fs::remove_dir_all(&path).unwrap();
+    let run = |write_hints: bool| {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .env(START_CHILD, &path)
+            .env("FILEDB_ENDURANCE_KEYS", keys.to_string())
+            .env("FILEDB_ENDURANCE_HINTS", u8::from(write_hints).to_string())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It says a line when all is written, and waits.
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    run(false);
+    drop(open("after SIGKILL, from the data alone"));
+    std::fs::remove_dir_all(&path).unwrap();
+    run(true);
+    drop(open("after SIGKILL, with hints"));
+}
+
+fn start_child(path: &Path) {
+    let keys = std::env::var("FILEDB_ENDURANCE_KEYS").unwrap().parse().unwrap();
+    let db = Db::open(path, &options()).unwrap();
+    load(&db, keys, 16);
+    if std::env::var("FILEDB_ENDURANCE_HINTS").unwrap() == "1" {
+        db.write_hints().unwrap();
+    }
+    println!("written");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn expiry(dir: &Path, keys: u64) {
+    let options = Options { merge: MergeMode::Manual, max_file_size: 8 << 20, ..options() };
+    let db = Db::open(dir.join("expiry"), &options).unwrap();
+    let begun = Instant::now();
+    let lifetimes = [0, 500, 1_000, 2_000, 3_600_000];
+    for n in 0..keys {
+        let ttl_ms = lifetimes[(n % 5) as usize];
+        let put = PutOptions { ttl_ms: (ttl_ms > 0).then_some(ttl_ms), ..PutOptions::default() };
+        assert!(db.put_with(&key(n, 16), &[7; 100], &put).unwrap());
+    }
+    let written = Instant::now();
+    let mut seen = 0;
+    while written.elapsed() < Duration::from_millis(2_100) {
+        for n in (0..keys).step_by((keys / 5_000).max(1) as usize) {
+            let before = Instant::now();
+            if db.exists(&key(n, 16)).unwrap() {
+                seen += 1;
+                // It was written at `written` at the latest, so by then its time must not have been over.
+                let lifetime = lifetimes[(n % 5) as usize];
+                let late = lifetime > 0 && before > written + Duration::from_millis(lifetime);
+                assert!(!late, "key {n} was seen after its time");
+            }
+        }
+    }
+    let expected = (0..keys).filter(|n| matches!(n % 5, 0 | 4)).count() as u64;
+    assert_eq!(db.count().unwrap(), expected);
+    let before = db.stats().unwrap();
+    db.merge().unwrap();
+    let after = db.stats().unwrap();
+    println!(
+        "expiry of {keys} keys: written in {:.1} s, {seen} sightings, none late; count {} as expected; \
+         merge took {:.0} MiB to {:.0} MiB ({:.2} x live)",
+        (written - begun).as_secs_f64(),
+        after.keys,
+        before.data_bytes as f64 / (1 << 20) as f64,
+        after.data_bytes as f64 / (1 << 20) as f64,
+        after.space_amplification()
+    );
+    assert!(after.data_bytes <= expected * 160 + (1 << 20), "space did not come back: {after:?}");
+    assert_eq!(db.list(b"").unwrap().len() as u64, expected);
+    db.close().unwrap();
+    let db = Db::open(dir.join("expiry"), &options).unwrap();
+    assert_eq!(db.count().unwrap(), expected);
+}
+
+fn main() {
+    if let Some(path) = std::env::var_os(START_CHILD) {
+        return start_child(&PathBuf::from(path));
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let number = |n: usize, default: u64| arguments.get(n).map_or(default, |text| text.parse().unwrap());
+    let place = std::env::var_os("FILEDB_BENCH_DIR").unwrap_or(".".into());
+    let dir = tempfile::tempdir_in(place).unwrap();
+    match arguments.first().map(String::as_str) {
+        Some("churn") => churn(dir.path(), number(1, 1_000_000)),
+        Some("growth") => growth(dir.path(), number(1, 20_000_000), number(2, 16) as usize),
+        Some("start") => start(dir.path(), number(1, 10_000_000)),
+        Some("expiry") => expiry(dir.path(), number(1, 1_000_000)),
+        Some(other) => eprintln!("there is no '{other}'; there are churn, growth, start and expiry"),
+        None => {
+            churn(dir.path(), 20_000);
+            growth(dir.path(), 100_000, 16);
+            start(dir.path(), 20_000);
+            expiry(dir.path(), 20_000);
+        }
+    }
+}
