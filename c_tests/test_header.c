@@ -23,6 +23,15 @@ static void structs_are_laid_out_as_documented(void) {
   CHECK(offsetof(filedb_pinned_t, len) == sizeof(void *));
   CHECK(offsetof(filedb_pinned_t, pin) == 2 * sizeof(void *));
   CHECK(sizeof(filedb_pinned_t) == 3 * sizeof(void *));
+  CHECK(offsetof(filedb_put_options_t, struct_size) == 0);
+  CHECK(offsetof(filedb_put_options_t, flags) == 4);
+  CHECK(offsetof(filedb_put_options_t, ttl_ms) == 8);
+  CHECK(sizeof(filedb_put_options_t) == 16);
+  CHECK(offsetof(filedb_stats_t, struct_size) == 0);
+  CHECK(offsetof(filedb_stats_t, merging) == 4);
+  CHECK(offsetof(filedb_stats_t, keys) == 8);
+  CHECK(offsetof(filedb_stats_t, expired_keys) == 96);
+  CHECK(sizeof(filedb_stats_t) == 104);
 }
 
 /* Programs were compiled with these numbers; they never change. */
@@ -34,6 +43,9 @@ static void statuses_keep_their_numbers(void) {
   CHECK(FILEDB_ERR_UNSUPPORTED == -9 && FILEDB_ERR_POISONED == -10 && FILEDB_ERR_FORKED == -11);
   CHECK(FILEDB_ERR_PANIC == -12 && FILEDB_ERR_NO_MEMORY == -13 && FILEDB_ERR_EXISTS == -14);
   CHECK(FILEDB_ERR_CLOSED == -15);
+  CHECK(FILEDB_PUT_IF_ABSENT == 1u && FILEDB_PUT_IF_PRESENT == 2u);
+  CHECK(FILEDB_PUT_SYNC == 4u && FILEDB_PUT_KEEP_TTL == 8u);
+  CHECK(FILEDB_LOG_ERROR == 1 && FILEDB_LOG_WARN == 2 && FILEDB_LOG_INFO == 3 && FILEDB_LOG_DEBUG == 4);
 }
 
 static void every_status_has_a_sentence_of_its_own(void) {

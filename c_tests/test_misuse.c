@@ -16,6 +16,7 @@ static filedb_slice_t *keys;
 static const filedb_slice_t one_key = {"k", 1};
 static char buffer[8];
 static int64_t ms;
+static filedb_stats_t stats = FILEDB_STATS_INIT;
 static filedb_iter_t *iter;
 static filedb_batch_t *batch;
 
@@ -55,6 +56,8 @@ static void every_verb_answers(filedb_t *db, filedb_status_t wanted, const char 
   CHECK(number == 0);
   EXPECT_ERROR(wanted, part, filedb_sync(db, &err));
   EXPECT_ERROR(wanted, part, filedb_merge(db, &err));
+  EXPECT_ERROR(wanted, part, filedb_stats(db, &stats, &err));
+  CHECK(stats.keys == 0);
   EXPECT_ERROR(wanted, part, filedb_put_with(db, "k", 1, "new", 3, NULL, &err));
   EXPECT_ERROR(wanted, part, filedb_expire(db, "k", 1, 1, &err));
   EXPECT_ERROR(wanted, part, filedb_persist(db, "k", 1, &err));

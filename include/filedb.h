@@ -59,7 +59,8 @@
  * caller's promise: a pointer that is not NULL points to what its type says, a length is true, and
  * memory given to a call is not changed by others until the call returns.
  *
- * The library never ends the process, prints nothing, and handles no signals. A bug in it is caught
+ * The library never ends the process, prints nothing, and handles no signals. What it does in the
+ * background it tells the function that filedb_options_set_log() names, if there is one. A bug in it is caught
  * at this border: the call answers FILEDB_ERR_PANIC, and the handle takes no more writes.
  *
  *
@@ -130,6 +131,7 @@
  *   merge_space_amplification  a number; how many times the space of the live data is taken
  *   merge_rate_limit           a size per second; 0 for no limit
  *   merge_interval_ms          a time
+ *   log_level                  error | warn | info | debug; for filedb_options_set_log()
  *
  * filedb_options_describe() tells what each takes, and filedb_options_get() the defaults.
  */
@@ -154,6 +156,12 @@
 #define FILEDB_PUT_OPTIONS_INIT { sizeof(filedb_put_options_t), 0, 0 }
 
 /**
+ * What a filedb_stats_t begins with.
+ * Since 0.1.0.
+ */
+#define FILEDB_STATS_INIT { sizeof(filedb_stats_t), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/**
  * The version of this header. Programs that load the library at run time compare it with
  * filedb_version_number().
  */
@@ -168,6 +176,26 @@
  * The patch version of this header.
  */
 #define FILEDB_VERSION_PATCH 0
+
+/**
+ * Something failed that no call reports.
+ */
+#define FILEDB_LOG_ERROR 1
+
+/**
+ * Something is not as it should be, and was dealt with.
+ */
+#define FILEDB_LOG_WARN 2
+
+/**
+ * What the store does by itself: recovery, merges.
+ */
+#define FILEDB_LOG_INFO 3
+
+/**
+ * Every step of that.
+ */
+#define FILEDB_LOG_DEBUG 4
 
 /**
  * Write only if there is no such key; else FILEDB_CONFLICT.
@@ -274,6 +302,14 @@ struct filedb_error {
 typedef struct filedb_error filedb_error_t;
 
 /**
+ * What filedb_options_set_log() takes: one event, as `len` bytes of UTF-8 without a NUL behind them,
+ * there until the function returns. It is called from any thread, also from several at once and
+ * from within other calls: it must be quick, must not call the store, and must not throw or jump
+ * out.
+ */
+typedef void (*filedb_log_fn)(void *ctx, int32_t level, const char *message, size_t len);
+
+/**
  * An open store.
  */
 typedef struct filedb filedb_t;
@@ -367,6 +403,74 @@ typedef int (*filedb_fold_fn)(void *ctx,
                               size_t key_len,
                               const void *value,
                               size_t value_len);
+
+/**
+ * A store in numbers. Begin with `filedb_stats_t stats = FILEDB_STATS_INIT;`. Later versions may add
+ * members at the end; a library that does not know one leaves it 0.
+ */
+struct filedb_store_stats {
+  /**
+   * sizeof(filedb_stats_t), set by the caller.
+   */
+  uint32_t struct_size;
+  /**
+   * 1 while a merge is running, else 0.
+   */
+  uint32_t merging;
+  /**
+   * Keys.
+   */
+  uint64_t keys;
+  /**
+   * Data files.
+   */
+  uint64_t files;
+  /**
+   * Bytes of records in all data files, without what is reserved ahead.
+   */
+  uint64_t data_bytes;
+  /**
+   * How many of them are alive, to within an eighth.
+   */
+  uint64_t live_bytes;
+  /**
+   * Memory of the index, in bytes.
+   */
+  uint64_t index_bytes;
+  /**
+   * Iterators that are alive.
+   */
+  uint64_t iterators;
+  /**
+   * Bytes that puts, deletes and batches wrote since the store was opened.
+   */
+  uint64_t appended_bytes;
+  /**
+   * Merges since then.
+   */
+  uint64_t merges;
+  /**
+   * Bytes that merges wrote since then.
+   */
+  uint64_t merged_bytes;
+  /**
+   * Syncs of data files since then.
+   */
+  uint64_t syncs;
+  /**
+   * The time that they took, in nanoseconds.
+   */
+  uint64_t sync_nanos;
+  /**
+   * Keys that were forgotten since then because they had expired.
+   */
+  uint64_t expired_keys;
+};
+
+/**
+ * A store in numbers.
+ */
+typedef struct filedb_store_stats filedb_stats_t;
 
 /**
  * The call did what it says.
@@ -561,6 +665,25 @@ filedb_status_t filedb_options_describe(size_t i,
  * Threads: any, while no other uses these options. Since 0.1.0.
  */
 void filedb_options_free(filedb_options_t *options);
+
+/**
+ * Has the events of the stores that are opened with these options reported to `function`, together
+ * with `ctx`; up to the level that the option log_level says. NULL for the function: to nobody,
+ * which is the default. filedb itself prints nothing.
+ *
+ * `ctx` has to be there until filedb_close() of each of these stores has returned; no event comes
+ * after that.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: the options are NULL;
+ * - FILEDB_ERR_CLOSED: they were freed.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_options_set_log(filedb_options_t *options,
+                                       filedb_log_fn function,
+                                       void *ctx,
+                                       filedb_error_t *err);
 
 /**
  * Opens the store in the directory `path`, and creates it unless the option create_if_missing is
@@ -997,6 +1120,18 @@ filedb_status_t filedb_fold(filedb_t *db,
                             filedb_fold_fn function,
                             void *ctx,
                             filedb_error_t *err);
+
+/**
+ * Stores the store in numbers in `*out`, without reading the disk. Members that lie beyond the
+ * struct_size of `*out` are left out.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or struct_size is not set;
+ * - FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.1.0.
+ */
+filedb_status_t filedb_stats(filedb_t *db, filedb_stats_t *out, filedb_error_t *err);
 
 /**
  * Gives back memory that this library handed out: values of filedb_get() and the block of

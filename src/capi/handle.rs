@@ -1,5 +1,6 @@
-//! All work on raw pointers: `Call` is what C lends us for the time of a call, `memory` is where answers go, and
-//! `shell` is what handles point to. The rest of the C API has no `unsafe` block.
+//! All work on raw pointers: `Call` is what C lends us for the time of a call, `memory` is where answers go, `sized`
+//! are structs of other versions of the header, `callback` are the caller's functions, and `shell` is what handles point
+//! to. The rest of the C API has no `unsafe` block.
 //!
 //! The functions here are not `unsafe` to their callers, the entries next door, because an entry can neither check nor
 //! break the promise they rest on. It is the C program that makes it, by calling an `unsafe extern "C"` function:
@@ -7,8 +8,10 @@
 //! others until the call returns.** The SAFETY comments call this the header's contract. What can be checked is
 //! checked: NULL, alignment, lengths, and whether a handle is one.
 
+mod callback;
 mod memory;
 pub(super) mod shell;
+mod sized;
 
 pub(super) use memory::{Block, Buffer, Out, Plain};
 
@@ -19,13 +22,10 @@ use crate::format::frame::{MAX_KEY_SIZE, MAX_VALUE_SIZE};
 use crate::{Db, Error, Pinned};
 use shell::Shell;
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_int, c_void};
-use std::mem::{MaybeUninit, offset_of};
+use std::ffi::{CStr, c_char, c_void};
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::slice;
-
-/// A callback that is not NULL; see `filedb_fold_fn`.
-type FoldFn = unsafe extern "C" fn(*mut c_void, *const c_void, usize, *const c_void, usize) -> c_int;
 
 /// One call from C. What it lends lives as long as this, so the compiler refuses to keep it.
 pub(super) struct Call {
@@ -84,31 +84,6 @@ impl Call {
         let items = present_many(what, items.cast_mut(), count)?;
         // SAFETY: the header's contract; not NULL, aligned, no larger than a slice may be, and any bytes are a `Plain`.
         Ok(unsafe { slice::from_raw_parts(items.as_ptr(), count) })
-    }
-
-    /// A copy of a struct that begins with its own size, as programs of other versions lay it out: one that is longer
-    /// than ours is taken where it asks for nothing that we do not know.
-    pub(super) fn sized<T: Plain>(&self, what: &str, place: *const T, least: usize) -> Result<T, Failure> {
-        const LARGEST: usize = 4096;
-        let place = present(what, place.cast_mut())?;
-        // SAFETY: the header's contract: the struct has at least its first member, an u32 that is its size.
-        let size = unsafe { place.cast::<u32>().read() } as usize;
-        if !(least..=LARGEST).contains(&size) {
-            return Err(Failure::invalid(format!("the struct_size of '{what}' is {size}; set it to sizeof")));
-        }
-        // SAFETY: the header's contract: so many bytes are there, as the struct itself says.
-        let bytes = unsafe { slice::from_raw_parts(place.as_ptr().cast::<u8>(), size) };
-        let (known, unknown) = bytes.split_at(size.min(size_of::<T>()));
-        if unknown.iter().any(|byte| *byte != 0) {
-            let message = format!("'{what}' asks for something that this version of filedb does not know");
-            return Err(Error::Unsupported { message }.into());
-        }
-        let mut copy = MaybeUninit::<T>::zeroed();
-        // SAFETY: `known` is no longer than a `T`, any bytes of which are a `Plain`, zeroes too.
-        unsafe {
-            ptr::copy_nonoverlapping(known.as_ptr(), copy.as_mut_ptr().cast::<u8>(), known.len());
-            Ok(copy.assume_init())
-        }
     }
 
     /// The place for one answer, zeroed now and set at the end.
@@ -221,12 +196,6 @@ impl Call {
             unsafe { Pinned::drop_raw(taken.pin) };
         }
         Ok(())
-    }
-
-    /// Calls the caller's function with a key and its value.
-    pub(super) fn show(&self, function: FoldFn, ctx: *mut c_void, key: &[u8], value: &[u8]) -> c_int {
-        // SAFETY: the header's contract: the function does what its type says, and does not unwind.
-        unsafe { function(ctx, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len()) }
     }
 
     /// Gives a block back that was handed out.

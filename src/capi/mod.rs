@@ -24,11 +24,13 @@ mod error;
 mod guard;
 mod handle;
 mod iter;
+mod log;
 mod memory;
 mod options;
 mod pinned;
 mod put_options;
 mod slice;
+mod stats;
 mod status;
 #[cfg(feature = "testing")]
 mod testing;

@@ -36,6 +36,11 @@ impl Shell for filedb_options {
 }
 
 impl filedb_options {
+    /// Changes what no text can say.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Options)) {
+        change(&mut self.options.lock());
+    }
+
     /// A copy of the options as they are now.
     pub(super) fn read(&self) -> Options {
         self.options.lock().clone()
@@ -147,7 +152,10 @@ pub unsafe extern "C" fn filedb_options_describe(
 /// Threads: any, while no other uses these options. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn filedb_options_free(options: *mut filedb_options_t) {
-    guard::enter_plain((), |call| call.retire(options, |_| ()));
+    // The shell stays for a while; what it refers to does not.
+    guard::enter_plain((), |call| {
+        call.retire(options, |shell| shell.change(|options| *options = Options::default()))
+    });
 }
 
 /// A row of the table of options as C reads it.

@@ -68,7 +68,7 @@ fn read(call: &Call, options: *const filedb_put_options_t) -> Result<PutOptions,
     if options.is_null() {
         return Ok(PutOptions::default());
     }
-    let options = call.sized("options", options, size_of::<filedb_put_options>())?;
+    let options = call.sized("options", options)?;
     let known = FILEDB_PUT_IF_ABSENT | FILEDB_PUT_IF_PRESENT | FILEDB_PUT_SYNC | FILEDB_PUT_KEEP_TTL;
     if options.flags & !known != 0 {
         let message = format!("this version of filedb does not know the flags {:#x}", options.flags & !known);

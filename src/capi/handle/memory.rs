@@ -1,11 +1,13 @@
 //! Where answers go: the caller's out-parameters and buffers, and blocks of memory that become the caller's.
 
 use super::Call;
+use super::sized::Versioned;
 use crate::Error;
 use crate::capi::error::Failure;
 use crate::capi::pinned::filedb_pinned;
 use crate::capi::put_options::filedb_put_options;
 use crate::capi::slice::filedb_slice;
+use crate::capi::stats::filedb_store_stats;
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -33,6 +35,16 @@ unsafe impl Plain for filedb_slice {}
 unsafe impl Plain for filedb_pinned {}
 // SAFETY: a struct of integers, without gaps.
 unsafe impl Plain for filedb_put_options {}
+// SAFETY: it begins with its size, and 4, 4 and 8 bytes leave no gap.
+unsafe impl Versioned for filedb_put_options {
+    const FIRST_VERSION: usize = 16;
+}
+// SAFETY: a struct of integers, without gaps.
+unsafe impl Plain for filedb_store_stats {}
+// SAFETY: it begins with its size, and two of 4 bytes before those of 8 leave no gap.
+unsafe impl Versioned for filedb_store_stats {
+    const FIRST_VERSION: usize = 16;
+}
 
 /// Where the caller wants one or more answers. Zeroed when it was made.
 pub(in crate::capi) struct Out<'call, T> {
