@@ -28,8 +28,8 @@ install(FILES ${filedb_lib_dir}/${filedb_shared_name} ${filedb_lib_dir}/${filedb
   DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT filedb_runtime)
 install(FILES ${filedb_lib_dir}/libfiledb.so ${filedb_lib_dir}/libfiledb.a
   DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT filedb_development)
-install(FILES include/filedb.h
-  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT filedb_development)
+install(DIRECTORY include/
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT filedb_development FILES_MATCHING PATTERN "filedb.h*")
 install(FILES ${PROJECT_BINARY_DIR}/filedb.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT filedb_development)
 install(

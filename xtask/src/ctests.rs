@@ -43,7 +43,10 @@ pub fn neighbours(workspace: &Workspace) -> Result<()> {
     let out = workspace.fresh_dir("neighbour")?;
     clib::install_with(workspace, &out.join("prefix"), "build-testing", &["testing"])?;
     let target = workspace.out.join("neighbour-target");
-    quietly(cmd!(sh, "cargo build --release --manifest-path {source}/Cargo.toml --target-dir {target}"))?;
+    quietly(cmd!(
+        sh,
+        "cargo build --release --locked --manifest-path {source}/Cargo.toml --target-dir {target}"
+    ))?;
     // In both orders: of what both define, the linker keeps what it sees first.
     let filedb = out.join("prefix/lib/libfiledb.a");
     let neighbour = target.join("release/libneighbour.a");

@@ -31,7 +31,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The program in the README compiles as it stands and prints what it stored.
+/// The program in the README compiles as it stands and prints what it stored, and no option is missing from the table.
 fn check_readme(workspace: &Workspace) -> Result<()> {
     let (sh, prefix) = (&workspace.shell, clib::installed(workspace)?);
     let readme = sh.read_file("README.md")?;
@@ -46,6 +46,12 @@ fn check_readme(workspace: &Workspace) -> Result<()> {
     ))?;
     let said = cmd!(sh, "./app").quiet().read()?;
     ensure!(said == "world", "the program in the README prints '{said}'");
+
+    let table = fs::read_to_string(workspace.path("src/options.rs"))?;
+    for line in table.lines().filter_map(|line| line.trim().strip_prefix("name: \"")) {
+        let option = line.trim_end_matches("\",");
+        ensure!(readme.contains(&format!("| `{option}` |")), "README.md does not list the option {option}");
+    }
     Ok(())
 }
 
