@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::disk::{Access, DiskFile};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::checkpoint::{
     CheckpointExpiry, CheckpointFile, CheckpointHeader, PREFIX_SIZE, ROOTS, SLOT_SIZE,
 };
@@ -15,20 +15,29 @@ use crate::log::catalog::{Catalog, replace};
 use crate::options::Options;
 use crate::recovery::{Rebuilt, access};
 
-/// Writes the whole index, for a clean manifest of this generation. It counts once that manifest is on disk.
-pub fn write(engine: &Engine, generation: u64) -> Result<()> {
+/// Writes the whole index, and gives the identity of the checkpoint. It counts once a clean manifest names it.
+pub fn write(engine: &Engine) -> Result<u64> {
     let catalog = &engine.catalog;
     let manifest = catalog.manifest();
+    let random = catalog.disk.random().map_err(|e| Error::io("name the checkpoint of", catalog.disk.path(), &e))?;
+    let id = u64::from_le_bytes(random[..8].try_into().unwrap_or_default()).max(1);
     let mut header = CheckpointHeader {
         store_id: manifest.store_id,
-        generation,
+        id,
         files: Vec::new(),
         roots: Vec::with_capacity(ROOTS),
         expiries: Vec::new(),
     };
-    // A file that is open and not in the manifest is about to be removed, and no key is in it.
     let listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
-    for file in catalog.files.all().iter().filter(|file| listed(file.id)) {
+    for file in catalog.files.all() {
+        if !listed(file.id) {
+            if file.usage.live_records() > 0 {
+                let message = "the index points into the files of a merge that could not be committed";
+                return Err(Error::Unsupported { message: message.into() });
+            }
+            // About to be removed.
+            continue;
+        }
         let usage = &file.usage;
         header.files.push(CheckpointFile {
             id: file.id,
@@ -61,13 +70,14 @@ pub fn write(engine: &Engine, generation: u64) -> Result<()> {
     }
     let head = header.encode();
     let parts: Vec<&[u8]> = std::iter::once(&head[..]).chain(bodies.iter().map(|body| &body[..])).collect();
-    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, &parts)
+    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, &parts)?;
+    Ok(id)
 }
 
 /// Opens the files of a store that was closed cleanly and takes the index from its checkpoint. `None`, and no file is
 /// open, where there is no checkpoint that belongs to this manifest beyond doubt.
 pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result<Option<Rebuilt>> {
-    if !manifest.clean {
+    if !manifest.clean || manifest.checkpoint == 0 {
         return Ok(None);
     }
     let Some((file, header, start)) = read_header(catalog, manifest) else { return Ok(None) };
@@ -133,7 +143,7 @@ fn read_header(
     let mut header = CheckpointHeader::decode(&bytes).ok()?;
     header.files.sort_by_key(|file| file.id);
     let same_files = header.files.iter().map(|f| f.id).eq(manifest.files.iter().map(|f| f.id));
-    let belongs = (header.store_id, header.generation) == (manifest.store_id, manifest.generation);
+    let belongs = (header.store_id, header.id) == (manifest.store_id, manifest.checkpoint);
     (same_files && belongs).then_some((file, header, size))
 }
 

@@ -19,14 +19,15 @@ pub fn finish(engine: &Engine) -> Result<()> {
         engine.log.seal(&file)?;
     }
     let (active, last_seq) = engine.log.finish()?;
-    let generation = engine.catalog.manifest().generation + 1;
     // Without a checkpoint (the disk may be full) the next open scans; nothing is lost.
-    if let Err(error) = checkpoint::write(engine, generation) {
+    let checkpoint = checkpoint::write(engine).unwrap_or_else(|error| {
         engine.catalog.events.log(LogLevel::Warn, || error);
-    }
+        0
+    });
     let clock_ms = engine.clock.precise();
     engine.catalog.update(|manifest| {
         manifest.clean = true;
+        manifest.checkpoint = checkpoint;
         manifest.last_seq = last_seq;
         manifest.clock_ms = clock_ms;
         for entry in manifest.files.iter_mut().filter(|entry| entry.state == FileState::Open) {

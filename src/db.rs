@@ -143,7 +143,9 @@ impl Shell {
         if let Some(thread) = thread {
             let _ = thread.join();
         }
-        let tidied = maintenance::tidy(self);
+        // A merge that another thread runs sees the signal, commits what it has, and lets go.
+        let mut uncommitted = self.merging.lock();
+        let tidied = crate::merge::commit_rest(self, &mut uncommitted).and_then(|()| maintenance::tidy(self));
         let engine = self.engine.take().ok_or(Error::Closed)?;
         tidied.and_then(|()| close::finish(&engine))
     }

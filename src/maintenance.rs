@@ -122,9 +122,13 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
                 }
                 schedule.synced = now;
             }
-            nap = nap.min(schedule.synced + interval - now);
+            nap = nap.min((schedule.synced + interval).saturating_duration_since(now));
         } else {
             schedule.synced = now;
+        }
+        if options.sync == SyncMode::Interval {
+            // Not every write wakes this thread: it looks for itself.
+            nap = nap.min(Duration::from_millis(options.sync_interval_ms));
         }
         if options.merge == MergeMode::Auto {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
@@ -168,8 +172,8 @@ pub fn tidy(shell: &Shell) -> Result<()> {
         (engine.snapshots.take_unpinned(), engine.log.take_unsealed(), engine.catalog.clone())
     };
     for file in unneeded {
-        file.doom();
         catalog.files.remove(usize::from(file.slot), shell.gated());
+        catalog.unlink(&file);
     }
     let mut waiting = unsealed.into_iter();
     while let Some(file) = waiting.next() {
@@ -195,8 +199,8 @@ fn seal(shell: &Shell, file: &Arc<DataFile>) -> Result<()> {
     engine.catalog.update(|manifest| manifest.files.retain(|entry| entry.id != file.id))?;
     let catalog = engine.catalog.clone();
     drop(engine);
-    file.doom();
     catalog.files.remove(usize::from(file.slot), shell.gated());
+    catalog.unlink(file);
     Ok(())
 }
 

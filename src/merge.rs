@@ -147,11 +147,19 @@ pub struct Uncommitted {
     finished: Vec<Arc<DataFile>>,
 }
 
+/// Commits what an earlier merge could not commit; for a close.
+pub fn commit_rest(shell: &Shell, uncommitted: &mut Uncommitted) -> Result<()> {
+    Merge { shell, work: uncommitted, pace: Pace::new(), buffer: Vec::new(), moves: Vec::new() }.commit()
+}
+
 /// Merges `inputs`, which are sealed and in the order of their sequence numbers.
 fn run_locked(shell: &Shell, uncommitted: &mut Uncommitted, inputs: Vec<Arc<DataFile>>) -> Result<()> {
     let mut merge =
         Merge { shell, work: uncommitted, pace: Pace::new(), buffer: Vec::new(), moves: Vec::new() };
     merge.commit()?;
+    // A writer may have appended to an input and not yet told the index. It is inside the gate, and the inputs have been
+    // sealed before: once all who are inside have left, the index knows every record of the inputs.
+    shell.gated().wait_for_readers();
     if let Some(engine) = shell.inside() {
         engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
     }
@@ -216,10 +224,7 @@ impl Merge<'_> {
                 }
             }
         }
-        match self.shell.inside() {
-            Some(engine) => self.flush(&engine),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Copies what is needed of one input. False if told to stop before the end.
@@ -253,10 +258,15 @@ impl Merge<'_> {
         if let End::Damaged { offset, what } = end {
             return Err(input.corrupt(offset, what));
         }
-        if !stopped {
-            self.decide(input, &mut group, older_elsewhere)?;
+        if stopped {
+            return Ok(false);
         }
-        Ok(!stopped && self.shell.inside().is_some())
+        self.decide(input, &mut group, older_elsewhere)?;
+        // An input is finished when its last record is in an output, not when it is in the buffer.
+        match self.shell.inside() {
+            Some(engine) => self.flush(&engine).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Copies those of a group that are needed, and empties it.

@@ -127,6 +127,7 @@ fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result
         next_file_id: 1,
         last_seq: 0,
         clock_ms: disk.now_ms(true),
+        checkpoint: 0,
         files: Vec::new(),
     };
     write_first_manifest(disk, &manifest)?;

@@ -74,7 +74,7 @@ fn the_worked_example_of_the_document_is_what_is_in_the_file() {
     assert_eq!((u32_at(&bytes, 8), u32_at(&bytes, 12)), (1, 1));
     assert_eq!(crc32(0, &bytes[..60]), u32_at(&bytes, 60));
     let salt = u32_at(&bytes, 16);
-    assert_eq!(salt, 0x29f0_a1b1);
+    assert_eq!(salt, 0x64ce_2180);
     let frame = &bytes[0x40..0x68];
     assert_eq!(crc32(salt ^ 8, &frame[4..]), u32_at(frame, 0));
     assert_eq!((u32_at(frame, 4), u32_at(frame, 24), frame[22], frame[23]), (5, 6, 1, 0));

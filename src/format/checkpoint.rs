@@ -1,7 +1,7 @@
 //! The checkpoint: the whole index as a clean close leaves it, so that the next open scans nothing.
 //!
 //! ```text
-//! header   magic, version, store, generation of the manifest it belongs to, and per file:
+//! header   magic, version, store, its identity, which the manifest names, and per file:
 //!          id, slot, records alive, weight alive, records written, weight written
 //! roots    256 x { records, CRC-32 of their slots }
 //! expiries count x { expiry u64, root u8 x8, slot 16 bytes }
@@ -51,8 +51,8 @@ pub struct CheckpointExpiry {
 pub struct CheckpointHeader {
     /// The store's identity.
     pub store_id: [u8; 16],
-    /// The generation of the clean manifest that it belongs to.
-    pub generation: u64,
+    /// Its identity, random, which the clean manifest that it belongs to names.
+    pub id: u64,
     /// The live data files.
     pub files: Vec<CheckpointFile>,
     /// Records and checksum of each part of the index.
@@ -72,7 +72,7 @@ impl CheckpointHeader {
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&self.store_id);
-        bytes.extend_from_slice(&self.generation.to_le_bytes());
+        bytes.extend_from_slice(&self.id.to_le_bytes());
         bytes.extend_from_slice(&(self.files.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&(self.expiries.len() as u64).to_le_bytes());
         for file in &self.files {
@@ -117,11 +117,11 @@ impl CheckpointHeader {
     pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         let mut reader = Reader::new(split_checked(bytes)?);
         reader.take(16)?;
-        let (store_id, generation) = (reader.bytes16()?, reader.u64()?);
+        let (store_id, id) = (reader.bytes16()?, reader.u64()?);
         let (file_count, expiry_count) = (reader.u64()?, reader.u64()?);
         let mut header = CheckpointHeader {
             store_id,
-            generation,
+            id,
             files: Vec::new(),
             roots: Vec::with_capacity(ROOTS),
             expiries: Vec::new(),
@@ -151,7 +151,7 @@ mod tests {
     fn a_checkpoint_header_is_read_back_and_every_flipped_bit_is_noticed() {
         let header = CheckpointHeader {
             store_id: [7; 16],
-            generation: 3,
+            id: 3,
             files: vec![CheckpointFile {
                 id: 1,
                 slot: 2,

@@ -42,7 +42,7 @@ pub struct Manifest {
     pub store_id: [u8; 16],
     /// The key of the hash of keys.
     pub hash_key: [u8; 16],
-    /// The store was closed cleanly: all lengths are exact, and the checkpoint of this generation is valid.
+    /// The store was closed cleanly: all lengths are exact.
     pub clean: bool,
     /// The number that the next data file gets.
     pub next_file_id: FileId,
@@ -50,6 +50,8 @@ pub struct Manifest {
     pub last_seq: u64,
     /// No clock of this store reads earlier than this, in milliseconds since 1970.
     pub clock_ms: u64,
+    /// The identity of the checkpoint that belongs to a clean store; 0 where there is none.
+    pub checkpoint: u64,
     /// The live data files, by number.
     pub files: Vec<FileEntry>,
 }
@@ -66,6 +68,7 @@ impl Manifest {
         bytes.extend_from_slice(&self.hash_key);
         bytes.extend_from_slice(&self.last_seq.to_le_bytes());
         bytes.extend_from_slice(&self.clock_ms.to_le_bytes());
+        bytes.extend_from_slice(&self.checkpoint.to_le_bytes());
         bytes.extend_from_slice(&self.next_file_id.to_le_bytes());
         bytes.extend_from_slice(&(self.files.len() as u32).to_le_bytes());
         for file in &self.files {
@@ -96,6 +99,7 @@ impl Manifest {
         let generation = reader.u64()?;
         let (store_id, hash_key) = (reader.bytes16()?, reader.bytes16()?);
         let (last_seq, clock_ms) = (reader.u64()?, reader.u64()?);
+        let checkpoint = reader.u64()?;
         let (next_file_id, count) = (reader.u32()?, reader.u32()? as usize);
         if reader.rest().len() != count.saturating_mul(40) {
             return Err("its length does not match the number of files in it");
@@ -110,7 +114,7 @@ impl Manifest {
         if !files.is_sorted_by(|a, b| a.id < b.id) || files.last().is_some_and(|f| f.id >= next_file_id) {
             return Err("its file numbers are out of order");
         }
-        Ok(Manifest { generation, store_id, hash_key, clean, next_file_id, last_seq, clock_ms, files })
+        Ok(Manifest { generation, store_id, hash_key, clean, next_file_id, last_seq, clock_ms, checkpoint, files })
     }
 }
 
@@ -130,6 +134,7 @@ mod tests {
             next_file_id: 9,
             last_seq: 6,
             clock_ms: 7,
+            checkpoint: 10,
             files: vec![file, FileEntry { id: 8, state: FileState::Open, ..file }],
         };
         let mut bytes = manifest.encode();

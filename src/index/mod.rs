@@ -193,11 +193,11 @@ impl Index {
     pub fn lock_for_insert(&self, hash: KeyHash) -> Result<Locked<'_>, OutOfMemory> {
         loop {
             let mut locked = self.lock_top(hash.top());
-            if locked.segment.has_room(&locked.writing, 1) {
+            if locked.segment.has_room_for_one(&locked.writing) {
                 return Ok(locked);
             }
             locked.make_room()?;
-            if locked.segment.covers(hash.top()) && locked.segment.has_room(&locked.writing, 1) {
+            if locked.segment.covers(hash.top()) && locked.segment.has_room_for_one(&locked.writing) {
                 return Ok(locked);
             }
         }
@@ -211,11 +211,12 @@ impl Index {
             // Segments are locked in the order of their hashes, so that two batches cannot wait for each other.
             let mut locked = self.lock_top(first.top());
             loop {
+                // A split may have given some of them to the next segment.
                 let here = rest.iter().take_while(|hash| locked.segment.covers(hash.top())).count();
                 if here == 0 {
                     break;
                 }
-                if locked.segment.has_room(&locked.writing, here) {
+                if locked.segment.has_room(&rest[..here]) {
                     rest = &rest[here..];
                     all.push(locked);
                     break;

@@ -157,11 +157,21 @@ impl Segment {
         }
     }
 
-    /// Whether `more` keys can be inserted without growing; the caller holds the lock.
-    pub(super) fn has_room(&self, writing: &Writing, more: usize) -> bool {
+    /// Whether one more key can be inserted without growing; the caller holds the lock.
+    pub(super) fn has_room_for_one(&self, writing: &Writing) -> bool {
         let slots = self.slots();
-        (writing.len + more) * 256 <= slots * MAX_LOAD_256
-            && (0..more).all(|n| self.slot(slots - 1 - n).entry.load(Ordering::Relaxed) == 0)
+        (writing.len + 1) * 256 <= slots * MAX_LOAD_256
+            && self.slot(slots - 1).entry.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether all of these sorted keys can be inserted without growing; the caller holds the lock. Inserting one by one
+    /// leaves the same layout as laying all out anew, so it is enough to see whether they would fit then.
+    pub(super) fn has_room(&self, more: &[KeyHash]) -> bool {
+        let mut words = Vec::new();
+        self.collect(0, &mut words);
+        words.extend(more.iter().map(|hash| (hash.word, 0)));
+        words.sort_unstable();
+        fits(&words, self.depth(), self.slots() / BLOCK_SLOTS)
     }
 
     /// Inserts or replaces; gives what was there before. The caller holds the lock, and has made room.

@@ -91,6 +91,7 @@ fn several_segments_are_locked_in_order_and_have_room_for_a_whole_batch() {
         }
     }
     assert_eq!(index.len(), 600_000);
+    assert!(index.memory_bytes() <= 600_000 * 24 + (4 << 20), "{}", index.memory_bytes());
 }
 
 #[test]

@@ -396,9 +396,13 @@ impl Log {
 
     fn create_listed(&self, capacity: u64) -> Result<Arc<DataFile>> {
         let file = self.catalog.create_file(capacity)?;
-        self.catalog
-            .update(|manifest| manifest.files.push(Catalog::open_entry(&file)))
-            .inspect_err(|_| file.doom())?;
+        if let Err(error) = self.catalog.update(|manifest| manifest.files.push(Catalog::open_entry(&file))) {
+            // Where the new manifest may count after all, the file must stay.
+            if self.catalog.poison.check().is_ok() {
+                self.catalog.unlink(&file);
+            }
+            return Err(error);
+        }
         Ok(file)
     }
 
@@ -458,10 +462,8 @@ impl Log {
         active.disk_file.prepare(tail).map_err(|e| active.io_error("make room ahead in", &e))?;
         if needs_spare {
             let spare = self.create_listed(self.max_file_size)?;
-            spare
-                .disk_file
-                .prepare(FILE_HEADER_SIZE)
-                .map_err(|e| spare.io_error("make room ahead in", &e))?;
+            // Without room ahead the file is a file all the same; who writes to it makes the room.
+            let _ = spare.disk_file.prepare(FILE_HEADER_SIZE);
             let mut writer = self.writer.lock();
             // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
             if writer.active.id < spare.id && writer.spare.is_none() {
@@ -511,7 +513,7 @@ impl Log {
         };
         if let Some(spare) = spare {
             self.catalog.update(|manifest| manifest.files.retain(|entry| entry.id != spare.id))?;
-            spare.doom();
+            self.catalog.unlink(&spare);
         }
         let failed = |e: std::io::Error| active.io_error("close", &e);
         active.disk_file.seal().map_err(failed)?;

@@ -145,6 +145,13 @@ impl Catalog {
             })
     }
 
+    /// Removes a file that the manifest does not list any more, and its hint. Whoever holds it goes on reading it. What
+    /// cannot be removed now is debris that the next open removes.
+    pub fn unlink(&self, file: &DataFile) {
+        let _ = self.disk.remove(&names::hint(file.id));
+        let _ = self.disk.remove(&names::data(file.id));
+    }
+
     /// The manifest's line for a file that frames may be appended to.
     pub fn open_entry(file: &DataFile) -> FileEntry {
         let (id, salt, length) = (file.id, file.salt, file.tail());

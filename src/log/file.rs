@@ -9,7 +9,7 @@ use crate::format::frame::{self, Header};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
 
-/// A data file that is open. When the last user of a doomed one lets go of it, it is removed from the disk.
+/// A data file that is open. Its bytes can be read as long as somebody holds it, also after its name is gone.
 pub struct DataFile {
     /// Its number.
     pub id: FileId,
@@ -21,7 +21,6 @@ pub struct DataFile {
     pub disk_file: Arc<dyn DiskFile>,
     view: Option<View>,
     disk: Arc<dyn Disk>,
-    doomed: AtomicBool,
     unmergeable: AtomicBool,
     /// Complete frames end here.
     tail: AtomicU64,
@@ -151,7 +150,6 @@ impl DataFile {
             view: disk_file.view(),
             disk_file,
             disk,
-            doomed: AtomicBool::new(false),
             unmergeable: AtomicBool::new(false),
             tail: AtomicU64::new(tail),
             min_seq: AtomicU64::new(0),
@@ -195,11 +193,6 @@ impl DataFile {
     /// The smallest and the largest sequence number in it; zeros while it is empty.
     pub fn seqs(&self) -> (u64, u64) {
         (self.min_seq.load(Ordering::Relaxed), self.max_seq.load(Ordering::Relaxed))
-    }
-
-    /// Removes it from the disk when its last user lets go.
-    pub fn doom(&self) {
-        self.doomed.store(true, Ordering::Release);
     }
 
     /// Keeps merges away from it: it is damaged, and what is whole in it stays where it is.
@@ -274,15 +267,5 @@ impl DataFile {
     #[cold]
     pub fn io_error(&self, action: &'static str, error: &std::io::Error) -> Error {
         Error::io(action, &self.disk.path().join(names::data(self.id)), error)
-    }
-}
-
-impl Drop for DataFile {
-    fn drop(&mut self) {
-        if *self.doomed.get_mut() {
-            // What cannot be removed now is debris that the next open removes.
-            let _ = self.disk.remove(&names::hint(self.id));
-            let _ = self.disk.remove(&names::data(self.id));
-        }
     }
 }
