@@ -7,6 +7,7 @@ mod demo;
 mod examples;
 mod header;
 mod packaging;
+mod race;
 mod rust;
 mod test;
 mod tools;
@@ -28,6 +29,7 @@ usage: cargo xtask TASK
                           MODE is mmap or pread, one after the other when it is not given
   header [--check]        writes include/filedb.h from src/capi, or says how they differ
   clib --prefix DIR       builds the C libraries and installs them below DIR
+  race [--quick] [...]    filedb against its peers: a table, and the figures and a page in target/race; race --help
 ";
 
 fn main() -> ExitCode {
@@ -48,6 +50,9 @@ fn run() -> Result<()> {
         Some(other) => return Err(other.unexpected().into()),
         None => bail!("no task given\n\n{USAGE}"),
     };
+    if task == "race" {
+        return race::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
+    }
     let (mut words, mut list, mut check, mut io, mut prefix) = (Vec::new(), false, false, None, None);
     while let Some(argument) = arguments.next()? {
         match (task.as_str(), argument) {

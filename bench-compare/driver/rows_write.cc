@@ -1,0 +1,104 @@
+// The rows that write: load, overwrite, delete, synced puts, and a death in the middle.
+#include <csignal>
+
+#include "race.h"
+
+namespace race {
+namespace {
+
+// How long a store may take to come to rest after a load.
+constexpr double kSettleSeconds = 120;
+
+double live_bytes(const Config& config) {
+  return static_cast<double>(config.keys) * static_cast<double>(kKeySize + config.value_size);
+}
+
+}  // namespace
+
+void Race::weigh(uint64_t written_before, uint64_t times_stored) {
+  figure("settled", settle(plan_.config.directory, kSettleSeconds) ? 1 : 0);
+  const double live = live_bytes(plan_.config);
+  const auto disk = static_cast<double>(bytes_on_disk(plan_.config.directory));
+  figure("disk_per_live_byte", disk / live);
+  const auto written = static_cast<double>(bytes_written() - written_before);
+  figure("written_per_byte", written / (live * static_cast<double>(times_stored)));
+}
+
+void Race::load() {
+  const uint64_t keys = plan_.config.keys;
+  const Memory memory_before = resident_memory();
+  const uint64_t written_before = bytes_written();
+  rate(fill(0, keys, kLoaded, plan_.load_seconds, [](uint64_t i) { return i; }));
+  version_ = kLoaded;
+  weigh(written_before, 1);
+  const Memory memory = resident_memory();
+  const auto per_key = [keys](uint64_t after, uint64_t before) {
+    return (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(keys);
+  };
+  figure("anonymous_memory_per_key", per_key(memory.anonymous, memory_before.anonymous));
+  figure("mapped_memory_per_key", per_key(memory.mapped_files, memory_before.mapped_files));
+  if (const std::optional<uint64_t> own = engine_->memory_bytes()) {
+    figure("own_memory_per_key", static_cast<double>(*own) / static_cast<double>(keys));
+  }
+  write_back(plan_.config.directory);
+}
+
+void Race::load_batch() {
+  const uint64_t keys = plan_.config.keys;
+  session();
+  const Stopwatch watch;
+  fill(0, keys, kLoaded, -1, [](uint64_t i) { return i; });
+  rate({keys, watch.seconds()});
+  version_ = kLoaded;
+}
+
+void Race::overwrite() {
+  const uint64_t written_before = bytes_written();
+  rate(fill(0, plan_.config.keys, kOverwritten, plan_.load_seconds, Permutation(plan_.config.keys)));
+  version_ = kOverwritten;
+  weigh(written_before, 1);
+  write_back(plan_.config.directory);
+}
+
+void Race::erase() {
+  const Permutation order(plan_.config.keys);
+  Session& session = this->session();
+  const Totals totals = repeat(plan_.config.keys, plan_.load_seconds,
+                               [&](uint64_t i) { session.erase(Key(order(i)).bytes()); });
+  rate(totals);
+  Value value(values_.size());
+  // The first of those that went are gone, and the first of those that stayed are there.
+  for (uint64_t i = 0; i < std::min<uint64_t>(totals.operations, 1000); i++) {
+    if (session.get(Key(order(i)).bytes(), value)) throw std::runtime_error("a deleted key is there");
+  }
+  for (uint64_t i = totals.operations; i < std::min(plan_.config.keys, totals.operations + 1000); i++) {
+    if (!session.get(Key(order(i)).bytes(), value)) throw std::runtime_error("a key is gone that was not deleted");
+    verify(value.bytes, order(i));
+  }
+}
+
+void Race::put_synced(unsigned threads) {
+  session();
+  const Totals totals = together(threads, UINT32_MAX, plan_.seconds, [&](Session& session, unsigned thread) {
+    return [&session, writer = ValueWriter(values_), thread, threads](uint64_t i) mutable {
+      const uint64_t n = i * threads + thread;
+      session.put(Key(n).bytes(), writer.make(n, kLoaded));
+    };
+  });
+  rate(totals);
+}
+
+void Race::die() {
+  const uint64_t count = last_writes(plan_.config.keys);
+  const Permutation order(plan_.config.keys);
+  Session& session = this->session();
+  ValueWriter writer(values_);
+  for (uint64_t i = 0; i < count; i++) {
+    const uint64_t n = order(i);
+    session.put(Key(n).bytes(), writer.make(n, kBeforeDeath));
+  }
+  figure("operations", static_cast<double>(count));
+  std::raise(SIGKILL);
+}
+
+}  // namespace race

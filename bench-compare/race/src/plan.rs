@@ -1,0 +1,277 @@
+//! What is measured, and in which order.
+//!
+//! A job is one store in one fresh directory: a few processes one after the other, each with some rows. All stores do the same
+//! group of rows one after the other, then the next group comes, and all of it is repeated: a noisy minute of the machine hits
+//! every store, and a run that is cut off has all rows, with fewer repeats.
+
+use crate::lines::{FLOOR, LINES, Line, SMALL, Shape};
+
+pub const ENGINES: &[&str] =
+    &["filedb", FLOOR, "lmdb", "leveldb", "rocksdb", "tkrzw", "sqlite", "redb", "fjall", "sled"];
+
+/// One process of the driver.
+pub struct Process {
+    /// The driver's rows. Those in `needed` are run also when nobody asked for them: later rows stand on them.
+    pub rows: &'static [&'static str],
+    pub needed: &'static [&'static str],
+    /// It ends by killing itself.
+    pub dies: bool,
+}
+
+const fn process(rows: &'static [&'static str], needed: &'static [&'static str]) -> Process {
+    Process { rows, needed, dies: false }
+}
+
+pub struct Group {
+    pub name: &'static str,
+    pub durable: bool,
+    pub processes: &'static [Process],
+    /// Of a full race; a quick one leaves out what no target is about.
+    pub only_full: bool,
+}
+
+const READ: Group = Group {
+    name: "read",
+    durable: false,
+    only_full: false,
+    processes: &[
+        process(
+            &[
+                "load",
+                "get",
+                "get_all",
+                "get_zipf",
+                "get_zipf_all",
+                "absent",
+                "absent_all",
+                "get_many",
+                "scan",
+                "close",
+            ],
+            &["load", "close"],
+        ),
+        process(&["open_closed", "mixed", "mixed_all", "mixed_zipf", "mixed_zipf_all"], &[]),
+        process(&["open_closed"], &[]),
+        Process { rows: &["open_closed", "die"], needed: &["open_closed", "die"], dies: true },
+        process(&["open_killed"], &["open_killed"]),
+    ],
+};
+const WRITE: Group = Group {
+    name: "write",
+    durable: false,
+    only_full: false,
+    processes: &[process(
+        &["load", "overwrite", "close_overwritten", "delete"],
+        &["load", "overwrite", "close_overwritten"],
+    )],
+};
+const SYNC_1: Group = Group {
+    name: "sync, 1 thread",
+    durable: true,
+    only_full: false,
+    processes: &[process(&["sync_1"], &[])],
+};
+const SYNC_16: Group = Group {
+    name: "sync, 16 threads",
+    durable: true,
+    only_full: false,
+    processes: &[process(&["sync_16"], &[])],
+};
+const LATENCY: Group =
+    Group { name: "latency", durable: false, only_full: false, processes: &[process(&["latency"], &[])] };
+const BATCH: Group =
+    Group { name: "batch", durable: false, only_full: true, processes: &[process(&["load_batch"], &[])] };
+/// What is worth knowing about larger values.
+const VALUES: Group = Group {
+    name: "values",
+    durable: false,
+    only_full: false,
+    processes: &[process(
+        &["load", "get", "get_all", "get_zipf", "mixed_all", "scan", "overwrite", "close_overwritten"],
+        &["load"],
+    )],
+};
+const SMALL_GROUPS: &[&Group] = &[&READ, &WRITE, &SYNC_1, &SYNC_16, &LATENCY, &BATCH];
+const LARGE_GROUPS: &[&Group] = &[&VALUES];
+
+/// What the floor can do.
+const FLOOR_ROWS: &[&str] =
+    &["load", "get", "get_all", "get_zipf", "get_zipf_all", "absent", "absent_all", "overwrite"];
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Effort {
+    pub repeats: u32,
+    /// The longest that a row of reads measures, in seconds.
+    pub seconds: f64,
+    /// The longest that a load by single puts measures; the rest comes in batches, off the clock.
+    pub load_seconds: f64,
+    /// The most operations of a row of reads.
+    pub operations: u64,
+    pub is_quick: bool,
+}
+
+impl Effort {
+    pub const FULL: Effort =
+        Effort { repeats: 3, seconds: 3.0, load_seconds: 45.0, operations: 4 << 20, is_quick: false };
+    pub const QUICK: Effort =
+        Effort { repeats: 1, seconds: 0.3, load_seconds: 2.0, operations: 1 << 20, is_quick: true };
+}
+
+/// One store in one fresh directory.
+pub struct Job {
+    pub repeat: u32,
+    pub shape: Shape,
+    pub group: &'static Group,
+    pub engine: &'static str,
+    /// The rows of each process that are to run.
+    pub processes: Vec<(&'static Process, Vec<&'static str>)>,
+}
+
+impl Job {
+    /// Tells it from every other job of a race.
+    pub fn id(&self) -> String {
+        format!(
+            "{} {}x{} {} {}",
+            self.repeat, self.shape.keys, self.shape.value_size, self.group.name, self.engine
+        )
+    }
+
+    /// A rough guess, which the orchestrator corrects as it goes.
+    pub fn guessed_seconds(&self, effort: Effort) -> f64 {
+        let micros = match self.engine {
+            "filedb" | FLOOR => 0.5,
+            "tkrzw" => 1.0,
+            "lmdb" | "fjall" => 4.0,
+            "leveldb" | "rocksdb" => 7.0,
+            "sqlite" | "sled" => 14.0,
+            _ => 30.0,
+        } + self.shape.value_size as f64 / 500.0;
+        let alone = self.shape.keys as f64 * micros / 1e6;
+        let fill = alone.min(effort.load_seconds + alone * 0.3);
+        let rows = self.processes.iter().flat_map(|(_, rows)| rows);
+        rows.map(|row| match *row {
+            "load" | "overwrite" | "latency" => fill + 2.5,
+            "load_batch" => fill * 0.5,
+            "delete" => fill,
+            "close" | "close_overwritten" | "open_closed" | "open_killed" | "die" => 0.3,
+            _ => effort.seconds,
+        })
+        .sum()
+    }
+}
+
+/// The shapes of a race. `keys` stands for the numbers of keys with small values.
+pub fn shapes(keys: &[u64], is_quick: bool) -> Vec<Shape> {
+    let small = keys.iter().map(|&keys| Shape { keys, value_size: SMALL });
+    let large: [(u64, u64); 2] = if is_quick {
+        [(50_000, 1 << 10), (2_000, 64 << 10)]
+    } else {
+        [(1_000_000, 1 << 10), (20_000, 64 << 10)]
+    };
+    let mut shapes: Vec<_> =
+        small.chain(large.map(|(keys, value_size)| Shape { keys, value_size })).collect();
+    // The largest last, for the sake of a run that is cut off.
+    shapes.sort_by_key(|shape| shape.keys * if shape.is_small() { 2 } else { 1 });
+    shapes
+}
+
+/// The jobs of a race in their order. `lines` are what is asked for: all when there are none.
+pub fn jobs(shapes: &[Shape], engines: &[&'static str], lines: &[&'static Line], effort: Effort) -> Vec<Job> {
+    let smallest = shapes.iter().find(|shape| shape.is_small()).copied();
+    let mut jobs = Vec::new();
+    for repeat in 0..effort.repeats {
+        for &shape in shapes {
+            let groups = if shape.is_small() { SMALL_GROUPS } else { LARGE_GROUPS };
+            // A synced put takes as long whatever the number of keys.
+            let groups = groups.iter().filter(|group| {
+                !(group.durable && Some(shape) != smallest || group.only_full && effort.is_quick)
+            });
+            for (i, &group) in groups.enumerate() {
+                for k in 0..engines.len() {
+                    // Nobody always runs behind the same store.
+                    let engine = engines[(k + i + repeat as usize) % engines.len()];
+                    jobs.extend(job(repeat, shape, group, engine, lines));
+                }
+            }
+        }
+    }
+    jobs
+}
+
+fn job(
+    repeat: u32,
+    shape: Shape,
+    group: &'static Group,
+    engine: &'static str,
+    lines: &[&'static Line],
+) -> Option<Job> {
+    let is_asked_for = |row: &str| {
+        let lines: Vec<_> = if lines.is_empty() { LINES.iter().collect() } else { lines.to_vec() };
+        lines.iter().any(|line| {
+            let own = match line.small {
+                Some(crate::lines::Target::TimesOwn(own, _)) => Some(own),
+                _ => line.peers_also,
+            };
+            line.row == row || own == Some(row)
+        })
+    };
+    let can = |row: &str| engine != FLOOR || FLOOR_ROWS.contains(&row);
+    let mut processes = Vec::new();
+    let mut is_useful = false;
+    // From the end: what a later process stands on is needed only when that one runs.
+    for process in group.processes.iter().rev() {
+        let asked: Vec<_> =
+            process.rows.iter().copied().filter(|row| can(row) && is_asked_for(row)).collect();
+        let stands_under = !processes.is_empty();
+        is_useful |= !asked.is_empty();
+        if asked.is_empty() && !(stands_under && !process.needed.is_empty()) {
+            continue;
+        }
+        let rows = process.rows.iter().copied().filter(|row| {
+            let is_base = process.needed.contains(row) && can(row);
+            is_base || asked.contains(row)
+        });
+        processes.push((process, rows.collect()));
+    }
+    processes.reverse();
+    // A death that nobody wants to see the end of.
+    if processes.last().is_some_and(|(process, _): &(&Process, _)| process.dies) {
+        processes.pop();
+    }
+    processes.retain(|(_, rows): &(_, Vec<_>)| !rows.is_empty());
+    (is_useful && !processes.is_empty()).then_some(Job { repeat, shape, group, engine, processes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lines;
+
+    fn rows(only: &str, engine: &'static str, group: &'static Group) -> Vec<Vec<&'static str>> {
+        let lines: Vec<_> = lines::find(only).into_iter().collect();
+        let shape = Shape { keys: 1000, value_size: SMALL };
+        let job = job(0, shape, group, engine, &lines);
+        job.map(|job| job.processes.into_iter().map(|(_, rows)| rows).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_single_row_brings_what_it_stands_on_and_no_more() {
+        assert_eq!(rows("get", "lmdb", &READ), [vec!["load", "get", "close"]]);
+        assert_eq!(rows("get", "lmdb", &WRITE), Vec::<Vec<&str>>::new());
+        assert_eq!(
+            rows("open_killed", "lmdb", &READ),
+            [vec!["load", "close"], vec!["open_closed", "die"], vec!["open_killed"]]
+        );
+        assert_eq!(
+            rows("delete", "lmdb", &WRITE),
+            [vec!["load", "overwrite", "close_overwritten", "delete"]]
+        );
+    }
+
+    #[test]
+    fn the_floor_does_only_what_it_can() {
+        assert_eq!(rows("scan", FLOOR, &READ), Vec::<Vec<&str>>::new());
+        assert_eq!(rows("overwrite", FLOOR, &WRITE), [vec!["load", "overwrite"]]);
+    }
+}
