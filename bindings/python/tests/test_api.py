@@ -25,9 +25,10 @@ def test_no_function_of_the_c_api_is_missing() -> None:
 
 
 def test_declarations_agree_with_the_description() -> None:
-    assert list(_abi.FUNCTIONS) == [one["name"] for one in API["functions"]]
+    functions: dict[str, tuple[object, list[object]]] = _abi.FUNCTIONS  # type: ignore[assignment]
+    assert list(functions) == [one["name"] for one in API["functions"]]
     for one in API["functions"]:
-        assert len(_abi.FUNCTIONS[one["name"]][1]) == len(one["parameters"]), one["name"]
+        assert len(functions[one["name"]][1]) == len(one["parameters"]), one["name"]
     for one in API["constants"]:
         assert getattr(_abi, one["name"]) == one["value"]
 

@@ -6,6 +6,7 @@ import gc
 import itertools
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     next(walk), next(walk)
     db.close()
     db.close()
-    verbs = [
+    verbs: list[Callable[[], object]] = [
         lambda: db[b"a"], lambda: db.get(b"a"), lambda: db.__setitem__(b"a", b""), lambda: db.delete(b"a"),
         lambda: db.put(b"a", b""), lambda: b"a" in db, lambda: len(db), lambda: db.list(), lambda: db.scan(),
         lambda: list(db), lambda: db.ttl(b"a"), lambda: db.expire(b"a", 1), lambda: db.persist(b"a"), lambda: db.sync(),
@@ -77,7 +78,7 @@ def test_a_view_outlives_everything(tmp_path: Path) -> None:
     view = view_of_nothing_else()
     gc.collect()
     filedb.open(tmp_path / "store").close()
-    assert view == b"value"
+    assert bytes(view) == b"value"
     with pytest.raises(TypeError):
         view[0] = 0
 

@@ -1,0 +1,3 @@
+module filedb
+
+go 1.19
