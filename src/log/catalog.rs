@@ -79,6 +79,11 @@ impl Catalog {
         // Files are created by several threads, and may be listed in another order than they were numbered.
         next.files.sort_unstable_by_key(|entry| entry.id);
         next.generation += 1;
+        // A manifest must not be on the disk before the names of the files in it are.
+        if next.files.iter().any(|new| !current.files.iter().any(|old| old.id == new.id)) {
+            let failed = |e| Error::io("sync the directory", self.disk.path(), &e);
+            self.disk.sync_dir().map_err(|e| self.poison.set(failed(e)))?;
+        }
         match replace_manifest(self.disk.as_ref(), &next) {
             Ok(()) => {
                 *current = next;
