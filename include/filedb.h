@@ -691,8 +691,8 @@ filedb_status_t filedb_options_set_log(filedb_options_t *options,
  * is the handle, which belongs to the caller, who gives it to filedb_close().
  *
  * After a clean close this takes milliseconds; after a crash it reads what was written since the
- * last data file was finished. Whatever a crash left half written is dropped, as the chapter on
- * durability says. Nothing is changed where it fails.
+ * last data file was finished, and drops what the crash left half written. Where it fails, what is
+ * in the store stays as it was.
  *
  * Returns FILEDB_OK, or
  * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty;
@@ -726,7 +726,7 @@ filedb_status_t filedb_open(const char *path,
  * - FILEDB_ERR_FORKED: in a forked child, where nothing of the store is touched.
  *
  * Threads: any, at any time; calls of other threads that come later get FILEDB_ERR_CLOSED. Not from
- * a callback of the same store. Since 0.1.0.
+ * within the log callback. Since 0.1.0.
  */
 filedb_status_t filedb_close(filedb_t *db, filedb_error_t *err);
 

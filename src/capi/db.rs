@@ -46,8 +46,8 @@ impl filedb {
 /// is the handle, which belongs to the caller, who gives it to filedb_close().
 ///
 /// After a clean close this takes milliseconds; after a crash it reads what was written since the
-/// last data file was finished. Whatever a crash left half written is dropped, as the chapter on
-/// durability says. Nothing is changed where it fails.
+/// last data file was finished, and drops what the crash left half written. Where it fails, what is
+/// in the store stays as it was.
 ///
 /// Returns FILEDB_OK, or
 /// - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty;
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn filedb_open(
 /// - FILEDB_ERR_FORKED: in a forked child, where nothing of the store is touched.
 ///
 /// Threads: any, at any time; calls of other threads that come later get FILEDB_ERR_CLOSED. Not from
-/// a callback of the same store. Since 0.1.0.
+/// within the log callback. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn filedb_close(db: *mut filedb_t, err: *mut filedb_error_t) -> filedb_status_t {
     guard::enter(err, |call| {

@@ -45,11 +45,15 @@ fn report(call: &Call, err: *mut filedb_error_t, answer: &Answer) -> filedb_stat
 }
 
 fn catch<R>(call: &Call, body: impl FnOnce() -> R) -> Result<R, Failure> {
-    DEPTH.set(DEPTH.get() + 1);
-    // A caught panic leaves nothing behind that Rust would call broken: the slices of `call` are C's, and the store
-    // is told below.
-    let outcome = panic::catch_unwind(AssertUnwindSafe(body));
-    DEPTH.set(DEPTH.get() - 1);
+    // In one access, around the body: finding a thread's own memory costs a call in a shared library.
+    let outcome = DEPTH.with(|depth| {
+        depth.set(depth.get() + 1);
+        // A caught panic leaves nothing behind that Rust would call broken: the slices of `call` are C's, and the store
+        // is told below.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(body));
+        depth.set(depth.get() - 1);
+        outcome
+    });
     outcome.map_err(|payload| {
         let message = describe(payload);
         call.poison(&message);
