@@ -39,7 +39,8 @@ fn options() -> Options {
     let mut options = Options { sync: SyncMode::None, ..Options::default() };
     if std::env::var_os("FILEDB_BENCH_LOG").is_some() {
         let begun = Instant::now();
-        options.log = LogSink::new(move |_, event| eprintln!("{:.3} s: {event}", begun.elapsed().as_secs_f64()));
+        options.log =
+            LogSink::new(move |_, event| eprintln!("{:.3} s: {event}", begun.elapsed().as_secs_f64()));
         options.log_level = LogLevel::Debug;
     }
     options
@@ -74,7 +75,13 @@ fn load(db: &Db, keys: u64, size: usize) {
 }
 
 /// Overwrites at random; puts per second of the writer, beside a reader if `with_reader`.
-fn overwrite(db: &Db, keys: u64, writes: u64, puts: &mut Histogram<u64>, gets: Option<&mut Histogram<u64>>) -> f64 {
+fn overwrite(
+    db: &Db,
+    keys: u64,
+    writes: u64,
+    puts: &mut Histogram<u64>,
+    gets: Option<&mut Histogram<u64>>,
+) -> f64 {
     let done = AtomicBool::new(false);
     let mut peak = 0f64;
     let rate = std::thread::scope(|scope| {
@@ -216,7 +223,8 @@ fn start(dir: &Path, keys: u64) {
             .unwrap();
         // It says a line when all is written, and waits.
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+            .unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     };
@@ -289,7 +297,8 @@ fn main() {
     if let Some(path) = std::env::var_os(START_CHILD) {
         return start_child(&PathBuf::from(path));
     }
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let number = |n: usize, default: u64| arguments.get(n).map_or(default, |text| text.parse().unwrap());
     let place = std::env::var_os("FILEDB_BENCH_DIR").unwrap_or(".".into());
     let dir = tempfile::tempdir_in(place).unwrap();

@@ -19,7 +19,8 @@ use crate::recovery::{Rebuilt, access};
 pub fn write(engine: &Engine) -> Result<u64> {
     let catalog = &engine.catalog;
     let manifest = catalog.manifest();
-    let random = catalog.disk.random().map_err(|e| Error::io("name the checkpoint of", catalog.disk.path(), &e))?;
+    let random =
+        catalog.disk.random().map_err(|e| Error::io("name the checkpoint of", catalog.disk.path(), &e))?;
     let id = u64::from_le_bytes(random[..8].try_into().unwrap_or_default()).max(1);
     let mut header = CheckpointHeader {
         store_id: manifest.store_id,
@@ -48,8 +49,11 @@ pub fn write(engine: &Engine) -> Result<u64> {
             total_weight: usage.weight(),
         });
     }
-    for (expiry_ms, hash, entry) in engine.expiries.all() {
-        if engine.index.get(hash) == Some(entry) {
+    let slots: std::collections::HashMap<_, _> =
+        header.files.iter().map(|file| (file.slot, file.id)).collect();
+    for (expiry_ms, hash, (entry, file_id)) in engine.expiries.all() {
+        let same_file = slots.get(&entry.location.slot) == Some(&file_id);
+        if same_file && engine.index.get(hash) == Some(entry) {
             header.expiries.push(CheckpointExpiry {
                 expiry_ms,
                 root: hash.root,

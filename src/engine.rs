@@ -191,7 +191,7 @@ impl Engine {
         drop(locked);
         for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
             if let Some(expiry_ms) = record.expiry_ms {
-                self.expiries.add(expiry_ms, *hash, place.entry, &self.index);
+                self.expiries.add(expiry_ms, *hash, (place.entry, place.end.file()), &self.index);
             }
         }
         match appended.last() {
@@ -228,7 +228,7 @@ impl Engine {
         sync: bool,
     ) -> Result<()> {
         if let Some(expiry_ms) = expiry_ms {
-            self.expiries.add(expiry_ms, hash, appended.entry, &self.index);
+            self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()), &self.index);
         }
         if sync || self.options.sync == SyncMode::Always {
             self.log.wait_durable(appended.end)?;
@@ -393,8 +393,11 @@ impl Engine {
     /// Takes keys out of the index whose time has come.
     pub fn purge_expired(&self, inside: &Inside<'_>) {
         let now = self.clock.precise();
-        for (hash, entry) in self.expiries.take_due(now) {
-            self.forget_expired(inside, hash, entry);
+        for (hash, (entry, file_id)) in self.expiries.take_due(now) {
+            // Another file may have taken the place of the one that the line is about.
+            if self.file(inside, entry).is_ok_and(|file| file.id == file_id) {
+                self.forget_expired(inside, hash, entry);
+            }
         }
     }
 

@@ -8,14 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::format::FileId;
 use crate::index::{Entry, Index, KeyHash};
 
 const SHARDS: usize = 16;
 const SWEEP_AT_LEAST: usize = 1024;
 
+/// A record that expires: its place, and the number of its file.
+pub type Line = (Entry, FileId);
+
 #[derive(Default)]
 struct Shard {
-    lines: BTreeMap<(u64, KeyHash), Entry>,
+    /// By time and key: the record, and the number of its file. (Places are used again, numbers are not.)
+    lines: BTreeMap<(u64, KeyHash), Line>,
     sweep_at: usize,
 }
 
@@ -34,13 +39,13 @@ impl Default for Expiries {
 
 impl Expiries {
     /// Notes that the record of `entry` expires.
-    pub fn add(&self, expiry_ms: u64, hash: KeyHash, entry: Entry, index: &Index) {
+    pub fn add(&self, expiry_ms: u64, hash: KeyHash, line: Line, index: &Index) {
         let mut shard = self.shards[usize::from(hash.root) % SHARDS].lock();
         if shard.lines.len() >= shard.sweep_at.max(SWEEP_AT_LEAST) {
-            shard.lines.retain(|(_, hash), entry| index.get(*hash) == Some(*entry));
+            shard.lines.retain(|(_, hash), line| index.get(*hash) == Some(line.0));
             shard.sweep_at = shard.lines.len() * 2;
         }
-        shard.lines.insert((expiry_ms, hash), entry);
+        shard.lines.insert((expiry_ms, hash), line);
         self.next_due.fetch_min(expiry_ms, Ordering::Relaxed);
     }
 
@@ -50,7 +55,7 @@ impl Expiries {
     }
 
     /// Takes out all lines that are due at `now`.
-    pub fn take_due(&self, now_ms: u64) -> Vec<(KeyHash, Entry)> {
+    pub fn take_due(&self, now_ms: u64) -> Vec<(KeyHash, Line)> {
         if now_ms < self.next_due_ms() {
             return Vec::new();
         }
@@ -64,18 +69,18 @@ impl Expiries {
                     self.next_due.fetch_min(first.key().0, Ordering::Relaxed);
                     break;
                 }
-                let ((_, hash), entry) = first.remove_entry();
-                due.push((hash, entry));
+                let ((_, hash), line) = first.remove_entry();
+                due.push((hash, line));
             }
         }
         due
     }
 
     /// All lines.
-    pub fn all(&self) -> Vec<(u64, KeyHash, Entry)> {
+    pub fn all(&self) -> Vec<(u64, KeyHash, Line)> {
         let mut all = Vec::new();
         for shard in &self.shards {
-            all.extend(shard.lock().lines.iter().map(|((expiry, hash), entry)| (*expiry, *hash, *entry)));
+            all.extend(shard.lock().lines.iter().map(|((expiry, hash), line)| (*expiry, *hash, *line)));
         }
         all
     }

@@ -68,7 +68,6 @@ impl Signal {
 
 /// Remembers when which kind of work was done last.
 pub struct Schedule {
-    synced: Instant,
     /// After a failure (a full disk, say) the same work is not tried again at once.
     not_before: Instant,
 }
@@ -77,7 +76,7 @@ impl Schedule {
     /// Everything was just done.
     pub fn new() -> Self {
         let now = Instant::now();
-        Schedule { synced: now, not_before: now }
+        Schedule { not_before: now }
     }
 }
 
@@ -113,22 +112,10 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             engine.catalog.events.log(LogLevel::Warn, || &error);
             schedule.not_before = now + AFTER_FAILURE;
         }
-        if options.sync == SyncMode::Interval && engine.log.has_unsynced() {
-            let interval = Duration::from_millis(options.sync_interval_ms);
-            if schedule.synced + interval <= now {
-                // The next write reports a failure too: the log is poisoned then.
-                if let Err(error) = engine.log.sync() {
-                    engine.catalog.events.log(LogLevel::Error, || &error);
-                }
-                schedule.synced = now;
-            }
-            nap = nap.min((schedule.synced + interval).saturating_duration_since(now));
-        } else {
-            schedule.synced = now;
-        }
         if options.sync == SyncMode::Interval {
-            // Not every write wakes this thread: it looks for itself.
-            nap = nap.min(Duration::from_millis(options.sync_interval_ms));
+            sync_if_due(&engine);
+            // Not every write wakes this thread: it looks for itself, twice as often as it must be done.
+            nap = nap.min(Duration::from_millis(options.sync_interval_ms.div_ceil(2)));
         }
         if options.merge == MergeMode::Auto {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
@@ -158,6 +145,18 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
     Some(if now < schedule.not_before { nap.min(AFTER_FAILURE) } else { nap })
 }
 
+/// Syncs what `sync=interval` has left unsynced for half an interval. Long work calls it between its steps.
+pub fn sync_if_due(engine: &Engine) {
+    let options = &engine.options;
+    if options.sync != SyncMode::Interval {
+        return;
+    }
+    // The next write reports a failure too: the log is poisoned then.
+    if let Err(error) = engine.log.sync_if_due(Duration::from_millis(options.sync_interval_ms / 2)) {
+        engine.catalog.events.log(LogLevel::Error, || &error);
+    }
+}
+
 fn report(shell: &Shell, error: &Error) {
     if let Some(engine) = shell.inside() {
         engine.catalog.events.log(LogLevel::Warn, || error);
@@ -169,6 +168,9 @@ pub fn tidy(shell: &Shell) -> Result<()> {
     let _one_at_a_time = shell.tidying().lock();
     let (unneeded, unsealed, catalog) = {
         let Some(engine) = shell.inside() else { return Ok(()) };
+        if engine.options.read_only {
+            return Ok(());
+        }
         (engine.snapshots.take_unpinned(), engine.log.take_unsealed(), engine.catalog.clone())
     };
     for file in unneeded {

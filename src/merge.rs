@@ -88,9 +88,30 @@ pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
     engine.catalog.files.all().into_iter().filter(is_sealed).collect()
 }
 
+/// The oldest file that has something dead in it, which keeps merges from dropping tombstones, and the files that hold
+/// tombstones that were kept. `None` where it would not help, because a file that cannot be merged keeps them too.
+fn unblock_tombstones(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
+    let mut files = sealed(engine);
+    files.sort_by_key(|file| file.seqs());
+    let newest = files.iter().filter(|file| file.kept_tombstones() > 0).map(|file| file.seqs().1).max()?;
+    let is_in_the_way = |file: &Arc<DataFile>| {
+        let (oldest, _) = file.seqs();
+        let mergeable = files.iter().any(|sealed| sealed.id == file.id);
+        !mergeable && !file.is_replaced() && has_dead(file) && (1..newest).contains(&oldest)
+    };
+    if engine.catalog.files.all().iter().any(is_in_the_way) {
+        return None;
+    }
+    let blocker = files.iter().find(|file| has_dead(file)).map(|file| file.id);
+    files.retain(|file| Some(file.id) == blocker || file.kept_tombstones() > 0);
+    Some(files)
+}
+
 /// Bytes of all data files, and how many of them are alive.
 pub fn space(engine: &Engine) -> (u64, u64) {
-    let files = engine.catalog.files.all();
+    let mut files = engine.catalog.files.all();
+    // What snapshots keep of replaced files cannot be merged away.
+    files.retain(|file| !file.is_replaced());
     files.iter().fold((0, 0), |(total, live), file| (total + file.tail(), live + live_bytes(file)))
 }
 
@@ -102,6 +123,12 @@ pub fn slack(options: &Options) -> u64 {
 /// The files whose merge gives back the most for the least, if the store takes more space than it should.
 fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     let (total, live) = space(engine);
+    let tombstones: u64 = engine.catalog.files.all().iter().map(|file| file.kept_tombstones()).sum();
+    if tombstones > live / 8 + slack(&engine.options)
+        && let Some(inputs) = unblock_tombstones(engine)
+    {
+        return Some(inputs);
+    }
     // Merging begins below the target, so that a store under load settles at it and not above.
     let target = 1.0 + (engine.options.merge_space_amplification - 1.0) * 0.8;
     if (total as f64) <= live as f64 * target + slack(&engine.options) as f64 {
@@ -273,6 +300,7 @@ impl Merge<'_> {
     fn decide(&mut self, input: &DataFile, group: &mut Vec<Candidate>, older_elsewhere: u64) -> Result<()> {
         let Some(engine) = self.shell.inside() else { return Ok(()) };
         self.pace.limit = engine.options.merge_rate_limit;
+        maintenance::sync_if_due(&engine);
         let mut buffer = Vec::new();
         for candidate in group.drain(..) {
             let from = match fate(&engine, input, &candidate, older_elsewhere) {
@@ -371,7 +399,10 @@ impl Merge<'_> {
         output.advance(start + len, last);
         for moved in &moves {
             output.usage.wrote(moved.size);
-            let Some(from) = moved.from else { continue };
+            let Some(from) = moved.from else {
+                output.keep_tombstone(moved.size);
+                continue;
+            };
             let location = Location { slot: output.slot, units: moved.units };
             let to = Entry { location, size: moved.size };
             if engine.index.lock(moved.hash).replace(moved.hash, from, to) {
@@ -379,7 +410,7 @@ impl Merge<'_> {
                     file.usage.died(from.size);
                 }
                 if let Some(expiry_ms) = moved.expiry_ms {
-                    engine.expiries.add(expiry_ms, moved.hash, to, &engine.index);
+                    engine.expiries.add(expiry_ms, moved.hash, (to, output.id), &engine.index);
                 }
             } else {
                 output.usage.died(moved.size);
@@ -436,6 +467,7 @@ impl Merge<'_> {
         });
         engine.counters.merges.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let work = std::mem::take(self.work);
+        work.finished.iter().for_each(|file| file.set_replaced());
         let unused = work.outputs.into_iter().filter(|output| output.seqs().1 == 0);
         engine.snapshots.pin(work.finished.into_iter().chain(unused).collect());
         Ok(())
@@ -481,6 +513,9 @@ impl Pace {
             let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
             let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };
             std::thread::sleep(early.min(Duration::from_millis(20)));
+            if let Some(engine) = shell.inside() {
+                maintenance::sync_if_due(&engine);
+            }
         }
     }
 }

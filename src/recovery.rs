@@ -34,8 +34,15 @@ use crate::{checkpoint, hints};
 
 /// Opens the store in `disk`, or creates it. `wake` tells the maintenance thread that there is work.
 pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + Sync>) -> Result<Engine> {
+    let list = || disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e));
+    // Where no store may be created, none is looked for with a lock file that would stay behind.
+    if (options.read_only || !options.create_if_missing)
+        && !list()?.iter().any(|name| names::parse(name).is_some())
+    {
+        return Err(Error::Missing { path: disk.path().to_path_buf() });
+    }
     let lock = acquire(disk.as_ref(), options)?;
-    let names = disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e))?;
+    let names = list()?;
     let manifest = load_manifest(disk.as_ref(), options, &names)?;
     if !options.read_only {
         remove_debris(disk.as_ref(), &names, &manifest);
@@ -58,8 +65,11 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
     };
     let clock = StoreClock::new(disk.clone(), rebuilt.max_time_ms.max(manifest.clock_ms));
     let expiries = Expiries::default();
+    let files = catalog.files.all();
     for (expiry_ms, hash, entry) in rebuilt.expiries {
-        expiries.add(expiry_ms, hash, entry, &rebuilt.index);
+        if let Some(file) = files.iter().find(|file| file.slot == entry.location.slot) {
+            expiries.add(expiry_ms, hash, (entry, file.id), &rebuilt.index);
+        }
     }
     let start = choose_active(&catalog, &manifest, options, rebuilt.max_seq + 1)?;
     Ok(Engine {
@@ -480,5 +490,6 @@ fn choose_active(catalog: &Catalog, manifest: &Manifest, options: &Options, next
         }
     };
     let unclean = !catalog.manifest().clean;
-    Ok(Start { active, next_seq, unsealed: open, unclean })
+    let unsealed = if options.read_only { Vec::new() } else { open };
+    Ok(Start { active, next_seq, unsealed, unclean })
 }

@@ -27,7 +27,8 @@ fn prepare(path: &Path, io: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut expected = BTreeMap::new();
     for round in 0..6u32 {
         for n in (0..60u32).filter(|n| (n + round) % 3 != 0) {
-            let (key, value) = (format!("key-{n}").into_bytes(), format!("{round}-{n}").repeat(4).into_bytes());
+            let (key, value) =
+                (format!("key-{n}").into_bytes(), format!("{round}-{n}").repeat(4).into_bytes());
             db.put(&key, &value).unwrap();
             expected.insert(key, value);
         }
@@ -139,12 +140,18 @@ fn check(path: &Path, io: &str, expected: &BTreeMap<Vec<u8>, Vec<u8>>, moment: u
         let db = Db::open(path, &options(io)).unwrap();
         for (key, value) in expected {
             let found = db.get(key).unwrap();
-            assert_eq!(found.as_ref(), Some(value), "{} at call {moment}, life {life}", String::from_utf8_lossy(key));
+            assert_eq!(
+                found.as_ref(),
+                Some(value),
+                "{} at call {moment}, life {life}",
+                String::from_utf8_lossy(key)
+            );
         }
         assert_eq!(db.count().unwrap(), expected.len() as u64, "at call {moment}, life {life}");
         db.close().unwrap();
         // What is on the disk is what the store knows, and nothing is left over.
-        let names: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         let db = Db::open(path, &options(io)).unwrap();
         let known: Vec<_> = db.file_stats().unwrap().iter().map(|file| format!("{:010}", file.id)).collect();
         for name in names {
@@ -175,7 +182,9 @@ fn a_process_killed_at_any_system_call_of_a_merge_loses_nothing() {
             check(&path, io, &expected, n);
             std::fs::remove_dir_all(&path).unwrap();
             if let Some(calls) = finished {
-                println!("io={io}: killed at each of {kills} system calls of a merge; a whole one makes {calls}");
+                println!(
+                    "io={io}: killed at each of {kills} system calls of a merge; a whole one makes {calls}"
+                );
                 assert!(kills > 50, "only {kills} system calls were seen");
                 break;
             }

@@ -114,7 +114,17 @@ impl Manifest {
         if !files.is_sorted_by(|a, b| a.id < b.id) || files.last().is_some_and(|f| f.id >= next_file_id) {
             return Err("its file numbers are out of order");
         }
-        Ok(Manifest { generation, store_id, hash_key, clean, next_file_id, last_seq, clock_ms, checkpoint, files })
+        Ok(Manifest {
+            generation,
+            store_id,
+            hash_key,
+            clean,
+            next_file_id,
+            last_seq,
+            clock_ms,
+            checkpoint,
+            files,
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -91,6 +92,7 @@ pub struct Log {
     pub syncs: AtomicU64,
     /// How long that took, in nanoseconds.
     pub sync_nanos: AtomicU64,
+    last_sync: Mutex<Instant>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -137,6 +139,7 @@ impl Log {
             commit: Commit::new(position),
             syncs: AtomicU64::new(0),
             sync_nanos: AtomicU64::new(0),
+            last_sync: Mutex::new(Instant::now()),
             wake,
         }
     }
@@ -421,10 +424,21 @@ impl Log {
         self.wait_durable(position)
     }
 
-    /// Whether something was appended that is not durable.
-    pub fn has_unsynced(&self) -> bool {
-        let writer = self.writer.lock();
-        Position::new(writer.active.id, writer.tail) > self.commit.durable()
+    /// Syncs if something is not durable and the last sync is that long ago.
+    pub fn sync_if_due(&self, interval: Duration) -> Result<()> {
+        let begun = Instant::now();
+        if begun.duration_since(*self.last_sync.lock()) < interval {
+            return Ok(());
+        }
+        let unsynced = {
+            let writer = self.writer.lock();
+            Position::new(writer.active.id, writer.tail) > self.commit.durable()
+        };
+        if unsynced {
+            self.sync()?;
+            *self.last_sync.lock() = begun;
+        }
+        Ok(())
     }
 
     /// Syncs the files in the order in which they were written. A failure is final: the kernel may have dropped the
@@ -437,7 +451,7 @@ impl Log {
             (writer.active.clone(), Position::new(writer.active.id, writer.tail), older)
         };
         for file in older.iter().chain([&active]) {
-            let begun = std::time::Instant::now();
+            let begun = Instant::now();
             let synced = file.disk_file.sync();
             self.syncs.fetch_add(1, Ordering::Relaxed);
             self.sync_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);

@@ -22,6 +22,9 @@ pub struct DataFile {
     view: Option<View>,
     disk: Arc<dyn Disk>,
     unmergeable: AtomicBool,
+    replaced: AtomicBool,
+    /// The weight of tombstones that a merge could not drop.
+    tombstones: AtomicU64,
     /// Complete frames end here.
     tail: AtomicU64,
     /// Sequence numbers of its first and its last record; 0 while it has none.
@@ -151,6 +154,8 @@ impl DataFile {
             disk_file,
             disk,
             unmergeable: AtomicBool::new(false),
+            replaced: AtomicBool::new(false),
+            tombstones: AtomicU64::new(0),
             tail: AtomicU64::new(tail),
             min_seq: AtomicU64::new(0),
             max_seq: AtomicU64::new(0),
@@ -203,6 +208,26 @@ impl DataFile {
     /// Whether merges keep away from it.
     pub fn is_never_merged(&self) -> bool {
         self.unmergeable.load(Ordering::Relaxed)
+    }
+
+    /// A merge has taken what was needed of it; only snapshots may still read it.
+    pub fn set_replaced(&self) {
+        self.replaced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a merge has replaced it.
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// Counts a tombstone that a merge could not drop.
+    pub fn keep_tombstone(&self, size: SizeClass) {
+        self.tombstones.fetch_add(size.bytes(), Ordering::Relaxed);
+    }
+
+    /// The weight of the tombstones that a merge could not drop.
+    pub fn kept_tombstones(&self) -> u64 {
+        if self.is_replaced() { 0 } else { self.tombstones.load(Ordering::Relaxed) }
     }
 
     /// The frame that the index entry points to. The bytes are those of the mapping, or are read into `buffer`.
