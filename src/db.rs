@@ -212,7 +212,7 @@ impl Db {
             let weak: Weak<Shell> = Arc::downgrade(&shell);
             let thread = std::thread::Builder::new()
                 .name("filedb".into())
-                .spawn(move || maintenance::run(weak, signal))
+                .spawn(move || maintenance::run_guarded(&weak, &signal))
                 .map_err(|e| Error::io("start the maintenance thread for", Path::new("the store"), &e))?;
             *shell.thread.lock() = Some(thread);
         }

@@ -83,8 +83,20 @@ impl Schedule {
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
-/// The body of the maintenance thread.
-pub fn run(shell: Weak<Shell>, signal: Arc<Signal>) {
+/// The body of the maintenance thread. A panic in it, which would be a bug, stops all writes and is reported.
+pub fn run_guarded(shell: &Weak<Shell>, signal: &Signal) {
+    let work = std::panic::AssertUnwindSafe(|| run(shell, signal));
+    if std::panic::catch_unwind(work).is_err()
+        && let Some(shell) = shell.upgrade()
+        && let Some(engine) = shell.inside()
+    {
+        let reason = "the maintenance thread panicked";
+        engine.catalog.poison.set_reason(reason);
+        engine.catalog.events.log(LogLevel::Error, || reason);
+    }
+}
+
+fn run(shell: &Weak<Shell>, signal: &Signal) {
     let mut schedule = Schedule::new();
     let mut nap = Duration::ZERO;
     while signal.sleep(nap) {

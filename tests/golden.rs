@@ -1,4 +1,5 @@
 //! A store that an earlier build wrote opens, and its bytes are what docs/FORMAT.md says.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

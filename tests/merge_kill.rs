@@ -2,6 +2,7 @@
 //!
 //! The child traces itself to its parent (ptrace), which counts the system calls of all its threads between two marks and
 //! kills it at the n-th, for every n. No clock is involved, so every run meets the same moments.
+#![allow(clippy::unwrap_used)]
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;

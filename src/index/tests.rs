@@ -21,7 +21,7 @@ fn no_key_is_lost_or_invented_by_growing_splitting_and_removing() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let key = (random >> 33) % 400_000;
         let hash = hash_of(&hasher, key);
-        if random % 4 == 0 {
+        if random.is_multiple_of(4) {
             assert_eq!(index.lock(hash).remove(hash), model.remove(&key));
         } else {
             let old = index.lock_for_insert(hash).unwrap().insert(hash, entry_of(step));

@@ -13,12 +13,14 @@ const CHAPTERS: &[&str] = &[
     "status",
     "error",
     "options",
+    "log",
     "db",
     "put_options",
     "slice",
     "pinned",
     "batch",
     "iter",
+    "stats",
     "memory",
 ];
 
