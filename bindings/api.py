@@ -21,7 +21,7 @@ GENERATED_NOTE = "Generated from include/filedb.h by bindings/api.py; do not edi
 
 # What has to use every function: a binding, its sources, and how a use of a function looks in its language.
 USES = {
-    "c++": (["../include/filedb.hpp"], r"\bfiledb_\w+(?=\()"),
+    "c++": (["../include/filedb.hpp"], r"\bfiledb_\w+(?=[(>])"),
     "go": (["go/*.go", "go/*.h"], r"\bfiledb_\w+(?=\()"),
     "zig": (["zig/src/filedb.zig"], r"(?<=\bc\.)filedb_\w+(?=\()"),
     "python": (["python/src/filedb/*.py"], r"(?<=\blib\.)filedb_\w+|(?<=\blibrary\.)filedb_\w+"),
@@ -198,7 +198,9 @@ def python(api: dict) -> str:
         lines += ["    ]", ""]
     lines.append("")
     for one in api["callbacks"]:
-        lines.append(f"{one['name']} = CFUNCTYPE({typed(one['returns'])}, {types(one)})")
+        # Bytes that C shows have a length, and no NUL for c_char_p to look for.
+        takes = types(one).replace("c_char_p", "c_void_p")
+        lines.append(f"{one['name']} = CFUNCTYPE({typed(one['returns'])}, {takes})")
     lines += ["", "# Each function: what it returns and what it takes.", "FUNCTIONS = {"]
     for one in api["functions"]:
         lines.append(f'    "{one["name"]}": ({typed(one["returns"])}, [{types(one)}]),')

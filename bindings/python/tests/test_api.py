@@ -6,6 +6,7 @@ import ctypes
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,8 @@ def test_options_are_those_of_the_library(tmp_path: Path) -> None:
     assert options["sync"].values == "none | interval | always" and options["sync"].default == "interval"
     assert options["max_file_size"].help
     # Each default is something that open() takes.
-    with filedb.open(tmp_path / "store", **{option.name: option.default for option in options.values()}) as db:
+    defaults: dict[str, Any] = {option.name: option.default for option in options.values()}
+    with filedb.open(tmp_path / "store", **defaults) as db:
         db[b"key"] = b"value"
 
 

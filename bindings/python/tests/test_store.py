@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -159,6 +160,28 @@ def test_sync_and_merge(tmp_path: Path) -> None:
         db.merge()
         assert sum(file.stat().st_size for file in (tmp_path / "store").glob("*.data")) < before
         assert len(db) == 20
+
+
+def test_stats_are_those_of_the_store(db: filedb.Store) -> None:
+    db[b"key"] = b"value"
+    with db.scan():
+        stats = db.stats()
+    assert (stats.keys, stats.iterators, stats.merging) == (1, 1, False)
+    assert stats.files >= 1 and stats.data_bytes > 0
+
+
+def test_a_log_hears_what_the_store_does(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[tuple[int, str]] = []
+    with filedb.open(tmp_path / "store", log_level="debug", log=lambda level, text: heard.append((level, text))) as db:
+        db[b"key"] = b"value"
+        db.merge()
+    assert heard and all(level in (10, 20, 30, 40) and text for level, text in heard)
+    with caplog.at_level(logging.DEBUG), filedb.open(
+        tmp_path / "store", log_level="debug", log=logging.getLogger("filedb")
+    ) as db:
+        db[b"key"] = b"other"
+        db.merge()
+    assert caplog.records and caplog.records[0].name == "filedb"
 
 
 def test_threads_share_a_store(db: filedb.Store) -> None:

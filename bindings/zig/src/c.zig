@@ -6,6 +6,10 @@ pub const filedb_status_t = i32;
 pub const FILEDB_VERSION_MAJOR = 0;
 pub const FILEDB_VERSION_MINOR = 1;
 pub const FILEDB_VERSION_PATCH = 0;
+pub const FILEDB_LOG_ERROR = 1;
+pub const FILEDB_LOG_WARN = 2;
+pub const FILEDB_LOG_INFO = 3;
+pub const FILEDB_LOG_DEBUG = 4;
 pub const FILEDB_PUT_IF_ABSENT = 1;
 pub const FILEDB_PUT_IF_PRESENT = 2;
 pub const FILEDB_PUT_SYNC = 4;
@@ -62,6 +66,24 @@ pub const filedb_pinned_t = extern struct {
     pin: ?*anyopaque,
 };
 
+pub const filedb_stats_t = extern struct {
+    struct_size: u32,
+    merging: u32,
+    keys: u64,
+    files: u64,
+    data_bytes: u64,
+    live_bytes: u64,
+    index_bytes: u64,
+    iterators: u64,
+    appended_bytes: u64,
+    merges: u64,
+    merged_bytes: u64,
+    syncs: u64,
+    sync_nanos: u64,
+    expired_keys: u64,
+};
+
+pub const filedb_log_fn = ?*const fn (ctx: ?*anyopaque, level: i32, message: [*c]const u8, len: usize) callconv(.c) void;
 pub const filedb_fold_fn = ?*const fn (ctx: ?*anyopaque, key: ?*const anyopaque, key_len: usize, value: ?*const anyopaque, value_len: usize) callconv(.c) c_int;
 
 pub extern fn filedb_version_number() u32;
@@ -72,6 +94,7 @@ pub extern fn filedb_options_set(options: ?*filedb_options_t, name: [*c]const u8
 pub extern fn filedb_options_get(options: ?*const filedb_options_t, name: [*c]const u8, buffer: [*c]u8, capacity: usize, len: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_options_describe(i: usize, name: [*c][*c]const u8, values: [*c][*c]const u8, help: [*c][*c]const u8) filedb_status_t;
 pub extern fn filedb_options_free(options: ?*filedb_options_t) void;
+pub extern fn filedb_options_set_log(options: ?*filedb_options_t, function: filedb_log_fn, ctx: ?*anyopaque, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_open(path: [*c]const u8, options: ?*const filedb_options_t, out: [*c]?*filedb_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_close(db: ?*filedb_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_put(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, value: ?*const anyopaque, value_len: usize, err: [*c]filedb_error_t) filedb_status_t;
@@ -101,4 +124,5 @@ pub extern fn filedb_iter_next(iter: ?*filedb_iter_t, key: [*c]filedb_slice_t, v
 pub extern fn filedb_iter_next_batch(iter: ?*filedb_iter_t, keys: [*c]filedb_slice_t, values: [*c]filedb_slice_t, capacity: usize, status: [*c]filedb_status_t, err: [*c]filedb_error_t) usize;
 pub extern fn filedb_iter_free(iter: ?*filedb_iter_t) void;
 pub extern fn filedb_fold(db: ?*filedb_t, function: filedb_fold_fn, ctx: ?*anyopaque, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_stats(db: ?*filedb_t, out: [*c]filedb_stats_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_free(memory: ?*anyopaque) void;

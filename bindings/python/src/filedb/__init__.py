@@ -36,7 +36,7 @@ from .errors import (
 from .options import OptionInfo, describe_options
 from .pinned import Pinned
 from .scan import Scan
-from .store import Store, open
+from .store import Stats, Store, open
 
 __version__ = "0.1.0"
 
@@ -60,6 +60,7 @@ __all__ = [
     "PoisonedError",
     "ReadOnlyError",
     "Scan",
+    "Stats",
     "Store",
     "TooLargeError",
     "UnsupportedError",

@@ -20,6 +20,10 @@ VERSION = "0.1.0"
 FILEDB_VERSION_MAJOR = 0
 FILEDB_VERSION_MINOR = 1
 FILEDB_VERSION_PATCH = 0
+FILEDB_LOG_ERROR = 1
+FILEDB_LOG_WARN = 2
+FILEDB_LOG_INFO = 3
+FILEDB_LOG_DEBUG = 4
 FILEDB_PUT_IF_ABSENT = 1
 FILEDB_PUT_IF_PRESENT = 2
 FILEDB_PUT_SYNC = 4
@@ -80,6 +84,26 @@ class filedb_pinned_t(Structure):
     ]
 
 
+class filedb_stats_t(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("merging", c_uint32),
+        ("keys", c_uint64),
+        ("files", c_uint64),
+        ("data_bytes", c_uint64),
+        ("live_bytes", c_uint64),
+        ("index_bytes", c_uint64),
+        ("iterators", c_uint64),
+        ("appended_bytes", c_uint64),
+        ("merges", c_uint64),
+        ("merged_bytes", c_uint64),
+        ("syncs", c_uint64),
+        ("sync_nanos", c_uint64),
+        ("expired_keys", c_uint64),
+    ]
+
+
+filedb_log_fn = CFUNCTYPE(None, c_void_p, c_int32, c_void_p, c_size_t)
 filedb_fold_fn = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
 
 # Each function: what it returns and what it takes.
@@ -92,6 +116,7 @@ FUNCTIONS = {
     "filedb_options_get": (c_int32, [c_void_p, c_char_p, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_options_describe": (c_int32, [c_size_t, c_void_p, c_void_p, c_void_p]),
     "filedb_options_free": (None, [c_void_p]),
+    "filedb_options_set_log": (c_int32, [c_void_p, filedb_log_fn, c_void_p, c_void_p]),
     "filedb_open": (c_int32, [c_char_p, c_void_p, c_void_p, c_void_p]),
     "filedb_close": (c_int32, [c_void_p, c_void_p]),
     "filedb_put": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p]),
@@ -121,6 +146,7 @@ FUNCTIONS = {
     "filedb_iter_next_batch": (c_size_t, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_iter_free": (None, [c_void_p]),
     "filedb_fold": (c_int32, [c_void_p, filedb_fold_fn, c_void_p, c_void_p]),
+    "filedb_stats": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_free": (None, [c_void_p]),
 }
 

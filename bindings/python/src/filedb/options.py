@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import logging
+from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 from . import _abi, _native
 from ._native import lib
@@ -29,11 +31,33 @@ def as_text(value: OptionValue) -> str:
     return str(value)
 
 
+#: Called with a level of logging's and a sentence; a logger takes them too.
+Log = Union[logging.Logger, Callable[[int, str], object]]
+
+LEVELS = {
+    _abi.FILEDB_LOG_ERROR: logging.ERROR,
+    _abi.FILEDB_LOG_WARN: logging.WARNING,
+    _abi.FILEDB_LOG_INFO: logging.INFO,
+    _abi.FILEDB_LOG_DEBUG: logging.DEBUG,
+}
+
+
+def c_log(log: Log) -> Any:
+    """What C can call. It has to be kept until the store is closed."""
+    tell = log.log if isinstance(log, logging.Logger) else log
+
+    def call(_: object, level: int, message: int, size: int) -> None:
+        tell(LEVELS.get(level, logging.INFO), ctypes.string_at(message, size).decode(errors="replace"))
+
+    return _abi.filedb_log_fn(call)
+
+
 class Options:
     """A filedb_options_t, for the length of a with statement."""
 
-    def __init__(self, settings: dict[str, OptionValue]) -> None:
+    def __init__(self, settings: dict[str, OptionValue], log: Any = None) -> None:
         self._settings = settings
+        self._log = log
 
     def __enter__(self) -> Options:
         self.handle: int | None = lib.filedb_options_new()
@@ -42,6 +66,11 @@ class Options:
         try:
             for name, value in self._settings.items():
                 self._set(name, as_text(value))
+            if self._log is not None:
+                scratch = _native.take()
+                if status := lib.filedb_options_set_log(self.handle, self._log, None, scratch.error_ref):
+                    _native.fail(status, scratch)
+                _native.give_back(scratch)
         except BaseException:
             self.__exit__()
             raise

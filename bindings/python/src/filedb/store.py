@@ -7,12 +7,12 @@ import os
 import weakref
 from collections.abc import Callable, ItemsView, Iterable, Iterator, MutableMapping, ValuesView
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar, Union, overload
+from typing import Any, NamedTuple, NoReturn, TypeVar, Union, overload
 
 from . import _abi, _native, errors
 from ._native import SCRATCH_BYTES, Bytes, Scratch, give_back, lib, take, to_bytes
 from .batch import Batch
-from .options import Options, OptionValue
+from .options import Log, Options, OptionValue, c_log
 from .pinned import Pinned
 from .scan import Scan
 
@@ -25,25 +25,45 @@ _get_into = lib.filedb_get_into
 _put = lib.filedb_put
 
 
-def open(path: str | bytes | os.PathLike[Any], **options: OptionValue) -> Store:
+class Stats(NamedTuple):
+    """A store in numbers; filedb.h says what each is."""
+
+    merging: bool
+    keys: int
+    files: int
+    data_bytes: int
+    live_bytes: int
+    index_bytes: int
+    iterators: int
+    appended_bytes: int
+    merges: int
+    merged_bytes: int
+    syncs: int
+    sync_nanos: int
+    expired_keys: int
+
+
+def open(path: str | bytes | os.PathLike[Any], *, log: Log | None = None, **options: OptionValue) -> Store:
     """Opens the store in the directory `path`, and creates it if need be: `filedb.open("store", sync="always")`.
 
-    describe_options() lists the options. Raises LockedError where it is open already, CorruptError where what was synced
+    describe_options() lists the options. `log` is a logger, or a function of a level and a sentence, that hears what the
+    store does by itself, from any thread; it must not use the store. Raises LockedError where it is open already, CorruptError where what was synced
     once is damaged, and what else Error stands for.
     """
-    return Store(path, **options)
+    return Store(path, log=log, **options)
 
 
 class Store(MutableMapping[bytes, bytes]):
     """An open store. Close it, best with a with statement: that makes everything durable."""
 
-    def __init__(self, path: str | bytes | os.PathLike[Any], **options: OptionValue) -> None:
+    def __init__(self, path: str | bytes | os.PathLike[Any], *, log: Log | None = None, **options: OptionValue) -> None:
         self.path = os.fspath(path)
         self._handle: int | None = None
         encoded = os.fsencode(path)
         if b"\0" in encoded:
             raise ValueError("embedded null byte")
-        with Options(options) as settings:
+        self._log = None if log is None else c_log(log)
+        with Options(options, self._log) as settings:
             scratch = take()
             status = lib.filedb_open(encoded, settings.handle, scratch.out_ref, scratch.error_ref)
         if status:
@@ -51,7 +71,7 @@ class Store(MutableMapping[bytes, bytes]):
         self._handle = scratch.out.value
         give_back(scratch)
         # Closes a forgotten store, at the latest when Python ends. What may still use it, walks, refer to it.
-        self._finalizer = weakref.finalize(self, lib.filedb_close, self._handle, None)
+        self._finalizer = weakref.finalize(self, _close, self._handle, self._log)
 
     # ---- Its end ----
 
@@ -391,6 +411,14 @@ class Store(MutableMapping[bytes, bytes]):
 
     # ---- Housekeeping ----
 
+    def stats(self) -> Stats:
+        """The store in numbers, without reading the disk."""
+        scratch, stats = take(), _abi.filedb_stats_t(struct_size=ctypes.sizeof(_abi.filedb_stats_t))
+        if status := lib.filedb_stats(self._handle, ctypes.byref(stats), scratch.error_ref):
+            self._fail(status, scratch)
+        give_back(scratch)
+        return Stats(bool(stats.merging), *(getattr(stats, name) for name in Stats._fields[1:]))
+
     def sync(self) -> None:
         """Makes every write that was complete before this call durable."""
         self._plain(lib.filedb_sync)
@@ -418,6 +446,11 @@ class _Values(ValuesView[bytes]):
     def __iter__(self) -> Iterator[bytes]:
         store: Store = self._mapping  # type: ignore[attr-defined]
         return (value for _, value in store.scan())
+
+
+def _close(handle: int | None, log: object) -> None:
+    """Ends a store that was forgotten. C may call the log until then."""
+    lib.filedb_close(handle, None)
 
 
 def _milliseconds(duration: Duration) -> int:

@@ -1,0 +1,346 @@
+// filedb.hpp: every verb in both forms, who owns what, and what is thrown. Compiles with -fno-exceptions too, and then tests
+// what is left.
+#include "filedb.hpp"
+#include "filedb.hpp"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+using filedbxx::Batch;
+using filedbxx::Options;
+using filedbxx::Put;
+using filedbxx::Store;
+
+int passed = 0, failed = 0, failed_here = 0;
+
+void check(bool holds, const char *what, int line) {
+  if (holds) return;
+  std::printf("  test_hpp.cpp:%d: not so: %s\n", line, what);
+  failed_here++;
+}
+#define CHECK(...) check((__VA_ARGS__), #__VA_ARGS__, __LINE__)
+
+struct TempDir {
+  std::filesystem::path path;
+  TempDir() {
+    std::string name = (std::filesystem::temp_directory_path() / "filedb-test-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) std::abort();
+    path = name;
+  }
+  TempDir(const TempDir &) = delete;
+  TempDir &operator=(const TempDir &) = delete;
+  ~TempDir() { std::filesystem::remove_all(path); }
+  std::string store() const { return (path / "store").string(); }
+};
+
+Store open(const TempDir &dir, const Options &options = Options()) {
+  auto opened = Store::try_open(dir.store(), options);
+  if (!opened) {
+    std::printf("  open: %s\n", opened.error().message().c_str());
+    std::abort();
+  }
+  return std::move(opened).value();
+}
+
+template <class T>
+constexpr bool only_moves = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+                            !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
+static_assert(only_moves<Store> && only_moves<Batch> && only_moves<filedbxx::Pinned> && only_moves<filedbxx::Keys>);
+static_assert(std::is_move_constructible_v<filedbxx::Iterator> && !std::is_copy_constructible_v<filedbxx::Iterator>);
+static_assert(std::is_copy_constructible_v<filedbxx::Error>);
+
+std::map<std::string, std::string> contents(const Store &db) {
+  std::map<std::string, std::string> all;
+  auto walk = db.try_scan().value();
+  for (auto [key, value] : walk) all.emplace(key, value);
+  CHECK(walk.result().has_value());
+  return all;
+}
+
+void every_verb_answers_with_a_result() {
+  for (const char *io : {"mmap", "pread"}) {
+    TempDir dir;
+    Store db = open(dir, Options().set("io", io));
+    CHECK(db.try_put("a", "1").has_value());
+    CHECK(db.try_put("b", "").has_value());
+    CHECK(*db.try_get("a") == "1" && *db.try_get("b") == "" && *db.try_get("c") == std::nullopt);
+    CHECK(*db.try_contains("a") && !*db.try_contains("c"));
+    CHECK(*db.try_size() == 2);
+    CHECK(!*db.try_put("a", "2", Put().if_absent()) && *db.try_put("a", "3", Put().if_present().sync()));
+    CHECK(*db.try_erase("b") && !*db.try_erase("b"));
+
+    std::array<char, 4> buffer{};
+    CHECK(*db.try_get_into("a", buffer.data(), buffer.size()) == 1u && buffer[0] == '3');
+    CHECK(*db.try_get_into("a", nullptr, 0) == 1u && *db.try_get_into("c", nullptr, 0) == std::nullopt);
+
+    auto pinned = db.try_get_pinned("a").value();
+    CHECK(pinned && *pinned == std::string_view("3") && pinned->size() == 1);
+    CHECK(!db.try_get_pinned("c").value());
+    CHECK(db.try_put("a", "4").has_value() && pinned->view() == "3");
+
+    auto many = db.try_get_many({"a", "c", "a"}).value();
+    CHECK(many.size() == 3 && many[0]->view() == "4" && !many[1] && many[2]->view() == "4");
+    CHECK(db.try_get_many(std::vector<std::string>()).value().empty());
+
+    CHECK(db.try_put("x/1", "").has_value() && db.try_put("x/2", "").has_value());
+    auto keys = db.try_keys("x/").value();
+    CHECK(keys.size() == 2 && !keys.empty());
+    std::set<std::string> seen(keys.begin(), keys.end());
+    CHECK(seen == std::set<std::string>{"x/1", "x/2"} && seen.count(std::string(keys[0])) == 1);
+    CHECK(db.try_keys("nothing").value().empty());
+
+    CHECK(*db.try_ttl("a") == filedbxx::no_expiry && *db.try_ttl("c") == std::nullopt);
+    CHECK(*db.try_expire("a", 1h) && *db.try_ttl("a") <= 1h && *db.try_ttl("a") > 59min);
+    CHECK(*db.try_put("a", "5", Put().keep_ttl()) && *db.try_ttl("a") <= 1h);
+    CHECK(*db.try_persist("a") && *db.try_ttl("a") == filedbxx::no_expiry && !*db.try_persist("c"));
+    CHECK(*db.try_put("a", "5", Put().expires_in(15min)) && *db.try_ttl("a") <= 15min);
+    CHECK(*db.try_expire("a", 0s) && !*db.try_contains("a") && !*db.try_expire("a", 1s));
+
+    CHECK(db.try_sync().has_value() && db.try_merge().has_value());
+    CHECK(db.try_close().has_value());
+    CHECK(db.try_close().error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+    CHECK(contents(open(dir)) == std::map<std::string, std::string>{{"x/1", ""}, {"x/2", ""}});
+  }
+}
+
+void a_batch_is_written_whole() {
+  TempDir dir;
+  Store db = open(dir);
+  Batch batch;
+  CHECK(batch.try_put("a", "1").has_value() && batch.try_put("b", "2").has_value() && batch.try_erase("a").has_value());
+  CHECK(batch.try_put("", "").error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(*db.try_size() == 0);
+  CHECK(db.try_write(batch).has_value());
+  CHECK(contents(db) == std::map<std::string, std::string>{{"b", "2"}});
+  batch.clear();
+  CHECK(batch.try_put("c", "3").has_value());
+  Batch moved = std::move(batch);
+  CHECK(db.try_write(moved).has_value() && *db.try_size() == 2);
+  CHECK(db.try_write(batch).error().code() == FILEDB_ERR_NO_MEMORY);
+}
+
+void walks_see_one_moment_by_row_and_by_many() {
+  TempDir dir;
+  Store db = open(dir);
+  std::map<std::string, std::string> model;
+  for (int i = 0; i < 1000; i++) {
+    const auto key = "key" + std::to_string(i);
+    model[key] = std::string(static_cast<std::size_t>(i % 7), 'v');
+    CHECK(db.try_put(key, model[key]).has_value());
+  }
+  auto walk = db.try_scan("key").value();
+  std::map<std::string, std::string> seen;
+  std::vector<filedbxx::Entry> rows;
+  bool more = true;
+  while (more) {
+    more = walk.try_next_batch(rows, 64).value();
+    for (auto [key, value] : rows) {
+      seen.emplace(key, value);
+      CHECK(db.try_erase(key).has_value());
+    }
+    if (const auto row = walk.try_next().value()) seen.emplace(row->key, row->value);
+    else more = false;
+  }
+  CHECK(seen == model);
+  int after = 0;
+  CHECK(db.try_fold([&](std::string_view, std::string_view) { after++; }).has_value());
+  CHECK(after == static_cast<int>(*db.try_size()));
+  int stopped = 0;
+  CHECK(db.try_put("a", "").has_value() && db.try_put("b", "").has_value());
+  CHECK(db.try_fold([&](std::string_view, std::string_view) { return ++stopped < 2; }).has_value());
+  CHECK(stopped == 2);
+  // A result that nobody keeps outlives the loop over what is in it.
+  for (auto [key, value] : *db.try_scan("a")) CHECK(key == "a" && value.empty());
+}
+
+void what_a_store_handed_out_outlives_it() {
+  for (const char *io : {"mmap", "pread"}) {
+    TempDir dir;
+    std::optional<filedbxx::Pinned> pinned;
+    std::optional<filedbxx::Iterator> walk;
+    {
+      Store db = open(dir, Options().set("io", io));
+      for (int i = 0; i < 100; i++) CHECK(db.try_put("key" + std::to_string(i), "value").has_value());
+      pinned = db.try_get_pinned("key7").value();
+      walk.emplace(db.try_scan().value());
+      CHECK(walk->try_next().value().has_value());
+      Store other = std::move(db);
+      CHECK(db.handle() == nullptr && db.try_get("key7").error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+      CHECK(*other.try_get("key7") == "value");
+    }
+    CHECK(pinned->view() == "value");
+    CHECK(walk->try_next().error().code() == FILEDB_ERR_CLOSED);
+    open(dir);  // nothing of it holds the lock
+    walk.reset();
+    CHECK(pinned->view() == "value");
+  }
+}
+
+void errors_name_what_they_are_about() {
+  TempDir dir;
+  Store db = open(dir);
+  const auto second = Store::try_open(dir.store());
+  CHECK(!second && second.error().code() == FILEDB_ERR_LOCKED);
+  CHECK(second.error().message().find(dir.store()) != std::string::npos);
+  const auto unknown = Store::try_open(dir.store() + "2", Options().set("sink", "always").set("sync", "always"));
+  CHECK(!unknown && unknown.error().message().find("sink") != std::string::npos);
+  CHECK(Store::try_open("a\0b"s).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+  const auto file = dir.path / "file";
+  std::fclose(std::fopen(file.c_str(), "w"));
+  const auto blocked = Store::try_open((file / "store").string());
+  CHECK(!blocked && blocked.error().code() == FILEDB_ERR_IO && blocked.error().os_errno() == ENOTDIR);
+  CHECK(db.try_put("", "").error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(db.try_get(std::string(65537, 'k')).error().code() == FILEDB_ERR_TOO_LARGE);
+  CHECK(db.try_get_many({"a", ""}).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(db.try_put("a", "", Put().if_absent().if_present()).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+}
+
+void options_are_described_and_typed() {
+  Options options;
+  options.set("sync_interval_ms", 2s).set("max_file_size", 1 << 20).set("read_only", false).set("sync", "none"s);
+  CHECK(!options.error());
+  CHECK(*options.try_get("sync_interval_ms") == "2000" && *options.try_get("read_only") == "false");
+  CHECK(*options.try_get("max_file_size") == "1048576" && *options.try_get("sync") == "none");
+  CHECK(!options.try_get("sink").has_value());
+  bool has_sync = false;
+  for (const auto &option : filedbxx::describe_options()) {
+    CHECK(!option.name.empty() && !option.values.empty() && !option.help.empty());
+    CHECK(options.try_get(option.name).has_value());
+    has_sync |= option.name == "sync" && option.values.find("always") != std::string_view::npos;
+  }
+  CHECK(has_sync);
+  CHECK(filedbxx::version_number() >> 16 == FILEDB_VERSION_MAJOR && !filedbxx::version().empty());
+}
+
+void a_log_hears_of_it_until_the_store_is_closed() {
+  TempDir dir;
+  auto heard = std::make_shared<std::vector<std::string>>();
+  {
+    auto options = Options().set("log_level", "debug").set_log([heard](int level, std::string_view message) {
+      if (level >= FILEDB_LOG_ERROR && level <= FILEDB_LOG_DEBUG) heard->emplace_back(message);
+    });
+    Store first = open(dir, options);
+    options = Options();
+    Store db = std::move(first);
+    CHECK(db.try_put("a", "1").has_value() && db.try_merge().has_value());
+    const auto stats = db.try_stats().value();
+    CHECK(stats.keys == 1 && stats.files >= 1 && stats.data_bytes > 0);
+  }
+  CHECK(!heard->empty() && heard.use_count() == 1);
+}
+
+void plain_structs_are_bytes() {
+  struct Point {
+    int x, y;
+  } point{3, 4}, back{};
+  TempDir dir;
+  Store db = open(dir);
+  CHECK(db.try_put("point", filedbxx::bytes_of(point)).has_value());
+  CHECK(*db.try_get_into("point", &back, sizeof back) == sizeof back && back.x == 3 && back.y == 4);
+}
+
+void threads_share_a_store() {
+  TempDir dir;
+  Store db = open(dir);
+  std::vector<std::thread> threads;
+  std::array<int, 4> wrong{};
+  for (std::size_t t = 0; t < wrong.size(); t++) {
+    threads.emplace_back([&db, &wrong, t] {
+      for (int i = 0; i < 500; i++) {
+        const auto key = std::to_string(t) + "/" + std::to_string(i);
+        if (!db.try_put(key, key) || *db.try_get(key) != key) wrong[t]++;
+      }
+    });
+  }
+  for (auto &thread : threads) thread.join();
+  CHECK(wrong == std::array<int, 4>{} && *db.try_size() == 2000);
+}
+
+#if FILEDB_EXCEPTIONS
+template <class Call>
+filedb_status_t thrown(Call call) {
+  try {
+    call();
+  } catch (const filedbxx::Exception &why) {
+    CHECK(std::string(why.what()) == why.error().message() && !why.error().message().empty());
+    return why.code();
+  }
+  return FILEDB_OK;
+}
+
+void every_verb_without_try_throws_what_is_wrong() {
+  TempDir dir;
+  Store db = Store::open(dir.store(), Options().set("verify_checksums", true));
+  db.put("a", "1");
+  CHECK(db.put("b", "2", Put().if_absent()) && db.get("a") == "1" && db.get("c").value_or("none") == "none");
+  CHECK(db.contains("a") && db.size() == 2 && db.keys("a").size() == 1 && db.get_pinned("a")->view() == "1");
+  CHECK(db.get_many({"a", "c"})[0]->view() == "1" && db.get_many(std::vector<std::string_view>{"c"}).size() == 1);
+  CHECK(db.expire("a", 1h) && db.ttl("a") <= 1h && db.persist("a") && db.get_into("a", nullptr, 0) == 1u);
+  db.write(Batch().put("d", "4").erase("b"));
+  db.sync();
+  db.merge();
+  std::map<std::string, std::string> seen;
+  for (const auto &[key, value] : db.scan()) seen.emplace(key, value);
+  CHECK(seen == std::map<std::string, std::string>{{"a", "1"}, {"d", "4"}});
+  auto walk = db.scan();
+  std::vector<filedbxx::Entry> rows;
+  CHECK(!walk.next_batch(rows) && rows.size() == 2 && !walk.next());
+  db.fold([](std::string_view, std::string_view) {});
+  CHECK(db.stats().keys == 2 && db.erase("a") && Options().get("sync") == "interval");
+
+  const std::string empty;
+  CHECK(thrown([&] { Store::open(dir.store()); }) == FILEDB_ERR_LOCKED);
+  CHECK(thrown([&] { db.put(empty, empty); }) == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(thrown([&] { db.get(empty); }) == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(thrown([&] { Batch().put(empty, empty); }) == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(thrown([&] { db.fold([](std::string_view, std::string_view) -> bool {
+          throw filedbxx::Exception(filedbxx::Error(-99, "from the visitor"));
+        }); }) == -99);
+  auto open_walk = db.scan();
+  db.close();
+  CHECK(thrown([&] { for (auto row : open_walk) (void)row; }) == FILEDB_ERR_CLOSED);
+  CHECK(open_walk.result().error().code() == FILEDB_ERR_CLOSED);
+  CHECK(thrown([&] { db.close(); }) == FILEDB_ERR_INVALID_ARGUMENT);
+}
+#endif
+
+void run(void (*test)(), const char *name) {
+  failed_here = 0;
+  test();
+  (failed_here == 0 ? passed : failed)++;
+  std::printf("%s %s\n", failed_here == 0 ? "ok    " : "FAILED", name);
+}
+#define RUN(test) run(test, #test)
+
+}  // namespace
+
+int main() {
+  RUN(every_verb_answers_with_a_result);
+  RUN(a_batch_is_written_whole);
+  RUN(walks_see_one_moment_by_row_and_by_many);
+  RUN(what_a_store_handed_out_outlives_it);
+  RUN(errors_name_what_they_are_about);
+  RUN(options_are_described_and_typed);
+  RUN(a_log_hears_of_it_until_the_store_is_closed);
+  RUN(plain_structs_are_bytes);
+  RUN(threads_share_a_store);
+#if FILEDB_EXCEPTIONS
+  RUN(every_verb_without_try_throws_what_is_wrong);
+#endif
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,814 @@
+// filedb for C++17: filedb.h in the ways of the language. Header only; link with libfiledb as C programs do.
+//
+//   #include <filedb.hpp>
+//   #include <iostream>
+//
+//   int main() {
+//     auto db = filedbxx::Store::open("greetings");
+//     db.put("hello", "world");
+//     std::cout << db.get("hello").value_or("nothing") << '\n';
+//     for (auto [key, value] : db.scan()) std::cout << key << " = " << value << '\n';
+//   }
+//
+// The namespace is not called filedb because that is a struct of filedb.h, whose names are fixed.
+//
+// Handles close themselves and can be moved, not copied. Bytes go in as std::string_view, and come out as std::string, or
+// as Pinned where they lie. That a key is absent or a condition not met is an answer: an empty optional, or false.
+//
+// Each verb comes twice. `put` throws a filedbxx::Exception; `try_put` returns a Result, which holds a value or an Error, and
+// throws nothing (but std::bad_alloc, where strings are made). Without exceptions (-fno-exceptions) there are only the
+// latter. What the verbs promise, what they cost and which errors they know is said in filedb.h; the rules for threads
+// are those of the C handles.
+#ifndef FILEDB_HPP
+#define FILEDB_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <initializer_list>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "filedb.h"
+
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#define FILEDB_EXCEPTIONS 1
+#include <exception>
+#else
+#define FILEDB_EXCEPTIONS 0
+#endif
+
+namespace filedbxx {
+
+using milliseconds = std::chrono::milliseconds;
+
+// ---- Errors -----------------------------------------------------------------------------------------------------------
+
+/// What went wrong, with all that the library knows about it.
+class Error {
+ public:
+  Error(filedb_status_t code, std::string message) : code_(code), message_(std::move(message)) {}
+  Error(filedb_status_t code, const filedb_error_t &said)
+      : code_(code), os_errno_(said.os_errno), file_id_(said.file_id), offset_(said.offset),
+        message_(said.message[0] != 0 ? said.message : filedb_strerror(code)) {}
+
+  /// FILEDB_ERR_IO and the like.
+  filedb_status_t code() const noexcept { return code_; }
+  /// The operating system's error number where there is one, else 0.
+  int os_errno() const noexcept { return os_errno_; }
+  /// With FILEDB_ERR_CORRUPT: the damaged data file, and the place in it.
+  std::uint64_t file_id() const noexcept { return file_id_; }
+  std::uint64_t offset() const noexcept { return offset_; }
+  /// A sentence for people that names the file, the option or the number.
+  const std::string &message() const noexcept { return message_; }
+
+ private:
+  filedb_status_t code_;
+  int os_errno_ = 0;
+  std::uint64_t file_id_ = 0, offset_ = 0;
+  std::string message_;
+};
+
+#if FILEDB_EXCEPTIONS
+/// What the verbs without try_ throw. Its what() is the error's message.
+class Exception : public std::runtime_error {
+ public:
+  explicit Exception(Error error) : std::runtime_error(error.message()), error_(std::move(error)) {}
+  const Error &error() const noexcept { return error_; }
+  filedb_status_t code() const noexcept { return error_.code(); }
+
+ private:
+  Error error_;
+};
+#endif
+
+namespace detail {
+
+[[noreturn]] inline void misused(Error error) {
+#if FILEDB_EXCEPTIONS
+  throw Exception(std::move(error));
+#else
+  (void)error;
+  std::abort();
+#endif
+}
+
+}  // namespace detail
+
+/// A value, or the error that kept it from being made. The names are those of C++23's std::expected.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  using value_type = T;
+  Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}
+
+  bool has_value() const noexcept { return content_.index() == 0; }
+  explicit operator bool() const noexcept { return has_value(); }
+
+  /// The value. Where there is none, throws the error as an Exception; without exceptions, ends the program.
+  T &value() & { return expect(), *std::get_if<0>(&content_); }
+  const T &value() const & { return expect(), *std::get_if<0>(&content_); }
+  T value() && { return expect(), std::move(*std::get_if<0>(&content_)); } // no reference: loops may be over it
+  T &operator*() & { return value(); }
+  const T &operator*() const & { return value(); }
+  T operator*() && { return std::move(*this).value(); }
+  T *operator->() { return &value(); }
+  const T *operator->() const { return &value(); }
+  template <class U>
+  T value_or(U &&otherwise) && {
+    return has_value() ? std::move(*this).value() : static_cast<T>(std::forward<U>(otherwise));
+  }
+
+  /// The error. To be asked for only where there is no value.
+  const Error &error() const { return *std::get_if<1>(&content_); }
+
+ private:
+  void expect() const {
+    if (!has_value()) detail::misused(error());
+  }
+  std::variant<T, Error> content_;
+};
+
+/// Success, or an error.
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  using value_type = void;
+  Result() = default;
+  Result(Error error) : error_(std::move(error)) {}
+  bool has_value() const noexcept { return !error_; }
+  explicit operator bool() const noexcept { return has_value(); }
+  void value() const {
+    if (error_) detail::misused(*error_);
+  }
+  const Error &error() const { return *error_; }
+
+ private:
+  std::optional<Error> error_;
+};
+
+// ---- Between C++ and C ------------------------------------------------------------------------------------------------
+
+/// The bytes of an object that is nothing but bytes: db.put("origin", filedbxx::bytes_of(point)).
+template <class T>
+std::string_view bytes_of(const T &object) noexcept {
+  static_assert(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>, "only plain bytes can be stored");
+  return {reinterpret_cast<const char *>(&object), sizeof object};
+}
+
+namespace detail {
+
+/// The caller's struct for errors. Only what the library reads is set: the message is 256 bytes.
+struct Report {
+  filedb_error_t said;
+  Report() noexcept { said.struct_size = sizeof said; }
+  Error error(filedb_status_t status) const { return Error(status, said); }
+};
+
+/// Success for what is not an error: R() where it is one.
+template <class R>
+Result<R> answer(filedb_status_t status, const Report &report, R value) {
+  if (status < 0) return report.error(status);
+  return Result<R>(std::move(value));
+}
+
+inline Result<void> answer(filedb_status_t status, const Report &report) {
+  if (status < 0) return report.error(status);
+  return {};
+}
+
+inline Error no_memory() { return Error(FILEDB_ERR_NO_MEMORY, filedb_strerror(FILEDB_ERR_NO_MEMORY)); }
+
+inline std::string_view view(const void *data, std::size_t size) noexcept {
+  return size == 0 ? std::string_view() : std::string_view(static_cast<const char *>(data), size);
+}
+
+inline std::string_view view(filedb_slice_t slice) noexcept { return view(slice.data, slice.len); }
+
+/// A handle that one object owns.
+template <class Handle, void (*Free)(Handle *)>
+class Owned {
+ public:
+  Owned() = default;
+  explicit Owned(Handle *handle) noexcept : handle_(handle) {}
+  Owned(Owned &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Owned &operator=(Owned &&other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Owned() {
+    if (handle_ != nullptr) Free(handle_);
+  }
+  Handle *get() const noexcept { return handle_; }
+  Handle *release() noexcept { return std::exchange(handle_, nullptr); }
+
+ private:
+  Handle *handle_ = nullptr;
+};
+
+inline void close_quietly(filedb_t *db) { filedb_close(db, nullptr); }
+inline void free_slices(filedb_slice_t *slices) { filedb_free(slices); }
+
+template <class Rep, class Period>
+std::uint64_t count_ms(std::chrono::duration<Rep, Period> time) noexcept {
+  const auto ms = std::chrono::ceil<milliseconds>(time).count();
+  return ms < 0 ? 0 : static_cast<std::uint64_t>(ms);
+}
+
+}  // namespace detail
+
+/// The version of the library that is running, such as "0.1.0", and as 0xMMmmpp.
+inline std::string_view version() noexcept { return filedb_version_string(); }
+inline std::uint32_t version_number() noexcept { return filedb_version_number(); }
+
+// ---- Options ----------------------------------------------------------------------------------------------------------
+
+/// An option, as the library describes it.
+struct OptionInfo {
+  std::string_view name, values, help;
+};
+
+/// All options that a store can be opened with.
+inline std::vector<OptionInfo> describe_options() {
+  std::vector<OptionInfo> all;
+  const char *name, *values, *help;
+  while (filedb_options_describe(all.size(), &name, &values, &help) == FILEDB_OK) all.push_back({name, values, help});
+  return all;
+}
+
+/// What the log is told: FILEDB_LOG_ERROR to FILEDB_LOG_DEBUG, and a sentence. From any thread, and from several at once;
+/// it must not throw, and not call the store.
+using Log = std::function<void(int level, std::string_view message)>;
+
+/// The options to open a store with: Options().set("sync", "always").set("sync_interval_ms", 250ms).
+///
+/// A name or value that the library does not take is an error, which open() reports: so set() can be chained.
+class Options {
+ public:
+  Options() : handle_(filedb_options_new()) {
+    if (handle_.get() == nullptr) failed_ = detail::no_memory();
+  }
+
+  Options &set(std::string_view name, std::string_view value) & {
+    if (failed_) return *this;
+    detail::Report report;
+    const std::string name_text(name), value_text(value);
+    const auto status = filedb_options_set(handle_.get(), name_text.c_str(), value_text.c_str(), &report.said);
+    if (status < 0) failed_ = report.error(status);
+    return *this;
+  }
+  Options &set(std::string_view name, const char *value) & { return set(name, std::string_view(value)); }
+  template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
+  Options &set(std::string_view name, Number value) & {
+    if constexpr (std::is_same_v<Number, bool>) {
+      return set(name, value ? "true" : "false");
+    } else {
+      return set(name, std::string_view(std::to_string(value)));
+    }
+  }
+  template <class Rep, class Period>
+  Options &set(std::string_view name, std::chrono::duration<Rep, Period> value) & {
+    return set(name, std::string_view(std::to_string(detail::count_ms(value)) + "ms"));
+  }
+  template <class Value>
+  Options &&set(std::string_view name, const Value &value) && {
+    return std::move(set(name, value));
+  }
+
+  /// Has the events of the stores that are opened with these options reported, up to the level of the option log_level.
+  Options &set_log(Log log) & {
+    if (failed_) return *this;
+    log_ = std::make_shared<Log>(std::move(log));
+    const auto call = [](void *ctx, std::int32_t level, const char *message, std::size_t size) {
+      (*static_cast<const Log *>(ctx))(level, std::string_view(message, size));
+    };
+    detail::Report report;
+    const auto status = filedb_options_set_log(handle_.get(), call, log_.get(), &report.said);
+    if (status < 0) failed_ = report.error(status);
+    return *this;
+  }
+  Options &&set_log(Log log) && { return std::move(set_log(std::move(log))); }
+
+  /// The value of an option, in the form that set() takes.
+  Result<std::string> try_get(std::string_view name) const {
+    if (failed_) return *failed_;
+    const std::string text(name);
+    std::string value(64, '\0');
+    for (;;) {
+      detail::Report report;
+      std::size_t size = 0;
+      const auto status =
+          filedb_options_get(handle_.get(), text.c_str(), value.data(), value.size() + 1, &size, &report.said);
+      if (status < 0 && status != FILEDB_ERR_BUFFER_TOO_SMALL) return report.error(status);
+      value.resize(size);
+      if (status == FILEDB_OK) return value;
+    }
+  }
+#if FILEDB_EXCEPTIONS
+  std::string get(std::string_view name) const { return try_get(name).value(); }
+#endif
+
+  /// The error of the first set() that failed.
+  const std::optional<Error> &error() const noexcept { return failed_; }
+  const filedb_options_t *handle() const noexcept { return handle_.get(); }
+  const std::shared_ptr<Log> &log() const noexcept { return log_; }
+
+ private:
+  detail::Owned<filedb_options_t, filedb_options_free> handle_;
+  std::optional<Error> failed_;
+  std::shared_ptr<Log> log_;
+};
+
+// ---- Values that are not copied ---------------------------------------------------------------------------------------
+
+/// A value where it lies, for as long as this lives: also when its key changes and when the store is closed. The data file
+/// that holds it keeps its room on the disk meanwhile.
+class Pinned {
+ public:
+  Pinned() noexcept : pinned_{nullptr, 0, nullptr} {}
+  explicit Pinned(filedb_pinned_t pinned) noexcept : pinned_(pinned) {}
+  Pinned(Pinned &&other) noexcept : pinned_(std::exchange(other.pinned_, filedb_pinned_t{nullptr, 0, nullptr})) {}
+  Pinned &operator=(Pinned &&other) noexcept {
+    std::swap(pinned_, other.pinned_);
+    return *this;
+  }
+  ~Pinned() { filedb_unpin(&pinned_); }
+
+  std::string_view view() const noexcept { return detail::view(pinned_.data, pinned_.len); }
+  operator std::string_view() const noexcept { return view(); }
+  const char *data() const noexcept { return view().data(); }
+  std::size_t size() const noexcept { return pinned_.len; }
+
+ private:
+  filedb_pinned_t pinned_;
+};
+
+// ---- Keys, batches, walks ---------------------------------------------------------------------------------------------
+
+/// Keys as they were at one moment, in one block of memory: a range of std::string_view.
+class Keys {
+ public:
+  class iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = std::string_view;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = std::string_view;
+    iterator() = default;
+    explicit iterator(const filedb_slice_t *at) noexcept : at_(at) {}
+    std::string_view operator*() const noexcept { return detail::view(*at_); }
+    iterator &operator++() noexcept { return ++at_, *this; }
+    iterator operator++(int) noexcept { return iterator(at_++); }
+    friend bool operator==(iterator a, iterator b) noexcept { return a.at_ == b.at_; }
+    friend bool operator!=(iterator a, iterator b) noexcept { return a.at_ != b.at_; }
+
+   private:
+    const filedb_slice_t *at_ = nullptr;
+  };
+
+  Keys(filedb_slice_t *keys, std::size_t size) noexcept : keys_(keys), size_(size) {}
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  std::string_view operator[](std::size_t i) const noexcept { return detail::view(keys_.get()[i]); }
+  iterator begin() const noexcept { return iterator(keys_.get()); }
+  iterator end() const noexcept { return iterator(keys_.get() + size_); }
+
+ private:
+  detail::Owned<filedb_slice_t, detail::free_slices> keys_;
+  std::size_t size_;
+};
+
+/// Writes that are collected in memory, to happen all or not at all. It belongs to no store, and can be written any number
+/// of times.
+class Batch {
+ public:
+  Batch() : handle_(filedb_batch_new()) {}
+
+  Result<void> try_put(std::string_view key, std::string_view value) {
+    if (handle_.get() == nullptr) return detail::no_memory();
+    detail::Report report;
+    return detail::answer(
+        filedb_batch_put(handle_.get(), key.data(), key.size(), value.data(), value.size(), &report.said), report);
+  }
+  Result<void> try_erase(std::string_view key) {
+    if (handle_.get() == nullptr) return detail::no_memory();
+    detail::Report report;
+    return detail::answer(filedb_batch_delete(handle_.get(), key.data(), key.size(), &report.said), report);
+  }
+  void clear() noexcept { filedb_batch_clear(handle_.get()); }
+#if FILEDB_EXCEPTIONS
+  Batch &put(std::string_view key, std::string_view value) { return try_put(key, value).value(), *this; }
+  Batch &erase(std::string_view key) { return try_erase(key).value(), *this; }
+#endif
+  const filedb_batch_t *handle() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Owned<filedb_batch_t, filedb_batch_free> handle_;
+};
+
+/// A row of a walk. The bytes are the library's, until the walk goes on.
+struct Entry {
+  std::string_view key, value;
+};
+
+/// A walk through the rows of a store as they were when it began; there is no order that means anything.
+///
+///   for (auto [key, value] : db.scan("user/")) ...
+///
+/// A damaged record throws in the middle of such a loop. Without exceptions the loop ends there, and result() says why;
+/// after FILEDB_ERR_CORRUPT another loop goes on behind it.
+class Iterator {
+ public:
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Entry;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const Entry *;
+    using reference = const Entry &;
+    iterator() = default;
+    explicit iterator(Iterator *walk) : walk_(walk) { ++*this; }
+    const Entry &operator*() const noexcept { return row_; }
+    const Entry *operator->() const noexcept { return &row_; }
+    iterator &operator++() {
+      const auto row = walk_->step();
+      if (row) row_ = *row;
+      else walk_ = nullptr;
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const iterator &a, const iterator &b) noexcept { return a.walk_ == b.walk_; }
+    friend bool operator!=(const iterator &a, const iterator &b) noexcept { return a.walk_ != b.walk_; }
+
+   private:
+    Iterator *walk_ = nullptr;
+    Entry row_;
+  };
+
+  explicit Iterator(filedb_iter_t *handle) noexcept : handle_(handle) {}
+
+  /// The next row; nothing behind the last.
+  Result<std::optional<Entry>> try_next() {
+    detail::Report report;
+    filedb_slice_t key, value;
+    const auto status = filedb_iter_next(handle_.get(), &key, &value, &report.said);
+    if (status == FILEDB_OK) return std::optional<Entry>(Entry{detail::view(key), detail::view(value)});
+    return detail::answer(status, report, std::optional<Entry>());
+  }
+
+  /// Up to `most` rows at once, in `rows`, good together until the next step. False when nothing comes after them.
+  Result<bool> try_next_batch(std::vector<Entry> &rows, std::size_t most = 256) {
+    keys_.resize(most);
+    values_.resize(most);
+    detail::Report report;
+    filedb_status_t status = FILEDB_OK;
+    const auto count =
+        filedb_iter_next_batch(handle_.get(), keys_.data(), values_.data(), most, &status, &report.said);
+    rows.clear();
+    for (std::size_t i = 0; i < count; i++) rows.push_back({detail::view(keys_[i]), detail::view(values_[i])});
+    return detail::answer(status, report, status == FILEDB_OK);
+  }
+
+  /// How the last loop over this walk ended.
+  const Result<void> &result() const noexcept { return result_; }
+  iterator begin() { return iterator(this); }
+  iterator end() { return iterator(); }
+#if FILEDB_EXCEPTIONS
+  std::optional<Entry> next() { return try_next().value(); }
+  bool next_batch(std::vector<Entry> &rows, std::size_t most = 256) { return try_next_batch(rows, most).value(); }
+#endif
+
+ private:
+  std::optional<Entry> step() {
+    auto row = try_next();
+    if (row) {
+      result_ = Result<void>();
+      return *row;
+    }
+    result_ = row.error();
+#if FILEDB_EXCEPTIONS
+    result_.value();
+#endif
+    return std::nullopt;
+  }
+
+  detail::Owned<filedb_iter_t, filedb_iter_free> handle_;
+  std::vector<filedb_slice_t> keys_, values_;
+  Result<void> result_;
+};
+
+// ---- A store ----------------------------------------------------------------------------------------------------------
+
+/// What ttl() says of a key that does not expire.
+inline constexpr milliseconds no_expiry = milliseconds::max();
+
+/// More to say about a write: Put().if_absent().expires_in(15min).
+class Put {
+ public:
+  /// Write only if there is no such key, or only if there is.
+  Put &if_absent() noexcept { return flag(FILEDB_PUT_IF_ABSENT); }
+  Put &if_present() noexcept { return flag(FILEDB_PUT_IF_PRESENT); }
+  /// Return when the write is durable, whatever the option sync says.
+  Put &sync() noexcept { return flag(FILEDB_PUT_SYNC); }
+  /// Let the key keep the expiry that it has.
+  Put &keep_ttl() noexcept { return flag(FILEDB_PUT_KEEP_TTL); }
+  /// The key expires so long from now, but for at least a millisecond it is there.
+  template <class Rep, class Period>
+  Put &expires_in(std::chrono::duration<Rep, Period> time) noexcept {
+    options_.ttl_ms = std::max<std::uint64_t>(1, detail::count_ms(time));
+    return *this;
+  }
+  const filedb_put_options_t *options() const noexcept { return &options_; }
+
+ private:
+  Put &flag(std::uint32_t bit) noexcept { return options_.flags |= bit, *this; }
+  filedb_put_options_t options_ = FILEDB_PUT_OPTIONS_INIT;
+};
+
+/// An open store.
+class Store {
+ public:
+  /// Opens the store in the directory `path`, and creates it unless the option create_if_missing is false.
+  static Result<Store> try_open(std::string_view path, const Options &options = Options()) {
+    if (options.error()) return *options.error();
+    if (path.find('\0') != path.npos) return Error(FILEDB_ERR_INVALID_ARGUMENT, "the path has a NUL in it");
+    detail::Report report;
+    filedb_t *db = nullptr;
+    const auto status = filedb_open(std::string(path).c_str(), options.handle(), &db, &report.said);
+    if (status < 0) return report.error(status);
+    return Store(db, options.log());
+  }
+
+  /// Makes everything durable and ends the store, whatever it returns. The destructor does so too, and tells nobody.
+  Result<void> try_close() {
+    detail::Report report;
+    return detail::answer(filedb_close(handle_.release(), &report.said), report);
+  }
+
+  Result<void> try_put(std::string_view key, std::string_view value) {
+    detail::Report report;
+    return detail::answer(
+        filedb_put(handle(), key.data(), key.size(), value.data(), value.size(), &report.said), report);
+  }
+
+  /// False where a condition is not met; nothing was written then.
+  Result<bool> try_put(std::string_view key, std::string_view value, const Put &more) {
+    detail::Report report;
+    const auto status = filedb_put_with(handle(), key.data(), key.size(), value.data(), value.size(), more.options(),
+                                        &report.said);
+    return detail::answer(status, report, status == FILEDB_OK);
+  }
+
+  /// False where there was no such key.
+  Result<bool> try_erase(std::string_view key) {
+    detail::Report report;
+    const auto status = filedb_delete(handle(), key.data(), key.size(), &report.said);
+    return detail::answer(status, report, status == FILEDB_OK);
+  }
+
+  Result<std::optional<std::string>> try_get(std::string_view key) const {
+    detail::Report report;
+    void *value = nullptr;
+    std::size_t size = 0;
+    const auto status = filedb_get(handle(), key.data(), key.size(), &value, &size, &report.said);
+    if (status != FILEDB_OK) return detail::answer(status, report, std::optional<std::string>());
+    const detail::Owned<void, filedb_free> owned(value);
+    return std::optional<std::string>(std::in_place, static_cast<const char *>(value), size);
+  }
+
+  /// Reads the value into memory of the caller's, and returns its size; nothing where there is no such key. Where the memory
+  /// is too small it stays as it is, and the size is more than `capacity`.
+  Result<std::optional<std::size_t>> try_get_into(std::string_view key, void *buffer, std::size_t capacity) const {
+    detail::Report report;
+    std::size_t size = 0;
+    const auto status = filedb_get_into(handle(), key.data(), key.size(), buffer, capacity, &size, &report.said);
+    if (status == FILEDB_OK || status == FILEDB_ERR_BUFFER_TOO_SMALL) return std::optional<std::size_t>(size);
+    return detail::answer(status, report, std::optional<std::size_t>());
+  }
+
+  /// The value where it lies, without a copy.
+  Result<std::optional<Pinned>> try_get_pinned(std::string_view key) const {
+    detail::Report report;
+    filedb_pinned_t pinned;
+    const auto status = filedb_get_pinned(handle(), key.data(), key.size(), &pinned, &report.said);
+    if (status == FILEDB_OK) return std::optional<Pinned>(Pinned(pinned));
+    return detail::answer(status, report, std::optional<Pinned>());
+  }
+
+  /// The values of many keys, several times faster than one by one. `keys` is any range of what is a std::string_view.
+  template <class Range>
+  Result<std::vector<std::optional<Pinned>>> try_get_many(const Range &keys) const {
+    std::vector<filedb_slice_t> slices;
+    for (std::string_view key : keys) slices.push_back({key.data(), key.size()});
+    std::vector<filedb_pinned_t> pins(slices.size());
+    std::vector<filedb_status_t> statuses(slices.size());
+    detail::Report report;
+    const auto status = filedb_get_many(handle(), slices.data(), slices.size(), pins.data(), statuses.data(), &report.said);
+    std::vector<Pinned> owned(pins.begin(), pins.end());
+    std::vector<std::optional<Pinned>> values(pins.size());
+    for (std::size_t i = 0; i < pins.size(); i++) {
+      if (statuses[i] == FILEDB_OK) values[i] = std::move(owned[i]);
+    }
+    return detail::answer(status, report, std::move(values));
+  }
+  template <class Text>
+  Result<std::vector<std::optional<Pinned>>> try_get_many(std::initializer_list<Text> keys) const {
+    return try_get_many<std::initializer_list<Text>>(keys);
+  }
+
+  Result<bool> try_contains(std::string_view key) const {
+    detail::Report report;
+    const auto status = filedb_exists(handle(), key.data(), key.size(), &report.said);
+    return detail::answer(status, report, status == FILEDB_OK);
+  }
+
+  /// The keys that begin with `prefix`, in no particular order.
+  Result<Keys> try_keys(std::string_view prefix = {}) const {
+    detail::Report report;
+    filedb_slice_t *keys = nullptr;
+    std::size_t count = 0;
+    const auto status = filedb_list(handle(), prefix.data(), prefix.size(), &keys, &count, &report.said);
+    return detail::answer(status, report, Keys(keys, count));
+  }
+
+  /// The number of keys.
+  Result<std::uint64_t> try_size() const {
+    detail::Report report;
+    std::uint64_t count = 0;
+    const auto status = filedb_count(handle(), &count, &report.said);
+    return detail::answer(status, report, count);
+  }
+
+  /// Makes every write that was complete before this call durable.
+  Result<void> try_sync() {
+    detail::Report report;
+    return detail::answer(filedb_sync(handle(), &report.said), report);
+  }
+
+  /// Takes the space of dead values back, now.
+  Result<void> try_merge() {
+    detail::Report report;
+    return detail::answer(filedb_merge(handle(), &report.said), report);
+  }
+
+  /// How long the key has to live, no_expiry where it does not expire; nothing where there is no such key.
+  Result<std::optional<milliseconds>> try_ttl(std::string_view key) const {
+    detail::Report report;
+    std::int64_t ms = 0;
+    const auto status = filedb_ttl(handle(), key.data(), key.size(), &ms, &report.said);
+    if (status != FILEDB_OK) return detail::answer(status, report, std::optional<milliseconds>());
+    return std::optional<milliseconds>(ms < 0 ? no_expiry : milliseconds(ms));
+  }
+
+  /// Lets the key expire; with zero it is gone at once. False where there is no such key.
+  template <class Rep, class Period>
+  Result<bool> try_expire(std::string_view key, std::chrono::duration<Rep, Period> time) {
+    detail::Report report;
+    const auto status = filedb_expire(handle(), key.data(), key.size(), detail::count_ms(time), &report.said);
+    return detail::answer(status, report, status == FILEDB_OK);
+  }
+
+  /// Lets the key live until it is erased. False where there is no such key.
+  Result<bool> try_persist(std::string_view key) {
+    detail::Report report;
+    const auto status = filedb_persist(handle(), key.data(), key.size(), &report.said);
+    return detail::answer(status, report, status == FILEDB_OK);
+  }
+
+  /// Writes all of a batch or nothing, also across a crash.
+  Result<void> try_write(const Batch &batch) {
+    if (batch.handle() == nullptr) return detail::no_memory();
+    detail::Report report;
+    return detail::answer(filedb_write(handle(), batch.handle(), &report.said), report);
+  }
+
+  /// Begins a walk through the keys that begin with `prefix`.
+  Result<Iterator> try_scan(std::string_view prefix = {}) const {
+    detail::Report report;
+    filedb_iter_t *iter = nullptr;
+    const auto status = filedb_iter_new(handle(), prefix.data(), prefix.size(), &iter, &report.said);
+    return detail::answer(status, report, Iterator(iter));
+  }
+
+  /// The store in numbers.
+  Result<filedb_stats_t> try_stats() const {
+    detail::Report report;
+    filedb_stats_t stats = FILEDB_STATS_INIT;
+    const auto status = filedb_stats(handle(), &stats, &report.said);
+    return detail::answer(status, report, stats);
+  }
+
+  /// Calls visit(key, value) for every row until it returns false; one that returns nothing sees all of them. What it throws
+  /// comes out of here.
+  template <class Visit>
+  Result<void> try_fold(Visit &&visit) const {
+    Fold<std::remove_reference_t<Visit>> fold{&visit};
+    detail::Report report;
+    const auto status = filedb_fold(handle(), fold.call, &fold, &report.said);
+    fold.rethrow();
+    return detail::answer(status, report);
+  }
+
+#if FILEDB_EXCEPTIONS
+  static Store open(std::string_view path, const Options &options = Options()) {
+    return try_open(path, options).value();
+  }
+  void close() { try_close().value(); }
+  void put(std::string_view key, std::string_view value) { try_put(key, value).value(); }
+  bool put(std::string_view key, std::string_view value, const Put &more) { return try_put(key, value, more).value(); }
+  bool erase(std::string_view key) { return try_erase(key).value(); }
+  std::optional<std::string> get(std::string_view key) const { return try_get(key).value(); }
+  std::optional<std::size_t> get_into(std::string_view key, void *buffer, std::size_t capacity) const {
+    return try_get_into(key, buffer, capacity).value();
+  }
+  std::optional<Pinned> get_pinned(std::string_view key) const { return try_get_pinned(key).value(); }
+  template <class Range>
+  std::vector<std::optional<Pinned>> get_many(const Range &keys) const {
+    return try_get_many(keys).value();
+  }
+  template <class Text>
+  std::vector<std::optional<Pinned>> get_many(std::initializer_list<Text> keys) const {
+    return try_get_many(keys).value();
+  }
+  bool contains(std::string_view key) const { return try_contains(key).value(); }
+  Keys keys(std::string_view prefix = {}) const { return try_keys(prefix).value(); }
+  std::uint64_t size() const { return try_size().value(); }
+  void sync() { try_sync().value(); }
+  void merge() { try_merge().value(); }
+  std::optional<milliseconds> ttl(std::string_view key) const { return try_ttl(key).value(); }
+  template <class Rep, class Period>
+  bool expire(std::string_view key, std::chrono::duration<Rep, Period> time) {
+    return try_expire(key, time).value();
+  }
+  bool persist(std::string_view key) { return try_persist(key).value(); }
+  void write(const Batch &batch) { try_write(batch).value(); }
+  filedb_stats_t stats() const { return try_stats().value(); }
+  Iterator scan(std::string_view prefix = {}) const { return try_scan(prefix).value(); }
+  template <class Visit>
+  void fold(Visit &&visit) const {
+    try_fold(std::forward<Visit>(visit)).value();
+  }
+#endif
+
+  /// For calls of the C API; NULL after a close or a move, which every function answers with an error.
+  filedb_t *handle() const noexcept { return handle_.get(); }
+
+ private:
+  Store(filedb_t *db, std::shared_ptr<Log> log) noexcept : log_(std::move(log)), handle_(db) {}
+
+  template <class Visit>
+  struct Fold {
+    Visit *visit;
+#if FILEDB_EXCEPTIONS
+    std::exception_ptr thrown = nullptr;
+    void rethrow() const {
+      if (thrown) std::rethrow_exception(thrown);
+    }
+#else
+    void rethrow() const noexcept {}
+#endif
+    static int call(void *ctx, const void *key, std::size_t key_len, const void *value, std::size_t value_len) {
+      auto *fold = static_cast<Fold *>(ctx);
+#if FILEDB_EXCEPTIONS
+      try {
+        return fold->stops(detail::view(key, key_len), detail::view(value, value_len));
+      } catch (...) {
+        fold->thrown = std::current_exception();
+        return 1;
+      }
+#else
+      return fold->stops(detail::view(key, key_len), detail::view(value, value_len));
+#endif
+    }
+    int stops(std::string_view key, std::string_view value) {
+      if constexpr (std::is_void_v<std::invoke_result_t<Visit &, std::string_view, std::string_view>>) {
+        (*visit)(key, value);
+        return 0;
+      } else {
+        return (*visit)(key, value) ? 0 : 1;
+      }
+    }
+  };
+
+  std::shared_ptr<Log> log_;  // until the store is closed, so before the handle
+  detail::Owned<filedb_t, detail::close_quietly> handle_;
+};
+
+}  // namespace filedbxx
+
+#endif
