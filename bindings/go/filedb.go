@@ -26,6 +26,7 @@ import "C"
 
 import (
 	"runtime"
+	"runtime/cgo"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,10 +37,15 @@ import (
 // Store is an open store.
 type Store struct {
 	handle unsafe.Pointer // *C.filedb_t; nil once it was closed
+	log    cgo.Handle     // what the library calls until then; 0 for nobody
 }
 
 // Open opens the store in the directory path, and creates it unless the option create_if_missing is false.
-func Open(path string, options Options) (*Store, error) {
+func Open(path string, options Options) (*Store, error) { return OpenLogged(path, options, nil) }
+
+// OpenLogged is Open, and has log told what the store does by itself, up to the level of the option log_level. It is
+// called by any thread, also by several at once, and must not use the store.
+func OpenLogged(path string, options Options, log func(level Level, message string)) (*Store, error) {
 	if strings.IndexByte(path, 0) >= 0 {
 		return nil, &Error{Op: "open", Code: ErrInvalidArgument, Message: "the path has a NUL in it"}
 	}
@@ -50,11 +56,23 @@ func Open(path string, options Options) (*Store, error) {
 	defer C.filedb_options_free(settings)
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
-	opened := C.shim_open(name, settings)
-	if opened.answer.status != C.FILEDB_OK {
-		return nil, failure("open", opened.answer)
+	var told cgo.Handle
+	if log != nil {
+		told = cgo.NewHandle(log)
+		err = failure("open", C.shim_options_set_log(settings, C.uintptr_t(told)))
 	}
-	db := &Store{handle: opened.data}
+	var opened C.shim_value
+	if err == nil {
+		opened = C.shim_open(name, settings)
+		err = failure("open", opened.answer)
+	}
+	if err != nil {
+		if log != nil {
+			told.Delete()
+		}
+		return nil, err
+	}
+	db := &Store{handle: opened.data, log: told}
 	runtime.SetFinalizer(db, func(db *Store) { db.Close() })
 	return db, nil
 }
@@ -67,7 +85,11 @@ func (db *Store) Close() error {
 		return ErrClosed
 	}
 	runtime.SetFinalizer(db, nil)
-	return failure("close", C.shim_close((*C.filedb_t)(handle)))
+	err := failure("close", C.shim_close((*C.filedb_t)(handle)))
+	if db.log != 0 {
+		db.log.Delete()
+	}
+	return err
 }
 
 // Put stores value under key, in place of what was there.
@@ -264,6 +286,49 @@ func (db *Store) Count() (uint64, error) {
 	counted := C.shim_count(handle)
 	runtime.KeepAlive(db)
 	return uint64(counted.number), failure("count", counted.answer)
+}
+
+// Stats is a store in numbers, as they are at one moment or very nearly so; filedb.h says what each is.
+type Stats struct {
+	Merging       bool
+	Keys          uint64
+	Files         uint64
+	DataBytes     uint64
+	LiveBytes     uint64
+	IndexBytes    uint64
+	Iterators     uint64
+	AppendedBytes uint64
+	Merges        uint64
+	MergedBytes   uint64
+	Syncs         uint64
+	SyncTime      time.Duration
+	ExpiredKeys   uint64
+}
+
+// Stats returns the store in numbers, without reading the disk.
+func (db *Store) Stats() (Stats, error) {
+	handle := db.open()
+	if handle == nil {
+		return Stats{}, ErrClosed
+	}
+	got := C.shim_stats(handle)
+	runtime.KeepAlive(db)
+	s := got.stats
+	return Stats{
+		Merging:       s.merging != 0,
+		Keys:          uint64(s.keys),
+		Files:         uint64(s.files),
+		DataBytes:     uint64(s.data_bytes),
+		LiveBytes:     uint64(s.live_bytes),
+		IndexBytes:    uint64(s.index_bytes),
+		Iterators:     uint64(s.iterators),
+		AppendedBytes: uint64(s.appended_bytes),
+		Merges:        uint64(s.merges),
+		MergedBytes:   uint64(s.merged_bytes),
+		Syncs:         uint64(s.syncs),
+		SyncTime:      time.Duration(s.sync_nanos),
+		ExpiredKeys:   uint64(s.expired_keys),
+	}, failure("stats", got.answer)
 }
 
 // Sync makes every write that was complete before this call durable.

@@ -360,6 +360,39 @@ func TestSyncAndMerge(t *testing.T) {
 	is(t, uint64(10))(db.Count())
 }
 
+func TestStatsAreThoseOfTheStore(t *testing.T) {
+	db := open(t, nil)
+	put(t, db, "key", "value")
+	walk, err := db.Iterate(nil)
+	ok(t, err)
+	stats, err := db.Stats()
+	ok(t, err)
+	same(t, []uint64{stats.Keys, stats.Files, stats.Iterators}, []uint64{1, 1, 1})
+	ok(t, walk.Close())
+}
+
+func TestALogHearsWhatTheStoreDoes(t *testing.T) {
+	var lock sync.Mutex
+	heard := 0
+	options := filedb.Options{"log_level": "debug"}
+	db, err := filedb.OpenLogged(filepath.Join(t.TempDir(), "store"), options, func(level filedb.Level, message string) {
+		lock.Lock()
+		defer lock.Unlock()
+		if level >= filedb.LevelError && level <= filedb.LevelDebug && message != "" {
+			heard++
+		}
+	})
+	ok(t, err)
+	put(t, db, "key", "value")
+	ok(t, db.Merge())
+	ok(t, db.Close())
+	if heard == 0 {
+		t.Fatal("nothing was heard")
+	}
+	_, err = filedb.OpenLogged("", nil, func(filedb.Level, string) {})
+	fails(t, err, filedb.ErrInvalidArgument)
+}
+
 func TestErrorsSayWhatAndWhere(t *testing.T) {
 	directory := t.TempDir()
 	path := filepath.Join(directory, "store")
@@ -463,6 +496,7 @@ func TestAClosedStoreSaysSo(t *testing.T) {
 		"Count":   func() error { _, err := db.Count(); return err },
 		"Sync":    db.Sync,
 		"Merge":   db.Merge,
+		"Stats":   func() error { _, err := db.Stats(); return err },
 		"TTL":     func() error { _, err := db.TTL(key); return err },
 		"Expire":  func() error { _, err := db.Expire(key, 1); return err },
 		"Persist": func() error { _, err := db.Persist(key); return err },

@@ -6,6 +6,7 @@ package filedb
 import "C"
 
 import (
+	"runtime/cgo"
 	"strings"
 	"unsafe"
 )
@@ -45,6 +46,23 @@ type Option struct {
 	Values  string // what it takes, for people: "none | interval | always"
 	Help    string
 	Default string
+}
+
+// Level says how much an event matters.
+type Level int32
+
+const (
+	LevelError Level = C.FILEDB_LOG_ERROR // something failed that no call reports
+	LevelWarn  Level = C.FILEDB_LOG_WARN  // something is not as it should be, and was dealt with
+	LevelInfo  Level = C.FILEDB_LOG_INFO  // what the store does by itself: recovery, merges
+	LevelDebug Level = C.FILEDB_LOG_DEBUG // every step of that
+)
+
+// filedbGoLog is what C calls.
+//
+//export filedbGoLog
+func filedbGoLog(log C.uintptr_t, level C.int32_t, message unsafe.Pointer, size C.size_t) {
+	cgo.Handle(log).Value().(func(Level, string))(Level(level), string(copyOf(message, size)))
 }
 
 // DescribeOptions returns all options that Open takes.

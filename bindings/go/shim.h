@@ -49,6 +49,18 @@ static inline shim_answer shim_options_set(filedb_options_t *options, const char
   return shim_done(status, &err);
 }
 
+extern void filedbGoLog(uintptr_t log, int32_t level, void *message, size_t len);
+
+static void shim_log(void *log, int32_t level, const char *message, size_t len) {
+  filedbGoLog((uintptr_t)log, level, (void *)message, len);
+}
+
+static inline shim_answer shim_options_set_log(filedb_options_t *options, uintptr_t log) {
+  filedb_error_t err = shim_no_error();
+  filedb_status_t status = filedb_options_set_log(options, shim_log, (void *)log, &err);
+  return shim_done(status, &err);
+}
+
 static inline shim_value shim_options_get(const filedb_options_t *options, const char *name, char *buffer, size_t capacity) {
   filedb_error_t err = shim_no_error();
   size_t len = 0;
@@ -184,6 +196,18 @@ static inline shim_value shim_count(filedb_t *db) {
   uint64_t count = 0;
   filedb_status_t status = filedb_count(db, &count, &err);
   return (shim_value){shim_done(status, &err), NULL, count};
+}
+
+typedef struct {
+  shim_answer answer;
+  filedb_stats_t stats;
+} shim_stats_answer;
+
+static inline shim_stats_answer shim_stats(filedb_t *db) {
+  filedb_error_t err = shim_no_error();
+  filedb_stats_t stats = FILEDB_STATS_INIT;
+  filedb_status_t status = filedb_stats(db, &stats, &err);
+  return (shim_stats_answer){shim_done(status, &err), stats};
 }
 
 static inline shim_answer shim_sync(filedb_t *db) {

@@ -34,7 +34,8 @@ func work(db *filedb.Store, worker string) error {
 		mine, err := db.PutWith(claim, []byte(worker), filedb.PutOptions{IfAbsent: true, TTL: time.Minute})
 		if err != nil {
 			return err
-		} else if !mine {
+		}
+		if !mine {
 			continue
 		}
 		batch.Clear()
@@ -42,8 +43,8 @@ func work(db *filedb.Store, worker string) error {
 		text, err := db.Get(job)
 		if err == nil {
 			batch.Delete(job)
-			done := bytes.Replace(job, []byte("todo"), []byte("done"), 1)
-			batch.Put(done, []byte(strings.ToUpper(string(text))+", says "+worker))
+			result := strings.ToUpper(string(text)) + ", says " + worker
+			batch.Put(bytes.Replace(job, []byte("todo"), []byte("done"), 1), []byte(result))
 		} else if !errors.Is(err, filedb.ErrNotFound) { // done by somebody else since the keys were listed
 			return err
 		}
