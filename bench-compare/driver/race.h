@@ -71,8 +71,12 @@ class Race {
   // Puts keys order(from) to order(to - 1) in this version, as many as the time allows one by one, the rest in batches.
   template <class Order>
   Totals fill(uint64_t from, uint64_t to, uint64_t version, double seconds, Order&& order);
-  // Waits for rest, then reports room on the disk and bytes written since `written_before`.
-  void weigh(uint64_t written_before, uint64_t times_stored);
+  // Waits for rest, then reports the room on the disk.
+  void weigh();
+  // Bytes of all keys and values.
+  double live_bytes() const {
+    return static_cast<double>(plan_.config.keys) * static_cast<double>(kKeySize + plan_.config.value_size);
+  }
 
   void verify(Bytes value, uint64_t n) const;
 
@@ -82,6 +86,9 @@ class Race {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Session> session_;
   bool settings_reported_ = false;
+  // How often this process stored everything, and the bytes that it had written before.
+  unsigned times_stored_ = 0;
+  uint64_t written_before_ = bytes_written();
   // The version that every key has, where the rows before leave no doubt.
   std::optional<uint64_t> version_;
   // The newest version that any key can have.

@@ -9,8 +9,12 @@ void Race::close() {
   session_.reset();
   engine_.reset();
   figure("milliseconds", watch.seconds() * 1e3);
-  const double live = static_cast<double>(plan_.config.keys) * static_cast<double>(kKeySize + plan_.config.value_size);
-  figure("disk_per_live_byte", static_cast<double>(bytes_on_disk(plan_.config.directory)) / live);
+  figure("disk_per_live_byte", static_cast<double>(bytes_on_disk(plan_.config.directory)) / live_bytes());
+  // Only now has every store written what it had put off.
+  if (times_stored_ > 0) {
+    const auto written = static_cast<double>(bytes_written() - written_before_);
+    figure("written_per_byte", written / (live_bytes() * times_stored_));
+  }
 }
 
 // Up to the first answer: a store may put off its work until then.

@@ -6,31 +6,25 @@
 namespace race {
 namespace {
 
-// How long a store may take to come to rest after a load.
-constexpr double kSettleSeconds = 120;
-
-double live_bytes(const Config& config) {
-  return static_cast<double>(config.keys) * static_cast<double>(kKeySize + config.value_size);
-}
+// A store may take so many times the measured time of a load to come to rest, and this many seconds besides.
+constexpr double kSettleFactor = 2;
+constexpr double kSettleSeconds = 5;
 
 }  // namespace
 
-void Race::weigh(uint64_t written_before, uint64_t times_stored) {
-  figure("settled", settle(plan_.config.directory, kSettleSeconds) ? 1 : 0);
-  const double live = live_bytes(plan_.config);
-  const auto disk = static_cast<double>(bytes_on_disk(plan_.config.directory));
-  figure("disk_per_live_byte", disk / live);
-  const auto written = static_cast<double>(bytes_written() - written_before);
-  figure("written_per_byte", written / (live * static_cast<double>(times_stored)));
+void Race::weigh() {
+  const double limit = plan_.load_seconds * kSettleFactor + kSettleSeconds;
+  figure("settled", settle(plan_.config.directory, limit) ? 1 : 0);
+  figure("disk_per_live_byte", static_cast<double>(bytes_on_disk(plan_.config.directory)) / live_bytes());
 }
 
 void Race::load() {
   const uint64_t keys = plan_.config.keys;
   const Memory memory_before = resident_memory();
-  const uint64_t written_before = bytes_written();
   rate(fill(0, keys, kLoaded, plan_.load_seconds, [](uint64_t i) { return i; }));
   version_ = kLoaded;
-  weigh(written_before, 1);
+  times_stored_++;
+  weigh();
   const Memory memory = resident_memory();
   const auto per_key = [keys](uint64_t after, uint64_t before) {
     return (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(keys);
@@ -53,10 +47,10 @@ void Race::load_batch() {
 }
 
 void Race::overwrite() {
-  const uint64_t written_before = bytes_written();
   rate(fill(0, plan_.config.keys, kOverwritten, plan_.load_seconds, Permutation(plan_.config.keys)));
   version_ = kOverwritten;
-  weigh(written_before, 1);
+  times_stored_++;
+  weigh();
   write_back(plan_.config.directory);
 }
 

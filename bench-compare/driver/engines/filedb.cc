@@ -111,6 +111,12 @@ class Filedb final : public Engine {
 
   std::unique_ptr<Session> session() override { return std::make_unique<FiledbSession>(db_); }
 
+  std::optional<uint64_t> memory_bytes() override {
+    filedb_stats_t stats = FILEDB_STATS_INIT;
+    if (filedb_stats(db_, &stats, nullptr) != FILEDB_OK) return std::nullopt;
+    return stats.index_bytes;
+  }
+
   // All of them, as the library itself lists them.
   Settings settings() const override {
     Settings settings = {{"version", filedb_version_string()}, {"library", "libfiledb.so, profile dist"}};

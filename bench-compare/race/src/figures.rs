@@ -62,6 +62,13 @@ impl Figures {
         fs::rename(&new, file).with_context(|| file.display().to_string())
     }
 
+    /// Small values first, then fewer keys first.
+    pub fn shown_shapes(&self) -> Vec<Shape> {
+        let mut shapes = self.shapes.clone();
+        shapes.sort_by_key(|shape| (shape.value_size, shape.keys));
+        shapes
+    }
+
     /// What one store reached in one line.
     pub fn result(&self, shape: Shape, line: &Line, engine: &str) -> Option<Spread> {
         let values = self.samples.iter().filter(|sample| {

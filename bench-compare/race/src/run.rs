@@ -183,7 +183,10 @@ impl Clock {
     }
 
     fn left(&self) -> f64 {
-        self.left.iter().map(|(engine, guess)| guess * self.correction(engine)).sum()
+        self.left
+            .iter()
+            .map(|(engine, guess)| guess * self.correction(engine))
+            .fold(0.0, |sum, left| sum + left)
     }
 
     fn correction(&self, engine: &str) -> f64 {

@@ -111,9 +111,9 @@ fn describe(target: Target, line: &Line, shape: Shape) -> String {
 /// How many targets are met, and how many there are with figures.
 pub fn score(figures: &Figures) -> (usize, usize) {
     let verdicts: Vec<_> = figures
-        .shapes
-        .iter()
-        .flat_map(|&shape| outcomes(figures, shape))
+        .shown_shapes()
+        .into_iter()
+        .flat_map(|shape| outcomes(figures, shape))
         .filter_map(|outcome| outcome.is_met)
         .collect();
     (verdicts.iter().filter(|met| **met).count(), verdicts.len())

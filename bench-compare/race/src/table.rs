@@ -6,7 +6,7 @@ use crate::figures::Figures;
 use crate::summary::{self, Outcome};
 
 pub fn print(figures: &Figures) {
-    for &shape in &figures.shapes {
+    for shape in figures.shown_shapes() {
         let outcomes = summary::outcomes(figures, shape);
         if outcomes.is_empty() {
             continue;

@@ -24,7 +24,7 @@ pub fn write(figures: &Figures, file: &Path) -> Result<()> {
 
 fn render(figures: &Figures) -> Markup {
     let shapes: Vec<_> =
-        figures.shapes.iter().map(|&shape| (shape, summary::outcomes(figures, shape))).collect();
+        figures.shown_shapes().into_iter().map(|shape| (shape, summary::outcomes(figures, shape))).collect();
     let shapes: Vec<_> = shapes.into_iter().filter(|(_, outcomes)| !outcomes.is_empty()).collect();
     html! {
         (DOCTYPE)
