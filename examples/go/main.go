@@ -31,11 +31,10 @@ func work(db *filedb.Store, worker string) error {
 	defer batch.Close()
 	for _, job := range jobs {
 		claim := bytes.Replace(job, []byte("todo"), []byte("taken"), 1)
-		mine, err := db.PutWith(claim, []byte(worker), filedb.PutOptions{IfAbsent: true, TTL: time.Minute})
-		if err != nil {
+		options := filedb.PutOptions{IfAbsent: true, TTL: time.Minute}
+		if mine, err := db.PutWith(claim, []byte(worker), options); err != nil {
 			return err
-		}
-		if !mine {
+		} else if !mine {
 			continue
 		}
 		batch.Clear()
@@ -68,7 +67,6 @@ func list(db *filedb.Store) error {
 }
 
 func main() {
-	log.SetFlags(0)
 	if len(os.Args) < 3 {
 		log.Fatal("usage: jobqueue STORE add TEXT... | work | list")
 	}

@@ -1,0 +1,278 @@
+//! What the Zig binding promises, on stores with mapped files and without.
+const std = @import("std");
+const filedb = @import("filedb");
+
+const testing = std.testing;
+const allocator = testing.allocator;
+const modes = [_][:0]const u8{ "mmap", "pread" };
+
+/// A directory, and the path of a store in it.
+const Place = struct {
+    dir: testing.TmpDir,
+    path: [:0]u8,
+
+    fn init() !Place {
+        var dir = testing.tmpDir(.{});
+        const root = try dir.dir.realpathAlloc(allocator, ".");
+        defer allocator.free(root);
+        return .{ .dir = dir, .path = try std.fs.path.joinZ(allocator, &.{ root, "store" }) };
+    }
+    fn deinit(self: *Place) void {
+        allocator.free(self.path);
+        self.dir.cleanup();
+    }
+};
+
+fn expectValue(wanted: []const u8, db: filedb.Store, key: []const u8) !void {
+    const value = (try db.get(allocator, key)) orelse return error.NotFound;
+    defer allocator.free(value);
+    try testing.expectEqualStrings(wanted, value);
+}
+
+test "every verb works" {
+    for (modes) |io| {
+        var place = try Place.init();
+        defer place.deinit();
+        var db = try filedb.Store.open(place.path, .{ .io = io, .sync = "none" }, null);
+        defer db.deinit();
+
+        try db.put("a", "1");
+        try db.put("empty", "");
+        try expectValue("1", db, "a");
+        try expectValue("", db, "empty");
+        try testing.expect(try db.get(allocator, "absent") == null);
+        try testing.expect(try db.contains("a") and !try db.contains("absent"));
+        try testing.expectEqual(@as(u64, 2), try db.count());
+        try testing.expect(try db.delete("empty") and !try db.delete("empty"));
+
+        var buffer: [4]u8 = undefined;
+        try testing.expectEqualStrings("1", (try db.getInto("a", &buffer)).?);
+        try testing.expectError(error.BufferTooSmall, db.getInto("a", buffer[0..0]));
+        try testing.expectEqual(@as(?usize, 1), try db.sizeOf("a"));
+        try testing.expectEqual(@as(?usize, null), try db.sizeOf("absent"));
+        const own = (try db.getC("a")).?;
+        try testing.expectEqualStrings("1", own);
+        filedb.Store.freeC(own);
+
+        try testing.expect(!try db.putWith("a", "2", .{ .if_absent = true }));
+        try testing.expect(try db.putWith("a", "2", .{ .if_present = true, .sync = true, .ttl_ms = 60_000 }));
+        try testing.expect((try db.ttl("a")).?.ms <= 60_000);
+        try testing.expect(try db.putWith("a", "3", .{ .keep_ttl = true }));
+        try testing.expect(try db.persist("a"));
+        try testing.expectEqual(filedb.Ttl.forever, (try db.ttl("a")).?);
+        try testing.expect(try db.ttl("absent") == null);
+        try testing.expect(try db.expire("a", 0) and !try db.contains("a"));
+
+        try db.sync();
+        try db.merge();
+        try testing.expectEqual(@as(u64, 0), (try db.stats()).keys);
+        try db.close();
+        try testing.expectError(error.InvalidArgument, db.put("a", "1"));
+    }
+}
+
+test "values that are pinned outlive their keys and their store" {
+    for (modes) |io| {
+        var place = try Place.init();
+        defer place.deinit();
+        var db = try filedb.Store.open(place.path, .{ .io = io }, null);
+        defer db.deinit();
+        try db.put("a", "old");
+        try db.put("b", "");
+        var pinned = (try db.getPinned("a")).?;
+        try db.put("a", "new");
+
+        var many: [4]?filedb.Pinned = undefined;
+        try db.getMany(allocator, &.{ "a", "absent", "b", "a" }, &many);
+        try testing.expectEqualStrings("new", many[0].?.value());
+        try testing.expect(many[1] == null);
+        try testing.expectEqualStrings("", many[2].?.value());
+        try testing.expectError(error.InvalidArgument, db.getMany(allocator, &.{ "a", "" }, many[2..4]));
+        try testing.expect(many[2] == null and many[3] == null);
+
+        try db.close();
+        try testing.expectEqualStrings("old", pinned.value());
+        pinned.unpin();
+        many[0].?.unpin();
+    }
+}
+
+test "a batch is written whole" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    defer db.deinit();
+    var batch = try filedb.Batch.init();
+    defer batch.deinit();
+    try batch.put("a", "1");
+    try batch.put("b", "2");
+    try batch.delete("a");
+    try testing.expectError(error.InvalidArgument, batch.put("", ""));
+    try testing.expectEqual(@as(u64, 0), try db.count());
+    try db.write(batch);
+    try testing.expect(!try db.contains("a"));
+    try expectValue("2", db, "b");
+    batch.clear();
+    try db.write(batch);
+}
+
+test "a walk sees one moment, by row and by many" {
+    for (modes) |io| {
+        var place = try Place.init();
+        defer place.deinit();
+        var db = try filedb.Store.open(place.path, .{ .io = io }, null);
+        defer db.deinit();
+        var name: [16]u8 = undefined;
+        for (0..1000) |i| try db.put(try std.fmt.bufPrint(&name, "key{}", .{i}), "old");
+
+        var walk = try db.iterate("key");
+        defer walk.deinit();
+        var rows = filedb.Iterator.Rows(64){};
+        var seen: usize = 0;
+        var more = true;
+        while (more) {
+            more = try walk.nextBatch(&rows);
+            for (0..rows.len) |i| {
+                const row = rows.at(i);
+                try testing.expectEqualStrings("old", row.value);
+                try db.put(row.key, "new");
+                seen += 1;
+            }
+            if (more) if (try walk.next()) |row| {
+                try testing.expectEqualStrings("old", row.value);
+                seen += 1;
+            };
+        }
+        try testing.expectEqual(@as(usize, 1000), seen);
+        try testing.expect(try walk.next() == null);
+
+        var keys = try db.list("key99");
+        defer keys.deinit();
+        try testing.expectEqual(@as(usize, 11), keys.len());
+        for (0..keys.len()) |i| try testing.expect(std.mem.startsWith(u8, keys.at(i), "key99"));
+        var none = try db.list("other");
+        none.deinit();
+    }
+}
+
+test "a walk that outlives its store says so, and is freed" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    try db.put("a", "1");
+    var walk = try db.iterate("");
+    try db.close();
+    try testing.expectError(error.Closed, walk.next());
+    walk.deinit();
+}
+
+const Counter = struct {
+    seen: usize = 0,
+    most: usize,
+    pub fn visit(self: *Counter, key: []const u8, value: []const u8) error{Enough}!bool {
+        _ = .{ key, value };
+        self.seen += 1;
+        if (self.most == 0) return error.Enough;
+        return self.seen < self.most;
+    }
+};
+
+test "fold visits until it is told to stop, and passes errors on" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    defer db.deinit();
+    for ([_][]const u8{ "a", "b", "c" }) |key| try db.put(key, key);
+    var all = Counter{ .most = 99 };
+    try db.fold(&all);
+    var two = Counter{ .most = 2 };
+    try db.fold(&two);
+    var none = Counter{ .most = 0 };
+    try testing.expectError(error.Enough, db.fold(&none));
+    try testing.expectEqual([3]usize{ 3, 2, 1 }, [3]usize{ all.seen, two.seen, none.seen });
+}
+
+test "errors say what they are about" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    defer db.deinit();
+    var why = filedb.Diagnostic{};
+    try testing.expectError(error.Locked, filedb.Store.open(place.path, .{}, &why));
+    try testing.expect(std.mem.indexOf(u8, why.message(), place.path) != null);
+    try testing.expectError(error.InvalidArgument, filedb.Store.open("x", .{ .sink = "always" }, &why));
+    try testing.expect(std.mem.indexOf(u8, why.message(), "sink") != null);
+    try testing.expectError(error.Io, filedb.Store.open("/dev/null/store", .{}, &why));
+    try testing.expect(why.osErrno() != 0 and why.fileId() == 0 and why.offset() == 0);
+    const long: [65537]u8 = @splat('k');
+    try testing.expectError(error.TooLarge, db.put(&long, ""));
+    try testing.expect(std.mem.indexOf(u8, filedb.diagnostic().message(), "65537") != null);
+    try testing.expectEqualStrings("there is no such key", filedb.describeStatus(filedb.c.FILEDB_NOT_FOUND));
+}
+
+const Ear = struct {
+    heard: std.atomic.Value(usize) = .init(0),
+    pub fn log(self: *Ear, level: filedb.Level, message: []const u8) void {
+        if (message.len > 0 and @intFromEnum(level) <= filedb.c.FILEDB_LOG_DEBUG) _ = self.heard.fetchAdd(1, .monotonic);
+    }
+};
+
+test "a log hears what the store does" {
+    var place = try Place.init();
+    defer place.deinit();
+    var ear = Ear{};
+    var options = try filedb.Options.init();
+    defer options.deinit();
+    try options.set("log_level", "debug", null);
+    try options.setLog(&ear);
+    var db = try filedb.Store.openWith(place.path, options, null);
+    try db.put("a", "1");
+    try db.merge();
+    try db.close();
+    try testing.expect(ear.heard.load(.monotonic) > 0);
+}
+
+test "options are those of the library" {
+    var options = try filedb.Options.init();
+    defer options.deinit();
+    var buffer: [64]u8 = undefined;
+    var i: usize = 0;
+    while (filedb.Options.describe(i)) |info| : (i += 1) {
+        try testing.expect(info.values.len > 0 and info.help.len > 0);
+        const name = try allocator.dupeZ(u8, info.name);
+        defer allocator.free(name);
+        _ = try options.get(name, &buffer);
+    }
+    try testing.expect(i >= 12);
+    try options.set("sync", "always", null);
+    try testing.expectEqualStrings("always", try options.get("sync", &buffer));
+    try testing.expect(filedb.versionNumber() >> 16 == filedb.c.FILEDB_VERSION_MAJOR and filedb.version().len >= 5);
+}
+
+test "an allocator that has nothing to give is an error" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    defer db.deinit();
+    try db.put("a", "value");
+    try testing.expectError(error.OutOfMemory, db.get(testing.failing_allocator, "a"));
+    var out: [1]?filedb.Pinned = undefined;
+    try testing.expectError(error.OutOfMemory, db.getMany(testing.failing_allocator, &.{"a"}, &out));
+}
+
+test "no function of the C API is missing" {
+    const Description = struct { functions: []const struct { name: []const u8 } };
+    const api = try std.json.parseFromSlice(Description, allocator, @embedFile("api.json"), .{ .ignore_unknown_fields = true });
+    defer api.deinit();
+    const source = @embedFile("filedb.zig");
+    var missing: usize = 0;
+    for (api.value.functions) |function| {
+        const call = try std.fmt.allocPrint(allocator, "c.{s}(", .{function.name});
+        defer allocator.free(call);
+        if (std.mem.indexOf(u8, source, call) == null) {
+            std.debug.print("the Zig binding does not use {s}\n", .{function.name});
+            missing += 1;
+        }
+    }
+    try testing.expectEqual(@as(usize, 0), missing);
+}
