@@ -91,8 +91,15 @@ const VALUES: Group = Group {
         &["load"],
     )],
 };
+const QUICK_VALUES: Group = Group {
+    name: "values",
+    durable: false,
+    only_full: false,
+    processes: &[process(&["load", "get", "get_all", "scan"], &["load"])],
+};
 const SMALL_GROUPS: &[&Group] = &[&READ, &WRITE, &SYNC_1, &SYNC_16, &LATENCY, &BATCH];
 const LARGE_GROUPS: &[&Group] = &[&VALUES];
+const QUICK_LARGE_GROUPS: &[&Group] = &[&QUICK_VALUES];
 
 /// What the floor can do.
 const FLOOR_ROWS: &[&str] =
@@ -165,7 +172,7 @@ impl Job {
 pub fn shapes(keys: &[u64], is_quick: bool) -> Vec<Shape> {
     let small = keys.iter().map(|&keys| Shape { keys, value_size: SMALL });
     let large: [(u64, u64); 2] = if is_quick {
-        [(50_000, 1 << 10), (2_000, 64 << 10)]
+        [(20_000, 1 << 10), (1_000, 64 << 10)]
     } else {
         [(1_000_000, 1 << 10), (20_000, 64 << 10)]
     };
@@ -182,7 +189,11 @@ pub fn jobs(shapes: &[Shape], engines: &[&'static str], lines: &[&'static Line],
     let mut jobs = Vec::new();
     for repeat in 0..effort.repeats {
         for &shape in shapes {
-            let groups = if shape.is_small() { SMALL_GROUPS } else { LARGE_GROUPS };
+            let groups = match (shape.is_small(), effort.is_quick) {
+                (true, _) => SMALL_GROUPS,
+                (false, true) => QUICK_LARGE_GROUPS,
+                (false, false) => LARGE_GROUPS,
+            };
             // A synced put takes as long whatever the number of keys.
             let groups = groups.iter().filter(|group| {
                 !(group.durable && Some(shape) != smallest || group.only_full && effort.is_quick)

@@ -15,6 +15,8 @@ pub struct Outcome {
     /// How many times as good as the rival filedb is.
     pub ratio: Option<f64>,
     pub target: Option<String>,
+    /// The ratio that the target asks for, if it asks for one.
+    pub wanted_ratio: Option<f64>,
     pub is_met: Option<bool>,
 }
 
@@ -64,12 +66,13 @@ fn outcome(figures: &Figures, shape: Shape, line: &'static Line) -> Option<Outco
         if line.unit.is_better_high() { ours.median / rival.value } else { rival.value / ours.median }
     });
     let is_met = target.and_then(|target| is_met(target, shape, ours?.median, ratio));
+    let wanted_ratio = target.and_then(wanted_ratio);
     let target = target.map(|target| describe(target, line, shape));
     // A line without a target that only repeats another says nothing.
     if target.is_none() && !line.has_ranking() {
         return None;
     }
-    Some(Outcome { line, ranking, ours, rival, ratio, target, is_met })
+    Some(Outcome { line, ranking, ours, rival, ratio, target, wanted_ratio, is_met })
 }
 
 fn best_peer(figures: &Figures, shape: Shape, line: &Line, ranking: &[Entry]) -> Option<Rival> {
@@ -97,6 +100,14 @@ fn is_met(target: Target, shape: Shape, ours: f64, ratio: Option<f64>) -> Option
         Target::AtMost(limit) => ours <= limit,
         Target::AtMostPerMillion(limit) => ours <= limit_per_million(shape, limit),
     })
+}
+
+fn wanted_ratio(target: Target) -> Option<f64> {
+    match target {
+        Target::TimesBestPeer(wanted) | Target::TimesOwn(_, wanted) => Some(wanted),
+        Target::TimesFloorTime(wanted) => Some(1.0 / wanted),
+        Target::AtMost(_) | Target::AtMostPerMillion(_) => None,
+    }
 }
 
 fn describe(target: Target, line: &Line, shape: Shape) -> String {

@@ -2,6 +2,7 @@
 
 mod chart;
 mod latency;
+mod overview;
 
 use std::fs;
 use std::path::Path;
@@ -99,6 +100,7 @@ fn targets(shapes: &[(Shape, Vec<Outcome>)]) -> Markup {
                 "A ratio says how many times as good filedb is as what it is compared with: the best peer of the row, "
                 "the bare floor, or itself. More is better, always."
             }
+            @for (i, (shape, outcomes)) in shapes.iter().enumerate() { (overview::figure(i, *shape, outcomes)) }
             div.scroll { table {
                 thead { tr {
                     th { "Row" } th.n { "filedb" } th { "against" } th.n { } th.n { "ratio" } th.n { "target" } th { }
