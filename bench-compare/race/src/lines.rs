@@ -26,14 +26,14 @@ pub const SMALL: u64 = 100;
 
 fn count(n: u64) -> String {
     match n {
-        n if n >= 1_000_000 && n % 100_000 == 0 => format!("{} million", n as f64 / 1e6),
-        n if n % 1_000 == 0 => format!("{},000", n / 1_000),
+        n if n >= 1_000_000 && n.is_multiple_of(100_000) => format!("{} million", n as f64 / 1e6),
+        n if n.is_multiple_of(1_000) => format!("{},000", n / 1_000),
         n => n.to_string(),
     }
 }
 
 fn size(n: u64) -> String {
-    if n >= 1024 && n % 1024 == 0 { format!("{} KiB", n / 1024) } else { format!("{n} B") }
+    if n >= 1024 && n.is_multiple_of(1024) { format!("{} KiB", n / 1024) } else { format!("{n} B") }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

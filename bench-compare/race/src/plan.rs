@@ -236,7 +236,8 @@ fn job(
             process.rows.iter().copied().filter(|row| can(row) && is_asked_for(row)).collect();
         let stands_under = !processes.is_empty();
         is_useful |= !asked.is_empty();
-        if asked.is_empty() && !(stands_under && !process.needed.is_empty()) {
+        let is_base = stands_under && !process.needed.is_empty();
+        if asked.is_empty() && !is_base {
             continue;
         }
         // What is needed comes with the rows behind it, and with the processes behind this one.
