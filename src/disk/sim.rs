@@ -80,6 +80,13 @@ impl SimDisk {
         SimDisk::of(State { next_file: 1, clock_ms: 1_700_000_000_000, ..State::default() })
     }
 
+    /// An empty directory on a disk whose random bytes are others than those of [`SimDisk::new`].
+    pub fn with_random_bytes(seed: u64) -> Self {
+        let disk = SimDisk::new();
+        disk.state.lock().random = Random::new(seed);
+        disk
+    }
+
     fn of(state: State) -> Self {
         SimDisk { state: Arc::new(Mutex::new(state)), path: PathBuf::from("/simulated") }
     }

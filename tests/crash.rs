@@ -1,0 +1,311 @@
+//! Crashes: the machine stops at every operation on the disk, under every policy of losing what was not synced, and
+//! stops again while it recovers. What the store then holds is checked against rules R1 to R7.
+//!
+//! One run of a history collects the disk as it was before each operation and in the middle of each write. Each of
+//! those is killed once and cut many times; images that are equal are looked at once.
+
+mod support;
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use filedb::disk::sim::{PowerCut, Random, SimDisk};
+use filedb::{Db, Options, SyncMode};
+
+use support::history::{Case, KEYS, Op, Profile, Value, key, pick};
+use support::oracle::{Found, Oracle, name};
+use support::runner::{histories, run_histories};
+use support::store::{apply, check_answer, contents};
+
+const PROFILE: Profile = Profile { ops: 40, keys: 12, kills: false, reads: false };
+
+/// How many power cuts each image suffers, of all that there are; which ones is up to the seed.
+const CUTS: usize = 4;
+/// One in this many images is recovered with a second crash at each operation of the recovery.
+const DOUBLE_CRASHES: u64 = 10;
+/// One in this many recovered stores goes on working; the others were opened and read.
+const LONG_LIVES: u64 = 2;
+
+/// What the tests looked at, so that they cannot pass by looking at nothing.
+#[derive(Default)]
+struct Tally {
+    images: u64,
+    double: u64,
+}
+
+/// Where in the history an image was taken.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    /// How many operations were completed.
+    completed: usize,
+    /// Knows what they did.
+    oracle: &'a Oracle,
+    /// The one under way.
+    in_flight: Option<&'a Op>,
+    /// Whether the image lost its power and has nothing more to lose, or its process was killed and it has.
+    cut: bool,
+}
+
+impl Moment<'_> {
+    fn check(&self, found: &Found) -> Result<(), String> {
+        if self.cut {
+            self.oracle.check_cut(found, self.in_flight)
+        } else {
+            self.oracle.check_killed(found, self.in_flight)
+        }
+    }
+}
+
+/// An operation of a history, and the last operation on the disk that belongs to it.
+type Span<'a> = (&'a Op, u64);
+
+struct Explorer {
+    options: Options,
+    random: Random,
+    seen: HashSet<u64>,
+    tally: Tally,
+}
+
+impl Explorer {
+    /// Runs the history and looks at all its crashes.
+    fn explore(&mut self, case: &Case) -> Result<(), String> {
+        let disk = SimDisk::new();
+        disk.set_reserve(case.settings.reserve);
+        disk.capture_images(case.seed);
+        let (spans, finished) = self.run(case, &disk)?;
+        let images = disk.take_images();
+
+        let durable = self.options.sync == SyncMode::Always;
+        let mut oracle = Oracle::default();
+        let mut completed = 0;
+        for image in &images {
+            while let Some((op, _)) = spans.get(completed).filter(|(_, end)| *end < image.operation) {
+                oracle.completed(op, durable);
+                completed += 1;
+            }
+            let in_flight = spans.get(completed).map(|(op, _)| *op);
+            let moment = Moment { completed, oracle: &oracle, in_flight, cut: false };
+            self.crash(&image.disk, moment).map_err(|why| {
+                let middle = if image.midway { "the middle of " } else { "" };
+                let trace = disk.trace_text(image.operation);
+                let from = trace.lines().count().saturating_sub(60);
+                let trace: String = trace.lines().skip(from).map(|line| format!("  {line}\n")).collect();
+                format!("{why}\n\nthe crash came at {middle}the last of these operations:\n{trace}")
+            })?;
+        }
+        for (op, _) in &spans[completed..] {
+            oracle.completed(op, durable);
+        }
+        self.crash(&finished, Moment { completed: spans.len(), oracle: &oracle, in_flight: None, cut: false })
+    }
+
+    /// Runs the history; gives what each operation did to the disk, and the disk as it was when the last one was done and
+    /// the store was still open.
+    fn run<'a>(&self, case: &'a Case, disk: &SimDisk) -> Result<(Vec<Span<'a>>, SimDisk), String> {
+        let open = || {
+            Db::open_on(Arc::new(disk.clone()), &self.options).map_err(|error| format!("opening: {error}"))
+        };
+        let mut oracle = Oracle::default();
+        let mut spans = Vec::new();
+        let mut db = open()?;
+        for op in &case.ops {
+            match op {
+                Op::Reopen => {
+                    db.close().map_err(|error| format!("closing: {error}"))?;
+                    db = open()?;
+                }
+                Op::Advance { ms } => disk.advance_clock_ms(*ms),
+                op => {
+                    let answer = apply(&db, op).map_err(|error| format!("'{op}': {error}"))?;
+                    check_answer(&oracle, op, &answer)?;
+                }
+            }
+            oracle.completed(op, false);
+            spans.push((op, disk.operations()));
+        }
+        let finished = disk.fork();
+        db.close().map_err(|error| format!("closing at the end: {error}"))?;
+        Ok((spans, finished))
+    }
+
+    /// Kills and cuts one image in every way.
+    fn crash(&mut self, image: &SimDisk, moment: Moment) -> Result<(), String> {
+        if self.is_new(image, moment) {
+            self.recover(image.fork(), moment)?;
+        }
+        let cuts = if image.has_unsynced() { CUTS } else { 1 };
+        for _ in 0..cuts {
+            let policy = pick(&mut self.random, &PowerCut::ALL);
+            let seed = self.random.number();
+            let cut = image.power_cut(seed, policy);
+            let moment = Moment { cut: true, ..moment };
+            if self.is_new(&cut, moment) {
+                self.recover(cut, moment)
+                    .map_err(|why| format!("{why}\n(the power cut was {policy:?}, its seed {seed})"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_new(&mut self, image: &SimDisk, moment: Moment) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (moment.completed, moment.in_flight.is_some(), moment.cut).hash(&mut hasher);
+        for name in image.file_names() {
+            image.read_file(&name).hash(&mut hasher);
+            name.hash(&mut hasher);
+        }
+        self.seen.insert(hasher.finish())
+    }
+
+    /// Rule R4 and what follows: opens what the crash left, checks what it holds, and goes on working with it.
+    fn recover(&mut self, disk: SimDisk, moment: Moment) -> Result<(), String> {
+        self.tally.images += 1;
+        if self.random.one_in(DOUBLE_CRASHES) {
+            disk.capture_images(self.random.number());
+        }
+        let db = open(&disk, &self.options, "after the crash")?;
+        let again = disk.take_images();
+        let found = contents(&db)?;
+        moment.check(&found)?;
+        if let Some(name) = disk.file_names().iter().find(|name| name.ends_with(".tmp")) {
+            return Err(format!("after the recovery, debris of the crash is still there: '{name}'"));
+        }
+        for image in &again {
+            let policy = pick(&mut self.random, &PowerCut::ALL);
+            let seed = self.random.number();
+            let killed = (image.disk.fork(), moment, true, "a kill".to_string());
+            // What the first crash left is on the disk for good after a power cut, and in its cache after a kill: what
+            // the recovery found, it must find again, unless the cache was lost in between.
+            let cut = image.disk.power_cut(seed, policy);
+            let cut =
+                (cut, Moment { cut: true, ..moment }, moment.cut, format!("{policy:?} with seed {seed}"));
+            for (disk_again, moment, same, what) in [killed, cut] {
+                self.tally.double += 1;
+                self.recover_again(&disk_again, moment, same.then_some(&found)).map_err(|why| {
+                    let trace = disk.trace_text(image.operation);
+                    format!("{why}\n(the recovery itself was ended by {what}, at the last of\n{trace})")
+                })?;
+            }
+        }
+        if self.random.one_in(LONG_LIVES) { self.live_on(&disk, db, found) } else { Ok(()) }
+    }
+
+    fn recover_again(&self, disk: &SimDisk, moment: Moment, first: Option<&Found>) -> Result<(), String> {
+        let db = open(disk, &self.options, "after the crash of the recovery")?;
+        let found = contents(&db)?;
+        if let Some(first) = first {
+            if let Some(key) = (0..KEYS).find(|key| found.get(key) != first.get(key)) {
+                let (now, then) = (name(found.get(&key)), name(first.get(&key)));
+                return Err(format!("the first recovery found {then} for key #{key}, the second {now}"));
+            }
+        }
+        moment.check(&found)?;
+        db.close().map_err(|error| format!("closing after the second recovery: {error}"))
+    }
+
+    /// The recovered store takes writes, keeps them across a power cut once they are synced, and across a reopening.
+    fn live_on(&mut self, disk: &SimDisk, db: Db, mut found: Found) -> Result<(), String> {
+        for round in 0..3u32 {
+            let index = self.random.below(u64::from(PROFILE.keys)) as u8;
+            if self.random.one_in(3) {
+                let there = db.delete(&key(index)).map_err(|error| format!("deleting after it: {error}"))?;
+                if there != found.remove(&index).is_some() {
+                    return Err(format!("after the recovery, the delete of key #{index} said {there}"));
+                }
+            } else {
+                let len = self.random.below(300) as u32;
+                let value = Value { version: 1_000_000 + round, len }.bytes(index);
+                db.put(&key(index), &value).map_err(|error| format!("a put after the recovery: {error}"))?;
+                found.insert(index, value);
+            }
+        }
+        db.sync().map_err(|error| format!("a sync after the recovery: {error}"))?;
+        let cut = disk.power_cut(0, PowerCut::LosesAll);
+        for (disk, what) in [(&cut, "a power cut"), (disk, "a reopening")] {
+            if what == "a reopening" {
+                db.close().map_err(|error| format!("closing after the recovery: {error}"))?;
+            }
+            let db = open(disk, &self.options, what)?;
+            let now =
+                contents(&db).map_err(|why| format!("after a recovery, writes, a sync and {what}: {why}"))?;
+            if let Some(key) = (0..KEYS).find(|key| now.get(key) != found.get(key)) {
+                return Err(format!("after a recovery, writes, a sync and {what}, key #{key} has changed"));
+            }
+            db.close().map_err(|error| format!("closing after {what}: {error}"))?;
+        }
+        drop(db);
+        match disk.open_files() {
+            0 => Ok(()),
+            files => Err(format!("{files} files are still open after the store was closed")),
+        }
+    }
+}
+
+fn open(disk: &SimDisk, options: &Options, when: &str) -> Result<Db, String> {
+    Db::open_on(Arc::new(disk.clone()), options).map_err(|error| format!("opening {when}: {error}"))
+}
+
+fn explorer(case: &Case) -> Explorer {
+    Explorer {
+        options: case.settings.options(),
+        random: Random::new(case.seed),
+        seen: HashSet::new(),
+        tally: Tally::default(),
+    }
+}
+
+fn explore(default: u64, sync: SyncMode, profile: Profile) -> Tally {
+    let total = std::cell::RefCell::new(Tally::default());
+    run_histories(
+        histories(default),
+        |seed| {
+            let mut case = Case::random(seed, profile);
+            case.settings.sync = sync;
+            case
+        },
+        |case| {
+            let mut explorer = explorer(case);
+            explorer.explore(case)?;
+            let mut total = total.borrow_mut();
+            total.images += explorer.tally.images;
+            total.double += explorer.tally.double;
+            Ok(())
+        },
+    );
+    let total = total.into_inner();
+    println!("{} crashes, and {} crashes of a recovery, with sync={sync:?}", total.images, total.double);
+    total
+}
+
+fn is_default_run() -> bool {
+    std::env::var_os("FILEDB_TEST_SEED").is_none() && std::env::var_os("FILEDB_TEST_HISTORIES").is_none()
+}
+
+#[test]
+fn data_lost_by_a_crash_between_explicit_syncs() {
+    let tally = explore(5, SyncMode::None, PROFILE);
+    assert!(
+        !is_default_run() || tally.images > 2_000 && tally.double > 1_000,
+        "too few crashes to mean anything"
+    );
+}
+
+#[test]
+fn data_lost_by_a_crash_though_every_write_was_synced() {
+    let tally = explore(5, SyncMode::Always, PROFILE);
+    assert!(
+        !is_default_run() || tally.images > 2_000 && tally.double > 1_000,
+        "too few crashes to mean anything"
+    );
+}
+
+#[test]
+fn data_lost_by_a_crash_with_a_sync_now_and_then() {
+    explore(3, SyncMode::Interval, PROFILE);
+}
+
+#[test]
+fn data_lost_by_a_crash_while_one_key_is_written_over_and_over() {
+    explore(3, SyncMode::None, Profile { keys: 1, ..PROFILE });
+}

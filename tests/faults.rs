@@ -1,0 +1,537 @@
+//! A disk that fails: each operation of a history in turn, once and from then on, with every error number that matters.
+//!
+//! Every call must answer with what is right or with an error that names the fault; nothing that was acknowledged may be
+//! gone once the disk works again; and what was synced after a failed sync must really be on the disk.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use filedb::disk::sim::{FailedSync, Fault, Kind, Operation, PowerCut, SimDisk};
+use filedb::{Db, Error, Options, SyncMode};
+
+use support::history::{Case, KEYS, Op, Profile, Value, key};
+use support::oracle::{Found, matches, name};
+use support::runner::{histories, run_histories};
+use support::store::{Answer, apply, contents};
+
+const PROFILE: Profile = Profile { ops: 30, keys: 10, kills: false, reads: true };
+
+/// What the keys may hold, when calls fail half done.
+#[derive(Default)]
+struct Doubts {
+    /// For each key, what it may hold: what was acknowledged last, and each failed write since. Absent: nothing.
+    possible: BTreeMap<u8, Vec<Option<Vec<u8>>>>,
+}
+
+impl Doubts {
+    fn acknowledged(&mut self, key: u8, bytes: Option<Vec<u8>>) {
+        self.possible.insert(key, vec![bytes]);
+    }
+
+    fn in_doubt(&mut self, key: u8, bytes: Option<Vec<u8>>) {
+        self.possible.entry(key).or_insert_with(|| vec![None]).push(bytes);
+    }
+
+    fn check(&self, key: u8, held: Option<&Vec<u8>>) -> Result<(), String> {
+        let nothing = vec![None];
+        let possible = self.possible.get(&key).unwrap_or(&nothing);
+        if possible.iter().any(|bytes| bytes.as_ref() == held) {
+            return Ok(());
+        }
+        let possible: Vec<_> = possible.iter().map(|bytes| name(bytes.as_ref())).collect();
+        Err(format!("key #{key} holds {}, not {}", name(held), possible.join(" or ")))
+    }
+
+    fn check_all(&self, found: &Found) -> Result<(), String> {
+        (0..KEYS).try_for_each(|key| self.check(key, found.get(&key)))
+    }
+
+    /// Only what was found may be found from now on.
+    fn settle(&mut self, found: &Found) {
+        for (key, possible) in &mut self.possible {
+            *possible = vec![found.get(key).cloned()];
+        }
+    }
+}
+
+/// One way for the disk to fail.
+#[derive(Clone)]
+struct Scenario {
+    errno: i32,
+    kinds: &'static [Kind],
+    short_write: bool,
+    failed_sync: FailedSync,
+}
+
+/// What needs room on the disk.
+const GROWTH: &[Kind] = &[Kind::Create, Kind::Write, Kind::Reserve];
+/// What needs a descriptor.
+const DESCRIPTORS: &[Kind] = &[Kind::Create, Kind::Open];
+
+impl Scenario {
+    fn all() -> Vec<Scenario> {
+        let scenario =
+            |errno, kinds| Scenario { errno, kinds, short_write: false, failed_sync: FailedSync::LosesPages };
+        vec![
+            scenario(libc::EIO, &[]),
+            Scenario { short_write: true, ..scenario(libc::EIO, &[Kind::Write]) },
+            scenario(libc::ENOSPC, GROWTH),
+            Scenario { short_write: true, ..scenario(libc::ENOSPC, GROWTH) },
+            scenario(libc::EMFILE, DESCRIPTORS),
+            scenario(libc::EINTR, &[]),
+            Scenario {
+                failed_sync: FailedSync::KeepsPages,
+                ..scenario(libc::EIO, &[Kind::Sync, Kind::SyncDir])
+            },
+        ]
+    }
+
+    /// Whether the store must go on working in the same handle once the disk does.
+    fn heals(&self) -> bool {
+        matches!(self.errno, libc::ENOSPC | libc::EMFILE)
+    }
+}
+
+/// A history run on a disk that fails, and what is known of it.
+struct Run<'a> {
+    case: &'a Case,
+    options: Options,
+    scenario: &'a Scenario,
+    lasts: bool,
+    disk: SimDisk,
+    doubts: Doubts,
+    /// In this session a value was seen in place of another that was possible: it must stay.
+    seen: BTreeMap<u8, Option<Vec<u8>>>,
+    /// The failures of the disk that were known after the last operation.
+    failures: usize,
+    /// A data file could not be synced since the store was opened.
+    sync_failed: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(case: &'a Case, scenario: &'a Scenario, from: u64, lasts: bool) -> Self {
+        let disk = SimDisk::new();
+        disk.set_reserve(case.settings.reserve);
+        disk.set_failed_sync(scenario.failed_sync);
+        let fault = Fault {
+            from,
+            lasts,
+            kinds: scenario.kinds,
+            errno: scenario.errno,
+            short_write: scenario.short_write,
+        };
+        disk.fail(fault);
+        Run {
+            case,
+            options: case.settings.options(),
+            scenario,
+            lasts,
+            disk,
+            doubts: Doubts::default(),
+            seen: BTreeMap::new(),
+            failures: 0,
+            sync_failed: false,
+        }
+    }
+
+    /// Opens the store; where the disk does not let it, repairs the disk: then it must open.
+    fn open(&mut self) -> Result<Db, String> {
+        self.seen.clear();
+        let first = Db::open_on(Arc::new(self.disk.clone()), &self.options);
+        let db = match first {
+            Ok(db) => db,
+            Err(error) => {
+                self.check_error("opening", &error)?;
+                if self.lasts {
+                    self.disk.repair();
+                }
+                Db::open_on(Arc::new(self.disk.clone()), &self.options)
+                    .map_err(|error| format!("opening, after an opening that failed: {error}"))?
+            }
+        };
+        self.note_failures();
+        self.sync_failed = false;
+        Ok(db)
+    }
+
+    /// Runs the history and what comes after it.
+    fn run(mut self) -> Result<u64, String> {
+        let mut db = self.open()?;
+        for (op, number) in self.case.ops.iter().zip(0..) {
+            match op {
+                Op::Reopen => {
+                    let closed = db.close();
+                    if let Err(error) = closed {
+                        self.check_error("closing", &error)?;
+                    }
+                    drop(db);
+                    db = self.open()?;
+                    self.check_contents(&db)
+                        .map_err(|why| format!("operation {number}, reopening: {why}"))?;
+                }
+                Op::Advance { ms } => self.disk.advance_clock_ms(*ms),
+                op => self.step(&db, op).map_err(|why| format!("operation {number}, '{op}': {why}"))?,
+            }
+        }
+        let operations = self.disk.operations();
+        self.finish(db)?;
+        Ok(operations)
+    }
+
+    fn step(&mut self, db: &Db, op: &Op) -> Result<(), String> {
+        let was_failing = self.sync_failed;
+        let answer = apply(db, op);
+        let hit = self.note_failures();
+        if let Err(error) = &answer {
+            if !matches!(error, Error::Poisoned { .. }) && !hit {
+                return Err(format!("it failed though the disk did not: {error}"));
+            }
+            self.check_error("it", error)?;
+            if self.scenario.heals() && matches!(error, Error::Poisoned { .. }) {
+                return Err(format!("a lack of room or of descriptors stopped all writes: {error}"));
+            }
+        }
+        match op {
+            Op::Put { key, value } => {
+                self.written(*key, Some(value.bytes(*key)), answer.map(drop), was_failing)
+            }
+            Op::Delete { key } => self.written(*key, None, answer.map(drop), was_failing),
+            Op::Batch { writes } => {
+                // The last write of a key counts.
+                let last: BTreeMap<u8, Option<Value>> = writes.iter().copied().collect();
+                last.into_iter().try_for_each(|(key, value)| {
+                    self.written(
+                        key,
+                        value.map(|value| value.bytes(key)),
+                        answer.clone().map(drop),
+                        was_failing,
+                    )
+                })
+            }
+            Op::Sync => match answer {
+                Ok(_) if was_failing => Err("it succeeded after a sync that failed".into()),
+                _ => Ok(()),
+            },
+            Op::Get { key, .. } => match answer {
+                Ok(Answer::Value(held)) => self.observed(*key, held),
+                Ok(other) => Err(format!("it answered {other:?}")),
+                Err(Error::Poisoned { .. }) => Err("reads must go on after a sync that failed".into()),
+                Err(_) => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn written(
+        &mut self,
+        key: u8,
+        bytes: Option<Vec<u8>>,
+        answer: Result<(), Error>,
+        was_failing: bool,
+    ) -> Result<(), String> {
+        match answer {
+            // A delete of an absent key has nothing to write.
+            Ok(()) if was_failing && bytes.is_some() => {
+                Err("it was acknowledged after a sync that failed".into())
+            }
+            Ok(()) => {
+                self.doubts.acknowledged(key, bytes);
+                self.seen.remove(&key);
+                Ok(())
+            }
+            // The error says that nothing was written, and in these cases that can be kept.
+            Err(Error::NoSpace { .. }) => Ok(()),
+            Err(Error::Poisoned { .. }) if was_failing => Ok(()),
+            Err(_) => {
+                self.doubts.in_doubt(key, bytes);
+                self.seen.remove(&key);
+                Ok(())
+            }
+        }
+    }
+
+    fn observed(&mut self, key: u8, held: Option<Vec<u8>>) -> Result<(), String> {
+        self.doubts.check(key, held.as_ref())?;
+        if let Some(before) = self.seen.get(&key).filter(|before| **before != held) {
+            return Err(format!("it was {} and is {}", name(before.as_ref()), name(held.as_ref())));
+        }
+        self.seen.insert(key, held);
+        Ok(())
+    }
+
+    /// Whether operations on the disk failed since this was asked last.
+    fn note_failures(&mut self) -> bool {
+        let failures = self.disk.failures();
+        let new = &failures[self.failures..];
+        // A file whose first sync fails was never in use.
+        self.sync_failed |= new.iter().any(|failed| {
+            let was_synced =
+                |it: &Operation| it.kind == Kind::Sync && it.name == failed.name && it.errno == 0;
+            let was_in_use = || self.disk.trace().iter().any(was_synced);
+            failed.kind == Kind::Sync && failed.name.ends_with(".data") && was_in_use()
+        });
+        let hit = !new.is_empty();
+        self.failures = failures.len();
+        hit
+    }
+
+    /// An error is one that follows from the fault, and says so.
+    fn check_error(&self, what: &str, error: &Error) -> Result<(), String> {
+        let errno = self.scenario.errno;
+        let clear = match error {
+            Error::Poisoned { reason } => !reason.is_empty(),
+            Error::NoSpace { .. } => errno == libc::ENOSPC && error.os_errno() == errno,
+            Error::Io { .. } => error.os_errno() == errno,
+            _ => false,
+        };
+        let text = error.to_string();
+        if clear && !text.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{what} failed with an error that does not tell of the fault: {text} ({error:?})"))
+    }
+
+    fn check_contents(&mut self, db: &Db) -> Result<(), String> {
+        // A fault that lasts hits the reads as well; then there is nothing to learn.
+        if self.disk.has_faults() {
+            return Ok(());
+        }
+        let found = contents(db)?;
+        self.doubts.check_all(&found)?;
+        self.doubts.settle(&found);
+        Ok(())
+    }
+
+    /// The disk works again.
+    fn finish(mut self, db: Db) -> Result<(), String> {
+        self.disk.repair();
+        let put = db.put(&key(0), b"first");
+        match &put {
+            Ok(()) if self.sync_failed => {
+                return Err("a data file could not be synced, and a later put was acknowledged".into());
+            }
+            Err(Error::Poisoned { .. }) if !self.scenario.heals() => {}
+            Err(error) => return Err(format!("a put when the disk works again: {error}")),
+            Ok(()) => self.written(0, Some(b"first".to_vec()), Ok(()), false)?,
+        }
+        // Reads go on in the same handle.
+        for index in 0..KEYS {
+            let held =
+                db.get(&key(index)).map_err(|error| format!("a get when the disk works again: {error}"))?;
+            self.observed(index, held)?;
+        }
+        if self.case.seed % 2 == 0 {
+            let _ = db.close();
+            drop(db);
+        } else {
+            self.disk = self.disk.kill();
+        }
+
+        let options = self.options.clone();
+        let open = |disk: &SimDisk, when: &str| {
+            Db::open_on(Arc::new(disk.clone()), &options).map_err(|error| format!("opening {when}: {error}"))
+        };
+        let db = open(&self.disk, "when the disk works again")?;
+        let mut found = contents(&db).map_err(|why| format!("when the disk works again, {why}"))?;
+        self.doubts.check_all(&found).map_err(|why| format!("when the disk works again, {why}"))?;
+
+        // What the store holds now, and what is written now, is durable after a sync: also what a failed sync lost.
+        db.put(&key(0), b"last").map_err(|error| format!("a put when the disk works again: {error}"))?;
+        db.sync().map_err(|error| format!("a sync when the disk works again: {error}"))?;
+        found.insert(0, b"last".to_vec());
+        let cut = self.disk.power_cut(0, PowerCut::LosesAll);
+        drop(db);
+        let db = open(&cut, "after a sync and a power cut")?;
+        let durable = contents(&db).map_err(|why| format!("after a sync and a power cut, {why}"))?;
+        match (0..KEYS).find(|key| durable.get(key) != found.get(key)) {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "key #{key} held {} when the store was synced, and {} after the power cut",
+                name(found.get(&key)),
+                name(durable.get(&key))
+            )),
+        }
+    }
+}
+
+/// Every operation of each history fails, in every scenario that `sync` and the filter leave.
+fn fail_everywhere(default: u64, sync: SyncMode, wanted: impl Fn(&Scenario) -> bool) {
+    let scenarios: Vec<Scenario> = Scenario::all().into_iter().filter(wanted).collect();
+    run_histories(
+        histories(default),
+        |seed| {
+            let mut case = Case::random(seed, PROFILE);
+            case.settings.sync = sync;
+            case
+        },
+        |case| {
+            let none = Scenario { kinds: &[], ..scenarios[0].clone() };
+            let operations = Run::new(case, &none, u64::MAX, false).run()?;
+            for scenario in &scenarios {
+                for lasts in [false, true] {
+                    for n in 1..=operations {
+                        let run = Run::new(case, scenario, n, lasts);
+                        let disk = run.disk.clone();
+                        run.run().map_err(|why| describe(&why, scenario, n, lasts, &disk))?;
+                    }
+                }
+            }
+            Ok(())
+        },
+    );
+}
+
+fn describe(why: &str, scenario: &Scenario, n: u64, lasts: bool, disk: &SimDisk) -> String {
+    let error = std::io::Error::from_raw_os_error(scenario.errno);
+    let kinds = if scenario.kinds.is_empty() { "any".into() } else { format!("{:?}", scenario.kinds) };
+    let lasts = if lasts { "and all later ones fail" } else { "fails" };
+    let trace = disk.trace_text(u64::MAX);
+    let from = trace.lines().count().saturating_sub(60);
+    let trace: String = trace.lines().skip(from).map(|line| format!("  {line}\n")).collect();
+    format!(
+        "{why}\n\ndisk operation {n} (of {kinds} kind) {lasts} with '{error}'{}, and a failed sync {:?}\n{trace}",
+        if scenario.short_write { " after a part of it" } else { "" },
+        scenario.failed_sync,
+    )
+}
+
+#[test]
+fn data_lost_or_a_wrong_answer_when_a_disk_operation_fails() {
+    fail_everywhere(2, SyncMode::None, |scenario| scenario.errno == libc::EIO);
+}
+
+#[test]
+fn data_lost_or_a_wrong_answer_when_a_disk_operation_fails_and_every_write_is_synced() {
+    fail_everywhere(2, SyncMode::Always, |scenario| scenario.errno == libc::EIO);
+}
+
+#[test]
+fn a_store_that_stays_broken_after_a_lack_of_room_or_descriptors() {
+    fail_everywhere(2, SyncMode::None, Scenario::heals);
+    fail_everywhere(1, SyncMode::Always, Scenario::heals);
+}
+
+#[test]
+fn an_interrupted_operation_taken_for_success() {
+    fail_everywhere(1, SyncMode::Interval, |scenario| scenario.errno == libc::EINTR);
+}
+
+#[test]
+fn a_full_disk_stops_reads_or_writes_after_there_is_room_again() {
+    run_histories(
+        histories(100),
+        |seed| Case::random(seed, Profile { ops: 0, ..PROFILE }),
+        |case| {
+            let disk = SimDisk::new();
+            disk.set_reserve(case.settings.reserve);
+            let options = case.settings.options();
+            let db =
+                Db::open_on(Arc::new(disk.clone()), &options).map_err(|error| format!("opening: {error}"))?;
+            let mut random = filedb::disk::sim::Random::new(case.seed);
+            let mut found = Found::new();
+            let mut version = 0;
+            for round in 0..4 {
+                disk.set_room(Some(disk.used() + random.below(20_000)));
+                let mut refused = 0;
+                while refused < 5 {
+                    version += 1;
+                    let index = random.below(u64::from(KEYS)) as u8;
+                    let value = Value { version, len: random.below(600) as u32 }.bytes(index);
+                    match db.put(&key(index), &value) {
+                        Ok(()) => drop(found.insert(index, value)),
+                        Err(Error::NoSpace { .. }) => refused += 1,
+                        Err(error) => return Err(format!("round {round}, a put on a full disk: {error}")),
+                    }
+                }
+                let now = contents(&db).map_err(|why| format!("round {round}, on a full disk: {why}"))?;
+                if now != found {
+                    return Err(format!("round {round}: a put that was refused has changed something"));
+                }
+                if random.one_in(2) {
+                    // Killed while the disk is full, and opened while it still is.
+                    let next = disk.fork();
+                    let db = Db::open_on(Arc::new(next.clone()), &options)
+                        .map_err(|error| format!("round {round}, opening on a full disk: {error}"))?;
+                    let now = contents(&db)
+                        .map_err(|why| format!("round {round}, opened on a full disk: {why}"))?;
+                    if now != found {
+                        return Err(format!(
+                            "round {round}: something is lost when the store is opened on a full disk"
+                        ));
+                    }
+                }
+                disk.set_room(None);
+                db.put(&key(0), b"room")
+                    .map_err(|error| format!("round {round}, with room again: {error}"))?;
+                found.insert(0, b"room".to_vec());
+            }
+            db.close().map_err(|error| format!("closing: {error}"))
+        },
+    );
+}
+
+#[test]
+fn pages_dropped_by_a_failed_sync_are_answered_with_wrong_bytes() {
+    // The cache is dropped at once, as some file systems do it: unsynced writes may be gone, but never wrong.
+    run_histories(
+        histories(100),
+        |seed| {
+            let mut case = Case::random(seed, PROFILE);
+            case.settings.sync = SyncMode::None;
+            case.ops.retain(|op| !matches!(op, Op::Reopen | Op::Count | Op::List { .. }));
+            case
+        },
+        |case| {
+            let disk = SimDisk::new();
+            disk.set_reserve(case.settings.reserve);
+            disk.set_failed_sync(FailedSync::DropsPages);
+            let options = case.settings.options();
+            let open = |disk: &SimDisk| Db::open_on(Arc::new(disk.clone()), &options);
+            let db = open(&disk).map_err(|error| format!("opening: {error}"))?;
+            disk.fail(Fault::once(disk.operations() + 1 + case.seed % 60, libc::EIO).of(&[Kind::Sync]));
+            let mut written: BTreeMap<u8, Vec<Option<Value>>> = BTreeMap::new();
+            let mut synced: BTreeMap<u8, usize> = BTreeMap::new();
+            let mut failed = false;
+            for op in &case.ops {
+                if let Op::Advance { .. } = op {
+                    continue;
+                }
+                let answer = apply(&db, op);
+                failed |= !disk.failures().is_empty();
+                match (op, answer) {
+                    (Op::Put { key, value }, _) => written.entry(*key).or_default().push(Some(*value)),
+                    (Op::Delete { key }, _) => written.entry(*key).or_default().push(None),
+                    (Op::Batch { writes }, _) => {
+                        writes.iter().for_each(|(key, value)| written.entry(*key).or_default().push(*value));
+                    }
+                    (Op::Sync, Ok(_)) => {
+                        synced = written.iter().map(|(key, all)| (*key, all.len())).collect()
+                    }
+                    (Op::Get { key, .. }, Ok(Answer::Value(Some(held)))) => {
+                        let ever = written.get(key).into_iter().flatten();
+                        if !ever.clone().any(|value| matches(*key, Some(&held), *value)) {
+                            return Err(format!("'{op}' gave bytes that were never written for that key"));
+                        }
+                    }
+                    (_, Err(error)) if !failed => return Err(format!("'{op}': {error}")),
+                    _ => {}
+                }
+            }
+            drop(db);
+            let db = open(&disk.kill()).map_err(|error| format!("opening after it: {error}"))?;
+            let found = contents(&db)?;
+            for index in 0..KEYS {
+                let all = written.get(&index).map_or(&[][..], Vec::as_slice);
+                let from = synced.get(&index).copied().unwrap_or(0);
+                let possible = if from == 0 { &[None][..] } else { &all[from - 1..from] };
+                let mut possible = possible.iter().chain(&all[from..]);
+                if !possible.any(|value| matches(index, found.get(&index), *value)) {
+                    return Err(format!("key #{index} holds {}", name(found.get(&index))));
+                }
+            }
+            Ok(())
+        },
+    );
+}

@@ -1,0 +1,333 @@
+//! A real process is killed with SIGKILL at random moments, hundreds of times: no completed write may be lost, no value
+//! may be wrong, and the store must open at once.
+//!
+//! This program runs itself as the writer. The writer's threads do what their seed says and report each completed
+//! operation through a socket, unbuffered. The oracle lives here, in the parent, and knows the seed: what was reported
+//! is done, the one operation after it may be, nothing else is.
+//!
+//! `FILEDB_TEST_KILLS=n` sets the number of kills in each test.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use filedb::disk::sim::Random;
+use filedb::{Db, IoMode, MergeMode, Options};
+
+use support::history::{Value, key};
+use support::oracle::{matches, name, name_of};
+use support::runner::{env_number, seeds};
+use support::store::copy_directory;
+
+/// The environment variable that makes this program a writer.
+const WRITER: &str = "FILEDB_TEST_WRITER";
+/// Each thread has keys of its own.
+const KEYS_PER_THREAD: u8 = 12;
+const MAX_THREADS: u8 = 4;
+/// A thread and the number of the operation that it has completed.
+const MESSAGE: usize = 8;
+
+/// One run of the writer.
+#[derive(Clone, Copy)]
+struct Round {
+    /// Counts the runs on one store, so that all versions are different.
+    number: u32,
+    seed: u64,
+    threads: u8,
+    max_file_size: u64,
+}
+
+/// What the writer does at one step.
+enum Step {
+    Write { key: u8, value: Option<Value> },
+    Read { key: u8 },
+    Sync,
+}
+
+/// What one thread of the writer does, from its seed alone.
+struct Steps {
+    random: Random,
+    thread: u8,
+    next: u32,
+    first_version: u32,
+}
+
+impl Steps {
+    fn new(round: Round, thread: u8) -> Self {
+        let random = Random::new(round.seed ^ u64::from(thread) << 32);
+        Steps { random, thread, next: 0, first_version: round.number << 20 }
+    }
+}
+
+impl Iterator for Steps {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        self.next += 1;
+        let random = &mut self.random;
+        let key = self.thread * KEYS_PER_THREAD + random.below(u64::from(KEYS_PER_THREAD)) as u8;
+        let len = match random.below(60) {
+            0 => 60_000 + random.below(100_000),
+            1..4 => 4_000 + random.below(3_000),
+            4..10 => random.below(6),
+            _ => random.below(300),
+        };
+        let value = Value { version: self.first_version + self.next, len: len as u32 };
+        Some(match random.below(100) {
+            0..80 => Step::Write { key, value: Some(value) },
+            80..92 => Step::Write { key, value: None },
+            92..99 => Step::Read { key },
+            _ => Step::Sync,
+        })
+    }
+}
+
+fn options(sync: &str, io: &str, max_file_size: u64) -> Options {
+    let mut options =
+        Options { max_file_size, merge: MergeMode::Manual, sync_interval_ms: 3, ..Options::default() };
+    options.set("sync", sync).expect("a sync mode");
+    options.set("io", io).expect("an io mode");
+    options
+}
+
+// The writer.
+
+#[test]
+fn the_writer_that_is_killed() {
+    let Ok(task) = std::env::var(WRITER) else { return };
+    let task: Vec<&str> = task.split('|').collect();
+    let [path, sync, io, number, seed, threads, max_file_size] = task[..] else {
+        panic!("the task has seven parts")
+    };
+    let number_of = |text: &str| text.parse::<u64>().expect("a number");
+    let round = Round {
+        number: number_of(number) as u32,
+        seed: number_of(seed),
+        threads: number_of(threads) as u8,
+        max_file_size: number_of(max_file_size),
+    };
+    let db = Db::open(path, &options(sync, io, round.max_file_size)).expect("the writer opens the store");
+    // Standard input is one end of a socket, and the parent listens at the other.
+    let parent = std::io::stdin().as_fd().try_clone_to_owned().expect("the socket");
+    let parent = Mutex::new(UnixStream::from(parent));
+    std::thread::scope(|scope| {
+        for thread in 0..round.threads {
+            let (db, parent) = (&db, &parent);
+            scope.spawn(move || write(db, round, thread, parent));
+        }
+    });
+}
+
+fn write(db: &Db, round: Round, thread: u8, parent: &Mutex<UnixStream>) {
+    let mut mine: BTreeMap<u8, Option<Value>> = BTreeMap::new();
+    for (step, done) in Steps::new(round, thread).zip(1u32..) {
+        match step {
+            Step::Write { key: index, value: Some(value) } => {
+                db.put(&key(index), &value.bytes(index)).expect("put");
+                mine.insert(index, Some(value));
+            }
+            Step::Write { key: index, value: None } => {
+                db.delete(&key(index)).expect("delete");
+                mine.insert(index, None);
+            }
+            Step::Read { key: index } => {
+                let held = db.get(&key(index)).expect("get");
+                if let Some(value) = mine.get(&index) {
+                    assert!(
+                        matches(index, held.as_ref(), *value),
+                        "key #{index} holds {}",
+                        name(held.as_ref())
+                    );
+                }
+            }
+            Step::Sync => db.sync().expect("sync"),
+        }
+        let mut message = [0; MESSAGE];
+        message[..4].copy_from_slice(&u32::from(thread).to_le_bytes());
+        message[4..].copy_from_slice(&done.to_le_bytes());
+        parent.lock().expect("no thread panics").write_all(&message).expect("telling the parent");
+    }
+}
+
+// The parent.
+
+struct Writer {
+    process: Child,
+    reports: UnixStream,
+    /// For each thread, how many operations it has completed.
+    completed: BTreeMap<u8, u32>,
+}
+
+impl Writer {
+    fn start(path: &Path, sync: &str, io: &str, round: Round) -> Writer {
+        let (mine, its) = UnixStream::pair().expect("a pair of sockets");
+        let Round { number, seed, threads, max_file_size } = round;
+        let task = format!("{}|{sync}|{io}|{number}|{seed}|{threads}|{max_file_size}", path.display());
+        let process = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "the_writer_that_is_killed", "--nocapture", "--test-threads=1"])
+            .env(WRITER, task)
+            .stdin(Stdio::from(OwnedFd::from(its)))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("starting the writer");
+        Writer { process, reports: mine, completed: BTreeMap::new() }
+    }
+
+    /// Waits for this many reports. False where the writer is gone.
+    fn listen(&mut self, reports: u64) -> bool {
+        (0..reports).all(|_| self.listen_once())
+    }
+
+    fn listen_once(&mut self) -> bool {
+        let mut message = [0; MESSAGE];
+        if self.reports.read_exact(&mut message).is_err() {
+            return false;
+        }
+        let (thread, done) = message.split_at(4);
+        let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+        let before = self.completed.insert(number(thread) as u8, number(done)).unwrap_or(0);
+        assert_eq!(before + 1, number(done), "reports come in order");
+        true
+    }
+
+    /// Kills it and hears what it had still reported.
+    fn kill(mut self) -> BTreeMap<u8, u32> {
+        self.process.kill().expect("killing the writer");
+        let status = self.process.wait().expect("waiting for the writer");
+        assert_eq!(status.code(), None, "the writer ended by itself: {status}");
+        while self.listen_once() {}
+        self.completed
+    }
+}
+
+/// For each key what it must hold, after all kills so far.
+type State = BTreeMap<u8, Value>;
+
+/// What each thread may have left: its completed operations, or those and the next.
+fn check(db: &Db, state: &mut State, round: Round, completed: &BTreeMap<u8, u32>) -> Result<(), String> {
+    for thread in 0..round.threads {
+        let done = completed.get(&thread).copied().unwrap_or(0);
+        let mut steps = Steps::new(round, thread);
+        for step in steps.by_ref().take(done as usize) {
+            if let Step::Write { key, value } = step {
+                set(state, key, value);
+            }
+        }
+        // The operation that was under way is done or not; what the store says of it holds from now on.
+        if let Some(Step::Write { key: index, value }) = steps.next() {
+            let held = db.get(&key(index)).map_err(|error| error.to_string())?;
+            if matches(index, held.as_ref(), value) {
+                set(state, index, value);
+            }
+        }
+    }
+    let mut expected = 0;
+    for index in 0..MAX_THREADS * KEYS_PER_THREAD {
+        let held = db.get(&key(index)).map_err(|error| format!("reading key #{index}: {error}"))?;
+        let value = state.get(&index).copied();
+        if !matches(index, held.as_ref(), value) {
+            let (held, value) = (name(held.as_ref()), name_of(value));
+            return Err(format!("key #{index} holds {held}, not {value}; completed were {completed:?}"));
+        }
+        expected += u64::from(value.is_some());
+    }
+    match db.count() {
+        Ok(count) if count == expected => Ok(()),
+        Ok(count) => Err(format!("count says {count}, {expected} keys are there")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn set(state: &mut State, key: u8, value: Option<Value>) {
+    match value {
+        Some(value) => state.insert(key, value),
+        None => state.remove(&key),
+    };
+}
+
+fn kill_many_times(sync: &str, io: &str) {
+    let kills = env_number("FILEDB_TEST_KILLS").unwrap_or(40) as u32;
+    let seed = seeds(1).start;
+    let mut random = Random::new(seed);
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let path = home.path().join("store");
+    let mut state = State::new();
+    for number in 1..=kills {
+        let round = Round {
+            number,
+            seed: random.number(),
+            threads: if random.one_in(2) { 1 } else { 2 + random.below(u64::from(MAX_THREADS) - 1) as u8 },
+            max_file_size: [2 << 10, 16 << 10, 1 << 20][random.below(3) as usize],
+        };
+        let mut writer = Writer::start(&path, sync, io, round);
+        if random.one_in(4) {
+            // While it is starting, recovering, or has just begun.
+            std::thread::sleep(Duration::from_micros(random.below(15_000)));
+        } else {
+            let most = if sync == "always" { 60 } else { 1_500 };
+            let listened = writer.listen(random.below(most));
+            assert!(listened, "the writer went away by itself; FILEDB_TEST_SEED={seed}, kill {number}");
+            std::thread::sleep(Duration::from_micros(random.below(700)));
+        }
+        let completed = writer.kill();
+        // Half of the time the store is looked at where it is, and closed; otherwise a copy is, and the next writer
+        // finds what the kill left.
+        let look_at: PathBuf = if random.one_in(2) { path.clone() } else { home.path().join("copy") };
+        if look_at != path && path.exists() {
+            copy_directory(&path, &look_at);
+        }
+        let other_io = if random.one_in(2) { "mmap" } else { "pread" };
+        let opened = Db::open(&look_at, &options(sync, other_io, round.max_file_size));
+        let outcome = opened.map_err(|error| format!("opening: {error}")).and_then(|db| {
+            check(&db, &mut state, round, &completed)?;
+            db.close().map_err(|error| format!("closing: {error}"))
+        });
+        if let Err(why) = outcome {
+            let kept = home.keep();
+            panic!(
+                "after kill {number} with sync={sync} and io={io}: {why}\nthe store is kept in {}; FILEDB_TEST_SEED={seed}",
+                kept.display()
+            );
+        }
+        if look_at != path {
+            std::fs::remove_dir_all(&look_at).expect("removing the copy");
+        }
+    }
+}
+
+#[test]
+fn a_completed_write_lost_by_a_kill_with_sync_none_in_mapped_files() {
+    kill_many_times("none", "mmap");
+}
+
+#[test]
+fn a_completed_write_lost_by_a_kill_with_sync_none_in_plain_files() {
+    kill_many_times("none", "pread");
+}
+
+#[test]
+fn a_completed_write_lost_by_a_kill_with_sync_interval_in_mapped_files() {
+    kill_many_times("interval", "mmap");
+}
+
+#[test]
+fn a_completed_write_lost_by_a_kill_with_sync_interval_in_plain_files() {
+    kill_many_times("interval", "pread");
+}
+
+#[test]
+fn a_completed_write_lost_by_a_kill_with_sync_always_in_mapped_files() {
+    kill_many_times("always", "mmap");
+}
+
+#[test]
+fn a_completed_write_lost_by_a_kill_with_sync_always_in_plain_files() {
+    kill_many_times("always", "pread");
+}

@@ -1,0 +1,13 @@
+//! What the tests of the whole engine share: histories of operations, the oracle that knows what they must leave
+//! behind, and the runner that repeats, shrinks and reports them.
+//!
+//! Environment, for all of them:
+//! - `FILEDB_TEST_SEED=n` runs the history of that seed only: it is what a failure prints. `random` starts somewhere new.
+//! - `FILEDB_TEST_HISTORIES=n` runs that many histories in each random test instead of the quick default.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub mod history;
+pub mod oracle;
+pub mod runner;
+pub mod store;
