@@ -12,7 +12,7 @@ pub fn finish(engine: &Engine) -> Result<()> {
         return Ok(());
     }
     engine.catalog.poison.check()?;
-    if !engine.log.is_unclean() {
+    if engine.catalog.manifest().clean {
         return Ok(());
     }
     for file in engine.log.take_unsealed() {

@@ -196,6 +196,7 @@ impl Db {
     }
 
     fn start(disk: Arc<dyn Disk>, options: &Options, background: bool) -> Result<Db> {
+        options.check()?;
         let signal = Arc::new(Signal::default());
         let waker = signal.clone();
         let engine = recovery::open(disk, options, Box::new(move || waker.wake()))?;

@@ -130,6 +130,10 @@ impl Engine {
             return 0;
         }
         let (total, live) = merge::space(self);
+        if merge::reclaimable(self) <= live {
+            // What is dead is where no merge can take it yet, or is little.
+            return 0;
+        }
         let target = self.options.merge_space_amplification;
         let slack = total.saturating_sub(merge::slack(&self.options)) as f64;
         let over = (slack / live.max(1) as f64 - target * 1.2) / (target * 0.2);

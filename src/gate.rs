@@ -156,6 +156,14 @@ impl<T> Drop for Entered<'_, T> {
     }
 }
 
+/// Null pointers in memory that the operating system has zeroed, so that what is not used costs nothing.
+fn null_pointers<T>(count: usize) -> Box<[AtomicPtr<T>]> {
+    let zeros = Box::into_raw(vec![0usize; count].into_boxed_slice());
+    // SAFETY: the box is given up and taken back as what it holds: usizes and AtomicPtrs have the same size and alignment,
+    // and all zeros is the null pointer.
+    unsafe { Box::from_raw(zeros as *mut [AtomicPtr<T>]) }
+}
+
 /// A table of shared values that are looked up inside a gate without counting references.
 pub struct Table<T> {
     fast: Box<[AtomicPtr<T>]>,
@@ -165,7 +173,7 @@ pub struct Table<T> {
 impl<T: Send + Sync> Table<T> {
     /// An empty table. Place 0 is never used.
     pub fn new(size: usize) -> Self {
-        Table { fast: (0..size).map(|_| AtomicPtr::default()).collect(), owners: Mutex::new(vec![None]) }
+        Table { fast: null_pointers(size), owners: Mutex::new(vec![None]) }
     }
 
     /// Puts the value that `make` returns into the lowest free place, and tells `make` which that is.
@@ -230,7 +238,10 @@ impl<T: Send + Sync> Table<T> {
     /// Frees a place, which may be used again afterwards; waits until nobody can be using the value through
     /// [`Table::get`]. Must not be called from inside the gate.
     pub fn remove<G: Send + Sync>(&self, place: usize, gated: &Gated<G>) -> Option<Arc<T>> {
+        // Whoever looked the place up before it went out of use must still find the value there ...
+        gated.wait_for_readers();
         self.fast.get(place)?.store(std::ptr::null_mut(), Ordering::SeqCst);
+        // ... and whoever has found it must be done with it.
         gated.wait_for_readers();
         self.owners.lock().get_mut(place)?.take()
     }

@@ -115,6 +115,11 @@ pub fn space(engine: &Engine) -> (u64, u64) {
     files.iter().fold((0, 0), |(total, live), file| (total + file.tail(), live + live_bytes(file)))
 }
 
+/// Dead bytes in the files that a merge may take.
+pub fn reclaimable(engine: &Engine) -> u64 {
+    sealed(engine).iter().filter(|file| !file.is_replaced()).map(|file| file.tail() - live_bytes(file)).sum()
+}
+
 /// Small stores are left alone until about a whole file could be saved.
 pub fn slack(options: &Options) -> u64 {
     options.max_file_size.min(1 << 20)

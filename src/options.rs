@@ -91,7 +91,7 @@ impl Default for Options {
 /// The smallest `max_file_size`: small files are for tests of rotation and merge.
 pub const MIN_MAX_FILE_SIZE: u64 = 256;
 /// The largest `max_file_size`: what 32 bits of 8-byte units address.
-pub const MAX_MAX_FILE_SIZE: u64 = 1 << 35;
+pub const MAX_MAX_FILE_SIZE: u64 = (1 << 35) - 8;
 
 /// One row of the table of options.
 pub struct OptionInfo {
@@ -133,7 +133,7 @@ pub static OPTIONS: &[OptionInfo] = &[
     },
     OptionInfo {
         name: "max_file_size",
-        values: "a size: 256 bytes to 32GiB, as 1048576 or 64MiB",
+        values: "a size: 256 bytes to just below 32GiB, as 1048576 or 64MiB",
         help: "The size at which a data file is closed and a new one begun.",
         set: |o, v| within(parse_size(v)?, MIN_MAX_FILE_SIZE, MAX_MAX_FILE_SIZE).map(|n| o.max_file_size = n),
         get: |o| o.max_file_size.to_string(),
@@ -235,6 +235,12 @@ impl Options {
         let option = find(name)?;
         (option.set)(self, value.trim())
             .map_err(|why| Error::invalid(format!("option '{name}' cannot be '{value}': {why}")))
+    }
+
+    /// Whether every value is one that [`Options::set`] would take; the fields can be set to others.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut copy = self.clone();
+        OPTIONS.iter().try_for_each(|option| copy.set(option.name, &(option.get)(self)))
     }
 
     /// The value of the option `name`, in the form that [`Options::set`] takes.

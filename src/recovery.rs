@@ -5,7 +5,7 @@
 //! first that is not intact. What stands there is a torn tail, which is cut off, unless it lies before the durable
 //! frontier that later frames recorded: then it is damage, and the store is not opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -65,10 +65,10 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
     };
     let clock = StoreClock::new(disk.clone(), rebuilt.max_time_ms.max(manifest.clock_ms));
     let expiries = Expiries::default();
-    let files = catalog.files.all();
+    let ids: HashMap<u16, FileId> = catalog.files.all().iter().map(|file| (file.slot, file.id)).collect();
     for (expiry_ms, hash, entry) in rebuilt.expiries {
-        if let Some(file) = files.iter().find(|file| file.slot == entry.location.slot) {
-            expiries.add(expiry_ms, hash, (entry, file.id), &rebuilt.index);
+        if let Some(id) = ids.get(&entry.location.slot) {
+            expiries.add(expiry_ms, hash, (entry, *id), &rebuilt.index);
         }
     }
     let start = choose_active(&catalog, &manifest, options, rebuilt.max_seq + 1)?;
@@ -433,6 +433,9 @@ fn repair_tails(files: &[(FileEntry, Arc<DataFile>)], outcomes: &[Outcome], opti
         {
             return Err(file.corrupt(offset, what));
         }
+        if frontier.file() == file.id && Position::new(file.id, outcome.end) < frontier {
+            return Err(file.corrupt(outcome.end, "the log ends before what was durable"));
+        }
     }
     if options.read_only {
         return Ok(());
@@ -445,7 +448,28 @@ fn repair_tails(files: &[(FileEntry, Arc<DataFile>)], outcomes: &[Outcome], opti
         } else if entry.length == outcome.end {
             continue;
         }
+        let durable = match frontier.file() {
+            id if id == file.id => frontier.offset(),
+            id if id > file.id => outcome.end,
+            _ => FILE_HEADER_SIZE,
+        };
+        write_again(file, durable, outcome.end).map_err(failed)?;
         file.disk_file.sync().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Writes what stands between two offsets again. A sync that failed before the crash may have left pages that the kernel
+/// takes for written and that are not on the disk; only what is written anew is certain to be synced.
+fn write_again(file: &DataFile, start: u64, end: u64) -> std::io::Result<()> {
+    const PIECE: u64 = 1 << 20;
+    let mut buffer = vec![0; PIECE.min(end.saturating_sub(start)) as usize];
+    let mut at = start;
+    while at < end {
+        let piece = &mut buffer[..PIECE.min(end - at) as usize];
+        file.disk_file.read_at(piece, at)?;
+        file.disk_file.write_at(&[piece], at)?;
+        at += piece.len() as u64;
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ use super::{Access, Disk, DiskFile, LockKind, clock, lock};
 /// A directory whose data files are plain or mapped.
 pub struct FsDisk {
     path: PathBuf,
+    /// Kept open, so that syncing it needs no descriptor at a moment when there is none.
+    directory: File,
     mapped: bool,
 }
 
@@ -34,7 +36,8 @@ impl FsDisk {
             return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
         }
         let mapped = mapped && cfg!(target_pointer_width = "64") && is_safe_to_map(&path);
-        Ok(FsDisk { path, mapped })
+        let directory = File::open(&path)?;
+        Ok(FsDisk { path, directory, mapped })
     }
 
     fn join(&self, name: &str) -> PathBuf {
@@ -99,7 +102,7 @@ impl Disk for FsDisk {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        self.directory.sync_all()
     }
 
     fn now_ms(&self, precise: bool) -> u64 {

@@ -146,7 +146,7 @@ impl Index {
         let mut top = u64::from(root) << 56;
         loop {
             let locked = self.lock_top(top);
-            locked.segment.collect(0, &mut keys);
+            locked.collect(0, &mut keys);
             match top.checked_add(1 << (64 - locked.segment.depth())) {
                 Some(next) if (next >> 56) as u8 == root => top = next,
                 _ => return keys,
@@ -216,7 +216,7 @@ impl Index {
                 if here == 0 {
                     break;
                 }
-                if locked.segment.has_room(&rest[..here]) {
+                if locked.segment.has_room(&locked.writing, &rest[..here]) {
                     rest = &rest[here..];
                     all.push(locked);
                     break;
@@ -241,7 +241,7 @@ impl Index {
     ) -> Option<Cursor> {
         let mut pairs = Vec::new();
         let locked = self.lock_top(cursor.top());
-        locked.segment.collect(cursor.word, &mut pairs);
+        locked.collect(cursor.word, &mut pairs);
         let next = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth())).map(Cursor::at);
         out.extend(pairs.into_iter().filter_map(|pair| Self::unpack(cursor.root, pair)));
         also(next, out);
@@ -328,6 +328,13 @@ impl Directory {
 }
 
 impl Locked<'_> {
+    /// All keys whose word is at least `from`. An empty segment is not looked at: its memory was never touched.
+    fn collect(&self, from: u64, out: &mut Vec<Pair>) {
+        if self.writing.len > 0 {
+            self.segment.collect(from, out);
+        }
+    }
+
     /// The entry of a key of this segment.
     pub fn get(&self, hash: KeyHash) -> Option<Entry> {
         self.segment.get(hash)

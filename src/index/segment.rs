@@ -166,10 +166,15 @@ impl Segment {
 
     /// Whether all of these sorted keys can be inserted without growing; the caller holds the lock. Inserting one by one
     /// leaves the same layout as laying all out anew, so it is enough to see whether they would fit then.
-    pub(super) fn has_room(&self, more: &[KeyHash]) -> bool {
+    pub(super) fn has_room(&self, writing: &Writing, more: &[KeyHash]) -> bool {
+        let slots = self.slots();
+        let free = |n: usize| self.slot(slots - 1 - n).entry.load(Ordering::Relaxed) == 0;
+        if (writing.len + more.len()) * 256 <= slots * MAX_LOAD_256 && (0..more.len()).all(free) {
+            return true;
+        }
         let mut words = Vec::new();
         self.collect(0, &mut words);
-        words.extend(more.iter().map(|hash| (hash.word, 0)));
+        words.extend(more.iter().filter(|hash| self.get(**hash).is_none()).map(|hash| (hash.word, 0)));
         words.sort_unstable();
         fits(&words, self.depth(), self.slots() / BLOCK_SLOTS)
     }

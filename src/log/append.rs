@@ -87,6 +87,8 @@ pub struct Log {
     /// Files that were rotated out: not synced yet, then not sealed yet.
     unsynced: Mutex<Vec<Arc<DataFile>>>,
     unsealed: Mutex<Vec<Arc<DataFile>>>,
+    /// A file that was made and could not be listed in the manifest, and its capacity.
+    unlisted: Mutex<Option<(Arc<DataFile>, u64)>>,
     commit: Commit,
     /// How many times a data file was synced.
     pub syncs: AtomicU64,
@@ -136,6 +138,7 @@ impl Log {
             writer: Mutex::new(writer),
             unsynced: Mutex::default(),
             unsealed: Mutex::new(start.unsealed),
+            unlisted: Mutex::default(),
             commit: Commit::new(position),
             syncs: AtomicU64::new(0),
             sync_nanos: AtomicU64::new(0),
@@ -381,7 +384,14 @@ impl Log {
                 return Ok(());
             }
         }
-        let file = self.create_listed(capacity)?;
+        let file = loop {
+            let file = self.create_listed(capacity)?;
+            if file.id > writer.active.id {
+                break file;
+            }
+            // Made for an earlier place in the log, where it is not needed any more: numbers grow along the log.
+            self.unsealed.lock().push(file);
+        };
         self.retire(writer, file, capacity);
         Ok(())
     }
@@ -397,16 +407,25 @@ impl Log {
         (self.wake)();
     }
 
+    /// A new file that the manifest lists. One that could not be listed is kept for the next attempt.
     fn create_listed(&self, capacity: u64) -> Result<Arc<DataFile>> {
-        let file = self.catalog.create_file(capacity)?;
-        if let Err(error) = self.catalog.update(|manifest| manifest.files.push(Catalog::open_entry(&file))) {
-            // Where the new manifest may count after all, the file must stay.
-            if self.catalog.poison.check().is_ok() {
-                self.catalog.unlink(&file);
+        let mut unlisted = self.unlisted.lock();
+        let (file, its_capacity) = match unlisted.take() {
+            Some((file, its_capacity)) if its_capacity >= capacity => (file, its_capacity),
+            Some((file, _)) => {
+                self.unsealed.lock().push(file);
+                (self.catalog.create_file(capacity)?, capacity)
             }
-            return Err(error);
+            None => (self.catalog.create_file(capacity)?, capacity),
+        };
+        let listed = self.catalog.update(|manifest| manifest.files.push(Catalog::open_entry(&file)));
+        match listed {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                *unlisted = Some((file, its_capacity));
+                Err(error)
+            }
         }
-        Ok(file)
     }
 
     /// Returns once all that was appended before `position` is durable.
@@ -534,11 +553,6 @@ impl Log {
         active.disk_file.truncate(active.tail()).map_err(failed)?;
         active.disk_file.sync().map_err(|e| self.catalog.poison.set(failed(e)))?;
         Ok((active, seq))
-    }
-
-    /// Whether anything was written since the store was opened.
-    pub fn is_unclean(&self) -> bool {
-        self.writer.lock().unclean
     }
 }
 

@@ -80,9 +80,9 @@ impl Catalog {
         next.files.sort_unstable_by_key(|entry| entry.id);
         next.generation += 1;
         // A manifest must not be on the disk before the names of the files in it are.
-        if next.files.iter().any(|new| !current.files.iter().any(|old| old.id == new.id)) {
-            let failed = |e| Error::io("sync the directory", self.disk.path(), &e);
-            self.disk.sync_dir().map_err(|e| self.poison.set(failed(e)))?;
+        let is_known = |id| current.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
+        if next.files.iter().any(|entry| !is_known(entry.id)) {
+            self.disk.sync_dir().map_err(|e| Error::io("sync the directory", self.disk.path(), &e))?;
         }
         match replace_manifest(self.disk.as_ref(), &next) {
             Ok(()) => {

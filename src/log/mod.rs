@@ -21,6 +21,11 @@ impl Position {
         Position((u64::from(file) << 32) | (offset / crate::format::ALIGNMENT))
     }
 
+    /// The offset in the file, in bytes.
+    pub fn offset(self) -> u64 {
+        (self.0 & u64::from(u32::MAX)) * crate::format::ALIGNMENT
+    }
+
     /// The number of the file.
     pub fn file(self) -> FileId {
         (self.0 >> 32) as FileId
