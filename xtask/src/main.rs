@@ -1,6 +1,7 @@
 //! The tasks of this repository: `cargo xtask help` lists them.
 
 mod abi;
+mod bindings;
 mod clib;
 mod ctests;
 mod demo;
@@ -29,6 +30,7 @@ usage: cargo xtask TASK
                           MODE is mmap or pread, one after the other when it is not given
   header [--check]        writes include/filedb.h from src/capi, or says how they differ
   clib --prefix DIR       builds the C libraries and installs them below DIR
+  bindings-speed          what calls cost from Go and from Python
   race [--quick] [...]    filedb against its peers: a table, and the figures and a page in target/race; race --help
 ";
 
@@ -75,6 +77,7 @@ fn run() -> Result<()> {
         ("demo", _) => bail!("demo takes one directory"),
         ("header", _) if check => header::check(&workspace)?,
         ("header", _) => header::write(&workspace)?,
+        ("bindings-speed", []) => bindings::speed(&workspace)?,
         ("clib", _) => match prefix {
             Some(prefix) => clib::install(&workspace, prefix.as_ref())?,
             None => bail!("clib needs --prefix DIR"),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{abi, ctests, demo, examples, header, packaging, rust, tools};
+use crate::{abi, bindings, ctests, demo, examples, header, packaging, rust, tools};
 
 /// Its name, what holds when it passes, and the check.
 type Step = (&'static str, &'static str, fn(&Workspace) -> Result<()>);
@@ -29,6 +29,15 @@ const STEPS: &[Step] = &[
     ("uninstall", "what was installed can be taken out again", packaging::uninstall),
     ("sources", "add_subdirectory and FetchContent work", packaging::cmake_sources),
     ("pkg-config", "pkg-config and plain cc link, shared and static", packaging::pkg_config),
+    (
+        "bindings",
+        "the description of the API is up to date, and no binding misses a function",
+        bindings::description,
+    ),
+    ("cpp", "filedb.hpp: gcc, clang, C++17, C++20, with exceptions and without", bindings::cpp),
+    ("go", "the Go binding passes its tests, and the job queue runs", bindings::go),
+    ("zig", "the Zig binding passes its tests, and the word count runs", bindings::zig),
+    ("python", "the Python wheel passes the tests, and the notebook runs", bindings::python),
     ("examples", "the examples build and do what they say", examples::check),
     ("demo", "an import killed half way is finished, in both io modes", demo::check),
 ];
