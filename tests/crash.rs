@@ -284,7 +284,7 @@ fn is_default_run() -> bool {
 
 #[test]
 fn data_lost_by_a_crash_between_explicit_syncs() {
-    let tally = explore(5, SyncMode::None, PROFILE);
+    let tally = explore(2, SyncMode::None, PROFILE);
     assert!(
         !is_default_run() || tally.images > 2_000 && tally.double > 1_000,
         "too few crashes to mean anything"
@@ -293,7 +293,7 @@ fn data_lost_by_a_crash_between_explicit_syncs() {
 
 #[test]
 fn data_lost_by_a_crash_though_every_write_was_synced() {
-    let tally = explore(5, SyncMode::Always, PROFILE);
+    let tally = explore(2, SyncMode::Always, PROFILE);
     assert!(
         !is_default_run() || tally.images > 2_000 && tally.double > 1_000,
         "too few crashes to mean anything"
@@ -302,10 +302,10 @@ fn data_lost_by_a_crash_though_every_write_was_synced() {
 
 #[test]
 fn data_lost_by_a_crash_with_a_sync_now_and_then() {
-    explore(3, SyncMode::Interval, PROFILE);
+    explore(1, SyncMode::Interval, PROFILE);
 }
 
 #[test]
 fn data_lost_by_a_crash_while_one_key_is_written_over_and_over() {
-    explore(3, SyncMode::None, Profile { keys: 1, ..PROFILE });
+    explore(1, SyncMode::None, Profile { keys: 1, ..PROFILE });
 }

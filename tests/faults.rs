@@ -399,17 +399,17 @@ fn describe(why: &str, scenario: &Scenario, n: u64, lasts: bool, disk: &SimDisk)
 
 #[test]
 fn data_lost_or_a_wrong_answer_when_a_disk_operation_fails() {
-    fail_everywhere(2, SyncMode::None, |scenario| scenario.errno == libc::EIO);
+    fail_everywhere(1, SyncMode::None, |scenario| scenario.errno == libc::EIO);
 }
 
 #[test]
 fn data_lost_or_a_wrong_answer_when_a_disk_operation_fails_and_every_write_is_synced() {
-    fail_everywhere(2, SyncMode::Always, |scenario| scenario.errno == libc::EIO);
+    fail_everywhere(1, SyncMode::Always, |scenario| scenario.errno == libc::EIO);
 }
 
 #[test]
 fn a_store_that_stays_broken_after_a_lack_of_room_or_descriptors() {
-    fail_everywhere(2, SyncMode::None, Scenario::heals);
+    fail_everywhere(1, SyncMode::None, Scenario::heals);
     fail_everywhere(1, SyncMode::Always, Scenario::heals);
 }
 

@@ -93,7 +93,7 @@ fn check_nothing_is_open(ground: &Ground, held: &[Held]) -> Result<(), String> {
 #[test]
 fn a_wrong_answer_on_the_simulated_disk() {
     run_histories(
-        histories(2_000),
+        histories(1_000),
         |seed| Case::random(seed, PROFILE),
         |case| {
             let disk = SimDisk::new();
@@ -106,7 +106,7 @@ fn a_wrong_answer_on_the_simulated_disk() {
 #[test]
 fn a_wrong_answer_in_a_long_life_on_the_simulated_disk() {
     run_histories(
-        (histories(300) / 100).max(1),
+        (histories(200) / 100).max(1),
         |seed| Case::random(seed, Profile { ops: 4_000, ..PROFILE }),
         |case| run(case, Ground::Simulated(SimDisk::new())),
     );
@@ -114,7 +114,7 @@ fn a_wrong_answer_in_a_long_life_on_the_simulated_disk() {
 
 fn in_a_directory(io: IoMode) {
     run_histories(
-        (histories(1_000) / 50).max(1),
+        (histories(1_000) / 100).max(1),
         |seed| {
             let mut case = Case::random(seed, PROFILE);
             case.settings.io = io;
@@ -139,7 +139,7 @@ fn a_wrong_answer_from_plain_files() {
 #[test]
 fn files_written_in_one_io_mode_and_lost_in_the_other() {
     run_histories(
-        (histories(1_000) / 50).max(1),
+        (histories(1_000) / 100).max(1),
         |seed| {
             let mut case = Case::random(seed, Profile { ops: 60, ..PROFILE });
             case.ops.retain(|op| *op != Op::Maintain && *op != Op::Reopen && *op != Op::Kill);
