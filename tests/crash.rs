@@ -194,11 +194,11 @@ impl Explorer {
     fn recover_again(&self, disk: &SimDisk, moment: Moment, first: Option<&Found>) -> Result<(), String> {
         let db = open(disk, &self.options, "after the crash of the recovery")?;
         let found = contents(&db)?;
-        if let Some(first) = first {
-            if let Some(key) = (0..KEYS).find(|key| found.get(key) != first.get(key)) {
-                let (now, then) = (name(found.get(&key)), name(first.get(&key)));
-                return Err(format!("the first recovery found {then} for key #{key}, the second {now}"));
-            }
+        if let Some(first) = first
+            && let Some(key) = (0..KEYS).find(|key| found.get(key) != first.get(key))
+        {
+            let (now, then) = (name(found.get(&key)), name(first.get(&key)));
+            return Err(format!("the first recovery found {then} for key #{key}, the second {now}"));
         }
         moment.check(&found)?;
         db.close().map_err(|error| format!("closing after the second recovery: {error}"))

@@ -322,7 +322,7 @@ impl<'a> Run<'a> {
                 db.get(&key(index)).map_err(|error| format!("a get when the disk works again: {error}"))?;
             self.observed(index, held)?;
         }
-        if self.case.seed % 2 == 0 {
+        if self.case.seed.is_multiple_of(2) {
             let _ = db.close();
             drop(db);
         } else {

@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use filedb::disk::sim::Random;
-use filedb::{Db, IoMode, MergeMode, Options};
+use filedb::{Db, MergeMode, Options};
 
 use support::history::{Value, key};
 use support::oracle::{matches, name, name_of};
