@@ -152,6 +152,9 @@ fn read_header(
 }
 
 fn read_root(file: &dyn DiskFile, offset: u64, (count, crc): (u64, u32)) -> Option<Vec<(u64, u64)>> {
+    if count == 0 {
+        return Some(Vec::new());
+    }
     let size = usize::try_from(count).ok()?.checked_mul(SLOT_SIZE)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(size).ok()?;

@@ -118,7 +118,8 @@ impl Shell {
     #[inline]
     fn after_write(&self) -> Result<()> {
         if !self.background && self.signal.take_work() {
-            self.maintain()?;
+            // What was written is written, whatever comes of the work that follows from it.
+            let _ = self.maintain();
         }
         Ok(())
     }

@@ -44,9 +44,6 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
     let lock = acquire(disk.as_ref(), options)?;
     let names = list()?;
     let manifest = load_manifest(disk.as_ref(), options, &names)?;
-    if !options.read_only {
-        remove_debris(disk.as_ref(), &names, &manifest);
-    }
     let events = Events::new(options.log.clone(), options.log_level);
     let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events));
     let hasher = KeyHasher::new(&manifest.hash_key);
@@ -63,6 +60,12 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
             rebuild(&catalog, &manifest, &hasher, options)?
         }
     };
+    if !options.read_only {
+        // Not before the files that the manifest lists were found to be this store's, and not before that manifest is
+        // certain: the renaming that made it count may not be on the disk yet.
+        disk.sync_dir().map_err(|e| Error::io("sync the directory", disk.path(), &e))?;
+        remove_debris(disk.as_ref(), &names, &manifest);
+    }
     let clock = StoreClock::new(disk.clone(), rebuilt.max_time_ms.max(manifest.clock_ms));
     let expiries = Expiries::default();
     let ids: HashMap<u16, FileId> = catalog.files.all().iter().map(|file| (file.slot, file.id)).collect();

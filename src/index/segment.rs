@@ -324,6 +324,9 @@ impl Segment {
 
     /// Makes room for sorted keys in an empty segment that nobody else sees yet, and puts them there.
     pub(super) fn load(&self, arena: &Arena, keys: &[Pair]) -> Option<()> {
+        if keys.is_empty() {
+            return Some(());
+        }
         let wanted = blocks_for(keys, self.depth())?;
         for at in self.blocks.load(Ordering::Relaxed) as usize..wanted {
             self.block[at].store(arena.allocate()?.as_ptr(), Ordering::Relaxed);
