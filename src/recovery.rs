@@ -486,6 +486,17 @@ fn is_unwritten_space(file: &DataFile, offset: u64, frontier: Position) -> bool 
             .is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
 }
 
+/// A new file, listed in the manifest, that the log goes on in.
+fn begin_file(catalog: &Catalog, options: &Options) -> Result<Arc<DataFile>> {
+    let active = catalog.create_file(options.max_file_size)?;
+    let entry = Catalog::open_entry(&active);
+    catalog.update(|manifest| {
+        manifest.clean = false;
+        manifest.files.push(entry);
+    })?;
+    Ok(active)
+}
+
 /// The open file that the log goes on in, or a new one; older open files are left to be sealed.
 fn choose_active(catalog: &Catalog, manifest: &Manifest, options: &Options, next_seq: u64) -> Result<Start> {
     let mut open: Vec<Arc<DataFile>> = catalog
@@ -506,15 +517,15 @@ fn choose_active(catalog: &Catalog, manifest: &Manifest, options: &Options, next
                 None => return Err(Error::Missing { path: catalog.disk.path().to_path_buf() }),
             }
         }
-        None => {
-            let active = catalog.create_file(options.max_file_size)?;
-            let entry = Catalog::open_entry(&active);
-            catalog.update(|manifest| {
-                manifest.clean = false;
-                manifest.files.push(entry);
-            })?;
-            active
-        }
+        None => match (begin_file(catalog, options), open.pop()) {
+            (Ok(active), last) => {
+                open.extend(last);
+                active
+            }
+            // Reads, and deletes, need no new file: on a full disk the store opens with the one that is full.
+            (Err(Error::NoSpace { .. }), Some(last)) => last,
+            (Err(error), _) => return Err(error),
+        },
     };
     let unclean = !catalog.manifest().clean;
     let unsealed = if options.read_only { Vec::new() } else { open };

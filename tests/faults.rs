@@ -492,6 +492,8 @@ fn pages_dropped_by_a_failed_sync_are_answered_with_wrong_bytes() {
             let db = open(&disk).map_err(|error| format!("opening: {error}"))?;
             disk.fail(Fault::once(disk.operations() + 1 + case.seed % 60, libc::EIO).of(&[Kind::Sync]));
             let mut written: BTreeMap<u8, Vec<Option<Value>>> = BTreeMap::new();
+            // For each key, the number of its last write that was acknowledged, counted from 1; and that was synced.
+            let mut acknowledged: BTreeMap<u8, usize> = BTreeMap::new();
             let mut synced: BTreeMap<u8, usize> = BTreeMap::new();
             let mut failed = false;
             for op in &case.ops {
@@ -500,15 +502,21 @@ fn pages_dropped_by_a_failed_sync_are_answered_with_wrong_bytes() {
                 }
                 let answer = apply(&db, op);
                 failed |= !disk.failures().is_empty();
+                let done = answer.is_ok();
+                let mut wrote = |key: u8, value: Option<Value>| {
+                    let all = written.entry(key).or_default();
+                    all.push(value);
+                    if done {
+                        acknowledged.insert(key, all.len());
+                    }
+                };
                 match (op, answer) {
-                    (Op::Put { key, value }, _) => written.entry(*key).or_default().push(Some(*value)),
-                    (Op::Delete { key }, _) => written.entry(*key).or_default().push(None),
+                    (Op::Put { key, value }, _) => wrote(*key, Some(*value)),
+                    (Op::Delete { key }, _) => wrote(*key, None),
                     (Op::Batch { writes }, _) => {
-                        writes.iter().for_each(|(key, value)| written.entry(*key).or_default().push(*value));
+                        writes.iter().for_each(|(key, value)| wrote(*key, *value));
                     }
-                    (Op::Sync, Ok(_)) => {
-                        synced = written.iter().map(|(key, all)| (*key, all.len())).collect()
-                    }
+                    (Op::Sync, Ok(_)) => synced.clone_from(&acknowledged),
                     (Op::Get { key, .. }, Ok(Answer::Value(Some(held)))) => {
                         let ever = written.get(key).into_iter().flatten();
                         if !ever.clone().any(|value| matches(*key, Some(&held), *value)) {
