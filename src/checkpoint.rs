@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::disk::{Access, DiskFile};
+use crate::disk::DiskFile;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::checkpoint::{
@@ -26,7 +26,7 @@ pub fn write(engine: &Engine) -> Result<u64> {
         store_id: manifest.store_id,
         id,
         files: Vec::new(),
-        roots: Vec::with_capacity(ROOTS),
+        roots: Vec::new(),
         expiries: Vec::new(),
     };
     let listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
@@ -39,12 +39,13 @@ pub fn write(engine: &Engine) -> Result<u64> {
             // About to be removed.
             continue;
         }
-        let usage = &file.usage;
+        // Tombstones that a merge could not drop count as live while the store is open, and are tried again after it.
+        let (usage, kept) = (&file.usage, file.kept_tombstones());
         header.files.push(CheckpointFile {
             id: file.id,
             slot: file.slot,
-            live_records: usage.live_records(),
-            live_weight: usage.live_weight(),
+            live_records: usage.live_records().saturating_sub(kept.0),
+            live_weight: usage.live_weight().saturating_sub(kept.1),
             records: usage.records(),
             total_weight: usage.weight(),
         });
@@ -61,20 +62,24 @@ pub fn write(engine: &Engine) -> Result<u64> {
             });
         }
     }
-    let mut bodies = Vec::with_capacity(ROOTS);
-    for root in 0..=u8::MAX {
-        let keys = engine.index.export(root);
-        let mut body = Vec::with_capacity(keys.len() * SLOT_SIZE);
-        for (word, entry) in keys {
-            body.extend_from_slice(&word.to_le_bytes());
-            body.extend_from_slice(&entry.to_le_bytes());
+    // The header comes first and says what the roots hold: its size is known before, its content after them.
+    header.roots = vec![(0, 0); ROOTS];
+    let mut at = header.encode().len() as u64;
+    let size = at + engine.index.len() * SLOT_SIZE as u64;
+    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, size, &mut |file| {
+        let mut body = Vec::new();
+        for (root, line) in (0..=u8::MAX).zip(&mut header.roots) {
+            body.clear();
+            for (word, entry) in engine.index.export(root) {
+                body.extend_from_slice(&word.to_le_bytes());
+                body.extend_from_slice(&entry.to_le_bytes());
+            }
+            *line = ((body.len() / SLOT_SIZE) as u64, crc32fast::hash(&body));
+            file.write_at(&[&body], at)?;
+            at += body.len() as u64;
         }
-        header.roots.push(((body.len() / SLOT_SIZE) as u64, crc32fast::hash(&body)));
-        bodies.push(body);
-    }
-    let head = header.encode();
-    let parts: Vec<&[u8]> = std::iter::once(&head[..]).chain(bodies.iter().map(|body| &body[..])).collect();
-    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, &parts)?;
+        file.write_at(&[&header.encode()], 0)
+    })?;
     Ok(id)
 }
 
@@ -133,7 +138,7 @@ fn read_header(
     catalog: &Catalog,
     manifest: &Manifest,
 ) -> Option<(std::sync::Arc<dyn DiskFile>, CheckpointHeader, u64)> {
-    let file = catalog.disk.open(names::CHECKPOINT, Access::Read).ok()?;
+    let file = catalog.disk.open_plain(names::CHECKPOINT).ok()?;
     let mut prefix = [0; PREFIX_SIZE];
     file.read_at(&mut prefix, 0).ok()?;
     let size = CheckpointHeader::size_from_prefix(&prefix).ok()?;

@@ -1,8 +1,10 @@
 //! The public verbs of a store, and nothing else: what each of them does is in `engine`.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -15,8 +17,8 @@ use crate::gate::Gated;
 use crate::hints;
 use crate::iter::{Iter, KeyList};
 use crate::maintenance::{self, Signal};
-use crate::merge::Uncommitted;
-use crate::options::{IoMode, Options};
+use crate::merge::{MergeProgress, Uncommitted};
+use crate::options::{IoMode, Options, SyncMode};
 use crate::pinned::Pinned;
 use crate::stats::{self, FileStats, Stats};
 use crate::{close, recovery};
@@ -52,7 +54,9 @@ pub struct Shell {
     engine: Gated<Engine>,
     fork: ForkGuard,
     signal: Arc<Signal>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Stops the thread that syncs.
+    sync_signal: Arc<Signal>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     background: bool,
     /// Held by whoever merges.
     merging: Mutex<Uncommitted>,
@@ -106,6 +110,16 @@ impl Shell {
         &self.merging
     }
 
+    /// `Err` where the call would wait for the caller itself.
+    fn check_may_wait(&self) -> Result<()> {
+        if self.engine.is_visited_by_caller() {
+            return Err(Error::invalid(
+                "this call waits until no value is being visited, and was made by the visitor of one; make it after that",
+            ));
+        }
+        Ok(())
+    }
+
     #[inline]
     pub(crate) fn enter(&self) -> Result<Inside<'_>> {
         if self.fork.is_forked() {
@@ -114,13 +128,24 @@ impl Shell {
         self.engine.enter().ok_or(Error::Closed)
     }
 
-    /// For stores without a thread: does the work that the last call caused.
+    /// Does the work that a write caused: for stores without a thread, and where the thread is `late`.
     #[inline]
-    fn after_write(&self) -> Result<()> {
+    fn after_write(&self, late: bool) -> Result<()> {
+        if late && self.check_may_wait().is_ok() {
+            let _ = maintenance::tidy(self);
+        }
         if !self.background && self.signal.take_work() {
             // What was written is written, whatever comes of the work that follows from it.
             let _ = self.maintain();
         }
+        Ok(())
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(work);
+        let thread =
+            thread.map_err(|e| Error::io("start a thread for", Path::new("the store's maintenance"), &e))?;
+        self.threads.lock().push(thread);
         Ok(())
     }
 
@@ -129,6 +154,7 @@ impl Shell {
             let engine = self.enter()?;
             engine.log.prepare()?;
             engine.purge_expired(&engine);
+            engine.expiries.sweep(&engine.index);
         }
         maintenance::tidy(self)
     }
@@ -139,11 +165,11 @@ impl Shell {
             // stays in memory, because what it holds may have been locked at the moment of the fork.
             return Err(Error::Forked);
         }
+        self.check_may_wait()?;
         self.signal.stop();
-        let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        self.sync_signal.stop();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        threads.into_iter().for_each(|thread| drop(thread.join()));
         // A merge that another thread runs sees the signal, commits what it has, and lets go.
         let mut uncommitted = self.merging.lock();
         let tidied = crate::merge::commit_rest(self, &mut uncommitted).and_then(|()| maintenance::tidy(self));
@@ -205,18 +231,22 @@ impl Db {
             engine: Gated::new(Box::new(engine)),
             fork: ForkGuard::new(),
             signal: signal.clone(),
-            thread: Mutex::new(None),
+            sync_signal: Arc::default(),
+            threads: Mutex::default(),
             background,
             merging: Mutex::default(),
             tidying: Mutex::new(()),
         });
         if background && !options.read_only {
             let weak: Weak<Shell> = Arc::downgrade(&shell);
-            let thread = std::thread::Builder::new()
-                .name("filedb".into())
-                .spawn(move || maintenance::run_guarded(&weak, &signal))
-                .map_err(|e| Error::io("start the maintenance thread for", Path::new("the store"), &e))?;
-            *shell.thread.lock() = Some(thread);
+            shell.spawn("filedb", move || maintenance::run_guarded(&weak, &signal))?;
+            if options.sync == SyncMode::Interval {
+                let (weak, signal) = (Arc::downgrade(&shell), shell.sync_signal.clone());
+                let interval = Duration::from_millis(options.sync_interval_ms);
+                shell.spawn("filedb-sync", move || {
+                    maintenance::sync_at_intervals(&weak, &signal, interval);
+                })?;
+            }
         }
         Ok(Db { owner: Arc::new(Owner { shell }) })
     }
@@ -234,15 +264,17 @@ impl Db {
     /// power cut is what the option `sync` says.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an empty key, [`Error::TooLarge`], [`Error::NoSpace`], [`Error::Io`],
-    /// [`Error::Poisoned`], [`Error::ReadOnly`]: nothing was written.
+    /// [`Error::InvalidArgument`] for an empty key, [`Error::TooLarge`], [`Error::NoSpace`], [`Error::ReadOnly`]: nothing was
+    /// written. [`Error::Io`] and [`Error::Poisoned`]: nothing was written, or, with `sync=always`, it was and could not be
+    /// made durable; then the handle takes no more writes.
     #[inline]
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        {
+        let late = {
             let engine = self.owner.shell.enter()?;
             engine.put(&engine, key, value, None, Condition::default(), false)?;
-        }
-        self.owner.shell.after_write()
+            engine.log.is_sealing_late()
+        };
+        self.owner.shell.after_write(late)
     }
 
     /// Writes a key under conditions, or with an expiry. False where a condition does not hold.
@@ -256,7 +288,7 @@ impl Db {
         if options.keep_ttl && options.ttl_ms.is_some() {
             return Err(Error::invalid("a write cannot both keep the key's expiry and set a new one"));
         }
-        let written = {
+        let (written, late) = {
             let engine = self.owner.shell.enter()?;
             let expiry_ms = options.ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
             let condition = Condition {
@@ -264,9 +296,10 @@ impl Db {
                 if_present: options.if_present,
                 keep_expiry: options.keep_ttl,
             };
-            engine.put(&engine, key, value, expiry_ms, condition, options.sync)?
+            let written = engine.put(&engine, key, value, expiry_ms, condition, options.sync)?;
+            (written, engine.log.is_sealing_late())
         };
-        self.owner.shell.after_write()?;
+        self.owner.shell.after_write(late)?;
         Ok(written)
     }
 
@@ -275,11 +308,11 @@ impl Db {
     /// # Errors
     /// As [`Db::put`].
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
-        let removed = {
+        let (removed, late) = {
             let engine = self.owner.shell.enter()?;
-            engine.delete(&engine, key)?
+            (engine.delete(&engine, key)?, engine.log.is_sealing_late())
         };
-        self.owner.shell.after_write()?;
+        self.owner.shell.after_write(late)?;
         Ok(removed)
     }
 
@@ -289,11 +322,12 @@ impl Db {
     /// # Errors
     /// As [`Db::put`]; [`Error::TooLarge`] where the batch as a whole is.
     pub fn write(&self, batch: &Batch) -> Result<()> {
-        {
+        let late = {
             let engine = self.owner.shell.enter()?;
             engine.write_batch(&engine, &batch.records(engine.clock.precise()))?;
-        }
-        self.owner.shell.after_write()
+            engine.log.is_sealing_late()
+        };
+        self.owner.shell.after_write(late)
     }
 
     /// A copy of the value of `key`.
@@ -301,16 +335,26 @@ impl Db {
     /// # Errors
     /// [`Error::Corrupt`] where the record is damaged, [`Error::Io`], [`Error::NoMemory`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.read(key, <[u8]>::to_vec)
+        self.look_at(key, <[u8]>::to_vec)
     }
 
     /// Shows the value of `key` to `visit`, without a copy where files are mapped. The store cannot be closed, and
-    /// replaced files cannot be removed, before `visit` returns.
+    /// replaced files cannot be removed, before `visit` returns: from `visit`, [`Db::close`], [`Db::merge`] and
+    /// [`Db::write_hints`] of the same store are refused.
     ///
     /// # Errors
     /// As [`Db::get`].
     #[inline]
     pub fn read<R>(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        self.look_at(key, |value| {
+            let _visiting = self.owner.shell.engine.visit();
+            visit(value)
+        })
+    }
+
+    /// As [`Db::read`], for code of this library.
+    #[inline]
+    pub(crate) fn look_at<R>(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         let engine = self.owner.shell.enter()?;
         engine.find(&engine, key, |_, frame| visit(frame.value()))
     }
@@ -340,7 +384,7 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.read(key, |_| ())?.is_some())
+        Ok(self.look_at(key, |_| ())?.is_some())
     }
 
     /// All keys that begin with `prefix`, as they are at one moment, in no particular order.
@@ -392,9 +436,10 @@ impl Db {
     /// # Errors
     /// [`Error::NoSpace`], [`Error::Io`], [`Error::Corrupt`]: some hints may be missing.
     pub fn write_hints(&self) -> Result<()> {
+        self.owner.shell.enter()?.check_writable()?;
+        self.owner.shell.check_may_wait()?;
         maintenance::tidy(&self.owner.shell)?;
         let engine = self.owner.shell.enter()?;
-        engine.check_writable()?;
         for file in crate::merge::sealed(&engine) {
             hints::write_missing(&engine.catalog, &file, &engine.hasher)?;
         }
@@ -431,12 +476,12 @@ impl Db {
     }
 
     fn rewrite(&self, key: &[u8], ttl_ms: Option<u64>) -> Result<bool> {
-        let found = {
+        let (found, late) = {
             let engine = self.owner.shell.enter()?;
             let expiry_ms = ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
-            engine.set_expiry(&engine, key, expiry_ms)?
+            (engine.set_expiry(&engine, key, expiry_ms)?, engine.log.is_sealing_late())
         };
-        self.owner.shell.after_write()?;
+        self.owner.shell.after_write(late)?;
         Ok(found)
     }
 
@@ -453,7 +498,7 @@ impl Db {
             }
             engine.log.sync()?;
         }
-        self.owner.shell.after_write()
+        self.owner.shell.after_write(false)
     }
 
     /// Takes the space of dead records back, now. Runs beside readers and writers.
@@ -461,8 +506,18 @@ impl Db {
     /// # Errors
     /// [`Error::NoSpace`], [`Error::Io`], [`Error::Corrupt`]: the store is as it was.
     pub fn merge(&self) -> Result<()> {
+        self.merge_with(&mut |_| ControlFlow::Continue(())).map(drop)
+    }
+
+    /// As [`Db::merge`]; `watch` is told from time to time how far it has come, and ends it with `Break`. What was merged
+    /// until then stays merged. False if it was ended.
+    ///
+    /// # Errors
+    /// As [`Db::merge`].
+    pub fn merge_with(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
         self.owner.shell.enter()?.check_writable()?;
-        crate::merge::run_all(&self.owner.shell)
+        self.owner.shell.check_may_wait()?;
+        crate::merge::run_all(&self.owner.shell, watch)
     }
 
     /// Stops all writes, because what happened leaves the state of the store in doubt.

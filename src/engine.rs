@@ -195,7 +195,7 @@ impl Engine {
         drop(locked);
         for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
             if let Some(expiry_ms) = record.expiry_ms {
-                self.expiries.add(expiry_ms, *hash, (place.entry, place.end.file()), &self.index);
+                self.expiries.add(expiry_ms, *hash, (place.entry, place.end.file()));
             }
         }
         match appended.last() {
@@ -232,7 +232,7 @@ impl Engine {
         sync: bool,
     ) -> Result<()> {
         if let Some(expiry_ms) = expiry_ms {
-            self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()), &self.index);
+            self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
         }
         if sync || self.options.sync == SyncMode::Always {
             self.log.wait_durable(appended.end)?;
@@ -396,11 +396,18 @@ impl Engine {
 
     /// Takes keys out of the index whose time has come.
     pub fn purge_expired(&self, inside: &Inside<'_>) {
+        let _until_all_are_out = self.expiries.purging();
         let now = self.clock.precise();
-        for (hash, (entry, file_id)) in self.expiries.take_due(now) {
-            // Another file may have taken the place of the one that the line is about.
-            if self.file(inside, entry).is_ok_and(|file| file.id == file_id) {
-                self.forget_expired(inside, hash, entry);
+        loop {
+            let due = self.expiries.take_due(now);
+            if due.is_empty() {
+                return;
+            }
+            for (hash, (entry, file_id)) in due {
+                // Another file may have taken the place of the one that the line is about.
+                if self.file(inside, entry).is_ok_and(|file| file.id == file_id) {
+                    self.forget_expired(inside, hash, entry);
+                }
             }
         }
     }

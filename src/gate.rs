@@ -4,7 +4,7 @@
 //! then calls [`Gate::wait_for_readers`], after which nobody who could have seen it is still inside. The engine uses
 //! it to close data files that a merge replaced, and to close a store while other threads are calling it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
@@ -32,6 +32,17 @@ static NEXT_STRIPE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// The gates, by address, inside of which this thread runs code of the library's user.
+    static VISITING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says, until it is dropped, that this thread runs code of the library's user inside a gate.
+pub struct Visiting;
+
+impl Drop for Visiting {
+    fn drop(&mut self) {
+        let _ = VISITING.try_with(|gates| gates.borrow_mut().pop());
+    }
 }
 
 /// The counter that this thread uses, the same for all gates.
@@ -104,6 +115,21 @@ impl<T: Send + Sync> Gated<T> {
             return None;
         }
         Some(Entered { counter, value })
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// For a thread that is inside and goes on with code of the library's user, which may call the library.
+    pub fn visit(&self) -> Visiting {
+        let _ = VISITING.try_with(|gates| gates.borrow_mut().push(self.address()));
+        Visiting
+    }
+
+    /// Whether this thread is inside and runs code of the library's user: it must not wait for itself to leave.
+    pub fn is_visited_by_caller(&self) -> bool {
+        VISITING.try_with(|gates| gates.borrow().contains(&self.address())).unwrap_or(false)
     }
 
     /// Returns when everybody who is inside now has left. Must not be called from inside.

@@ -1,6 +1,5 @@
 //! Writing hint files for sealed data files, and reading them back at a start.
 
-use crate::disk::Access;
 use crate::error::Result;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
@@ -58,18 +57,16 @@ pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64)
         max_time_ms,
         seqs: file.seqs(),
     };
-    replace(
-        catalog.disk.as_ref(),
-        &names::hint_tmp(file.id),
-        &names::hint(file.id),
-        &[&writer.finish(&header)],
-    )?;
+    let bytes = writer.finish(&header);
+    let (temporary, name) = (names::hint_tmp(file.id), names::hint(file.id));
+    let size = bytes.len() as u64;
+    replace(catalog.disk.as_ref(), &temporary, &name, size, &mut |file| file.write_at(&[&bytes], 0))?;
     Ok(true)
 }
 
 /// Writes the hint file of a sealed data file, whatever its size, unless there is one.
 pub fn write_missing(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher) -> Result<()> {
-    if catalog.disk.open(&names::hint(file.id), Access::Read).is_ok() {
+    if catalog.disk.open_plain(&names::hint(file.id)).is_ok() {
         return Ok(());
     }
     write(catalog, file, hasher, 1).map(|_| ())

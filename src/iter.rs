@@ -1,7 +1,8 @@
 //! Walking through the keys of one moment.
 //!
-//! Rows come in the order of the hashes of their keys. The index is in that order too, so the place of an iterator is a
-//! hash, and growing, splitting and moving do not disturb it; it holds no lock between steps.
+//! The place of an iterator is a hash: the index is in the order of hashes, so growing, splitting and moving do not disturb
+//! it; it holds no lock between steps. It takes the entries of some ten thousand keys at a time, and reads their records in
+//! the order in which they stand in the files: neighbours share pages, and the processor's and the kernel's read-ahead help.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::error::Result;
 use crate::format::frame::Kind;
 use crate::index::{Cursor, Entry, KeyHash};
 use crate::log::file::Frame;
-use crate::pinned::Pinned;
+use crate::pinned::{Pinned, Rows};
 use crate::snapshot::Moment;
 
 /// Goes through the keys of a store as they were when it was made. A long-lived one blocks neither writers nor merges;
@@ -21,9 +22,14 @@ pub struct Iter {
     moment: Moment,
     prefix: Vec<u8>,
     cursor: Option<Cursor>,
-    /// The rest of the segment that the cursor is in, last first.
+    /// Entries of keys before the cursor that were not shown yet, last first.
     pending: Vec<Entry>,
+    /// How many entries are loaded next: few for who looks at few rows.
+    load: usize,
 }
+
+/// The most entries that are loaded at once.
+const MOST_LOADED: usize = 64 << 10;
 
 /// A key and its value, readable for as long as the row is held.
 #[derive(Clone, Debug)]
@@ -58,6 +64,7 @@ impl Iter {
             prefix: prefix.to_vec(),
             cursor: Some(Cursor::START),
             pending: Vec::new(),
+            load: 1,
         })
     }
 
@@ -80,6 +87,34 @@ impl Iter {
         })
     }
 
+    /// Adds up to `most` rows to `rows`. False behind the last.
+    ///
+    /// # Errors
+    /// As [`Iter::next_row`]; the rows before the error are added.
+    pub fn next_rows(&mut self, most: usize, rows: &mut Rows) -> Result<bool> {
+        let shell = self.shell.clone();
+        let engine = shell.enter()?;
+        let mut left = most;
+        while left > 0 {
+            let added = self.advance(&engine, |engine, entry, frame| {
+                let row = (frame.key_and_value(), frame.key().len());
+                let slot = usize::from(entry.location.slot);
+                let file = engine.file(engine, entry)?;
+                if !file.is_mapped()
+                    || !rows.push_in_file(file.id, row, || engine.catalog.files.get_counted(slot, engine))?
+                {
+                    rows.push_copy(row)?;
+                }
+                Ok(())
+            });
+            if added?.is_none() {
+                return Ok(false);
+            }
+            left -= 1;
+        }
+        Ok(true)
+    }
+
     /// Shows rows to `visit` until it returns false; true if it never did. Without a pin per row, so faster than
     /// [`Iter::next_row`].
     ///
@@ -90,7 +125,11 @@ impl Iter {
         loop {
             // Entered anew for each row: a slow visitor must not keep others from closing the store.
             let engine = shell.enter()?;
-            match self.advance(&engine, |_, _, frame| Ok(visit(frame.key(), frame.value())))? {
+            let seen = self.advance(&engine, |_, _, frame| {
+                let _visiting = shell.gated().visit();
+                Ok(visit(frame.key(), frame.value()))
+            });
+            match seen? {
                 Some(true) => {}
                 Some(false) => return Ok(false),
                 None => return Ok(true),
@@ -130,15 +169,24 @@ impl Iter {
         }
     }
 
-    /// Loads the entries of the next segment: those of the index, and the versions that this moment sees instead.
+    /// Loads the entries of the next segments: those of the index, and the versions that this moment sees instead.
     /// Of the two for one key, [`Iter::advance`] takes the one that is not newer than the moment.
-    fn load(&mut self, engine: &Engine, cursor: Cursor) -> Option<Cursor> {
+    fn load(&mut self, engine: &Engine, mut cursor: Cursor) -> Option<Cursor> {
         let mut entries: Vec<(KeyHash, Entry)> = Vec::new();
-        let next = engine.index.collect_with(cursor, &mut entries, |next, entries| {
-            let to = next.map(Cursor::first_hash);
-            engine.snapshots.versions(self.moment, cursor.first_hash(), to, entries);
-        });
-        self.pending.extend(entries.into_iter().rev().map(|(_, entry)| entry));
+        let next = loop {
+            let next = engine.index.collect_with(cursor, &mut entries, |next, entries| {
+                let to = next.map(Cursor::first_hash);
+                engine.snapshots.versions(self.moment, cursor.first_hash(), to, entries);
+            });
+            self.pending.extend(entries.drain(..).map(|(_, entry)| entry));
+            match next {
+                Some(next) if self.pending.len() < self.load => cursor = next,
+                _ => break next,
+            }
+        };
+        self.load = (self.pending.len() * 2).min(MOST_LOADED);
+        self.pending
+            .sort_unstable_by_key(|entry| std::cmp::Reverse((entry.location.slot, entry.location.units)));
         next
     }
 }

@@ -42,8 +42,9 @@ pub use db::{Db, PutOptions, Ttl};
 pub use error::{Error, Result};
 pub use events::{LogLevel, LogSink};
 pub use iter::{Iter, KeyList, Row};
+pub use merge::MergeProgress;
 pub use options::{IoMode, MergeMode, OPTIONS, OptionInfo, Options, SyncMode};
-pub use pinned::Pinned;
+pub use pinned::{Pinned, Rows};
 pub use stats::{FileStats, Stats};
 
 #[cfg(test)]

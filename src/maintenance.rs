@@ -1,6 +1,7 @@
-//! What a store does by itself: sync at intervals, keep room ahead of the tail, seal files, forget expired keys, merge.
+//! What a store does by itself: keep room ahead of the tail, seal files, forget expired keys, merge; sync at intervals.
 //!
-//! One thread per open store, asleep unless there is work. Stores that tests open on a disk of their own have none: for
+//! One thread per open store, asleep unless there is work, and with `sync=interval` a second one that does nothing but
+//! sync, so that no merge and no slow reader makes a sync late. Stores that tests open on a disk of their own have none: for
 //! them the same pass runs inside the calling thread, so that a run can be repeated.
 
 use std::sync::{Arc, Weak};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::events::LogLevel;
 use crate::hints;
 use crate::log::file::DataFile;
-use crate::options::{MergeMode, SyncMode};
+use crate::options::MergeMode;
 
 /// Wakes the maintenance thread, and stops it.
 #[derive(Default)]
@@ -83,14 +84,32 @@ impl Schedule {
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
-/// The body of the maintenance thread. A panic in it, which would be a bug, stops all writes and is reported.
+/// The body of the maintenance thread.
 pub fn run_guarded(shell: &Weak<Shell>, signal: &Signal) {
-    let work = std::panic::AssertUnwindSafe(|| run(shell, signal));
-    if std::panic::catch_unwind(work).is_err()
+    guard(shell, "the maintenance thread panicked", || run(shell, signal));
+}
+
+/// The body of the thread that syncs at intervals.
+pub fn sync_at_intervals(shell: &Weak<Shell>, signal: &Signal, interval: Duration) {
+    guard(shell, "the thread that syncs panicked", || {
+        // A write that comes right after a look is synced one look later: so it looks twice as often as it must sync.
+        while signal.sleep(interval / 2) {
+            let Some(shell) = shell.upgrade() else { return };
+            let Some(engine) = shell.inside() else { return };
+            // The next write reports a failure too: the log is poisoned then.
+            if let Err(error) = engine.log.sync_if_due(interval / 2) {
+                engine.catalog.events.log(LogLevel::Error, || &error);
+            }
+        }
+    });
+}
+
+/// Runs the body of a thread. A panic in it, which would be a bug, stops all writes and is reported.
+fn guard(shell: &Weak<Shell>, reason: &'static str, work: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err()
         && let Some(shell) = shell.upgrade()
         && let Some(engine) = shell.inside()
     {
-        let reason = "the maintenance thread panicked";
         engine.catalog.poison.set_reason(reason);
         engine.catalog.events.log(LogLevel::Error, || reason);
     }
@@ -124,11 +143,6 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             engine.catalog.events.log(LogLevel::Warn, || &error);
             schedule.not_before = now + AFTER_FAILURE;
         }
-        if options.sync == SyncMode::Interval {
-            sync_if_due(&engine);
-            // Not every write wakes this thread: it looks for itself, twice as often as it must be done.
-            nap = nap.min(Duration::from_millis(options.sync_interval_ms.div_ceil(2)));
-        }
         if options.merge == MergeMode::Auto {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
         }
@@ -142,6 +156,7 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
     {
         let engine = shell.inside()?;
         engine.purge_expired(&engine);
+        engine.expiries.sweep(&engine.index);
         let due = engine.expiries.next_due_ms().saturating_sub(engine.clock.precise());
         nap = nap.min(Duration::from_millis(due.max(1)));
         if engine.options.merge == MergeMode::Manual {
@@ -155,18 +170,6 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
         schedule.not_before = Instant::now() + AFTER_FAILURE;
     }
     Some(if now < schedule.not_before { nap.min(AFTER_FAILURE) } else { nap })
-}
-
-/// Syncs what `sync=interval` has left unsynced for half an interval. Long work calls it between its steps.
-pub fn sync_if_due(engine: &Engine) {
-    let options = &engine.options;
-    if options.sync != SyncMode::Interval {
-        return;
-    }
-    // The next write reports a failure too: the log is poisoned then.
-    if let Err(error) = engine.log.sync_if_due(Duration::from_millis(options.sync_interval_ms / 2)) {
-        engine.catalog.events.log(LogLevel::Error, || &error);
-    }
 }
 
 fn report(shell: &Shell, error: &Error) {
@@ -185,13 +188,24 @@ pub fn tidy(shell: &Shell) -> Result<()> {
         }
         (engine.snapshots.take_unpinned(), engine.log.take_unsealed(), engine.catalog.clone())
     };
+    let removes = !unneeded.is_empty();
     for file in unneeded {
         catalog.files.remove(usize::from(file.slot), shell.gated());
         catalog.unlink(&file);
     }
+    if removes {
+        // Their room can be had for certain when the removal is on the disk.
+        let _ = catalog.disk.sync_dir();
+    }
     let mut waiting = unsealed.into_iter();
     while let Some(file) = waiting.next() {
-        let result = seal(shell, &file);
+        let mut result = seal(shell, &file);
+        if matches!(result, Err(Error::NoSpace { .. }))
+            && shell.inside().is_some_and(|engine| engine.catalog.reserves.deletes.release())
+        {
+            // A sealed file gives back what was reserved behind its end.
+            result = seal(shell, &file);
+        }
         if let Err(error) = result {
             if let Some(engine) = shell.inside() {
                 engine.log.return_unsealed(std::iter::once(file).chain(waiting).collect());

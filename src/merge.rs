@@ -8,17 +8,19 @@
 //! - The index is moved record by record, each only if it still points at the place that was copied.
 //! - An input is removed when no reader, snapshot or pinned value can be in it.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::db::Shell;
 use crate::engine::{Engine, Inside};
 use crate::error::{Error, Result};
 use crate::events::LogLevel;
-use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Header, Kind};
 use crate::format::manifest::{FileEntry, FileState};
+use crate::format::{ALIGNMENT, FileId};
 use crate::hints;
 use crate::index::{Entry, KeyHash, Location, SizeClass};
 use crate::log::append::encode_frame;
@@ -30,9 +32,24 @@ use crate::options::Options;
 /// Copies are written, and the index is moved, in pieces of about this many bytes.
 const PIECE: usize = 256 << 10;
 
+/// How far a merge has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MergeProgress {
+    /// Data files that were worked through, and how many there are to work through.
+    pub files: (u64, u64),
+    /// Bytes of data files that were worked through, and how many there are.
+    pub bytes: (u64, u64),
+    /// Bytes that were copied into new files.
+    pub copied_bytes: u64,
+}
+
+/// Is told, from time to time, how far a merge has come, and ends it with `Break`. Called from outside the gate.
+pub type Watch<'a> = &'a mut dyn FnMut(&MergeProgress) -> ControlFlow<()>;
+
 /// Merges while the store takes more space than it should. Called by the maintenance thread, from outside the gate.
 pub fn run_if_due(shell: &Shell) -> Result<()> {
     loop {
+        let mut uncommitted = shell.merging().lock();
         let inputs = {
             let Some(engine) = shell.inside() else { return Ok(()) };
             match choose(&engine) {
@@ -40,38 +57,80 @@ pub fn run_if_due(shell: &Shell) -> Result<()> {
                 _ => return Ok(()),
             }
         };
-        run(shell, inputs)?;
+        run(shell, &mut uncommitted, inputs, &mut |_| ControlFlow::Continue(()))?;
     }
 }
 
-/// Merges everything that has something dead in it, the active file included.
-pub fn run_all(shell: &Shell) -> Result<()> {
+/// Merges everything that has something dead in it, the active file included. False where `watch` ended it before.
+pub fn run_all(shell: &Shell, watch: Watch<'_>) -> Result<bool> {
     let mut uncommitted = shell.merging().lock();
-    {
-        let engine = shell.enter()?;
-        engine.purge_expired(&engine);
-        engine.log.rotate_if_dead()?;
+    shell.enter().map(|engine| engine.purge_expired(&engine))?;
+    // On a full disk the active file's turn comes when the others have made room for its successor.
+    let rotated = shell.enter()?.log.rotate_if_dead();
+    let is_full = matches!(rotated, Err(Error::NoSpace { .. }));
+    if !is_full {
+        rotated?;
     }
-    maintenance::tidy(shell)?;
-    let mut waiting = {
-        let engine = shell.enter()?;
-        let mut files: Vec<_> = sealed(&engine).into_iter().filter(|file| has_dead(file)).collect();
-        files.sort_by_key(|file| file.seqs());
-        files
+    let mut pass = |watch: Watch<'_>| {
+        tidy(shell)?;
+        let inputs = {
+            let engine = shell.enter()?;
+            sealed(&engine).into_iter().filter(|file| has_dead(file)).collect()
+        };
+        run(shell, &mut uncommitted, inputs, watch)
     };
-    while !waiting.is_empty() {
-        let limit = shell.enter()?.options.max_file_size;
+    if is_full {
+        if !pass(&mut *watch)? {
+            return Ok(false);
+        }
+        shell.enter()?.log.rotate_if_dead()?;
+    }
+    pass(watch)
+}
+
+/// Removes files that were replaced, and seals others. On a full disk those wait for the room that a merge makes.
+fn tidy(shell: &Shell) -> Result<()> {
+    match maintenance::tidy(shell) {
+        Err(Error::NoSpace { .. }) => Ok(()),
+        done => done,
+    }
+}
+
+/// Merges `inputs` in groups, each of which is committed before the next begins: so the space that is needed meanwhile
+/// is that of about one file.
+fn run(
+    shell: &Shell,
+    uncommitted: &mut Uncommitted,
+    mut inputs: Vec<Arc<DataFile>>,
+    watch: Watch<'_>,
+) -> Result<bool> {
+    inputs.sort_by_key(|file| file.seqs());
+    let Some(limit) = shell.inside().map(|engine| engine.options.max_file_size) else { return Ok(true) };
+    let mut merge = Merge::new(shell, uncommitted, watch);
+    merge.progress.files.1 = inputs.len() as u64;
+    merge.progress.bytes.1 = inputs.iter().map(|file| file.tail()).sum();
+    merge.begin()?;
+    while !inputs.is_empty() && !merge.stopped {
         let mut weight = 0;
-        let take = waiting.iter().take_while(|file| {
-            weight += file.usage.live_weight();
+        let fit = inputs.iter().take_while(|file| {
+            weight += live_bytes(file);
             weight <= limit
         });
-        let take = take.count().max(1);
-        let rest = waiting.split_off(take);
-        run_locked(shell, &mut uncommitted, waiting)?;
-        waiting = rest;
+        let next = fit.count().max(1);
+        // Without the reserve a merge could end with no room for the manifest that makes it count.
+        match merge.has_reserve().and_then(|()| merge.group(&inputs[..next])) {
+            Err(error @ Error::NoSpace { .. }) => {
+                merge.make_room(error)?;
+                inputs.retain(|file| !file.is_replaced());
+            }
+            done => {
+                done?;
+                inputs.drain(..next);
+            }
+        }
+        tidy(shell)?;
     }
-    Ok(())
+    Ok(!merge.stopped)
 }
 
 fn has_dead(file: &DataFile) -> bool {
@@ -88,22 +147,18 @@ pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
     engine.catalog.files.all().into_iter().filter(is_sealed).collect()
 }
 
-/// The oldest file that has something dead in it, which keeps merges from dropping tombstones, and the files that hold
-/// tombstones that were kept. `None` where it would not help, because a file that cannot be merged keeps them too.
+/// The files that hold tombstones that were kept, and all those that keep merges from dropping them. `None` where it
+/// would not help, because a file that cannot be merged keeps them too.
 fn unblock_tombstones(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     let mut files = sealed(engine);
-    files.sort_by_key(|file| file.seqs());
-    let newest = files.iter().filter(|file| file.kept_tombstones() > 0).map(|file| file.seqs().1).max()?;
-    let is_in_the_way = |file: &Arc<DataFile>| {
-        let (oldest, _) = file.seqs();
-        let mergeable = files.iter().any(|sealed| sealed.id == file.id);
-        !mergeable && !file.is_replaced() && has_dead(file) && (1..newest).contains(&oldest)
-    };
-    if engine.catalog.files.all().iter().any(is_in_the_way) {
+    let newest = files.iter().filter(|file| file.kept_tombstones().1 > 0).map(|file| file.seqs().1).max()?;
+    let is_in_the_way =
+        |file: &Arc<DataFile>| !file.is_replaced() && has_dead(file) && (1..newest).contains(&file.seqs().0);
+    let is_mergeable = |file: &Arc<DataFile>| files.iter().any(|sealed| sealed.id == file.id);
+    if engine.catalog.files.all().iter().any(|file| is_in_the_way(file) && !is_mergeable(file)) {
         return None;
     }
-    let blocker = files.iter().find(|file| has_dead(file)).map(|file| file.id);
-    files.retain(|file| Some(file.id) == blocker || file.kept_tombstones() > 0);
+    files.retain(|file| file.kept_tombstones().1 > 0 || is_in_the_way(file));
     Some(files)
 }
 
@@ -128,7 +183,7 @@ pub fn slack(options: &Options) -> u64 {
 /// The files whose merge gives back the most for the least, if the store takes more space than it should.
 fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     let (total, live) = space(engine);
-    let tombstones: u64 = engine.catalog.files.all().iter().map(|file| file.kept_tombstones()).sum();
+    let tombstones: u64 = engine.catalog.files.all().iter().map(|file| file.kept_tombstones().1).sum();
     if tombstones > live / 8 + slack(&engine.options)
         && let Some(inputs) = unblock_tombstones(engine)
     {
@@ -149,7 +204,6 @@ fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     });
     let enough = enough.count().min(64);
     files.truncate(enough);
-    files.sort_by_key(|file| file.seqs());
     if files.is_empty() { None } else { Some(files) }
 }
 
@@ -166,10 +220,6 @@ fn dead_share(file: &DataFile) -> f64 {
     1.0 - live_bytes(file) as f64 / file.tail().max(1) as f64
 }
 
-fn run(shell: &Shell, inputs: Vec<Arc<DataFile>>) -> Result<()> {
-    run_locked(shell, &mut shell.merging().lock(), inputs)
-}
-
 /// What a merge has done and not committed yet. It outlives a merge whose commit failed: the index points into the
 /// outputs then, so nothing else may be merged before they are in the manifest.
 #[derive(Default)]
@@ -181,32 +231,20 @@ pub struct Uncommitted {
 
 /// Commits what an earlier merge could not commit; for a close.
 pub fn commit_rest(shell: &Shell, uncommitted: &mut Uncommitted) -> Result<()> {
-    Merge { shell, work: uncommitted, pace: Pace::new(), buffer: Vec::new(), moves: Vec::new() }.commit()
-}
-
-/// Merges `inputs`, which are sealed and in the order of their sequence numbers.
-fn run_locked(shell: &Shell, uncommitted: &mut Uncommitted, inputs: Vec<Arc<DataFile>>) -> Result<()> {
-    let mut merge =
-        Merge { shell, work: uncommitted, pace: Pace::new(), buffer: Vec::new(), moves: Vec::new() };
-    merge.commit()?;
-    // A writer may have appended to an input and not yet told the index. It is inside the gate, and the inputs have been
-    // sealed before: once all who are inside have left, the index knows every record of the inputs.
-    shell.gated().wait_for_readers();
-    if let Some(engine) = shell.inside() {
-        engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
-    }
-    let copied = merge.take_over_all(inputs);
-    // Also after a failure: the index points into the outputs already.
-    let committed = merge.commit();
-    copied?;
-    committed?;
-    maintenance::tidy(shell)
+    Merge::new(shell, uncommitted, &mut |_| ControlFlow::Break(())).commit()
 }
 
 struct Merge<'a> {
     shell: &'a Shell,
     work: &'a mut Uncommitted,
+    watch: Watch<'a>,
+    progress: MergeProgress,
+    /// Told to stop, by the watcher or because the store is being closed.
+    stopped: bool,
     pace: Pace,
+    /// The files that had something dead in them when the merge began, and their first sequence numbers: only there can
+    /// an older version be of a key that was deleted before. Those that were finished are taken out.
+    blockers: Vec<(FileId, u64)>,
     /// Frames for the current output that are not written yet, and where each came from.
     buffer: Vec<u8>,
     moves: Vec<Move>,
@@ -241,12 +279,105 @@ enum Fate {
     KeepTombstone,
 }
 
-impl Merge<'_> {
-    fn take_over_all(&mut self, inputs: Vec<Arc<DataFile>>) -> Result<()> {
+impl<'a> Merge<'a> {
+    fn new(shell: &'a Shell, work: &'a mut Uncommitted, watch: Watch<'a>) -> Self {
+        Merge {
+            shell,
+            work,
+            watch,
+            progress: MergeProgress::default(),
+            stopped: false,
+            pace: Pace::new(),
+            blockers: Vec::new(),
+            buffer: Vec::new(),
+            moves: Vec::new(),
+        }
+    }
+
+    /// Commits what is left of an earlier merge, and notes where older versions can be.
+    fn begin(&mut self) -> Result<()> {
+        match self.commit() {
+            Err(Error::NoSpace { .. }) if self.release_reserve() => self.commit()?,
+            done => done?,
+        }
+        // A writer may have appended to an input and not yet told the index, or not yet counted what it made dead. It is
+        // inside the gate, and the inputs have been sealed before: once all who are inside have left, all that is in the
+        // inputs is known.
+        self.shell.gated().wait_for_readers();
+        let Some(engine) = self.shell.inside() else { return Ok(()) };
+        self.pace.limit = engine.options.merge_rate_limit;
+        let mut files = engine.catalog.files.all();
+        files.retain(|file| has_dead(file) && file.seqs().0 > 0);
+        self.blockers = files.iter().map(|file| (file.id, file.seqs().0)).collect();
+        Ok(())
+    }
+
+    /// Merges one group of inputs, in the order of their sequence numbers.
+    fn group(&mut self, inputs: &[Arc<DataFile>]) -> Result<()> {
+        if let Some(engine) = self.shell.inside() {
+            engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
+        }
+        let copied = self.take_over_all(inputs);
+        // Also after a failure: the index points into the outputs already.
+        let committed = self.commit();
+        copied?;
+        committed
+    }
+
+    fn has_reserve(&self) -> Result<()> {
+        match self.shell.inside() {
+            Some(engine) if engine.catalog.reserves.merges.is_released() => engine.catalog.fill_reserves(),
+            _ => Ok(()),
+        }
+    }
+
+    fn release_reserve(&self) -> bool {
+        self.shell.inside().is_some_and(|engine| engine.catalog.reserves.merges.release())
+    }
+
+    /// After `error` said that the disk is full: with what was set aside for that, merges files that have so little in
+    /// them that it fits, one by one, until there is room again. The error comes back where there is no such file.
+    fn make_room(&mut self, error: Error) -> Result<()> {
+        let mut merged = 0;
+        loop {
+            let smallest = {
+                let Some(engine) = self.shell.inside() else { return Ok(()) };
+                engine.catalog.reserves.merges.release();
+                let mut files = sealed(&engine);
+                files.retain(|file| has_dead(file) && !self.work.finished.iter().any(|it| it.id == file.id));
+                let room = engine.catalog.reserves.merges.room();
+                files.into_iter().min_by_key(|file| live_bytes(file)).filter(|file| live_bytes(file) <= room)
+            };
+            self.commit()?;
+            if let Some(file) = &smallest {
+                self.group(std::slice::from_ref(file))?;
+                tidy(self.shell)?;
+                merged += 1;
+            }
+            let Some(engine) = self.shell.inside() else { return Ok(()) };
+            // What a snapshot still reads gives nothing back yet.
+            let _ = engine.catalog.fill_reserves();
+            if self.stopped || (merged > 0 && !engine.catalog.reserves.merges.is_released()) {
+                return Ok(());
+            }
+            if smallest.is_none() {
+                return Err(error);
+            }
+        }
+    }
+
+    fn take_over_all(&mut self, inputs: &[Arc<DataFile>]) -> Result<()> {
         for input in inputs {
-            match self.take_over(&input) {
-                Ok(true) => self.work.finished.push(input),
-                // Told to stop: what is finished is committed.
+            match self.take_over(input) {
+                Ok(true) => {
+                    self.progress.files.0 += 1;
+                    self.blockers.retain(|(id, _)| *id != input.id);
+                    self.work.finished.push(input.clone());
+                    if !self.goes_on() {
+                        return Ok(());
+                    }
+                }
+                // What is finished is committed.
                 Ok(false) => return Ok(()),
                 Err(error) => {
                     if matches!(error, Error::Corrupt { .. }) {
@@ -259,53 +390,64 @@ impl Merge<'_> {
         Ok(())
     }
 
+    /// Whether to go on; asked between pieces, from outside the gate.
+    fn goes_on(&mut self) -> bool {
+        self.stopped |= self.shell.signal().is_stopped() || (self.watch)(&self.progress).is_break();
+        !self.stopped
+    }
+
     /// Copies what is needed of one input. False if told to stop before the end.
     ///
     /// Records are decided about in groups: the index is asked for all of a group before any of them is looked up, so
     /// that the cache misses overlap. Most records are dead, and a lookup is all that they cost.
     fn take_over(&mut self, input: &Arc<DataFile>) -> Result<bool> {
-        let older_elsewhere = match self.shell.inside() {
-            Some(engine) => self.oldest_dead_elsewhere(&engine, input),
-            None => return Ok(false),
-        };
-        let (mut group, mut stopped) = (Vec::with_capacity(GROUP), false);
-        let (_, end) = scan(input, FILE_HEADER_SIZE, input.tail(), &mut |frame| {
-            if stopped || !matches!(frame.header.kind, Kind::Put | Kind::Tombstone) {
+        let older = self.blockers.iter().filter(|(id, _)| *id != input.id).map(|(_, seq)| *seq).min();
+        let older_elsewhere = older.unwrap_or(u64::MAX);
+        let (mut group, mut reported) = (Vec::with_capacity(GROUP), 0);
+        let scanned = scan(input, FILE_HEADER_SIZE, input.tail(), &mut |frame| {
+            if !matches!(frame.header.kind, Kind::Put | Kind::Tombstone) {
                 return Ok(());
             }
-            group.push(Candidate { offset: frame.offset, header: frame.header, hash: KeyHash::default() });
-            let candidate = group.last_mut().map(|candidate| &mut candidate.hash);
-            match (self.shell.inside(), candidate) {
-                (Some(engine), Some(hash)) if !self.shell.signal().is_stopped() => {
-                    *hash = engine.hasher.hash(frame.key());
-                    engine.index.prefetch(*hash);
-                }
-                _ => stopped = true,
-            }
-            if group.len() == GROUP {
+            let hash = {
+                let engine = self.shell.inside().ok_or(Error::Closed)?;
+                let hash = engine.hasher.hash(frame.key());
+                engine.index.prefetch(hash);
+                hash
+            };
+            group.push(Candidate { offset: frame.offset, header: frame.header, hash });
+            let is_piece = frame.offset - reported >= PIECE as u64;
+            if is_piece || group.len() == GROUP {
                 self.decide(input, &mut group, older_elsewhere)?;
             }
+            if is_piece {
+                self.progress.bytes.0 += frame.offset - reported;
+                reported = frame.offset;
+                if !self.goes_on() {
+                    // Nobody needs the rest of the file.
+                    return Err(Error::Closed);
+                }
+            }
             Ok(())
-        })?;
-        if let End::Damaged { offset, what } = end {
-            return Err(input.corrupt(offset, what));
-        }
-        if stopped {
-            return Ok(false);
-        }
+        });
+        match scanned {
+            Err(Error::Closed) => {
+                self.stopped = true;
+                return self.flush_inside().map(|_| false);
+            }
+            Ok((_, End::Damaged { offset, what })) => return Err(input.corrupt(offset, what)),
+            done => done?,
+        };
         self.decide(input, &mut group, older_elsewhere)?;
+        self.progress.bytes.0 += input.tail() - reported;
         // An input is finished when its last record is in an output, not when it is in the buffer.
-        match self.shell.inside() {
-            Some(engine) => self.flush(&engine).map(|()| true),
-            None => Ok(false),
-        }
+        let finished = self.flush_inside()?;
+        self.stopped |= !finished;
+        Ok(finished)
     }
 
     /// Copies those of a group that are needed, and empties it.
     fn decide(&mut self, input: &DataFile, group: &mut Vec<Candidate>, older_elsewhere: u64) -> Result<()> {
         let Some(engine) = self.shell.inside() else { return Ok(()) };
-        self.pace.limit = engine.options.merge_rate_limit;
-        maintenance::sync_if_due(&engine);
         let mut buffer = Vec::new();
         for candidate in group.drain(..) {
             let from = match fate(&engine, input, &candidate, older_elsewhere) {
@@ -321,25 +463,12 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// The smallest sequence number in a file that stays and has something dead in it: only there can an older version
-    /// of a key be that nobody sees any more.
-    fn oldest_dead_elsewhere(&self, engine: &Engine, input: &DataFile) -> u64 {
-        let stays = |file: &Arc<DataFile>| {
-            file.id != input.id
-                && !self.work.finished.iter().any(|finished| finished.id == file.id)
-                && !self.work.outputs.iter().any(|output| output.id == file.id)
-                && has_dead(file)
-                && file.seqs().0 > 0
-        };
-        engine
-            .catalog
-            .files
-            .all()
-            .iter()
-            .filter(|file| stays(file))
-            .map(|file| file.seqs().0)
-            .min()
-            .unwrap_or(u64::MAX)
+    /// Writes what is in the buffer. False where the store is closed.
+    fn flush_inside(&mut self) -> Result<bool> {
+        match self.shell.inside() {
+            Some(engine) => self.flush(&engine).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Appends a record to the current output. Without an entry only its tombstone.
@@ -396,7 +525,8 @@ impl Merge<'_> {
         let moves = std::mem::take(&mut self.moves);
         self.buffer.clear();
         written?;
-        engine.counters.merged_bytes.fetch_add(len, std::sync::atomic::Ordering::Relaxed);
+        engine.counters.merged_bytes.fetch_add(len, Ordering::Relaxed);
+        self.progress.copied_bytes += len;
         let last = moves.last().map_or(0, |last| last.seq);
         for moved in &moves {
             output.include_seqs(moved.seq, moved.seq);
@@ -415,7 +545,7 @@ impl Merge<'_> {
                     file.usage.died(from.size);
                 }
                 if let Some(expiry_ms) = moved.expiry_ms {
-                    engine.expiries.add(expiry_ms, moved.hash, (to, output.id), &engine.index);
+                    engine.expiries.add(expiry_ms, moved.hash, (to, output.id));
                 }
             } else {
                 output.usage.died(moved.size);
@@ -441,10 +571,7 @@ impl Merge<'_> {
         }
         let mut entries = Vec::with_capacity(self.work.outputs.len());
         for output in &self.work.outputs {
-            let failed = |e: std::io::Error| output.io_error("finish the merged file", &e);
-            output.disk_file.seal().map_err(failed)?;
-            output.disk_file.truncate(output.tail()).map_err(failed)?;
-            output.disk_file.sync().map_err(|e| engine.catalog.poison.set(failed(e)))?;
+            engine.catalog.complete(output, "finish the merged file")?;
             let _ = hints::write(&engine.catalog, output, &engine.hasher, hints::AUTOMATIC_SHARE);
             let (min_seq, max_seq) = output.seqs();
             entries.push(FileEntry {
@@ -470,7 +597,7 @@ impl Merge<'_> {
             let kept: u64 = entries.iter().map(|entry| entry.length).sum();
             format!("merged {} files into {} with {kept} bytes", gone.len(), entries.len())
         });
-        engine.counters.merges.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        engine.counters.merges.fetch_add(1, Ordering::Relaxed);
         let work = std::mem::take(self.work);
         work.finished.iter().for_each(|file| file.set_replaced());
         let unused = work.outputs.into_iter().filter(|output| output.seqs().1 == 0);
@@ -518,9 +645,6 @@ impl Pace {
             let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
             let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };
             std::thread::sleep(early.min(Duration::from_millis(20)));
-            if let Some(engine) = shell.inside() {
-                maintenance::sync_if_due(&engine);
-            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::format::FileId;
 use crate::log::file::DataFile;
 
 /// A value, without a copy where data files are mapped. It outlives the [`crate::Db`] that it came from; while it lives,
@@ -42,8 +43,7 @@ impl Pinned {
     /// A copy of `value`.
     pub(crate) fn copied(value: &[u8]) -> Result<Self> {
         let mut buffer = Vec::new();
-        let no_memory = |_| Error::NoMemory { bytes: value.len() as u64 };
-        buffer.try_reserve_exact(value.len()).map_err(no_memory)?;
+        buffer.try_reserve_exact(value.len()).map_err(|_| no_memory(value.len()))?;
         buffer.extend_from_slice(value);
         let buffer = Arc::new(buffer);
         Ok(Pinned { data: buffer.as_ptr(), len: buffer.len(), keeper: Keeper::Buffer(buffer) })
@@ -89,6 +89,110 @@ impl Deref for Pinned {
 impl AsRef<[u8]> for Pinned {
     fn as_ref(&self) -> &[u8] {
         self
+    }
+}
+
+/// Several rows that stay readable together. The files that they stand in are held once for all of them, so that a row
+/// costs no more than its place.
+#[derive(Default)]
+pub struct Rows {
+    places: Vec<Place>,
+    /// What the places point into.
+    files: Vec<Arc<DataFile>>,
+    buffers: Vec<Vec<u8>>,
+}
+
+struct Place {
+    data: *const u8,
+    key_len: usize,
+    len: usize,
+}
+
+// SAFETY: as for `Pinned`: the bytes never change, and the files and buffers beside the places keep them where they are.
+unsafe impl Send for Rows {}
+// SAFETY: as above.
+unsafe impl Sync for Rows {}
+
+/// So many of the last files are looked through for the one of the next row; one that is held twice does no harm.
+const FILES_LOOKED_AT: usize = 8;
+
+impl Rows {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The key of a row.
+    pub fn key(&self, row: usize) -> &[u8] {
+        self.bytes(row).0
+    }
+
+    /// The value of a row.
+    pub fn value(&self, row: usize) -> &[u8] {
+        self.bytes(row).1
+    }
+
+    fn bytes(&self, row: usize) -> (&[u8], &[u8]) {
+        let Some(place) = self.places.get(row) else { return (&[], &[]) };
+        // SAFETY: `files` and `buffers` keep these bytes mapped or allocated, and nobody changes them.
+        unsafe { std::slice::from_raw_parts(place.data, place.len) }.split_at(place.key_len)
+    }
+
+    /// Lets go of all rows.
+    pub fn clear(&mut self) {
+        self.places.clear();
+        self.files.clear();
+        self.buffers.clear();
+    }
+
+    /// Adds a row of which key and value lie one behind the other in the mapping of a file with this number, which
+    /// `count` counts. False where that is not possible.
+    pub(crate) fn push_in_file(
+        &mut self,
+        id: FileId,
+        row: (&[u8], usize),
+        count: impl FnOnce() -> Option<Arc<DataFile>>,
+    ) -> Result<bool> {
+        if !self.files.iter().rev().take(FILES_LOOKED_AT).any(|file| file.id == id) {
+            let Some(file) = count().filter(|file| file.is_mapped()) else { return Ok(false) };
+            self.files.try_reserve(1).map_err(|_| no_memory(size_of::<usize>()))?;
+            self.files.push(file);
+        }
+        self.add(row)?;
+        Ok(true)
+    }
+
+    /// Adds a copy of a row.
+    pub(crate) fn push_copy(&mut self, (bytes, key_len): (&[u8], usize)) -> Result<()> {
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(bytes.len()).map_err(|_| no_memory(bytes.len()))?;
+        buffer.extend_from_slice(bytes);
+        self.buffers.try_reserve(1).map_err(|_| no_memory(size_of::<Vec<u8>>()))?;
+        self.add((&buffer, key_len))?;
+        // The bytes of a Vec stay where they are when it moves.
+        self.buffers.push(buffer);
+        Ok(())
+    }
+
+    fn add(&mut self, (bytes, key_len): (&[u8], usize)) -> Result<()> {
+        self.places.try_reserve(1).map_err(|_| no_memory(size_of::<Place>()))?;
+        self.places.push(Place { data: bytes.as_ptr(), key_len, len: bytes.len() });
+        Ok(())
+    }
+}
+
+fn no_memory(bytes: usize) -> Error {
+    Error::NoMemory { bytes: bytes as u64 }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rows({})", self.len())
     }
 }
 

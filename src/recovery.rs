@@ -32,6 +32,9 @@ use crate::options::Options;
 use crate::snapshot::Snapshots;
 use crate::{checkpoint, hints};
 
+/// No store has written this many records: a number past it was made up.
+const LAST_SEQ: u64 = 1 << 56;
+
 /// Opens the store in `disk`, or creates it. `wake` tells the maintenance thread that there is work.
 pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + Sync>) -> Result<Engine> {
     let list = || disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e));
@@ -45,7 +48,7 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
     let names = list()?;
     let manifest = load_manifest(disk.as_ref(), options, &names)?;
     let events = Events::new(options.log.clone(), options.log_level);
-    let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events));
+    let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events, options.max_file_size));
     let hasher = KeyHasher::new(&manifest.hash_key);
     let rebuilt = match checkpoint::load(&catalog, &manifest, options)? {
         Some(rebuilt) => rebuilt,
@@ -71,10 +74,14 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
     let ids: HashMap<u16, FileId> = catalog.files.all().iter().map(|file| (file.slot, file.id)).collect();
     for (expiry_ms, hash, entry) in rebuilt.expiries {
         if let Some(id) = ids.get(&entry.location.slot) {
-            expiries.add(expiry_ms, hash, (entry, *id), &rebuilt.index);
+            expiries.add(expiry_ms, hash, (entry, *id));
         }
     }
-    let start = choose_active(&catalog, &manifest, options, rebuilt.max_seq + 1)?;
+    let next_seq = rebuilt.max_seq.checked_add(1).filter(|seq| *seq < LAST_SEQ).ok_or_else(|| {
+        let path = disk.path().join(names::MANIFEST);
+        Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
+    })?;
+    let start = choose_active(&catalog, &manifest, options, next_seq)?;
     Ok(Engine {
         log: Log::new(catalog.clone(), options.max_file_size, start, wake),
         options: options.clone(),
@@ -150,7 +157,7 @@ fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result
 /// Reads a small file as a whole.
 pub fn read_whole(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
     let io = |e: std::io::Error| Error::io("read", &disk.path().join(name), &e);
-    let file = disk.open(name, Access::Read).map_err(io)?;
+    let file = disk.open_plain(name).map_err(io)?;
     let size = file.size().map_err(io)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(size as usize).map_err(|_| Error::NoMemory { bytes: size })?;
@@ -167,7 +174,7 @@ fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
         let debris = match names::parse(name) {
             Some(Name::Data(id) | Name::Hint(id)) => !live.contains(&id),
             Some(Name::Temporary) => true,
-            Some(Name::Manifest | Name::Checkpoint) | None => false,
+            Some(Name::Manifest | Name::Checkpoint | Name::Reserve) | None => false,
         };
         if debris {
             let _ = disk.remove(name);
@@ -288,11 +295,13 @@ impl Rebuild<'_> {
             }
         };
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(files.len()).min(16);
-        if workers <= 1 {
+        std::thread::scope(|scope| {
+            for _ in 1..workers {
+                // Where no thread can be made, those that there are do its work.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
             work();
-        } else {
-            std::thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
-        }
+        });
         let missing =
             || Err(Error::Panic { message: "a thread that was reading the store's files failed".into() });
         outcomes.into_inner().into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect()

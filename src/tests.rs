@@ -149,3 +149,107 @@ fn conditions_and_batches_hold() {
     std::fs::remove_file(dir.path().join("store/CHECKPOINT")).unwrap();
     check(&open(&dir, &[]));
 }
+
+#[test]
+fn a_visitor_cannot_wait_for_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir, &[]);
+    let other = Db::open(dir.path().join("other"), &Options::default()).unwrap();
+    db.put(b"a", b"1").unwrap();
+    let refused = |result: Result<()>| assert!(matches!(result, Err(Error::InvalidArgument { .. })));
+    let calls = || {
+        refused(db.merge());
+        refused(db.close());
+        refused(db.write_hints());
+        // What does not wait is allowed, and so is everything with another store.
+        db.put(b"b", b"2").unwrap();
+        assert_eq!(db.read(b"b", |_| refused(db.merge())).unwrap(), Some(()));
+        db.sync().unwrap();
+        other.merge().unwrap();
+    };
+    assert_eq!(db.read(b"a", |_| calls()).unwrap(), Some(()));
+    db.iter(b"")
+        .unwrap()
+        .for_each(|_, _| {
+            calls();
+            true
+        })
+        .unwrap();
+    db.merge().unwrap();
+    db.close().unwrap();
+}
+
+#[test]
+fn tombstones_that_a_merge_kept_go_when_nothing_needs_them_also_after_a_reopening() {
+    for reopened in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let set = [("max_file_size", "20000"), ("sync", "none"), ("merge", "manual")];
+        let mut db = open(&dir, &set);
+        // Many files with something dead in each, all of which keep tombstones that are newer.
+        for n in 0..4_000u32 {
+            db.put(&n.to_le_bytes(), &[1; 50]).unwrap();
+        }
+        for n in (0..4_000u32).filter(|n| n % 10 != 0) {
+            db.delete(&n.to_le_bytes()).unwrap();
+        }
+        if reopened {
+            db.close().unwrap();
+            db = open(&dir, &set);
+        }
+        db.merge().unwrap();
+        db.merge().unwrap();
+        let total = |db: &Db| db.file_stats().unwrap().iter().map(|file| file.bytes).sum::<u64>();
+        assert_eq!(db.count().unwrap(), 400);
+        assert!(total(&db) < 400 * 120 + 20_000, "{} bytes for 400 keys", total(&db));
+        for n in 0..4_000u32 {
+            assert_eq!(db.exists(&n.to_le_bytes()).unwrap(), n % 10 == 0);
+        }
+    }
+}
+
+#[test]
+fn a_merge_tells_how_far_it_is_and_ends_when_told_to() {
+    use std::ops::ControlFlow::{Break, Continue};
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir, &[("max_file_size", "1MiB"), ("sync", "none"), ("merge", "manual")]);
+    for n in 0..80_000u32 {
+        db.put(&(n % 20_000).to_le_bytes(), &[n as u8; 100]).unwrap();
+    }
+    let mut last = MergeProgress::default();
+    let mut looks = 0;
+    let ended = db.merge_with(&mut |progress| {
+        looks += 1;
+        last = *progress;
+        if looks == 4 { Break(()) } else { Continue(()) }
+    });
+    assert!(!ended.unwrap() && looks == 4);
+    assert!(last.files.0 < last.files.1 && 0 < last.bytes.0 && last.bytes.0 < last.bytes.1, "{last:?}");
+    assert!(
+        db.merge_with(&mut |progress| {
+            last = *progress;
+            Continue(())
+        })
+        .unwrap()
+    );
+    assert_eq!((last.files.0, last.bytes.0), (last.files.1, last.bytes.1));
+    for n in 0..20_000u32 {
+        assert_eq!(db.get(&n.to_le_bytes()).unwrap(), Some(vec![(60_000 + n) as u8; 100]));
+    }
+}
+
+#[test]
+fn a_key_that_has_expired_is_not_counted_whoever_takes_it_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir, &[("sync", "none")]);
+    for n in 0..3_000u32 {
+        db.put(&n.to_le_bytes(), b"v").unwrap();
+        // The maintenance thread and the count may both be at work on the key.
+        assert!(db.expire(&n.to_le_bytes(), u64::from(n % 2)).unwrap());
+        if n % 2 == 0 {
+            assert!(!db.exists(&n.to_le_bytes()).unwrap());
+            std::thread::yield_now();
+        }
+        while db.exists(&n.to_le_bytes()).unwrap() {}
+        assert_eq!(db.count().unwrap(), 0, "round {n}");
+    }
+}

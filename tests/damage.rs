@@ -46,6 +46,8 @@ fn open(disk: &SimDisk) -> Result<Db, Error> {
 fn files_of(disk: &SimDisk) -> Files {
     disk.file_names()
         .into_iter()
+        // What is set aside for a full disk has no content that could be damaged.
+        .filter(|name| !name.starts_with("RESERVE"))
         .map(|name| (name.clone(), disk.read_file(&name).unwrap_or_default()))
         .collect()
 }

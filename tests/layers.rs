@@ -143,8 +143,9 @@ fn part_of_name(name: &str) -> &str {
         "LogLevel" | "LogSink" => "events",
         "Iter" | "Row" | "KeyList" => "iter",
         "Batch" => "batch",
-        "Pinned" => "pinned",
+        "Pinned" | "Rows" => "pinned",
         "Stats" | "FileStats" => "stats",
+        "MergeProgress" => "merge",
         other => other,
     }
 }

@@ -183,7 +183,7 @@ pub unsafe extern "C" fn filedb_get(
         let (value, value_len) = (value?, value_len?);
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
-        let Some(copy) = db.read(key, |bytes| (Block::of(bytes), bytes.len()))? else {
+        let Some(copy) = db.look_at(key, |bytes| (Block::of(bytes), bytes.len()))? else {
             return Ok(FILEDB_NOT_FOUND);
         };
         value.set(copy.0?.hand_out());
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn filedb_get_into(
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
         let buffer = call.buffer(buffer, capacity)?;
-        let Some(copied) = db.read(key, |bytes| (buffer.fill("value", bytes), bytes.len()))? else {
+        let Some(copied) = db.look_at(key, |bytes| (buffer.fill("value", bytes), bytes.len()))? else {
             return Ok(FILEDB_NOT_FOUND);
         };
         value_len.set(copied.1);

@@ -7,7 +7,7 @@ use super::handle::shell::{self, Quarantine, Shell};
 use super::handle::{Call, Out};
 use super::slice::filedb_slice_t;
 use super::status::{FILEDB_DONE, FILEDB_ERR_PANIC, FILEDB_OK, filedb_status_t};
-use crate::{Db, Error, Iter, Row};
+use crate::{Db, Error, Iter, Rows};
 use parking_lot::{Mutex, MutexGuard};
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::AtomicU64;
@@ -26,10 +26,13 @@ pub struct filedb_iter {
 }
 
 struct Walk {
-    rows: Iter,
+    iter: Iter,
     /// What the caller's slices point into.
-    shown: Vec<Row>,
+    shown: Rows,
 }
+
+/// How many rows filedb_fold() holds at once.
+const FOLD_AT_ONCE: usize = 64;
 
 /// A walk through the keys of a store.
 pub type filedb_iter_t = filedb_iter;
@@ -73,13 +76,13 @@ impl filedb_iter {
 }
 
 impl Walk {
-    /// The next row, kept until the next step.
-    fn next(&mut self) -> Result<Option<(filedb_slice_t, filedb_slice_t)>, Failure> {
-        self.shown.try_reserve(1).map_err(|_| Error::NoMemory { bytes: size_of::<Row>() as u64 })?;
-        let Some(row) = self.rows.next_row()? else { return Ok(None) };
-        let slices = (filedb_slice_t::of(row.key()), filedb_slice_t::of(row.value()));
-        self.shown.push(row);
-        Ok(Some(slices))
+    /// Up to `most` further rows, kept until the next step.
+    fn go_on(&mut self, most: usize) -> Result<filedb_status_t, Failure> {
+        Ok(if self.iter.next_rows(most, &mut self.shown)? { FILEDB_OK } else { FILEDB_DONE })
+    }
+
+    fn slices(&self, row: usize) -> (filedb_slice_t, filedb_slice_t) {
+        (filedb_slice_t::of(self.shown.key(row)), filedb_slice_t::of(self.shown.value(row)))
     }
 }
 
@@ -105,7 +108,7 @@ pub unsafe extern "C" fn filedb_iter_new(
         let out = call.out("out", out)?;
         let db = call.store(db)?;
         let prefix = call.key("prefix", prefix, prefix_len)?;
-        let walk = Walk { rows: db.iter(prefix)?, shown: Vec::new() };
+        let walk = Walk { iter: db.iter(prefix)?, shown: Rows::default() };
         let tag = AtomicU64::new(filedb_iter::IN_USE);
         out.set(shell::make(filedb_iter { tag, db: db.clone(), walk: Mutex::new(Some(walk)) })?);
         Ok(FILEDB_OK)
@@ -134,7 +137,11 @@ pub unsafe extern "C" fn filedb_iter_next(
         let (key, value) = (call.out("key", key), call.out("value", value));
         let (key, value) = (key?, value?);
         let mut walk = call.shell(iter)?.step(call);
-        let Some(row) = walk.as_mut().ok_or(Error::Closed)?.next()? else { return Ok(FILEDB_DONE) };
+        let walk = walk.as_mut().ok_or(Error::Closed)?;
+        if walk.go_on(1)? == FILEDB_DONE {
+            return Ok(FILEDB_DONE);
+        }
+        let row = walk.slices(0);
         key.set(row.0);
         value.set(row.1);
         Ok(FILEDB_OK)
@@ -183,13 +190,15 @@ fn fill(
     values: &Out<'_, filedb_slice_t>,
     count: &mut usize,
 ) -> Answer {
-    while *count < capacity {
-        let Some((key, value)) = walk.next()? else { return Ok(FILEDB_DONE) };
+    // Also where a record was damaged: the rows before it count.
+    let answer = walk.go_on(capacity);
+    while *count < walk.shown.len() {
+        let (key, value) = walk.slices(*count);
         keys.set_at(*count, key);
         values.set_at(*count, value);
         *count += 1;
     }
-    Ok(FILEDB_OK)
+    answer
 }
 
 /// Frees an iterator, at its end or before. NULL is fine, and so is one whose store was closed.
@@ -221,10 +230,17 @@ pub unsafe extern "C" fn filedb_fold(
     guard::enter(err, |call| {
         let db = call.store(db)?;
         let function = function.ok_or_else(|| Failure::invalid("'function' is NULL"))?;
-        let mut rows = db.iter(&[])?;
-        // Row by row, and not inside of one call of the engine's: a store cannot be closed while one is under way.
-        while let Some(row) = rows.next_row()? {
-            if call.show(function, ctx, row.key(), row.value()) != 0 {
+        let (mut iter, mut rows) = (db.iter(&[])?, Rows::default());
+        // Rows that are held, and not inside of one call of the engine's: a store cannot be closed while one is under way.
+        loop {
+            rows.clear();
+            let more = iter.next_rows(FOLD_AT_ONCE, &mut rows);
+            for row in 0..rows.len() {
+                if call.show(function, ctx, rows.key(row), rows.value(row)) != 0 {
+                    return Ok(FILEDB_OK);
+                }
+            }
+            if !more? {
                 break;
             }
         }

@@ -4,11 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::descriptors::Descriptors;
 use super::mapped::MappedFile;
-use super::plain::PlainFile;
+use super::plain::{PlainFile, Purpose};
 use super::{Access, Disk, DiskFile, LockKind, clock, lock};
 
 /// A directory whose data files are plain or mapped.
@@ -17,6 +19,7 @@ pub struct FsDisk {
     /// Kept open, so that syncing it needs no descriptor at a moment when there is none.
     directory: File,
     mapped: bool,
+    descriptors: Arc<Descriptors>,
 }
 
 impl FsDisk {
@@ -37,19 +40,31 @@ impl FsDisk {
         }
         let mapped = mapped && cfg!(target_pointer_width = "64") && is_safe_to_map(&path);
         let directory = File::open(&path)?;
-        Ok(FsDisk { path, directory, mapped })
+        Ok(FsDisk { path, directory, mapped, descriptors: Arc::new(Descriptors::new()) })
     }
 
     fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    fn wrap(&self, file: File, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(match (self.mapped, access) {
-            (false, _) => Arc::new(PlainFile::new(file)),
-            (true, Access::Read) => Arc::new(MappedFile::sealed(file)?),
-            (true, Access::Append { capacity }) => Arc::new(MappedFile::appendable(file, capacity)?),
-        })
+    fn plain(&self, path: PathBuf, file: File, purpose: Purpose) -> Arc<dyn DiskFile> {
+        Arc::new(PlainFile::new(path, file, purpose, &self.descriptors))
+    }
+
+    fn wrap(&self, path: PathBuf, file: File, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        match access {
+            Access::Append { .. } if !self.mapped => Ok(self.plain(path, file, Purpose::Append)),
+            Access::Read if !self.mapped => Ok(self.plain(path, file, Purpose::Read)),
+            Access::Append { capacity } => Ok(Arc::new(MappedFile::appendable(file, capacity)?)),
+            Access::Read => match MappedFile::sealed(&file) {
+                Ok(mapped) => Ok(Arc::new(mapped)),
+                // A process may have so many mappings (vm.max_map_count) and so many addresses, and no more.
+                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+                    Ok(self.plain(path, file, Purpose::Read))
+                }
+                Err(error) => Err(error),
+            },
+        }
     }
 }
 
@@ -74,23 +89,50 @@ impl Disk for FsDisk {
     fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.join(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        self.wrap(file, Access::Append { capacity }).inspect_err(|_| {
+        self.wrap(path.clone(), file, Access::Append { capacity }).inspect_err(|_| {
             let _ = fs::remove_file(&path);
         })
     }
 
     fn create_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.join(name))?;
-        Ok(Arc::new(PlainFile::new(file)))
+        let path = self.join(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        Ok(self.plain(path, file, Purpose::Whole))
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let write = matches!(access, Access::Append { .. });
-        let file = OpenOptions::new().read(true).write(write).open(self.join(name))?;
+        let path = self.join(name);
+        let file = OpenOptions::new().read(true).write(write).open(&path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::from_raw_os_error(libc::EISDIR));
         }
-        self.wrap(file, access)
+        self.wrap(path, file, access)
+    }
+
+    fn open_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.join(name);
+        let file = File::open(&path)?;
+        Ok(self.plain(path, file, Purpose::Whole))
+    }
+
+    fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()> {
+        let path = self.join(name);
+        let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path)?;
+        let held = file.metadata()?.blocks() * 512;
+        if held >= bytes {
+            return Ok(());
+        }
+        match allocate(&file, held..bytes, true) {
+            // Where no room can be set aside, none is.
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+                if held == 0 {
+                    let _ = fs::remove_file(&path);
+                }
+                Err(error)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -124,8 +166,14 @@ pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
-            // A failed fallocate may have allocated some of the range: give it back.
-            let _ = file.set_len(size);
+            // A failed fallocate may have allocated some of the range: give that back, and nothing of what was there.
+            if keep_size {
+                let hole = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+                // SAFETY: as above.
+                unsafe { libc::fallocate(file.as_raw_fd(), hole, start, length) };
+            } else {
+                let _ = file.set_len(size);
+            }
             return Err(error);
         }
     }
@@ -169,12 +217,19 @@ fn is_safe_to_map(_: &Path) -> bool {
 
 /// The size at which this process may not write to a file any more (`ulimit -f`).
 pub(super) fn file_size_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a valid rlimit.
-    if unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } != 0
-        || limit.rlim_cur == libc::RLIM_INFINITY
-    {
-        return i64::MAX as u64;
-    }
-    limit.rlim_cur
+    soft_limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit) }).unwrap_or(i64::MAX as u64)
+}
+
+/// How many descriptors this process may have (`ulimit -n`).
+pub(super) fn descriptor_limit() -> u64 {
+    // SAFETY: as above.
+    soft_limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit) }).unwrap_or(u64::MAX)
+}
+
+/// What this process may use of a resource; `None` where that is not limited.
+fn soft_limit(ask: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let known = ask(&mut limit) == 0;
+    (known && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }

@@ -9,9 +9,9 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -64,8 +64,9 @@ impl Drop for Mapping {
     }
 }
 
-/// The mapping for writing, and how far it reaches.
+/// What only writing needs: the descriptor, the mapping for writing, and how far that reaches.
 struct Tail {
+    file: Arc<File>,
     mapping: Mapping,
     /// Everything below is no longer writable.
     released: u64,
@@ -91,30 +92,29 @@ impl Tail {
     }
 }
 
+/// A complete file holds no descriptor: a mapping needs none, and a process may have few.
 pub(super) struct MappedFile {
-    file: File,
     view: View,
     capacity: u64,
     size_limit: u64,
     /// Blocks exist below this offset.
     reserved: AtomicU64,
     /// The start of the mapping for writing; null once sealed.
-    write_base: std::sync::atomic::AtomicPtr<u8>,
+    write_base: AtomicPtr<u8>,
     tail: Mutex<Option<Tail>>,
 }
 
 impl MappedFile {
     /// A file that is complete.
-    pub(super) fn sealed(file: File) -> io::Result<Self> {
+    pub(super) fn sealed(file: &File) -> io::Result<Self> {
         let size = file.metadata()?.len();
         Ok(MappedFile {
-            view: View::new(Mapping::new(&file, size, false)?, size),
+            view: View::new(Mapping::new(file, size, false)?, size),
             capacity: size,
             size_limit: 0,
             reserved: AtomicU64::new(size),
             write_base: ptr::null_mut::<u8>().into(),
             tail: Mutex::new(None),
-            file,
         })
     }
 
@@ -130,8 +130,7 @@ impl MappedFile {
             size_limit: super::fs::file_size_limit(),
             reserved: AtomicU64::new(size),
             write_base,
-            tail: Mutex::new(Some(Tail { mapping, released: 0, step: FIRST_STEP })),
-            file,
+            tail: Mutex::new(Some(Tail { file: Arc::new(file), mapping, released: 0, step: FIRST_STEP })),
         })
     }
 
@@ -146,10 +145,12 @@ impl MappedFile {
         }
         let ahead = (from + tail.step).min(self.capacity).min(self.size_limit);
         // First with room to spare; where the disk is too full for that, only what this write needs.
-        let reached = match self.fallocate(from, end.max(ahead)) {
+        let reached = match self.fallocate(&tail.file, from, end.max(ahead)) {
             Ok(()) => end.max(ahead),
-            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && ahead > end => {
-                self.fallocate(from, end)?;
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) && ahead > end =>
+            {
+                self.fallocate(&tail.file, from, end)?;
                 end
             }
             Err(error) => return Err(error),
@@ -159,22 +160,32 @@ impl MappedFile {
         Ok(from..reached)
     }
 
-    fn fallocate(&self, from: u64, to: u64) -> io::Result<()> {
+    fn fallocate(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
         // Past the process's limit the kernel would send SIGXFSZ, which ends most programs.
         if to > self.size_limit {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
-        super::fs::allocate(&self.file, from..to, false)
+        super::fs::allocate(file, from..to, false)
     }
+}
+
+/// What writing to a complete file fails with.
+fn closed() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADF)
 }
 
 impl DiskFile for MappedFile {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        match self.tail.lock().as_ref() {
+            Some(tail) => Ok(tail.file.metadata()?.len()),
+            None => Ok(self.view.readable()),
+        }
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+        let bytes = self.view.get(offset, buffer.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
     }
 
     fn reserve(&self, end: u64) -> io::Result<()> {
@@ -183,7 +194,7 @@ impl DiskFile for MappedFile {
         }
         match self.tail.lock().as_mut() {
             Some(tail) => self.grow(tail, end).map(|_| ()),
-            None => Err(io::Error::from_raw_os_error(libc::EBADF)),
+            None => Err(closed()),
         }
     }
 
@@ -207,13 +218,20 @@ impl DiskFile for MappedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        // Not under the lock: whoever makes room for a record must not wait for the disk.
+        let file = self.tail.lock().as_ref().map(|tail| tail.file.clone());
+        // A complete file has been synced.
+        file.map_or(Ok(()), |file| file.sync_data())
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
-        let _tail = self.tail.lock();
+        let tail = self.tail.lock();
+        let Some(tail) = tail.as_ref() else {
+            // A complete file keeps its size.
+            return if size == self.view.readable() { Ok(()) } else { Err(closed()) };
+        };
         self.view.set_readable(size);
-        self.file.set_len(size)?;
+        tail.file.set_len(size)?;
         self.reserved.store(size, Ordering::Release);
         Ok(())
     }

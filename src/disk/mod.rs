@@ -5,6 +5,7 @@
 //! Nothing above this module opens a file, and nothing in it knows what the bytes mean.
 
 pub mod clock;
+mod descriptors;
 pub mod fs;
 mod lock;
 mod mapped;
@@ -64,6 +65,15 @@ pub trait Disk: Send + Sync {
     /// Opens an existing file.
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens an existing file that is read once, in whatever way is simplest.
+    fn open_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(name, Access::Read)
+    }
+
+    /// Sees to it that the file `name`, whose content means nothing, holds `bytes` of room on the disk: removing it gives
+    /// them to who needs them. Where the file system cannot do that, it does nothing.
+    fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()>;
+
     /// Gives `from` the name `to`, replacing what had it. Durable after [`Disk::sync_dir`].
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
@@ -116,7 +126,7 @@ pub trait DiskFile: Send + Sync {
         Ok(())
     }
 
-    /// No more writes will come: gives up write access and everything that was there only for writing.
+    /// The file is complete and durable: gives up write access and everything that was there only for writing.
     fn seal(&self) -> io::Result<()> {
         Ok(())
     }

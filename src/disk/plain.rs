@@ -3,36 +3,57 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::DiskFile;
+use super::descriptors::{Descriptors, Reopened};
 
 /// Appends up to this size go to the kernel as one call.
 const GATHER_LIMIT: usize = 64 << 10;
 
-/// Blocks are reserved in pieces of this size.
+/// What a file is open for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Frames are appended: blocks are reserved in pieces.
+    Append,
+    /// It is written or read once, as a whole.
+    Whole,
+    /// It is complete, and gives its descriptor up when others need it.
+    Read,
+}
+
+/// Blocks for frames are reserved in pieces of this size.
 const STEP: u64 = 256 << 10;
 
 pub(super) struct PlainFile {
-    file: File,
+    file: Arc<Reopened>,
+    step: u64,
     size_limit: u64,
     /// Blocks exist below this offset, or the file system cannot reserve any.
     reserved: AtomicU64,
 }
 
 impl PlainFile {
-    pub(super) fn new(file: File) -> Self {
-        PlainFile { file, size_limit: super::fs::file_size_limit(), reserved: AtomicU64::new(0) }
+    /// A file that is open at `path`.
+    pub(super) fn new(path: PathBuf, file: File, purpose: Purpose, descriptors: &Arc<Descriptors>) -> Self {
+        let file = Reopened::new(path, file, descriptors.clone());
+        if purpose == Purpose::Read {
+            file.let_go();
+        }
+        let step = if purpose == Purpose::Append { STEP } else { 0 };
+        PlainFile { file, step, size_limit: super::fs::file_size_limit(), reserved: AtomicU64::new(0) }
     }
 }
 
 impl DiskFile for PlainFile {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(self.file.get()?.metadata()?.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+        self.file.get()?.read_exact_at(buffer, offset)
     }
 
     fn reserve(&self, end: u64) -> io::Result<()> {
@@ -44,12 +65,13 @@ impl DiskFile for PlainFile {
         if end > self.size_limit {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
+        let file = self.file.get()?;
         // The size of the file stays as it is, so that its end is the end of what was written.
-        let ahead = (end + STEP).min(self.size_limit);
-        let reached = match super::fs::allocate(&self.file, reserved..ahead, true) {
+        let ahead = (end + self.step).min(self.size_limit);
+        let reached = match super::fs::allocate(&file, reserved..ahead, true) {
             Ok(()) => ahead,
-            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
-                super::fs::allocate(&self.file, reserved..end, true)?;
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => {
+                super::fs::allocate(&file, reserved..end, true)?;
                 end
             }
             Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => u64::MAX,
@@ -63,22 +85,27 @@ impl DiskFile for PlainFile {
         if offset + parts.iter().map(|part| part.len() as u64).sum::<u64>() > self.size_limit {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
+        let file = self.file.get()?;
         if parts.iter().map(|part| part.len()).sum::<usize>() <= GATHER_LIMIT {
-            return self.file.write_all_at(&parts.concat(), offset);
+            return file.write_all_at(&parts.concat(), offset);
         }
         for part in parts {
-            self.file.write_all_at(part, offset)?;
+            file.write_all_at(part, offset)?;
             offset += part.len() as u64;
         }
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.get()?.sync_data()
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
         self.reserved.store(size, Ordering::Relaxed);
-        self.file.set_len(size)
+        self.file.get()?.set_len(size)
+    }
+    fn seal(&self) -> io::Result<()> {
+        self.file.let_go();
+        Ok(())
     }
 }

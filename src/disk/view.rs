@@ -37,11 +37,16 @@ impl View {
         self.shared.readable.store(end, Ordering::Release);
     }
 
+    /// How many bytes may be read.
+    pub(super) fn readable(&self) -> u64 {
+        self.shared.readable.load(Ordering::Acquire)
+    }
+
     /// The bytes from `offset` on, `len` of them; `None` where they are not all readable.
     #[inline]
     pub fn get(&self, offset: u64, len: u64) -> Option<&[u8]> {
         let end = offset.checked_add(len)?;
-        if end > self.shared.readable.load(Ordering::Acquire) {
+        if end > self.readable() {
             return None;
         }
         // SAFETY: readable bytes lie within the mapping and within the file (the file is not cut while we have it

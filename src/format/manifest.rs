@@ -57,9 +57,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The size of a manifest of so many files, or a little more.
+    pub fn size(files: usize) -> u64 {
+        96 + files as u64 * 40
+    }
+
     /// The manifest's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(96 + self.files.len() * 40);
+        let mut bytes = Vec::with_capacity(Self::size(self.files.len()) as usize);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         bytes.extend_from_slice(&u32::from(self.clean).to_le_bytes());

@@ -12,6 +12,11 @@ pub const CHECKPOINT: &str = "CHECKPOINT";
 /// The next checkpoint, before it takes the place of the last.
 pub const CHECKPOINT_TMP: &str = "CHECKPOINT.tmp";
 
+/// Room on a full disk for deletes: content without meaning.
+pub const RESERVE_FOR_DELETES: &str = "RESERVE.deletes";
+/// Room on a full disk for merges: content without meaning.
+pub const RESERVE_FOR_MERGES: &str = "RESERVE.merges";
+
 /// What a name of ours stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
@@ -19,6 +24,8 @@ pub enum Name {
     Manifest,
     /// The checkpoint.
     Checkpoint,
+    /// Room for when there is none left.
+    Reserve,
     /// A file that was being written when its writer died.
     Temporary,
     /// A data file.
@@ -47,6 +54,7 @@ pub fn parse(name: &str) -> Option<Name> {
     match name {
         MANIFEST => return Some(Name::Manifest),
         CHECKPOINT => return Some(Name::Checkpoint),
+        RESERVE_FOR_DELETES | RESERVE_FOR_MERGES => return Some(Name::Reserve),
         MANIFEST_TMP | CHECKPOINT_TMP => return Some(Name::Temporary),
         _ => {}
     }

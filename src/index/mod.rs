@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use arena::Arena;
-use segment::{Grown, MAX_BLOCKS, Pair, Segment, Writing, blocks_for};
+use segment::{Grown, MAX_BLOCKS, MAX_DEPTH, Pair, Segment, Writing, blocks_for};
 
 /// There are at least this many segments, one for each value of the first 8 bits.
 const ROOT_BITS: u32 = 8;
@@ -126,8 +126,13 @@ impl Index {
             }
         };
         let parts: Vec<Result<Option<Vec<Segment>>, OutOfMemory>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(None))).collect()
+            // Where no thread can be made, those that there are do its work.
+            let threads: Vec<_> = (1..workers)
+                .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
+                .collect();
+            let mine = work();
+            let others = threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(None)));
+            others.chain([mine]).collect()
         });
         let mut segments = Vec::new();
         for part in parts {
@@ -426,6 +431,9 @@ fn import_segments(
     out: &mut Vec<Segment>,
 ) -> Option<()> {
     if blocks_for(keys, depth).is_none_or(|blocks| blocks >= MAX_BLOCKS) {
+        if depth >= MAX_DEPTH {
+            return None;
+        }
         let bit = 1u64 << (63 - depth);
         let half = keys.partition_point(|(word, _)| word & (bit << 8) == 0);
         import_segments(arena, depth + 1, prefix, &keys[..half], out)?;

@@ -25,6 +25,10 @@ const SPARE: usize = 32;
 /// A segment grows when more than this part of its slots (of 256) is used.
 const MAX_LOAD_256: usize = 220;
 
+/// The most bits that the hashes of a segment share: two to the power of this many segments take 2^32 keys
+/// and far more. Hashes of keys never come near; those in a file that somebody made up may.
+pub(super) const MAX_DEPTH: u32 = 27;
+
 /// What only the holder of the lock looks at.
 pub(super) struct Writing {
     /// Keys in the segment.
@@ -296,6 +300,9 @@ impl Segment {
         scratch: &mut Vec<Pair>,
     ) -> Option<Self> {
         let depth = self.depth() + 1;
+        if depth > MAX_DEPTH {
+            return None;
+        }
         let bit = 1u64 << (64 - depth);
         scratch.clear();
         self.collect(0, scratch);
@@ -306,7 +313,8 @@ impl Segment {
         let sibling = Segment::new(depth, self.prefix() | bit, arena)?;
         sibling.load(arena, upper)?;
         let blocks = self.blocks.load(Ordering::Relaxed) as usize;
-        let keep = blocks_for(lower, depth).unwrap_or(blocks).min(blocks);
+        // Hashes that somebody made up may not fit into what this segment has.
+        let keep = blocks_for(lower, depth).filter(|keep| *keep <= blocks)?;
         self.moving(|| {
             self.depth.store(depth, Ordering::Relaxed);
             (0..blocks * BLOCK_SLOTS).for_each(|at| self.store(at, (0, 0)));

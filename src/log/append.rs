@@ -6,7 +6,7 @@
 //! maintenance thread; waiting for the disk after the lock is released.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -75,6 +75,9 @@ const PREPARE_EVERY: u64 = 4 << 20;
 /// How often, in appended bytes, a writer asks whether it should pause.
 const PAUSE_EVERY: u64 = 256 << 10;
 
+/// So many files may wait to be sealed before writers help.
+const MOST_UNSEALED: usize = 16;
+
 /// So many bytes of room are kept for deletes: a put that would take them fails for lack of space.
 const DELETE_HEADROOM: u64 = 64 << 10;
 
@@ -87,6 +90,8 @@ pub struct Log {
     /// Files that were rotated out: not synced yet, then not sealed yet.
     unsynced: Mutex<Vec<Arc<DataFile>>>,
     unsealed: Mutex<Vec<Arc<DataFile>>>,
+    /// Files that were rotated out since the last time that they were taken to be sealed.
+    rotated: AtomicUsize,
     /// A file that was made and could not be listed in the manifest, and its capacity.
     unlisted: Mutex<Option<(Arc<DataFile>, u64)>>,
     commit: Commit,
@@ -138,6 +143,7 @@ impl Log {
             writer: Mutex::new(writer),
             unsynced: Mutex::default(),
             unsealed: Mutex::new(start.unsealed),
+            rotated: AtomicUsize::new(0),
             unlisted: Mutex::default(),
             commit: Commit::new(position),
             syncs: AtomicU64::new(0),
@@ -160,7 +166,7 @@ impl Log {
             value_len: record.value.len() as u32,
         };
         let mut writer = self.writer.lock();
-        let offset = self.make_room(&mut writer, &mut header)?;
+        let offset = self.make_room_at_any_cost(&mut writer, &mut header)?;
         let size = self.write_frame(&mut writer, offset, &mut header, &[record.key, record.value], 1)?;
         let class = if record.kind == Kind::Put { size.1 } else { SizeClass::TOMBSTONE };
         writer.active.usage.wrote(size.1);
@@ -279,14 +285,35 @@ impl Log {
             self.rotate(writer, size)?;
         }
         // Room for deletes is left over when the disk is full, so that it can be made less full.
-        let headroom = if header.kind == Kind::Put { DELETE_HEADROOM } else { 0 };
+        let adds = matches!(header.kind, Kind::Put | Kind::Batch);
+        let headroom = if adds { DELETE_HEADROOM } else { 0 };
         let end = writer.tail + size;
         let active = &writer.active;
+        // While a merge works with what was set aside for it, nobody else takes any of that.
+        if if adds {
+            self.catalog.reserves.are_released()
+        } else {
+            self.catalog.reserves.merges.is_released()
+        } {
+            self.catalog.fill_reserves()?;
+        }
         active
             .disk_file
             .reserve(end.max((end + headroom).min(writer.capacity)))
             .map_err(|e| active.io_error("make room for a record in", &e))?;
         Ok(writer.tail)
+    }
+
+    /// As [`Log::make_room`]; what makes room on a full disk may use what is set aside for that.
+    fn make_room_at_any_cost(&self, writer: &mut Writer, header: &mut Header) -> Result<u64> {
+        match self.make_room(writer, header) {
+            Err(Error::NoSpace { .. })
+                if header.kind == Kind::Tombstone && self.catalog.reserves.deletes.release() =>
+            {
+                self.make_room(writer, header)
+            }
+            other => other,
+        }
     }
 
     /// Writes the frame at `offset` and moves the tail. After an error the tail is where it was.
@@ -352,14 +379,36 @@ impl Log {
 
     /// Begins a new file if something in the active one is dead, so that a merge can take it.
     pub fn rotate_if_dead(&self) -> Result<()> {
-        let mut writer = self.writer.lock();
-        let usage = &writer.active.usage;
-        if usage.live_records() == usage.records() {
-            return Ok(());
-        }
         self.catalog.poison.check()?;
-        self.mark_unclean(&mut writer)?;
-        self.rotate(&mut writer, 0)
+        let needs_spare = {
+            let mut writer = self.writer.lock();
+            let usage = &writer.active.usage;
+            if usage.live_records() == usage.records() {
+                return Ok(());
+            }
+            self.mark_unclean(&mut writer)?;
+            writer.spare.is_none()
+        };
+        if needs_spare {
+            // Not under the lock: writers do not wait for it.
+            self.make_spare()?;
+        }
+        self.rotate(&mut self.writer.lock(), 0)
+    }
+
+    /// Creates the next file ahead.
+    fn make_spare(&self) -> Result<()> {
+        let spare = self.create_listed(self.max_file_size)?;
+        // Without room ahead the file is a file all the same; who writes to it makes the room.
+        let _ = spare.disk_file.prepare(FILE_HEADER_SIZE);
+        let mut writer = self.writer.lock();
+        // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
+        if writer.active.id < spare.id && writer.spare.is_none() {
+            writer.spare = Some(spare);
+        } else {
+            self.unsealed.lock().push(spare);
+        }
+        Ok(())
     }
 
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
@@ -401,6 +450,7 @@ impl Log {
         let last = std::mem::replace(&mut writer.active, next);
         self.unsynced.lock().push(last.clone());
         self.unsealed.lock().push(last);
+        self.rotated.fetch_add(1, Ordering::Relaxed);
         writer.capacity = capacity;
         writer.tail = FILE_HEADER_SIZE;
         writer.wake_at = 0;
@@ -492,24 +542,25 @@ impl Log {
             (writer.active.clone(), writer.tail, writer.spare.is_none() && half)
         };
         self.catalog.poison.check()?;
+        // Without it the store works until the disk is full; the next pass tries again.
+        let _ = self.catalog.fill_reserves();
         active.disk_file.prepare(tail).map_err(|e| active.io_error("make room ahead in", &e))?;
         if needs_spare {
-            let spare = self.create_listed(self.max_file_size)?;
-            // Without room ahead the file is a file all the same; who writes to it makes the room.
-            let _ = spare.disk_file.prepare(FILE_HEADER_SIZE);
-            let mut writer = self.writer.lock();
-            // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
-            if writer.active.id < spare.id && writer.spare.is_none() {
-                writer.spare = Some(spare);
-            } else {
-                self.unsealed.lock().push(spare);
-            }
+            self.make_spare()?;
         }
         Ok(())
     }
 
+    /// Whether files are rotated out so much faster than they are sealed that a writer must help: each takes a descriptor
+    /// and a mapping until then.
+    #[inline]
+    pub fn is_sealing_late(&self) -> bool {
+        self.rotated.load(Ordering::Relaxed) >= MOST_UNSEALED
+    }
+
     /// Maintenance: the files that were rotated out and wait to be sealed.
     pub fn take_unsealed(&self) -> Vec<Arc<DataFile>> {
+        self.rotated.store(0, Ordering::Relaxed);
         std::mem::take(&mut self.unsealed.lock())
     }
 
@@ -523,10 +574,7 @@ impl Log {
     /// Maintenance: makes a rotated file's content and length final, and says so in the manifest.
     pub fn seal(&self, file: &DataFile) -> Result<()> {
         self.wait_durable(Position::new(file.id, file.tail()))?;
-        let failed = |e: std::io::Error| file.io_error("seal", &e);
-        file.disk_file.seal().map_err(failed)?;
-        file.disk_file.truncate(file.tail()).map_err(failed)?;
-        file.disk_file.sync().map_err(|e| self.catalog.poison.set(failed(e)))?;
+        self.catalog.complete(file, "seal")?;
         let (min_seq, max_seq) = file.seqs();
         self.catalog.update(|manifest| {
             if let Some(entry) = manifest.files.iter_mut().find(|entry| entry.id == file.id) {
@@ -548,10 +596,7 @@ impl Log {
             self.catalog.update(|manifest| manifest.files.retain(|entry| entry.id != spare.id))?;
             self.catalog.unlink(&spare);
         }
-        let failed = |e: std::io::Error| active.io_error("close", &e);
-        active.disk_file.seal().map_err(failed)?;
-        active.disk_file.truncate(active.tail()).map_err(failed)?;
-        active.disk_file.sync().map_err(|e| self.catalog.poison.set(failed(e)))?;
+        self.catalog.complete(&active, "close")?;
         Ok((active, seq))
     }
 }

@@ -16,6 +16,7 @@ use crate::format::{FileId, names};
 use crate::gate::Table;
 
 use super::file::DataFile;
+use super::reserve::Reserves;
 
 /// The most data files that a store can have at once: what the 16 bits in a location tell apart.
 pub const MAX_FILES: usize = 1 << 16;
@@ -56,19 +57,34 @@ pub struct Catalog {
     pub poison: Poison,
     /// Who is told what happens.
     pub events: Events,
+    /// Room for what makes room.
+    pub reserves: Reserves,
     manifest: Mutex<Manifest>,
 }
 
 impl Catalog {
     /// The catalog of a store whose manifest on disk is `manifest`.
-    pub fn new(disk: Arc<dyn Disk>, manifest: Manifest, events: Events) -> Self {
-        let files = Table::new(MAX_FILES);
-        Catalog { disk, files, poison: Poison::default(), events, manifest: Mutex::new(manifest) }
+    pub fn new(disk: Arc<dyn Disk>, manifest: Manifest, events: Events, max_file_size: u64) -> Self {
+        Catalog {
+            files: Table::new(MAX_FILES),
+            poison: Poison::default(),
+            events,
+            reserves: Reserves::new(&disk, max_file_size),
+            manifest: Mutex::new(manifest),
+            disk,
+        }
     }
 
     /// A copy of the manifest as it is on disk.
     pub fn manifest(&self) -> Manifest {
         self.manifest.lock().clone()
+    }
+
+    /// Sets room aside for when the disk is full, unless that is done.
+    pub fn fill_reserves(&self) -> Result<()> {
+        let store_size = self.files.all().iter().map(|file| file.tail()).sum();
+        let manifest_size = Manifest::size(self.manifest.lock().files.len());
+        self.reserves.fill(store_size, manifest_size)
     }
 
     /// Changes the manifest, in memory and on disk, or neither.
@@ -150,6 +166,14 @@ impl Catalog {
             })
     }
 
+    /// Cuts a file that nothing is appended to any more to its length, and makes it durable. May be called again.
+    pub fn complete(&self, file: &DataFile, action: &'static str) -> Result<()> {
+        let failed = |e: std::io::Error| file.io_error(action, &e);
+        file.disk_file.truncate(file.tail()).map_err(failed)?;
+        file.disk_file.sync().map_err(|e| self.poison.set(failed(e)))?;
+        file.disk_file.seal().map_err(failed)
+    }
+
     /// Removes a file that the manifest does not list any more, and its hint. Whoever holds it goes on reading it. What
     /// cannot be removed now is debris that the next open removes.
     pub fn unlink(&self, file: &DataFile) {
@@ -198,7 +222,10 @@ enum Failure {
 }
 
 fn replace_manifest(disk: &dyn Disk, manifest: &Manifest) -> std::result::Result<(), Failure> {
-    replace(disk, names::MANIFEST_TMP, names::MANIFEST, &[&manifest.encode()]).map_err(Failure::Before)?;
+    let bytes = manifest.encode();
+    let size = bytes.len() as u64;
+    replace(disk, names::MANIFEST_TMP, names::MANIFEST, size, &mut |file| file.write_at(&[&bytes], 0))
+        .map_err(Failure::Before)?;
     disk.sync_dir().map_err(|e| Failure::After(Error::io("sync the directory", disk.path(), &e)))
 }
 
@@ -207,15 +234,20 @@ pub fn write_first_manifest(disk: &dyn Disk, manifest: &Manifest) -> Result<()> 
     replace_manifest(disk, manifest).map_err(|(Failure::Before(error) | Failure::After(error))| error)
 }
 
-/// Gives `name` the content `parts`, so that after a crash it has the old content or the new one. The new one is
-/// certain after the directory is synced.
-pub fn replace(disk: &dyn Disk, temporary: &str, name: &str, parts: &[&[u8]]) -> Result<()> {
+/// Gives `name` the content that `write` writes into an empty file, about `size` bytes, so that after a crash it has the
+/// old content or the new one. The new one is certain after the directory is synced.
+pub fn replace(
+    disk: &dyn Disk,
+    temporary: &str,
+    name: &str,
+    size: u64,
+    write: &mut dyn FnMut(&dyn DiskFile) -> std::io::Result<()>,
+) -> Result<()> {
     let io = |action, error: &std::io::Error| Error::io(action, &disk.path().join(temporary), error);
-    let size = parts.iter().map(|part| part.len() as u64).sum();
     // One may be left of an attempt that failed.
     let _ = disk.remove(temporary);
     let file = disk.create_plain(temporary).map_err(|e| io("create", &e))?;
-    let written = file.reserve(size).and_then(|()| file.write_at(parts, 0)).and_then(|()| file.sync());
+    let written = file.reserve(size).and_then(|()| write(file.as_ref())).and_then(|()| file.sync());
     drop(file);
     let renamed = written.map_err(|e| io("write", &e)).and_then(|()| {
         disk.rename(temporary, name).map_err(|e| Error::io("replace", &disk.path().join(name), &e))

@@ -23,8 +23,8 @@ pub struct DataFile {
     disk: Arc<dyn Disk>,
     unmergeable: AtomicBool,
     replaced: AtomicBool,
-    /// The weight of tombstones that a merge could not drop.
-    tombstones: AtomicU64,
+    /// Tombstones that a merge could not drop, and their weight.
+    tombstones: (AtomicU64, AtomicU64),
     /// Complete frames end here.
     tail: AtomicU64,
     /// Sequence numbers of its first and its last record; 0 while it has none.
@@ -155,7 +155,7 @@ impl DataFile {
             disk,
             unmergeable: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
-            tombstones: AtomicU64::new(0),
+            tombstones: Default::default(),
             tail: AtomicU64::new(tail),
             min_seq: AtomicU64::new(0),
             max_seq: AtomicU64::new(0),
@@ -222,12 +222,17 @@ impl DataFile {
 
     /// Counts a tombstone that a merge could not drop.
     pub fn keep_tombstone(&self, size: SizeClass) {
-        self.tombstones.fetch_add(size.bytes(), Ordering::Relaxed);
+        self.tombstones.0.fetch_add(1, Ordering::Relaxed);
+        self.tombstones.1.fetch_add(size.bytes(), Ordering::Relaxed);
     }
 
-    /// The weight of the tombstones that a merge could not drop.
-    pub fn kept_tombstones(&self) -> u64 {
-        if self.is_replaced() { 0 } else { self.tombstones.load(Ordering::Relaxed) }
+    /// The tombstones that a merge could not drop, and their weight. They count as live, so that no merge takes the file
+    /// for them alone.
+    pub fn kept_tombstones(&self) -> (u64, u64) {
+        if self.is_replaced() {
+            return (0, 0);
+        }
+        (self.tombstones.0.load(Ordering::Relaxed), self.tombstones.1.load(Ordering::Relaxed))
     }
 
     /// The frame that the index entry points to. The bytes are those of the mapping, or are read into `buffer`.

@@ -1,12 +1,14 @@
 //! The log: data files that are appended to, synced, rotated and read. Knows nothing of keys beyond their bytes.
 //!
 //! `file` is one data file; `scan` walks its frames; `append` is the tail of the log; `commit` shares syncs among all
-//! who wait for them; `catalog` is the set of files and the manifest that makes it durable.
+//! who wait for them; `catalog` is the set of files and the manifest that makes it durable; `reserve` is room on the disk
+//! for when there is none.
 
 pub mod append;
 pub mod catalog;
 pub mod commit;
 pub mod file;
+pub mod reserve;
 pub mod scan;
 
 use crate::format::FileId;

@@ -100,7 +100,7 @@ pub fn each_in_batch(
             Ok(frame) if matches!(frame.header.kind, Kind::Put | Kind::Tombstone) => frame,
             _ => return Ok(Err("a batch holds something that is no record")),
         };
-        if frame.header.seq != batch.header.seq + n || !frame.is_intact() {
+        if Some(frame.header.seq) != batch.header.seq.checked_add(n) || !frame.is_intact() {
             return Ok(Err("a record inside a batch is damaged"));
         }
         visit(&frame)?;

@@ -73,6 +73,32 @@ impl Disk for SimDisk {
         Ok(self.handle(&mut state, file, name, role))
     }
 
+    fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Reserve, name, bytes, 0)?;
+        let (file, is_new) = match state.names.get(name) {
+            Some(file) => (file, false),
+            None => {
+                let file = state.add_file(Content::default());
+                state.names.create(name, file);
+                (file, true)
+            }
+        };
+        if bytes > state.files[&file].content.size() {
+            let size = state.size_with_room(file, bytes);
+            if size < bytes {
+                if is_new {
+                    state.names.remove(name);
+                }
+                return state.end(Err(libc::ENOSPC));
+            }
+            if let Some(held) = state.files.get_mut(&file) {
+                held.content.resize(bytes);
+            }
+        }
+        Ok(())
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state.lock();
         state.begin(Kind::Rename, &format!("{from} -> {to}"), 0, 0)?;

@@ -1,0 +1,79 @@
+//! Complete plain files share a bounded number of descriptors: a store may have more files than its process may have open.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, RwLock};
+
+/// A quarter of what the process may have open, within reason.
+const LEAST: u64 = 16;
+const MOST: u64 = 4096;
+
+/// The complete files that are open now, in the order in which they were opened.
+pub(super) struct Descriptors {
+    most: usize,
+    open: Mutex<VecDeque<Weak<Reopened>>>,
+}
+
+impl Descriptors {
+    pub(super) fn new() -> Self {
+        let most = (super::fs::descriptor_limit() / 4).clamp(LEAST, MOST) as usize;
+        Descriptors { most, open: Mutex::default() }
+    }
+
+    /// Counts a file that was opened, and closes the one that has been open for longest where they are too many.
+    fn admit(&self, file: &Arc<Reopened>) {
+        let evicted = {
+            let mut open = self.open.lock();
+            open.push_back(Arc::downgrade(file));
+            if open.len() > self.most {
+                // Files that are gone take no descriptor.
+                open.retain(|file| file.strong_count() > 0);
+            }
+            if open.len() > self.most { open.pop_front() } else { None }
+        };
+        if let Some(evicted) = evicted.and_then(|file| file.upgrade()) {
+            evicted.file.write().take();
+        }
+    }
+}
+
+/// A file that may be closed at any time and is opened again, for reading, when it is used.
+pub(super) struct Reopened {
+    path: PathBuf,
+    file: RwLock<Option<Arc<File>>>,
+    descriptors: Arc<Descriptors>,
+}
+
+impl Reopened {
+    /// Takes an open file. It stays open until [`Reopened::let_go`].
+    pub(super) fn new(path: PathBuf, file: File, descriptors: Arc<Descriptors>) -> Arc<Self> {
+        Arc::new(Reopened { path, file: RwLock::new(Some(Arc::new(file))), descriptors })
+    }
+
+    /// Lets the file be closed from now on, when the descriptor is needed for another one.
+    pub(super) fn let_go(self: &Arc<Self>) {
+        self.descriptors.admit(self);
+    }
+
+    /// The file, open for as long as the result is held.
+    pub(super) fn get(self: &Arc<Self>) -> io::Result<Arc<File>> {
+        if let Some(file) = self.file.read().as_ref() {
+            return Ok(file.clone());
+        }
+        let (file, was_closed) = {
+            let mut slot = self.file.write();
+            match slot.as_ref() {
+                Some(file) => (file.clone(), false),
+                None => (slot.insert(Arc::new(File::open(&self.path)?)).clone(), true),
+            }
+        };
+        if was_closed {
+            self.descriptors.admit(self);
+        }
+        Ok(file)
+    }
+}
