@@ -87,6 +87,11 @@ impl Iter {
         })
     }
 
+    /// `Err` once the store is closed.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        self.shell.enter().map(drop)
+    }
+
     /// Adds up to `most` rows to `rows`. False behind the last.
     ///
     /// # Errors

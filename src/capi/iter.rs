@@ -239,6 +239,8 @@ pub unsafe extern "C" fn filedb_fold(
                 if call.show(function, ctx, rows.key(row), rows.value(row)) != 0 {
                     return Ok(FILEDB_OK);
                 }
+                // The function may have closed the store.
+                iter.check_open()?;
             }
             if !more? {
                 break;
