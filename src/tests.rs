@@ -35,6 +35,38 @@ fn a_value_is_read_back_at_once_after_a_close_and_after_a_drop() {
 }
 
 #[test]
+fn a_long_tail_that_was_never_synced_is_found_after_a_crash() {
+    for io in ["mmap", "pread"] {
+        let dir = tempfile::tempdir().unwrap();
+        let set = [("io", io), ("sync", "none")];
+        let db = open(&dir, &set);
+        let value = |n: u32| vec![n as u8; 700_000];
+        for n in 0..8u32 {
+            db.put(&n.to_le_bytes(), &value(n)).unwrap();
+        }
+        // What the next process finds after a kill, and, when it is killed too, the one after that.
+        let mut from = dir.path().join("store");
+        let mut stores = vec![db];
+        for life in 0..3u32 {
+            let to = dir.path().join(format!("life{life}"));
+            std::fs::create_dir(&to).unwrap();
+            for file in std::fs::read_dir(&from).unwrap().map(|file| file.unwrap()) {
+                std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+            let mut options = Options::default();
+            set.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+            let db = Db::open(&to, &options).unwrap();
+            for n in 0..8 + life {
+                assert_eq!(db.get(&n.to_le_bytes()).unwrap(), Some(value(n)), "{io}, life {life}");
+            }
+            db.put(&(8 + life).to_le_bytes(), &value(8 + life)).unwrap();
+            stores.push(db);
+            from = to;
+        }
+    }
+}
+
+#[test]
 fn many_small_files_are_rotated_sealed_merged_and_reopened() {
     for io in ["mmap", "pread"] {
         let dir = tempfile::tempdir().unwrap();

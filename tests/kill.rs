@@ -74,6 +74,8 @@ impl Iterator for Steps {
         let random = &mut self.random;
         let key = self.thread * KEYS_PER_THREAD + random.below(u64::from(KEYS_PER_THREAD)) as u8;
         let len = match random.below(60) {
+            // More at once than a recovery reads in one piece.
+            0 if random.below(8) == 0 => 1_100_000 + random.below(1_500_000),
             0 => 60_000 + random.below(100_000),
             1..4 => 4_000 + random.below(3_000),
             4..10 => random.below(6),

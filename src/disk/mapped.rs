@@ -213,7 +213,10 @@ impl DiskFile for MappedFile {
             unsafe { ptr::copy_nonoverlapping(part.as_ptr(), base.add(at), part.len()) };
             at += part.len();
         }
-        self.view.set_readable(end);
+        // A recovery writes again what can be read already, and must not take away what stands behind it.
+        if end > self.view.readable() {
+            self.view.set_readable(end);
+        }
         Ok(())
     }
 

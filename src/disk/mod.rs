@@ -13,6 +13,8 @@ mod plain;
 pub mod process;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use view::View;
@@ -105,8 +107,8 @@ pub trait DiskFile: Send + Sync {
     fn reserve(&self, end: u64) -> io::Result<()>;
 
     /// Writes the parts one after the other at `offset`. Another process that opens the file after this returned,
-    /// or after this process was killed, reads them; after a power cut only what was synced is certain.
-    /// After a failure the bytes from `offset` on are undefined.
+    /// or after this process was killed, reads them; after a power cut only what was synced is certain. What stood behind
+    /// the parts stays as it was. After a failure the bytes from `offset` on are undefined.
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()>;
 
     /// Makes the content and the size durable (`fdatasync`).
@@ -121,7 +123,7 @@ pub trait DiskFile: Send + Sync {
     }
 
     /// Work that makes later writes near `tail` faster, done by the maintenance thread: reserve and fault in pages
-    /// ahead, give up write access behind.
+    /// ahead, give up write access behind. From now on nothing below `tail` is written or cut.
     fn prepare(&self, _tail: u64) -> io::Result<()> {
         Ok(())
     }

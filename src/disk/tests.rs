@@ -1,0 +1,107 @@
+//! What [`DiskFile`] promises holds for every implementation: plain, mapped and simulated.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::fs::FsDisk;
+use super::mapped::MappedFile;
+use super::sim::SimDisk;
+use super::{Disk, DiskFile};
+
+const CAPACITY: u64 = 256 << 10;
+
+/// What is done to a file; places are fractions of its writable part in 1/255.
+#[derive(Clone, Debug)]
+enum Step {
+    Append(usize),
+    /// What a recovery does to bytes that may not be on the disk.
+    WriteAgain(u8, u8),
+    Cut(u8),
+    Reserve(u64),
+    Prepare,
+    Sync,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0usize..20_000).prop_map(Step::Append),
+        2 => any::<(u8, u8)>().prop_map(|(from, to)| Step::WriteAgain(from, to)),
+        1 => any::<u8>().prop_map(Step::Cut),
+        1 => (0u64..100_000).prop_map(Step::Reserve),
+        1 => Just(Step::Prepare),
+        1 => Just(Step::Sync),
+    ];
+    prop::collection::vec(step, 1..30)
+}
+
+fn each_implementation(directory: &Path) -> Vec<(&'static str, Arc<dyn DiskFile>)> {
+    let open = std::fs::OpenOptions::new().read(true).write(true).create_new(true).clone();
+    let file = open.open(directory.join("mapped")).expect("a file can be created");
+    let mapped = MappedFile::appendable(file, CAPACITY).expect("a file can be mapped");
+    let plain = FsDisk::open(directory, false, false).expect("the directory can be opened");
+    vec![
+        ("mapped", Arc::new(mapped)),
+        ("plain", plain.create("plain", CAPACITY).expect("a file can be created")),
+        ("simulated", SimDisk::new().create("0000000001.data", CAPACITY).expect("a file can be created")),
+    ]
+}
+
+fn read(file: &dyn DiskFile, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    file.read_at(&mut bytes, 0).expect("what was written can be read");
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_written_can_be_read_whatever_was_done_since(steps in steps()) {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        for (name, file) in each_implementation(directory.path()) {
+            let mut model: Vec<u8> = Vec::new();
+            // Nothing below it is written any more.
+            let mut prepared = 0;
+            for (n, step) in steps.iter().enumerate() {
+                let place = |fraction: u8| prepared + (model.len() - prepared) * usize::from(fraction) / 255;
+                match *step {
+                    Step::Append(len) => {
+                        let len = len.min(CAPACITY as usize - model.len());
+                        let bytes = vec![n as u8 + 1; len];
+                        let at = model.len() as u64;
+                        file.reserve(at + len as u64).expect("there is room");
+                        file.write_at(&[&bytes[..len / 2], &bytes[len / 2..]], at).expect("it can be written");
+                        model.extend(bytes);
+                    }
+                    Step::WriteAgain(from, to) => {
+                        let (from, to) = (place(from.min(to)), place(from.max(to)));
+                        let mut bytes = vec![0; to - from];
+                        file.read_at(&mut bytes, from as u64).expect("it can be read");
+                        file.write_at(&[&bytes], from as u64).expect("it can be written");
+                    }
+                    Step::Cut(to) => {
+                        let to = place(to);
+                        file.truncate(to as u64).expect("it can be cut");
+                        model.truncate(to);
+                        prop_assert_eq!(file.size().expect("it has a size"), to as u64, "{}", name);
+                    }
+                    Step::Reserve(more) => {
+                        let end = (model.len() as u64 + more).min(CAPACITY);
+                        file.reserve(end).expect("there is room");
+                    }
+                    Step::Prepare => {
+                        prepared = model.len();
+                        file.prepare(prepared as u64).expect("it can be prepared");
+                    }
+                    Step::Sync => file.sync().expect("it can be synced"),
+                }
+                prop_assert_eq!(&read(file.as_ref(), model.len()), &model, "{} after {:?}", name, step);
+                if let Some(view) = file.view() {
+                    prop_assert_eq!(view.get(0, model.len() as u64), Some(&model[..]), "{}", name);
+                }
+            }
+        }
+    }
+}
