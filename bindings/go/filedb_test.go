@@ -548,14 +548,7 @@ func TestTheGarbageCollectorEndsInAnyOrder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store")
 	for round := 0; round < 20; round++ {
 		func() {
-			// The collector finds the store of the last round closed, or closes it now.
-			db, err := filedb.Open(path, nil)
-			for errors.Is(err, filedb.ErrLocked) {
-				runtime.GC()
-				runtime.Gosched()
-				db, err = filedb.Open(path, nil)
-			}
-			ok(t, err)
+			db := openOnceCollected(t, path)
 			put(t, db, fmt.Sprint(round), "value")
 			is(t, uint64(round+1))(db.Count())
 			for i := 0; i < 10; i++ {
@@ -566,11 +559,26 @@ func TestTheGarbageCollectorEndsInAnyOrder(t *testing.T) {
 			}
 		}()
 	}
+	ok(t, openOnceCollected(t, path).Close())
+}
+
+// Opens a store that a handle nobody holds may still have open: the collector has closed it, or does it now.
+func openOnceCollected(t *testing.T, path string) *filedb.Store {
+	t.Helper()
+	db, err := filedb.Open(path, nil)
+	for errors.Is(err, filedb.ErrLocked) {
+		runtime.GC()
+		runtime.Gosched()
+		db, err = filedb.Open(path, nil)
+	}
+	ok(t, err)
+	return db
 }
 
 func TestAWalkKeepsItsStoreOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store")
 	walk := func() *filedb.Iterator {
-		db, err := filedb.Open(filepath.Join(t.TempDir(), "store"), nil)
+		db, err := filedb.Open(path, nil)
 		ok(t, err)
 		for i := 0; i < 2000; i++ {
 			put(t, db, fmt.Sprint(i), "value")
@@ -587,6 +595,10 @@ func TestAWalkKeepsItsStoreOpen(t *testing.T) {
 	}
 	ok(t, walk.Err())
 	same(t, rows, 2000)
+	walk.Close()
+	walk = nil
+	// The directory must not be removed while the collector closes the store in it.
+	ok(t, openOnceCollected(t, path).Close())
 }
 
 func TestGoroutinesShareAStore(t *testing.T) {
