@@ -11,14 +11,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 /// The options to open a store with: make them with filedb_options_new(), set what should differ
-/// from the defaults, give them to filedb_open(), free them.
+/// from the defaults, give them to filedb_open(), free them. Threads may share them. Since 0.1.0.
 pub struct filedb_options {
     tag: AtomicU64,
     /// Behind a lock, so that a program that shares options between threads gets one or the other value.
     options: Mutex<Options>,
 }
 
-/// The options to open a store with.
+/// The options to open a store with. Since 0.1.0.
 pub type filedb_options_t = filedb_options;
 
 impl Shell for filedb_options {

@@ -5,6 +5,7 @@ mod bindings;
 mod clib;
 mod ctests;
 mod demo;
+mod document;
 mod examples;
 mod header;
 mod packaging;
