@@ -6,8 +6,10 @@ mod clib;
 mod ctests;
 mod demo;
 mod document;
+mod doxygen;
 mod examples;
 mod header;
+mod manpage;
 mod packaging;
 mod race;
 mod rust;
@@ -30,6 +32,7 @@ usage: cargo xtask TASK
   demo [DIR] [--io MODE]  imports a directory (/usr/include) through the C library, killed half way and resumed;
                           MODE is mmap or pread, one after the other when it is not given
   header [--check]        writes include/filedb.h from src/capi, or says how they differ
+  man [--check]           writes man/filedb.3 from include/filedb.h, or says how they differ
   clib --prefix DIR       builds the C libraries and installs them below DIR
   bindings-speed          what calls cost from Go and from Python
   race [--quick] [...]    filedb against its peers: a table, and the figures and a page in target/race; race --help
@@ -62,7 +65,7 @@ fn run() -> Result<()> {
             ("test" | "demo", Value(word)) => words.push(word.string()?),
             ("test", Long("list")) => list = true,
             ("demo", Long("io")) => io = Some(arguments.value()?.string()?),
-            ("header", Long("check")) => check = true,
+            ("header" | "man", Long("check")) => check = true,
             ("clib", Long("prefix")) => prefix = Some(arguments.value()?),
             (_, other) => return Err(other.unexpected().into()),
         }
@@ -78,6 +81,8 @@ fn run() -> Result<()> {
         ("demo", _) => bail!("demo takes one directory"),
         ("header", _) if check => header::check(&workspace)?,
         ("header", _) => header::write(&workspace)?,
+        ("man", _) if check => manpage::check(&workspace)?,
+        ("man", _) => manpage::write(&workspace)?,
         ("bindings-speed", []) => bindings::speed(&workspace)?,
         ("clib", _) => match prefix {
             Some(prefix) => clib::install(&workspace, prefix.as_ref())?,

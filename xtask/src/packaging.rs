@@ -72,6 +72,7 @@ fn needs_shared_library(workspace: &Workspace, program: &Path) -> Result<bool> {
 /// find_package: the three targets work from a moved tree; other versions and unknown components are refused.
 pub fn cmake_package(workspace: &Workspace) -> Result<()> {
     let outside = Outside::new(workspace)?;
+    is_complete(&outside.prefix, &workspace.version()?)?;
     let build = outside.build(workspace, "package", &[])?;
     outside.run_all(workspace, &build)?;
 
@@ -102,6 +103,40 @@ pub fn cmake_package(workspace: &Workspace) -> Result<()> {
         said.contains("'static' is not installed"),
         "the static component, not installed, was refused thus: {said}"
     );
+    Ok(())
+}
+
+/// All that a program, its author and its packager need is installed, and nothing else.
+fn is_complete(prefix: &Path, version: &str) -> Result<()> {
+    let major = version.split('.').next().unwrap_or_default();
+    let mut wanted: Vec<PathBuf> = [
+        "include/filedb.h",
+        "include/filedb.hpp",
+        "lib/libfiledb.a",
+        "lib/libfiledb.so",
+        &format!("lib/libfiledb.so.{major}"),
+        &format!("lib/libfiledb.so.{version}"),
+        "lib/cmake/filedb/filedb-config.cmake",
+        "lib/cmake/filedb/filedb-config-version.cmake",
+        "lib/cmake/filedb/filedb-targets.cmake",
+        "lib/pkgconfig/filedb.pc",
+        "share/man/man3/filedb.3",
+    ]
+    .iter()
+    .map(|file| prefix.join(file))
+    .collect();
+    let mut installed = Vec::new();
+    let mut directories = vec![prefix.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let into = if entry.file_type()?.is_dir() { &mut directories } else { &mut installed };
+            into.push(entry.path());
+        }
+    }
+    wanted.sort_unstable();
+    installed.sort_unstable();
+    ensure!(installed == wanted, "installed are {installed:#?}, not {wanted:#?}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{abi, bindings, ctests, demo, examples, header, packaging, rust, tools};
+use crate::{abi, bindings, ctests, demo, doxygen, examples, header, manpage, packaging, rust, tools};
 
 /// Its name, what holds when it passes, and the check.
 type Step = (&'static str, &'static str, fn(&Workspace) -> Result<()>);
@@ -15,6 +15,8 @@ const STEPS: &[Step] = &[
     ("tools", "the programs that the steps need are there", all_tools),
     ("format", "rustfmt would change nothing", rust::format),
     ("header", "include/filedb.h is what src/capi says", header::check),
+    ("man", "man/filedb.3 is what the header says, and groff has no warning for it", manpage::check),
+    ("doxygen", "Doxygen renders both headers without a warning", doxygen::check),
     ("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
     ("rust-tests", "the Rust tests pass, doctests too", rust::tests),
     ("rustdoc", "the documentation builds without warnings", rust::documentation),
