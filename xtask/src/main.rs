@@ -1,6 +1,7 @@
 //! The tasks of this repository: `cargo xtask help` lists them.
 
 mod abi;
+mod abidump;
 mod bindings;
 mod clib;
 mod ctests;
@@ -33,6 +34,7 @@ usage: cargo xtask TASK
                           MODE is mmap or pread, one after the other when it is not given
   header [--check]        writes include/filedb.h from src/capi, or says how they differ
   man [--check]           writes man/filedb.3 from include/filedb.h, or says how they differ
+  abi [--accept]          writes abi/filedb.abi from include/filedb.h; --accept: also where old programs may break
   clib --prefix DIR       builds the C libraries and installs them below DIR
   bindings-speed          what calls cost from Go and from Python
   race [--quick] [...]    filedb against its peers: a table, and the figures and a page in target/race; race --help
@@ -59,13 +61,15 @@ fn run() -> Result<()> {
     if task == "race" {
         return race::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
     }
-    let (mut words, mut list, mut check, mut io, mut prefix) = (Vec::new(), false, false, None, None);
+    let (mut words, mut list, mut check, mut accept) = (Vec::new(), false, false, false);
+    let (mut io, mut prefix) = (None, None);
     while let Some(argument) = arguments.next()? {
         match (task.as_str(), argument) {
             ("test" | "demo", Value(word)) => words.push(word.string()?),
             ("test", Long("list")) => list = true,
             ("demo", Long("io")) => io = Some(arguments.value()?.string()?),
             ("header" | "man", Long("check")) => check = true,
+            ("abi", Long("accept")) => accept = true,
             ("clib", Long("prefix")) => prefix = Some(arguments.value()?),
             (_, other) => return Err(other.unexpected().into()),
         }
@@ -83,6 +87,7 @@ fn run() -> Result<()> {
         ("header", _) => header::write(&workspace)?,
         ("man", _) if check => manpage::check(&workspace)?,
         ("man", _) => manpage::write(&workspace)?,
+        ("abi", _) => abidump::write(&workspace, accept)?,
         ("bindings-speed", []) => bindings::speed(&workspace)?,
         ("clib", _) => match prefix {
             Some(prefix) => clib::install(&workspace, prefix.as_ref())?,

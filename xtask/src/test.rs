@@ -5,7 +5,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{abi, bindings, ctests, demo, doxygen, examples, header, manpage, packaging, rust, tools};
+use crate::{
+    abi, abidump, bindings, ctests, demo, doxygen, examples, header, manpage, packaging, rust, tools,
+};
 
 /// Its name, what holds when it passes, and the check.
 type Step = (&'static str, &'static str, fn(&Workspace) -> Result<()>);
@@ -17,6 +19,7 @@ const STEPS: &[Step] = &[
     ("header", "include/filedb.h is what src/capi says", header::check),
     ("man", "man/filedb.3 is what the header says, and groff has no warning for it", manpage::check),
     ("doxygen", "Doxygen renders both headers without a warning", doxygen::check),
+    ("abi", "programs that were built with an earlier filedb.h still run", abidump::check),
     ("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
     ("rust-tests", "the Rust tests pass, doctests too", rust::tests),
     ("rustdoc", "the documentation builds without warnings", rust::documentation),
