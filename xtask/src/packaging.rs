@@ -7,7 +7,11 @@ use tempfile::TempDir;
 use xshell::cmd;
 
 use crate::clib;
+use crate::tools::{self, Tool};
 use crate::workspace::{Workspace, quietly, refused};
+
+const COMPILERS: &[Tool] =
+    &[Tool("gcc", "gcc"), Tool("g++", "g++"), Tool("clang", "clang"), Tool("clang++", "clang")];
 
 /// What lies outside of the repository: the consumer's project, and the installed tree, moved to another place.
 struct Outside {
@@ -36,7 +40,7 @@ impl Outside {
         let sh = &workspace.shell;
         let (project, prefix, build) = (&self.project, &self.prefix, self.path(name));
         quietly(cmd!(sh, "cmake -S {project} -B {build} -DCMAKE_PREFIX_PATH={prefix} {flags...}"))?;
-        quietly(cmd!(sh, "cmake --build {build}"))?;
+        quietly(cmd!(sh, "cmake --build {build} --parallel 2"))?;
         Ok(build)
     }
 
@@ -137,6 +141,34 @@ fn is_complete(prefix: &Path, version: &str) -> Result<()> {
     wanted.sort_unstable();
     installed.sort_unstable();
     ensure!(installed == wanted, "installed are {installed:#?}, not {wanted:#?}");
+    Ok(())
+}
+
+/// A project of its own, outside of the repository: two compilers, three standards of C and two of C++, both libraries.
+pub fn compilers(workspace: &Workspace) -> Result<()> {
+    tools::ensure(workspace, tools::BUILD.iter().chain(COMPILERS))?;
+    let outside = Outside::new(workspace)?;
+    let sh = &workspace.shell;
+    let source = workspace.path("cmake/tests/matrix");
+    for file in ["CMakeLists.txt", "main.cpp"] {
+        sh.copy_file(source.join(file), &outside.project)?;
+    }
+    for (c, cxx) in [("gcc", "g++"), ("clang", "clang++")] {
+        let flags = [format!("-DCMAKE_C_COMPILER={c}"), format!("-DCMAKE_CXX_COMPILER={cxx}")];
+        let build = outside.build(workspace, c, &flags)?;
+        for standard in ["c99", "c11", "c17", "c++17", "c++20"] {
+            for link in ["shared", "static"] {
+                let program = build.join(format!("{standard}_{link}"));
+                outside.run(workspace, &program).with_context(|| format!("{c}, {standard}, {link}"))?;
+                ensure!(
+                    needs_shared_library(workspace, &program)? == (link == "shared"),
+                    "{} is linked the wrong way",
+                    program.display()
+                );
+            }
+        }
+        println!("{c}: c99 c11 c17 c++17 c++20, shared and static");
+    }
     Ok(())
 }
 

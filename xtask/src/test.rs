@@ -31,6 +31,11 @@ const STEPS: &[Step] = &[
     ("valgrind", "the C tests pass under valgrind", ctests::under_valgrind),
     ("neighbours", "another Rust library in the same program does no harm", ctests::neighbours),
     ("package", "find_package works in a moved tree and refuses other versions", packaging::cmake_package),
+    (
+        "compilers",
+        "a project outside builds and runs: gcc and clang, C99 to C++20, shared and static",
+        packaging::compilers,
+    ),
     ("uninstall", "what was installed can be taken out again", packaging::uninstall),
     ("sources", "add_subdirectory and FetchContent work", packaging::cmake_sources),
     ("pkg-config", "pkg-config and plain cc link, shared and static", packaging::pkg_config),
