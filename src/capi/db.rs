@@ -36,6 +36,11 @@ impl Shell for filedb {
 }
 
 impl filedb {
+    /// A new handle for a store.
+    pub(super) fn handle_of(db: Db) -> Result<*mut filedb, Failure> {
+        shell::make(filedb { tag: AtomicU64::new(filedb::IN_USE), db })
+    }
+
     /// The store itself.
     pub(super) fn db(&self) -> &Db {
         &self.db
@@ -79,8 +84,7 @@ pub unsafe extern "C" fn filedb_open(
             return Err(Failure::invalid("the path is empty; it has to name a directory"));
         }
         let db = Db::open(OsStr::from_bytes(path.to_bytes()), &options)?;
-        let tag = AtomicU64::new(filedb::IN_USE);
-        out.set(shell::make(filedb { tag, db })?);
+        out.set(filedb::handle_of(db)?);
         Ok(FILEDB_OK)
     })
 }
@@ -102,7 +106,7 @@ pub unsafe extern "C" fn filedb_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn filedb_close(db: *mut filedb_t, err: *mut filedb_error_t) -> filedb_status_t {
     guard::enter(err, |call| {
-        call.retire(db, |shell| shell.db.close())??;
+        call.retire(db, |shell| guard::close(&shell.db))??;
         Ok(FILEDB_OK)
     })
 }

@@ -6,7 +6,7 @@
 use super::error::{Failure, Report, filedb_error_t};
 use super::handle::Call;
 use super::status::filedb_status_t;
-use crate::Error;
+use crate::{Db, Error};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -58,6 +58,21 @@ fn catch<R>(call: &Call, body: impl FnOnce() -> R) -> Result<R, Failure> {
         let message = describe(payload);
         call.poison(&message);
         Failure::Engine(Error::Panic { message })
+    })
+}
+
+/// Closes a store. Where that panics, the store takes no more writes and is closed once more before the panic goes on: half
+/// closed it would keep its lock for as long as the process lives.
+pub(super) fn close(db: &Db) -> crate::Result<()> {
+    panic::catch_unwind(AssertUnwindSafe(|| db.close())).unwrap_or_else(|panic| {
+        let place = PLACE.take();
+        db.poison("a bug in filedb was caught while the store was closed");
+        // What the second close answers is less than what the first one has to say.
+        if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(db.close()))) {
+            std::mem::forget(second);
+        }
+        PLACE.set(place);
+        panic::resume_unwind(panic)
     })
 }
 

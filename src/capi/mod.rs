@@ -21,6 +21,7 @@
 mod batch;
 mod db;
 mod error;
+mod failpoint;
 mod guard;
 mod handle;
 mod iter;

@@ -1,6 +1,7 @@
 //! `filedb_options_t`: options by name, read from and written to the one table in `crate::options`.
 
 use super::error::{Failure, filedb_error_t};
+use super::failpoint::failpoint;
 use super::guard;
 use super::handle::shell::{self, Quarantine, Shell};
 use super::status::{FILEDB_DONE, FILEDB_OK, filedb_status_t};
@@ -138,6 +139,7 @@ pub unsafe extern "C" fn filedb_options_describe(
         let (name, values, help) =
             (call.out("name", name), call.out("values", values), call.out("help", help));
         let (name, values, help) = (name?, values?, help?);
+        failpoint();
         let Some(option) = descriptions().get(i) else { return Ok(FILEDB_DONE) };
         name.set(option.name.as_ptr());
         values.set(option.values.as_ptr());
