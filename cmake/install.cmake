@@ -1,4 +1,4 @@
-# Installs libraries, header, CMake package and filedb.pc. The tree can be moved afterwards: all paths in it are relative.
+# Installs libraries, headers, manual page, CMake package and filedb.pc. The tree can be moved afterwards: all paths in it are relative.
 
 set(filedb_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/filedb)
 
@@ -30,6 +30,8 @@ install(FILES ${filedb_lib_dir}/libfiledb.so ${filedb_lib_dir}/libfiledb.a
   DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT filedb_development)
 install(DIRECTORY include/
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT filedb_development FILES_MATCHING PATTERN "filedb.h*")
+install(FILES man/filedb.3
+  DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT filedb_development)
 install(FILES ${PROJECT_BINARY_DIR}/filedb.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT filedb_development)
 install(

@@ -1,141 +1,156 @@
-/*
- * filedb: an embedded key-value store. Keys and values are bytes; a store is a directory.
+/* Made by `cargo xtask header` from src/capi; do not edit. */
+
+/**
+ * @mainpage filedb: an embedded key-value store
  *
- * This file is generated from the Rust sources ("cargo xtask header"); do not edit it.
+ * filedb keeps bytes under bytes: keys and values of any content, in a directory, which is the store. It
+ * is a library for one process at a time, in as many threads as that process has.
  *
+ * # Before you begin
  *
- * BEFORE YOU BEGIN
- *
- * - One process at a time has a store open, through one handle, which all its threads share.
- *   A second open answers FILEDB_ERR_LOCKED.
- * - All keys are found through an index in memory: plan 24 bytes per key, whatever its length.
- *   Values stay on the disk.
+ * - One process at a time writes to a store, through one handle, which all its threads share. A second
+ *   open answers FILEDB_ERR_LOCKED. With read_only on both sides, several may have it open at once.
+ * - All keys are found through an index in memory: plan 24 bytes per key, whatever its length. Values
+ *   stay on the disk.
  * - There is no order among keys. A list is a list of everything that matches.
- * - By default a completed write survives the death of the process at once, and a power cut
- *   after a second at most. See DURABILITY for both other choices.
- * - With io=mmap, the default, a disk that fails while a mapped page is read raises SIGBUS, as it
- *   does for every program that maps files. io=pread answers FILEDB_ERR_IO instead, and is slower.
+ * - By default a completed write survives the death of the process at once, and a power cut after a
+ *   second at most. See "Durability" for both other choices.
+ * - With io=mmap, the default, a disk that fails while a mapped page is read raises SIGBUS, as it does
+ *   for every program that maps files. io=pread answers FILEDB_ERR_IO instead, and is slower.
  * - Do not use a handle in a child of fork(). It answers FILEDB_ERR_FORKED; open the store anew.
  * - Put a store on a local file system, and leave the files in its directory alone.
  *
+ * # The model
  *
- * AN EXAMPLE
+ * A store is a log after the model of Bitcask. A put appends a record to the newest data file and points
+ * the index, which is in memory, at it; a get asks the index for the place and reads the record there,
+ * one access to a file whatever the size of the store. A delete appends a record too. Nothing is ever
+ * changed in place, so a value that was handed out stays what it was. What newer records replaced is
+ * dead; a merge copies what is alive out of files that are mostly dead, and removes them. With
+ * merge=auto the store does so by itself, in a thread of its own, next to readers and writers.
  *
- *   #include <filedb.h>
- *   #include <stdio.h>
+ * When a store that was closed is opened again, the index is read from one file. After a crash it is
+ * rebuilt from the data files.
  *
- *   int main(void) {
- *     filedb_error_t err = FILEDB_ERROR_INIT;
- *     filedb_t *db = NULL;
- *     void *value = NULL;
- *     size_t len = 0;
+ * # An example
  *
- *     if (filedb_open("greetings", NULL, &db, &err) != FILEDB_OK) {
- *       fprintf(stderr, "%s\n", err.message);
- *       return 1;
+ *     #include <filedb.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *       filedb_error_t err = FILEDB_ERROR_INIT;
+ *       filedb_t *db = NULL;
+ *       void *value = NULL;
+ *       size_t len = 0;
+ *
+ *       if (filedb_open("greetings", NULL, &db, &err) != FILEDB_OK) {
+ *         fprintf(stderr, "%s\n", err.message);
+ *         return 1;
+ *       }
+ *       if (filedb_put(db, "hello", 5, "world", 5, &err) == FILEDB_OK &&
+ *           filedb_get(db, "hello", 5, &value, &len, &err) == FILEDB_OK) {
+ *         printf("%.*s\n", (int)len, (const char *)value);
+ *         filedb_free(value);
+ *       }
+ *       return filedb_close(db, &err) == FILEDB_OK ? 0 : 1;
  *     }
- *     if (filedb_put(db, "hello", 5, "world", 5, &err) == FILEDB_OK &&
- *         filedb_get(db, "hello", 5, &value, &len, &err) == FILEDB_OK) {
- *       printf("%.*s\n", (int)len, (const char *)value);
- *       filedb_free(value);
- *     }
- *     return filedb_close(db, &err) == FILEDB_OK ? 0 : 1;
- *   }
  *
+ * # Statuses and errors
  *
- * STATUSES AND ERRORS
+ * A function answers a filedb_status_t: FILEDB_OK (0), an outcome that is not an error (positive, such as
+ * FILEDB_NOT_FOUND), or an error (negative). Compare with the names. Later versions may return statuses
+ * that are not listed here, with the same meaning of their sign.
  *
- * A function answers a filedb_status_t: FILEDB_OK (0), an outcome that is not an error (positive,
- * such as FILEDB_NOT_FOUND), or an error (negative). Compare with the names; later versions may
- * return statuses that are not listed here, with the same meaning of their sign.
+ * The last argument of most functions is a filedb_error_t of the caller's, or NULL. It tells what exactly
+ * went wrong: the operating system's error number, the damaged file and the offset in it, and a sentence
+ * for people that names the file, the option or the number. It never changes what a call does.
  *
- * The last argument of most functions is a filedb_error_t of the caller's, or NULL. It tells what
- * exactly went wrong: the operating system's error number, the damaged file and the offset in it,
- * and a sentence for people that names the file, the option or the number. It never changes what a
- * call does.
+ * A wrong argument is answered, not punished: NULL where something has to be, a length without memory, an
+ * unknown option are FILEDB_ERR_INVALID_ARGUMENT. What no library can check is the caller's promise: a
+ * pointer that is not NULL points to what its type says, a length is true, and memory given to a call is
+ * not changed by others until the call returns.
  *
- * A wrong argument is answered, not punished: NULL where something has to be, a length without
- * memory, an unknown option are FILEDB_ERR_INVALID_ARGUMENT. What no library can check is the
- * caller's promise: a pointer that is not NULL points to what its type says, a length is true, and
- * memory given to a call is not changed by others until the call returns.
+ * The library prints nothing and handles no signals. What it does in the background it tells the function
+ * that filedb_options_set_log() names, if there is one. A bug in it is caught at this border: every
+ * function that returns a status answers FILEDB_ERR_PANIC then, which the lists below leave out, and the
+ * handle takes no more writes. Memory for keys, values and lists is asked for in such a way that a refusal
+ * is FILEDB_ERR_NO_MEMORY; a process that has not even a few bytes left is ended by the Rust runtime.
  *
- * The library never ends the process, prints nothing, and handles no signals. What it does in the
- * background it tells the function that filedb_options_set_log() names, if there is one. A bug in it is caught
- * at this border: the call answers FILEDB_ERR_PANIC, and the handle takes no more writes.
- *
- *
- * WHO OWNS WHAT
+ * # Who owns what
  *
  * - Inputs stay the caller's, and are copied where they are needed after the call.
- * - Outputs are zeroed when a call begins and set when it succeeds; the functions that set one
- *   with an error too say so.
- * - What a function hands out belongs to the caller. Values and lists go back to filedb_free(),
- *   pinned values to filedb_unpin(), a store to filedb_close(), and the handles of options,
- *   batches and iterators to the function with the name of their type and _free. All of them take
- *   NULL, filedb_close() with an error.
+ * - Outputs are zeroed when a call begins and set when it succeeds; the functions that set one with an
+ *   error too say so.
+ * - What a function hands out belongs to the caller. Values and lists go back to filedb_free(), pinned
+ *   values to filedb_unpin(), a store to filedb_close(), and the handles of options, batches and
+ *   iterators to the function with the name of their type and _free. All of them take NULL,
+ *   filedb_close() with an error.
  * - Strings that a function returns are constants, and are never freed.
- * - Pinned values and iterators may outlive the handle of their store, so a program may clean up
- *   in any order.
+ * - Pinned values and iterators may outlive the handle of their store, so a program may clean up in any
+ *   order.
  * - A handle that is used after its end, or ended twice, is a bug of the program's. It gets
- *   FILEDB_ERR_CLOSED, as long as fewer than 1024 other handles of its type ended after it; then
- *   its memory is used for something else.
+ *   FILEDB_ERR_CLOSED, as long as fewer than 1024 other handles of its type ended after it; then its
+ *   memory is used for something else.
  *
+ * # Threads
  *
- * THREADS
+ * All functions may be called from any thread, and those that take a filedb_t from many at once: reads
+ * and writes run side by side. Two writes of one key take place one after the other; a read that begins
+ * after a write returned sees it. Batches and iterators are for one thread at a time, whichever it is.
  *
- * All functions may be called from any thread, and those that take a filedb_t from many at once:
- * reads and writes run side by side. Two writes of one key take place one after the other; a read
- * that begins after a write returned sees it. Batches and iterators are for one thread at a time,
- * whichever it is.
+ * # Durability
  *
+ * A put or delete that returned FILEDB_OK survives the death of the process, by whatever cause, in every
+ * mode. What survives a power cut or a crash of the operating system is chosen with the option sync:
  *
- * DURABILITY
+ *     none      what filedb_sync() or filedb_close() made durable, and what the operating
+ *               system wrote back by itself
+ *     interval  (default) all but the writes of the last sync_interval_ms
+ *     always    every write that returned; writes of several threads share one wait for the disk
  *
- * A put or delete that returned FILEDB_OK survives the death of the process, by whatever cause, in
- * every mode. What survives a power cut or a crash of the operating system is chosen with the
- * option sync:
- *
- *   none      what filedb_sync() or filedb_close() made durable, and what the operating system
- *             wrote back by itself
- *   interval  (default) as none, but for the writes of the last sync_interval_ms
- *   always    every write that returned; writes of several threads share one wait for the disk
- *
- * Keys that were not synced hold their last synced value or a later one after a power cut, never
- * another. Damage to what was synced is never taken for a crash: opening or reading it answers
- * FILEDB_ERR_CORRUPT with file and offset, and changes nothing.
+ * Keys that were not synced hold their last synced value or a later one after a power cut, never another.
+ * Damage to what was synced is never taken for a crash: opening or reading it answers FILEDB_ERR_CORRUPT
+ * with file and offset, and changes nothing.
  *
  * A batch is one record: after a crash it is there whole or not at all.
  *
  * When a sync fails the disk may have lost what it took before, so the handle takes no more writes
  * (FILEDB_ERR_POISONED) and reads on; close it and open it again.
  *
+ * # Expiry
  *
- * EXPIRY
+ * A key may have a time after which it is no more: filedb_put_with() and filedb_expire() set it, a plain
+ * put clears it. An expired key is absent for every function, from that moment on, and also if the
+ * machine's clock is set back later.
  *
- * A key may have a time after which it is no more: filedb_put_with() and filedb_expire() set it, a
- * plain put clears it. An expired key is absent for every function, from that moment on, and also
- * if the machine's clock is set back later.
+ * # Options
  *
- *
- * OPTIONS
- *
- *   sync                       none | interval | always
- *   sync_interval_ms           a time
- *   max_file_size              a size; a data file is finished and a new one begun there
- *   io                         mmap | pread
- *   verify_checksums           true | false; whether every read checks the record
- *   create_if_missing          true | false
- *   error_if_exists            true | false
- *   read_only                  true | false
- *   merge                      auto | manual
- *   merge_space_amplification  a number; how many times the space of the live data is taken
- *   merge_rate_limit           a size per second; 0 for no limit
- *   merge_interval_ms          a time
- *   log_level                  error | warn | info | debug; for filedb_options_set_log()
+ *     sync                       none | interval | always
+ *     sync_interval_ms           a time
+ *     max_file_size              a size; a data file is finished and a new one begun there
+ *     io                         mmap | pread
+ *     verify_checksums           true | false; whether every read checks the record
+ *     create_if_missing          true | false
+ *     error_if_exists            true | false
+ *     read_only                  true | false
+ *     merge                      auto | manual
+ *     merge_space_amplification  a number; how many times the space of the live data is taken
+ *     merge_rate_limit           a size per second; 0 for no limit
+ *     merge_interval_ms          a time
+ *     log_level                  error | warn | info | debug; for filedb_options_set_log()
  *
  * filedb_options_describe() tells what each takes, and filedb_options_get() the defaults.
+ *
+ * # Versions
+ *
+ * Each item says since which version it is there. Within one major version functions, statuses and struct
+ * members are only added, at the end: a program runs with every later library of that number.
  */
 
+/**
+ * @file
+ * The C API of filedb. The opening chapter comes first.
+ */
 
 #ifndef FILEDB_H
 #define FILEDB_H
@@ -150,81 +165,82 @@
 #define FILEDB_ERROR_INIT { sizeof(filedb_error_t), 0, 0, 0, 0, 0, { 0 } }
 
 /**
- * What a filedb_put_options_t begins with.
+ * What a filedb_put_options_t begins with: filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;
  * Since 0.1.0.
  */
 #define FILEDB_PUT_OPTIONS_INIT { sizeof(filedb_put_options_t), 0, 0 }
 
 /**
- * What a filedb_stats_t begins with.
+ * What a filedb_stats_t begins with: filedb_stats_t stats = FILEDB_STATS_INIT;
  * Since 0.1.0.
  */
 #define FILEDB_STATS_INIT { sizeof(filedb_stats_t), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * The version of this header. Programs that load the library at run time compare it with
- * filedb_version_number().
+ * filedb_version_number(). Since 0.1.0.
  */
 #define FILEDB_VERSION_MAJOR 0
 
 /**
- * The minor version of this header.
+ * The minor version of this header. Since 0.1.0.
  */
 #define FILEDB_VERSION_MINOR 1
 
 /**
- * The patch version of this header.
+ * The patch version of this header. Since 0.1.0.
  */
 #define FILEDB_VERSION_PATCH 0
 
 /**
- * Something failed that no call reports.
+ * Something failed that no call reports. Since 0.1.0.
  */
 #define FILEDB_LOG_ERROR 1
 
 /**
- * Something is not as it should be, and was dealt with.
+ * Something is not as it should be, and was dealt with. Since 0.1.0.
  */
 #define FILEDB_LOG_WARN 2
 
 /**
- * What the store does by itself: recovery, merges.
+ * What the store does by itself: recovery, merges. Since 0.1.0.
  */
 #define FILEDB_LOG_INFO 3
 
 /**
- * Every step of that.
+ * Every step of that. Since 0.1.0.
  */
 #define FILEDB_LOG_DEBUG 4
 
 /**
- * Write only if there is no such key; else FILEDB_CONFLICT.
+ * Write only if there is no such key; else FILEDB_CONFLICT. Since 0.1.0.
  */
 #define FILEDB_PUT_IF_ABSENT 1u
 
 /**
- * Write only if there is such a key; else FILEDB_CONFLICT.
+ * Write only if there is such a key; else FILEDB_CONFLICT. Since 0.1.0.
  */
 #define FILEDB_PUT_IF_PRESENT 2u
 
 /**
- * Return when the write is durable, whatever the option sync says.
+ * Return when the write is durable, whatever the option sync says. Since 0.1.0.
  */
 #define FILEDB_PUT_SYNC 4u
 
 /**
- * Let the key keep the expiry that it has; not together with ttl_ms.
+ * Let the key keep the expiry that it has; not together with ttl_ms. Since 0.1.0.
  */
 #define FILEDB_PUT_KEEP_TTL 8u
 
 /**
- * An open store. filedb_open() makes the handle, filedb_close() ends it.
+ * An open store. filedb_open() makes the handle, filedb_close() ends it. All threads of the process
+ * share it. Since 0.1.0.
  */
 struct filedb;
 
 /**
  * Writes that are collected in memory, to happen all or not at all. It belongs to no store, and may
- * be written any number of times.
+ * be written any number of times. For one thread at a time. Since 0.1.0.
  */
 struct filedb_batch;
 
@@ -233,24 +249,25 @@ struct filedb_batch;
  * change what it sees. There is no order that means anything.
  *
  * It blocks neither writers nor merges. While it lives, files that a merge replaced stay on the
- * disk, and old values of keys that change are remembered: free it soon.
+ * disk, and old values of keys that change are remembered: free it soon. For one thread at a time.
+ * Since 0.1.0.
  */
 struct filedb_iter;
 
 /**
  * The options to open a store with: make them with filedb_options_new(), set what should differ
- * from the defaults, give them to filedb_open(), free them.
+ * from the defaults, give them to filedb_open(), free them. Threads may share them. Since 0.1.0.
  */
 struct filedb_options;
 
 /**
  * What a function answers: 0 is success, a positive number an outcome that is not an error, a
- * negative number an error. Numbers are never reused; later versions may add some.
+ * negative number an error. Numbers are never reused; later versions may add some. Since 0.1.0.
  */
 typedef int32_t filedb_status_t;
 
 /**
- * The options to open a store with.
+ * The options to open a store with. Since 0.1.0.
  */
 typedef struct filedb_options filedb_options_t;
 
@@ -261,7 +278,7 @@ typedef struct filedb_options filedb_options_t;
  * Begin with `filedb_error_t err = FILEDB_ERROR_INIT;`, which sets struct_size. A function writes
  * only the members that lie wholly within struct_size bytes, so programs compiled against a
  * smaller or a larger version of this struct keep working. Every call that is given the struct
- * overwrites it, also when it succeeds.
+ * overwrites it, also when it succeeds. Since 0.1.0.
  */
 struct filedb_error {
   /**
@@ -297,7 +314,7 @@ struct filedb_error {
 };
 
 /**
- * What went wrong, in the caller's memory.
+ * What went wrong, in the caller's memory. Since 0.1.0.
  */
 typedef struct filedb_error filedb_error_t;
 
@@ -305,18 +322,18 @@ typedef struct filedb_error filedb_error_t;
  * What filedb_options_set_log() takes: one event, as `len` bytes of UTF-8 without a NUL behind them,
  * there until the function returns. It is called from any thread, also from several at once and
  * from within other calls: it must be quick, must not call the store, and must not throw or jump
- * out.
+ * out. Since 0.1.0.
  */
 typedef void (*filedb_log_fn)(void *ctx, int32_t level, const char *message, size_t len);
 
 /**
- * An open store.
+ * An open store. Since 0.1.0.
  */
 typedef struct filedb filedb_t;
 
 /**
  * More to say about a write. Begin with `filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;`,
- * which asks for nothing.
+ * which asks for nothing. Since 0.1.0.
  */
 struct filedb_put_options {
   /**
@@ -335,12 +352,12 @@ struct filedb_put_options {
 };
 
 /**
- * More to say about a write.
+ * More to say about a write. Since 0.1.0.
  */
 typedef struct filedb_put_options filedb_put_options_t;
 
 /**
- * Some bytes somewhere: a borrowed view that owns nothing. No NUL follows them.
+ * Some bytes somewhere: a borrowed view that owns nothing. No NUL follows them. Since 0.1.0.
  */
 struct filedb_slice {
   /**
@@ -354,7 +371,7 @@ struct filedb_slice {
 };
 
 /**
- * Some bytes somewhere.
+ * Some bytes somewhere. Since 0.1.0.
  */
 typedef struct filedb_slice filedb_slice_t;
 
@@ -362,7 +379,7 @@ typedef struct filedb_slice filedb_slice_t;
  * A value that is read where it lies, and that stays there, unchanged, until filedb_unpin(): also
  * when its key gets another value or is deleted, and when the store is closed.
  *
- * The struct is the caller's. Copies of it are one pin: unpin one of them.
+ * The struct is the caller's. Copies of it are one pin: unpin one of them. Since 0.1.0.
  */
 struct filedb_pinned {
   /**
@@ -380,23 +397,23 @@ struct filedb_pinned {
 };
 
 /**
- * A value that is read where it lies.
+ * A value that is read where it lies. Since 0.1.0.
  */
 typedef struct filedb_pinned filedb_pinned_t;
 
 /**
- * Writes that happen together.
+ * Writes that happen together. Since 0.1.0.
  */
 typedef struct filedb_batch filedb_batch_t;
 
 /**
- * A walk through the keys of a store.
+ * A walk through the keys of a store. Since 0.1.0.
  */
 typedef struct filedb_iter filedb_iter_t;
 
 /**
  * What filedb_fold() calls for each key; anything but 0 ends the walk. The bytes are there until it
- * returns. It may use the store, but must not throw or jump out.
+ * returns. It may use the store, but must not throw or jump out. Since 0.1.0.
  */
 typedef int (*filedb_fold_fn)(void *ctx,
                               const void *key,
@@ -406,7 +423,7 @@ typedef int (*filedb_fold_fn)(void *ctx,
 
 /**
  * A store in numbers. Begin with `filedb_stats_t stats = FILEDB_STATS_INIT;`. Later versions may add
- * members at the end; a library that does not know one leaves it 0.
+ * members at the end; a library that does not know one leaves it 0. Since 0.1.0.
  */
 struct filedb_store_stats {
   /**
@@ -468,106 +485,108 @@ struct filedb_store_stats {
 };
 
 /**
- * A store in numbers.
+ * A store in numbers. Since 0.1.0.
  */
 typedef struct filedb_store_stats filedb_stats_t;
 
 /**
- * The call did what it says.
+ * The call did what it says. Since 0.1.0.
  */
 #define FILEDB_OK 0
 
 /**
- * There is no such key.
+ * There is no such key. Since 0.1.0.
  */
 #define FILEDB_NOT_FOUND 1
 
 /**
- * A condition of the write was not met; nothing was written.
+ * A condition of the write was not met; nothing was written. Since 0.1.0.
  */
 #define FILEDB_CONFLICT 2
 
 /**
- * There is nothing more to come.
+ * There is nothing more to come. Since 0.1.0.
  */
 #define FILEDB_DONE 3
 
 /**
- * An argument breaks the contract of the function; nothing was done.
+ * An argument breaks the contract of the function; nothing was done. Since 0.1.0.
  */
-#define FILEDB_ERR_INVALID_ARGUMENT -1
+#define FILEDB_ERR_INVALID_ARGUMENT (-1)
 
 /**
- * The operating system refused a file operation. filedb_error_t::os_errno says why.
+ * The operating system refused a file operation. filedb_error_t::os_errno says why. Since 0.1.0.
  */
-#define FILEDB_ERR_IO -2
+#define FILEDB_ERR_IO (-2)
 
 /**
- * Bytes on disk are not what was written. filedb_error_t::file_id and ::offset say where.
+ * Bytes on disk are not what was written. Members file_id and offset of filedb_error_t
+ * say where.
+ * Since 0.1.0.
  */
-#define FILEDB_ERR_CORRUPT -3
+#define FILEDB_ERR_CORRUPT (-3)
 
 /**
- * Another process, or another handle of this one, has the store open.
+ * Another process, or another handle of this one, has the store open. Since 0.1.0.
  */
-#define FILEDB_ERR_LOCKED -4
+#define FILEDB_ERR_LOCKED (-4)
 
 /**
  * The disk, a quota or a file size limit leaves no room; nothing was written. Reads go on, and
- * writes go on as soon as there is room.
+ * writes go on as soon as there is room. Since 0.1.0.
  */
-#define FILEDB_ERR_NO_SPACE -5
+#define FILEDB_ERR_NO_SPACE (-5)
 
 /**
- * The store was opened with the option read_only.
+ * The store was opened with the option read_only. Since 0.1.0.
  */
-#define FILEDB_ERR_READ_ONLY -6
+#define FILEDB_ERR_READ_ONLY (-6)
 
 /**
- * A key or a value is longer than the store takes; nothing was written.
+ * A key or a value is longer than the store takes; nothing was written. Since 0.1.0.
  */
-#define FILEDB_ERR_TOO_LARGE -7
+#define FILEDB_ERR_TOO_LARGE (-7)
 
 /**
- * The caller's buffer is too small; the needed size was stored.
+ * The caller's buffer is too small; the needed size was stored. Since 0.1.0.
  */
-#define FILEDB_ERR_BUFFER_TOO_SMALL -8
+#define FILEDB_ERR_BUFFER_TOO_SMALL (-8)
 
 /**
- * The store or the machine cannot do this, or a later version wrote the store.
+ * The store, or this version of the library, cannot do this. Since 0.1.0.
  */
-#define FILEDB_ERR_UNSUPPORTED -9
+#define FILEDB_ERR_UNSUPPORTED (-9)
 
 /**
  * An earlier sync failed or a panic was caught. Reads go on; to write, close the store and open it
- * again.
+ * again. Since 0.1.0.
  */
-#define FILEDB_ERR_POISONED -10
+#define FILEDB_ERR_POISONED (-10)
 
 /**
- * The handle was opened by the parent of this process.
+ * The handle was opened by the parent of this process. Since 0.1.0.
  */
-#define FILEDB_ERR_FORKED -11
+#define FILEDB_ERR_FORKED (-11)
 
 /**
- * A bug in filedb was caught at its border. The handle takes no more writes.
+ * A bug in filedb was caught at its border. The handle takes no more writes. Since 0.1.0.
  */
-#define FILEDB_ERR_PANIC -12
+#define FILEDB_ERR_PANIC (-12)
 
 /**
- * Memory could not be allocated; nothing was done.
+ * Memory could not be allocated; nothing was done. Since 0.1.0.
  */
-#define FILEDB_ERR_NO_MEMORY -13
+#define FILEDB_ERR_NO_MEMORY (-13)
 
 /**
- * The store exists, and the option error_if_exists is set.
+ * The store exists, and the option error_if_exists is set. Since 0.1.0.
  */
-#define FILEDB_ERR_EXISTS -14
+#define FILEDB_ERR_EXISTS (-14)
 
 /**
- * The handle was closed.
+ * The handle was closed. Since 0.1.0.
  */
-#define FILEDB_ERR_CLOSED -15
+#define FILEDB_ERR_CLOSED (-15)
 
 #ifdef __cplusplus
 extern "C" {
@@ -699,9 +718,10 @@ filedb_status_t filedb_options_set_log(filedb_options_t *options,
  * - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
  * - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
  *   is a file), or there is no store and create_if_missing is false;
- * - FILEDB_ERR_CORRUPT: what was synced once is damaged; the error names file and offset;
+ * - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset; or a
+ *   later version of filedb wrote the store, and the message says so;
  * - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
- * - FILEDB_ERR_UNSUPPORTED: a later version wrote the store;
+ * - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and can have no more;
  * - FILEDB_ERR_CLOSED: the options were freed;
  * - FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY.
  *
@@ -721,8 +741,8 @@ filedb_status_t filedb_open(const char *path,
  * Returns FILEDB_OK, or
  * - FILEDB_ERR_INVALID_ARGUMENT: the handle is NULL, or not one;
  * - FILEDB_ERR_CLOSED: it was closed before;
- * - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_POISONED: not everything could be made durable;
- *   the store opens again, as after a crash;
+ * - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_POISONED: not everything
+ *   could be made durable; the store opens again, as after a crash;
  * - FILEDB_ERR_FORKED: in a forked child, where nothing of the store is touched.
  *
  * Threads: any, at any time; calls of other threads that come later get FILEDB_ERR_CLOSED. Not from
@@ -743,6 +763,7 @@ filedb_status_t filedb_close(filedb_t *db, filedb_error_t *err);
  * Returns FILEDB_OK, or
  * - FILEDB_ERR_INVALID_ARGUMENT: the key is empty, or a pointer is NULL;
  * - FILEDB_ERR_TOO_LARGE: the key or the value is too long;
+ * - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and can have no more;
  * - FILEDB_ERR_NO_SPACE, FILEDB_ERR_IO, FILEDB_ERR_READ_ONLY, FILEDB_ERR_POISONED,
  *   FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
  *
@@ -756,7 +777,7 @@ filedb_status_t filedb_put(filedb_t *db,
                            filedb_error_t *err);
 
 /**
- * Removes `key` and its value. As durable as a put.
+ * Removes `key` and its value, also where the value is damaged. As durable as a put.
  *
  * Returns FILEDB_OK, FILEDB_NOT_FOUND where there was no such key (nothing is written then), or an
  * error as filedb_put().
@@ -824,17 +845,19 @@ filedb_status_t filedb_count(filedb_t *db, uint64_t *out, filedb_error_t *err);
 
 /**
  * Makes every write that was complete before this call durable: when it returns FILEDB_OK, a power
- * cut loses none of them. Not needed with sync=always.
+ * cut loses none of them. Not needed with sync=always; nothing to do with read_only.
  *
  * Returns FILEDB_OK, or
- * - FILEDB_ERR_IO: the disk failed to sync. What it kept is unknown, so the handle takes no more
- *   writes; close the store and open it again;
+ * - FILEDB_ERR_IO, or FILEDB_ERR_NO_SPACE where it had promised room that it does not have: the disk
+ *   failed to sync. What it kept is unknown, so the handle takes no more writes; close the store and
+ *   open it again;
  * - FILEDB_ERR_POISONED: that happened before;
  * - FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
  *
  * Threads: any, several at once. Since 0.1.0.
  */
-filedb_status_t filedb_sync(filedb_t *db, filedb_error_t *err);
+filedb_status_t filedb_sync(filedb_t *db,
+                            filedb_error_t *err);
 
 /**
  * Takes the space of dead values back, now; with merge=auto the store does so by itself. Runs beside
@@ -842,6 +865,7 @@ filedb_status_t filedb_sync(filedb_t *db, filedb_error_t *err);
  *
  * Returns FILEDB_OK, or
  * - FILEDB_ERR_NO_SPACE, FILEDB_ERR_IO, FILEDB_ERR_CORRUPT: no key is lost; what could be merged was;
+ * - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and no room for those of the merge;
  * - FILEDB_ERR_READ_ONLY, FILEDB_ERR_POISONED, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_INVALID_ARGUMENT,
  *   FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
  *
@@ -859,7 +883,9 @@ filedb_status_t filedb_merge(filedb_t *db,
  * - FILEDB_CONFLICT: the condition does not hold; nothing was written;
  * - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not set, or the flags contradict each
  *   other;
- * - FILEDB_ERR_UNSUPPORTED: a flag or a member that this version does not know is set.
+ * - FILEDB_ERR_UNSUPPORTED: also where a flag or a member that this version does not know is set;
+ * - FILEDB_ERR_CORRUPT: the record that a condition or FILEDB_PUT_KEEP_TTL asks about is damaged.
+ *   Nothing was written; a plain put replaces it.
  *
  * Threads: any, several at once. Since 0.1.0.
  */

@@ -1,24 +1,25 @@
-// filedb for C++17: filedb.h in the ways of the language. Header only; link with libfiledb as C programs do.
-//
-//   #include <filedb.hpp>
-//   #include <iostream>
-//
-//   int main() {
-//     auto db = filedbxx::Store::open("greetings");
-//     db.put("hello", "world");
-//     std::cout << db.get("hello").value_or("nothing") << '\n';
-//     for (auto [key, value] : db.scan()) std::cout << key << " = " << value << '\n';
-//   }
-//
-// The namespace is not called filedb because that is a struct of filedb.h, whose names are fixed.
-//
-// Handles close themselves and can be moved, not copied. Bytes go in as std::string_view, and come out as std::string, or
-// as Pinned where they lie. That a key is absent or a condition not met is an answer: an empty optional, or false.
-//
-// Each verb comes twice. `put` throws a filedbxx::Exception; `try_put` returns a Result, which holds a value or an Error, and
-// throws nothing (but std::bad_alloc, where strings are made). Without exceptions (-fno-exceptions) there are only the
-// latter. What the verbs promise, what they cost and which errors they know is said in filedb.h; the rules for threads
-// are those of the C handles.
+/// @file
+/// filedb for C++17: filedb.h in the ways of the language. Header only; link with libfiledb as C programs do.
+///
+///     #include <filedb.hpp>
+///     #include <iostream>
+///
+///     int main() {
+///       auto db = filedbxx::Store::open("greetings");
+///       db.put("hello", "world");
+///       std::cout << db.get("hello").value_or("nothing") << '\n';
+///       for (auto [key, value] : db.scan()) std::cout << key << " = " << value << '\n';
+///     }
+///
+/// The namespace is not called filedb because that is a struct of filedb.h, whose names are fixed.
+///
+/// Handles close themselves and can be moved, not copied. Bytes go in as std::string_view, and come out as std::string, or
+/// as Pinned where they lie. That a key is absent or a condition not met is an answer: an empty optional, or false.
+///
+/// Each verb comes twice. `put` throws a filedbxx::Exception; `try_put` returns a Result, which holds a value or an Error, and
+/// throws nothing (but std::bad_alloc, where strings are made). Without exceptions (-fno-exceptions) there are only the
+/// latter. What the verbs promise, what they cost and which errors they know is said in filedb.h; the rules for threads
+/// are those of the C handles.
 #ifndef FILEDB_HPP
 #define FILEDB_HPP
 
@@ -45,14 +46,17 @@
 #include "filedb.h"
 
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+/// 1 where exceptions are on, and with them the verbs that throw; else 0.
 #define FILEDB_EXCEPTIONS 1
 #include <exception>
 #else
 #define FILEDB_EXCEPTIONS 0
 #endif
 
+/// filedb for C++17.
 namespace filedbxx {
 
+/// What times are given in.
 using milliseconds = std::chrono::milliseconds;
 
 // ---- Errors -----------------------------------------------------------------------------------------------------------
@@ -60,7 +64,9 @@ using milliseconds = std::chrono::milliseconds;
 /// What went wrong, with all that the library knows about it.
 class Error {
  public:
+  /// An error with a sentence of the program's.
   Error(filedb_status_t code, std::string message) : code_(code), message_(std::move(message)) {}
+  /// The error that the library told about.
   Error(filedb_status_t code, const filedb_error_t &said)
       : code_(code), os_errno_(said.os_errno), file_id_(said.file_id), offset_(said.offset),
         message_(said.message[0] != 0 ? said.message : filedb_strerror(code)) {}
@@ -69,8 +75,9 @@ class Error {
   filedb_status_t code() const noexcept { return code_; }
   /// The operating system's error number where there is one, else 0.
   int os_errno() const noexcept { return os_errno_; }
-  /// With FILEDB_ERR_CORRUPT: the damaged data file, and the place in it.
+  /// With FILEDB_ERR_CORRUPT: the number of the damaged data file.
   std::uint64_t file_id() const noexcept { return file_id_; }
+  /// With FILEDB_ERR_CORRUPT: the place in it, in bytes.
   std::uint64_t offset() const noexcept { return offset_; }
   /// A sentence for people that names the file, the option or the number.
   const std::string &message() const noexcept { return message_; }
@@ -86,8 +93,11 @@ class Error {
 /// What the verbs without try_ throw. Its what() is the error's message.
 class Exception : public std::runtime_error {
  public:
+  /// One that carries this error.
   explicit Exception(Error error) : std::runtime_error(error.message()), error_(std::move(error)) {}
+  /// All that is known.
   const Error &error() const noexcept { return error_; }
+  /// FILEDB_ERR_IO and the like.
   filedb_status_t code() const noexcept { return error_.code(); }
 
  private:
@@ -112,13 +122,19 @@ namespace detail {
 template <class T>
 class [[nodiscard]] Result {
  public:
+  /// What it holds.
   using value_type = T;
+  /// A value.
   Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+  /// An error.
   Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}
 
+  /// Whether there is a value.
   bool has_value() const noexcept { return content_.index() == 0; }
+  /// Whether there is a value.
   explicit operator bool() const noexcept { return has_value(); }
 
+  /// @{
   /// The value. Where there is none, throws the error as an Exception; without exceptions, ends the program.
   T &value() & { return expect(), *std::get_if<0>(&content_); }
   const T &value() const & { return expect(), *std::get_if<0>(&content_); }
@@ -128,6 +144,8 @@ class [[nodiscard]] Result {
   T operator*() && { return std::move(*this).value(); }
   T *operator->() { return &value(); }
   const T *operator->() const { return &value(); }
+  /// @}
+  /// The value, or this one where there is none.
   template <class U>
   T value_or(U &&otherwise) && {
     return has_value() ? std::move(*this).value() : static_cast<T>(std::forward<U>(otherwise));
@@ -147,14 +165,21 @@ class [[nodiscard]] Result {
 template <>
 class [[nodiscard]] Result<void> {
  public:
+  /// What it holds: nothing.
   using value_type = void;
+  /// Success.
   Result() = default;
+  /// An error.
   Result(Error error) : error_(std::move(error)) {}
+  /// Whether it is a success.
   bool has_value() const noexcept { return !error_; }
+  /// Whether it is a success.
   explicit operator bool() const noexcept { return has_value(); }
+  /// Where it is none, throws the error as an Exception; without exceptions, ends the program.
   void value() const {
     if (error_) detail::misused(*error_);
   }
+  /// The error. To be asked for only where it is no success.
   const Error &error() const { return *error_; }
 
  private:
@@ -231,15 +256,18 @@ std::uint64_t count_ms(std::chrono::duration<Rep, Period> time) noexcept {
 
 }  // namespace detail
 
-/// The version of the library that is running, such as "0.1.0", and as 0xMMmmpp.
+/// The version of the library that is running, such as "0.1.0".
 inline std::string_view version() noexcept { return filedb_version_string(); }
+/// The same as 0xMMmmpp.
 inline std::uint32_t version_number() noexcept { return filedb_version_number(); }
 
 // ---- Options ----------------------------------------------------------------------------------------------------------
 
 /// An option, as the library describes it.
 struct OptionInfo {
-  std::string_view name, values, help;
+  std::string_view name;    ///< What set() calls it.
+  std::string_view values;  ///< What values it takes.
+  std::string_view help;    ///< What it is for.
 };
 
 /// All options that a store can be opened with.
@@ -259,10 +287,13 @@ using Log = std::function<void(int level, std::string_view message)>;
 /// A name or value that the library does not take is an error, which open() reports: so set() can be chained.
 class Options {
  public:
+  /// The defaults.
   Options() : handle_(filedb_options_new()) {
     if (handle_.get() == nullptr) failed_ = detail::no_memory();
   }
 
+  /// @{
+  /// Sets the option `name`: text as filedb_options_set() takes it, a number, a bool, or a time.
   Options &set(std::string_view name, std::string_view value) & {
     if (failed_) return *this;
     detail::Report report;
@@ -288,7 +319,9 @@ class Options {
   Options &&set(std::string_view name, const Value &value) && {
     return std::move(set(name, value));
   }
+  /// @}
 
+  /// @{
   /// Has the events of the stores that are opened with these options reported, up to the level of the option log_level.
   Options &set_log(Log log) & {
     if (failed_) return *this;
@@ -302,6 +335,7 @@ class Options {
     return *this;
   }
   Options &&set_log(Log log) && { return std::move(set_log(std::move(log))); }
+  /// @}
 
   /// The value of an option, in the form that set() takes.
   Result<std::string> try_get(std::string_view name) const {
@@ -319,12 +353,15 @@ class Options {
     }
   }
 #if FILEDB_EXCEPTIONS
+  /// As try_get(), which says the rest; throws.
   std::string get(std::string_view name) const { return try_get(name).value(); }
 #endif
 
   /// The error of the first set() that failed.
   const std::optional<Error> &error() const noexcept { return failed_; }
+  /// For calls of the C API.
   const filedb_options_t *handle() const noexcept { return handle_.get(); }
+  /// What set_log() was given, if it was called.
   const std::shared_ptr<Log> &log() const noexcept { return log_; }
 
  private:
@@ -339,18 +376,26 @@ class Options {
 /// that holds it keeps its room on the disk meanwhile.
 class Pinned {
  public:
+  /// Nothing.
   Pinned() noexcept : pinned_{nullptr, 0, nullptr} {}
+  /// Takes over what the C API pinned.
   explicit Pinned(filedb_pinned_t pinned) noexcept : pinned_(pinned) {}
+  /// Leaves nothing behind in `other`.
   Pinned(Pinned &&other) noexcept : pinned_(std::exchange(other.pinned_, filedb_pinned_t{nullptr, 0, nullptr})) {}
+  /// Swaps both; `other` unpins what was here.
   Pinned &operator=(Pinned &&other) noexcept {
     std::swap(pinned_, other.pinned_);
     return *this;
   }
   ~Pinned() { filedb_unpin(&pinned_); }
 
+  /// The bytes.
   std::string_view view() const noexcept { return detail::view(pinned_.data, pinned_.len); }
+  /// The bytes.
   operator std::string_view() const noexcept { return view(); }
+  /// The first byte.
   const char *data() const noexcept { return view().data(); }
+  /// How many there are.
   std::size_t size() const noexcept { return pinned_.len; }
 
  private:
@@ -362,6 +407,7 @@ class Pinned {
 /// Keys as they were at one moment, in one block of memory: a range of std::string_view.
 class Keys {
  public:
+  /// A forward iterator over std::string_view.
   class iterator {
    public:
     using iterator_category = std::forward_iterator_tag;
@@ -381,11 +427,17 @@ class Keys {
     const filedb_slice_t *at_ = nullptr;
   };
 
+  /// Takes over what filedb_list() handed out.
   Keys(filedb_slice_t *keys, std::size_t size) noexcept : keys_(keys), size_(size) {}
+  /// How many there are.
   std::size_t size() const noexcept { return size_; }
+  /// Whether there are none.
   bool empty() const noexcept { return size_ == 0; }
+  /// Number `i`, which is less than size().
   std::string_view operator[](std::size_t i) const noexcept { return detail::view(keys_.get()[i]); }
+  /// The first.
   iterator begin() const noexcept { return iterator(keys_.get()); }
+  /// Behind the last.
   iterator end() const noexcept { return iterator(keys_.get() + size_); }
 
  private:
@@ -397,24 +449,31 @@ class Keys {
 /// of times.
 class Batch {
  public:
+  /// An empty one.
   Batch() : handle_(filedb_batch_new()) {}
 
+  /// Adds a put; both are copied.
   Result<void> try_put(std::string_view key, std::string_view value) {
     if (handle_.get() == nullptr) return detail::no_memory();
     detail::Report report;
     return detail::answer(
         filedb_batch_put(handle_.get(), key.data(), key.size(), value.data(), value.size(), &report.said), report);
   }
+  /// Adds a delete of a key, which need not exist when the batch is written.
   Result<void> try_erase(std::string_view key) {
     if (handle_.get() == nullptr) return detail::no_memory();
     detail::Report report;
     return detail::answer(filedb_batch_delete(handle_.get(), key.data(), key.size(), &report.said), report);
   }
+  /// Empties it.
   void clear() noexcept { filedb_batch_clear(handle_.get()); }
 #if FILEDB_EXCEPTIONS
+  /// As try_put(); throws.
   Batch &put(std::string_view key, std::string_view value) { return try_put(key, value).value(), *this; }
+  /// As try_erase(); throws.
   Batch &erase(std::string_view key) { return try_erase(key).value(), *this; }
 #endif
+  /// For calls of the C API.
   const filedb_batch_t *handle() const noexcept { return handle_.get(); }
 
  private:
@@ -423,7 +482,8 @@ class Batch {
 
 /// A row of a walk. The bytes are the library's, until the walk goes on.
 struct Entry {
-  std::string_view key, value;
+  std::string_view key;    ///< Its key.
+  std::string_view value;  ///< Its value.
 };
 
 /// A walk through the rows of a store as they were when it began; there is no order that means anything.
@@ -434,6 +494,7 @@ struct Entry {
 /// after FILEDB_ERR_CORRUPT another loop goes on behind it.
 class Iterator {
  public:
+  /// An input iterator over Entry.
   class iterator {
    public:
     using iterator_category = std::input_iterator_tag;
@@ -460,6 +521,7 @@ class Iterator {
     Entry row_;
   };
 
+  /// Takes over an iterator of the C API.
   explicit Iterator(filedb_iter_t *handle) noexcept : handle_(handle) {}
 
   /// The next row; nothing behind the last.
@@ -486,10 +548,14 @@ class Iterator {
 
   /// How the last loop over this walk ended.
   const Result<void> &result() const noexcept { return result_; }
+  /// The row that comes next: a loop goes on where the last one stopped.
   iterator begin() { return iterator(this); }
+  /// Behind the last row.
   iterator end() { return iterator(); }
 #if FILEDB_EXCEPTIONS
+  /// As try_next(); throws.
   std::optional<Entry> next() { return try_next().value(); }
+  /// As try_next_batch(); throws.
   bool next_batch(std::vector<Entry> &rows, std::size_t most = 256) { return try_next_batch(rows, most).value(); }
 #endif
 
@@ -520,8 +586,9 @@ inline constexpr milliseconds no_expiry = milliseconds::max();
 /// More to say about a write: Put().if_absent().expires_in(15min).
 class Put {
  public:
-  /// Write only if there is no such key, or only if there is.
+  /// Write only if there is no such key.
   Put &if_absent() noexcept { return flag(FILEDB_PUT_IF_ABSENT); }
+  /// Write only if there is such a key.
   Put &if_present() noexcept { return flag(FILEDB_PUT_IF_PRESENT); }
   /// Return when the write is durable, whatever the option sync says.
   Put &sync() noexcept { return flag(FILEDB_PUT_SYNC); }
@@ -533,6 +600,7 @@ class Put {
     options_.ttl_ms = std::max<std::uint64_t>(1, detail::count_ms(time));
     return *this;
   }
+  /// For calls of the C API.
   const filedb_put_options_t *options() const noexcept { return &options_; }
 
  private:
@@ -560,6 +628,7 @@ class Store {
     return detail::answer(filedb_close(handle_.release(), &report.said), report);
   }
 
+  /// Stores `value` under `key`; both are copied.
   Result<void> try_put(std::string_view key, std::string_view value) {
     detail::Report report;
     return detail::answer(
@@ -581,6 +650,7 @@ class Store {
     return detail::answer(status, report, status == FILEDB_OK);
   }
 
+  /// A copy of the value; nothing where there is no such key.
   Result<std::optional<std::string>> try_get(std::string_view key) const {
     detail::Report report;
     void *value = nullptr;
@@ -610,6 +680,7 @@ class Store {
     return detail::answer(status, report, std::optional<Pinned>());
   }
 
+  /// @{
   /// The values of many keys, several times faster than one by one. `keys` is any range of what is a std::string_view.
   template <class Range>
   Result<std::vector<std::optional<Pinned>>> try_get_many(const Range &keys) const {
@@ -617,12 +688,11 @@ class Store {
     for (std::string_view key : keys) slices.push_back({key.data(), key.size()});
     std::vector<filedb_pinned_t> pins(slices.size());
     std::vector<filedb_status_t> statuses(slices.size());
+    std::vector<std::optional<Pinned>> values(slices.size());  // before anything is pinned: it may throw
     detail::Report report;
     const auto status = filedb_get_many(handle(), slices.data(), slices.size(), pins.data(), statuses.data(), &report.said);
-    std::vector<Pinned> owned(pins.begin(), pins.end());
-    std::vector<std::optional<Pinned>> values(pins.size());
     for (std::size_t i = 0; i < pins.size(); i++) {
-      if (statuses[i] == FILEDB_OK) values[i] = std::move(owned[i]);
+      if (statuses[i] == FILEDB_OK) values[i].emplace(pins[i]);
     }
     return detail::answer(status, report, std::move(values));
   }
@@ -630,7 +700,9 @@ class Store {
   Result<std::vector<std::optional<Pinned>>> try_get_many(std::initializer_list<Text> keys) const {
     return try_get_many<std::initializer_list<Text>>(keys);
   }
+  /// @}
 
+  /// Whether there is such a key.
   Result<bool> try_contains(std::string_view key) const {
     detail::Report report;
     const auto status = filedb_exists(handle(), key.data(), key.size(), &report.said);
@@ -725,6 +797,8 @@ class Store {
   }
 
 #if FILEDB_EXCEPTIONS
+  /// @{
+  /// Does what the verb with try_ in front of its name does, which says the rest; throws the error as an Exception.
   static Store open(std::string_view path, const Options &options = Options()) {
     return try_open(path, options).value();
   }
@@ -763,6 +837,7 @@ class Store {
   void fold(Visit &&visit) const {
     try_fold(std::forward<Visit>(visit)).value();
   }
+  /// @}
 #endif
 
   /// For calls of the C API; NULL after a close or a move, which every function answers with an error.

@@ -11,14 +11,14 @@ use std::ffi::c_void;
 use std::sync::atomic::AtomicU64;
 
 /// Writes that are collected in memory, to happen all or not at all. It belongs to no store, and may
-/// be written any number of times.
+/// be written any number of times. For one thread at a time. Since 0.1.0.
 pub struct filedb_batch {
     tag: AtomicU64,
     /// Behind a lock, so that a program that shares a batch between threads by mistake gets a batch all the same.
     batch: Mutex<Batch>,
 }
 
-/// Writes that happen together.
+/// Writes that happen together. Since 0.1.0.
 pub type filedb_batch_t = filedb_batch;
 
 impl Shell for filedb_batch {

@@ -11,13 +11,14 @@ use std::ffi::{OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::AtomicU64;
 
-/// An open store. filedb_open() makes the handle, filedb_close() ends it.
+/// An open store. filedb_open() makes the handle, filedb_close() ends it. All threads of the process
+/// share it. Since 0.1.0.
 pub struct filedb {
     tag: AtomicU64,
     db: Db,
 }
 
-/// An open store.
+/// An open store. Since 0.1.0.
 pub type filedb_t = filedb;
 
 impl Shell for filedb {
@@ -35,6 +36,11 @@ impl Shell for filedb {
 }
 
 impl filedb {
+    /// A new handle for a store.
+    pub(super) fn handle_of(db: Db) -> Result<*mut filedb, Failure> {
+        shell::make(filedb { tag: AtomicU64::new(filedb::IN_USE), db })
+    }
+
     /// The store itself.
     pub(super) fn db(&self) -> &Db {
         &self.db
@@ -54,9 +60,10 @@ impl filedb {
 /// - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
 /// - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
 ///   is a file), or there is no store and create_if_missing is false;
-/// - FILEDB_ERR_CORRUPT: what was synced once is damaged; the error names file and offset;
+/// - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset; or a
+///   later version of filedb wrote the store, and the message says so;
 /// - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
-/// - FILEDB_ERR_UNSUPPORTED: a later version wrote the store;
+/// - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and can have no more;
 /// - FILEDB_ERR_CLOSED: the options were freed;
 /// - FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY.
 ///
@@ -77,8 +84,7 @@ pub unsafe extern "C" fn filedb_open(
             return Err(Failure::invalid("the path is empty; it has to name a directory"));
         }
         let db = Db::open(OsStr::from_bytes(path.to_bytes()), &options)?;
-        let tag = AtomicU64::new(filedb::IN_USE);
-        out.set(shell::make(filedb { tag, db })?);
+        out.set(filedb::handle_of(db)?);
         Ok(FILEDB_OK)
     })
 }
@@ -91,8 +97,8 @@ pub unsafe extern "C" fn filedb_open(
 /// Returns FILEDB_OK, or
 /// - FILEDB_ERR_INVALID_ARGUMENT: the handle is NULL, or not one;
 /// - FILEDB_ERR_CLOSED: it was closed before;
-/// - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_POISONED: not everything could be made durable;
-///   the store opens again, as after a crash;
+/// - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_POISONED: not everything
+///   could be made durable; the store opens again, as after a crash;
 /// - FILEDB_ERR_FORKED: in a forked child, where nothing of the store is touched.
 ///
 /// Threads: any, at any time; calls of other threads that come later get FILEDB_ERR_CLOSED. Not from
@@ -100,7 +106,7 @@ pub unsafe extern "C" fn filedb_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn filedb_close(db: *mut filedb_t, err: *mut filedb_error_t) -> filedb_status_t {
     guard::enter(err, |call| {
-        call.retire(db, |shell| shell.db.close())??;
+        call.retire(db, |shell| guard::close(&shell.db))??;
         Ok(FILEDB_OK)
     })
 }
@@ -117,6 +123,7 @@ pub unsafe extern "C" fn filedb_close(db: *mut filedb_t, err: *mut filedb_error_
 /// Returns FILEDB_OK, or
 /// - FILEDB_ERR_INVALID_ARGUMENT: the key is empty, or a pointer is NULL;
 /// - FILEDB_ERR_TOO_LARGE: the key or the value is too long;
+/// - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and can have no more;
 /// - FILEDB_ERR_NO_SPACE, FILEDB_ERR_IO, FILEDB_ERR_READ_ONLY, FILEDB_ERR_POISONED,
 ///   FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
 ///
@@ -138,7 +145,7 @@ pub unsafe extern "C" fn filedb_put(
     })
 }
 
-/// Removes `key` and its value. As durable as a put.
+/// Removes `key` and its value, also where the value is damaged. As durable as a put.
 ///
 /// Returns FILEDB_OK, FILEDB_NOT_FOUND where there was no such key (nothing is written then), or an
 /// error as filedb_put().
@@ -263,11 +270,12 @@ pub unsafe extern "C" fn filedb_count(
 }
 
 /// Makes every write that was complete before this call durable: when it returns FILEDB_OK, a power
-/// cut loses none of them. Not needed with sync=always.
+/// cut loses none of them. Not needed with sync=always; nothing to do with read_only.
 ///
 /// Returns FILEDB_OK, or
-/// - FILEDB_ERR_IO: the disk failed to sync. What it kept is unknown, so the handle takes no more
-///   writes; close the store and open it again;
+/// - FILEDB_ERR_IO, or FILEDB_ERR_NO_SPACE where it had promised room that it does not have: the disk
+///   failed to sync. What it kept is unknown, so the handle takes no more writes; close the store and
+///   open it again;
 /// - FILEDB_ERR_POISONED: that happened before;
 /// - FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
 ///
@@ -285,6 +293,7 @@ pub unsafe extern "C" fn filedb_sync(db: *mut filedb_t, err: *mut filedb_error_t
 ///
 /// Returns FILEDB_OK, or
 /// - FILEDB_ERR_NO_SPACE, FILEDB_ERR_IO, FILEDB_ERR_CORRUPT: no key is lost; what could be merged was;
+/// - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and no room for those of the merge;
 /// - FILEDB_ERR_READ_ONLY, FILEDB_ERR_POISONED, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_INVALID_ARGUMENT,
 ///   FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
 ///

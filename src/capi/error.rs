@@ -19,7 +19,7 @@ const MESSAGE_SIZE: usize = 256;
 /// Begin with `filedb_error_t err = FILEDB_ERROR_INIT;`, which sets struct_size. A function writes
 /// only the members that lie wholly within struct_size bytes, so programs compiled against a
 /// smaller or a larger version of this struct keep working. Every call that is given the struct
-/// overwrites it, also when it succeeds.
+/// overwrites it, also when it succeeds. Since 0.1.0.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct filedb_error {
@@ -41,7 +41,7 @@ pub struct filedb_error {
     pub message: [c_char; 256],
 }
 
-/// What went wrong, in the caller's memory.
+/// What went wrong, in the caller's memory. Since 0.1.0.
 pub type filedb_error_t = filedb_error;
 
 /// Why a call did not do what it says.

@@ -6,7 +6,7 @@
 use super::error::{Failure, Report, filedb_error_t};
 use super::handle::Call;
 use super::status::filedb_status_t;
-use crate::Error;
+use crate::{Db, Error};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -61,6 +61,21 @@ fn catch<R>(call: &Call, body: impl FnOnce() -> R) -> Result<R, Failure> {
     })
 }
 
+/// Closes a store. Where that panics, the store takes no more writes and is closed once more before the panic goes on: half
+/// closed it would keep its lock for as long as the process lives.
+pub(super) fn close(db: &Db) -> crate::Result<()> {
+    panic::catch_unwind(AssertUnwindSafe(|| db.close())).unwrap_or_else(|panic| {
+        let place = PLACE.take();
+        db.poison("a bug in filedb was caught while the store was closed");
+        // What the second close answers is less than what the first one has to say.
+        if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(db.close()))) {
+            discard(second);
+        }
+        PLACE.set(place);
+        panic::resume_unwind(panic)
+    })
+}
+
 /// The panic's own words and where it happened.
 fn describe(payload: Box<dyn Any + Send>) -> String {
     let words = match payload.downcast::<String>() {
@@ -68,8 +83,7 @@ fn describe(payload: Box<dyn Any + Send>) -> String {
         Err(payload) => match payload.downcast::<&'static str>() {
             Ok(words) => (*words).to_owned(),
             Err(payload) => {
-                // Dropping what we do not know could panic again, outside the guard.
-                std::mem::forget(payload);
+                discard(payload);
                 "no message".to_owned()
             }
         },
@@ -77,6 +91,13 @@ fn describe(payload: Box<dyn Any + Send>) -> String {
     match PLACE.take() {
         Some(place) => format!("{words}, at {place}"),
         None => words,
+    }
+}
+
+/// Drops what a panic carried, which may be anything, and may panic again; then it is left where it is.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(another);
     }
 }
 

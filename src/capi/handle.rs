@@ -17,6 +17,7 @@ pub(super) use memory::{Block, Buffer, Out, Plain};
 
 use super::db::filedb;
 use super::error::{Failure, Report, filedb_error, whole_members};
+use super::failpoint::failpoint;
 use super::pinned::filedb_pinned;
 use crate::format::frame::{MAX_KEY_SIZE, MAX_VALUE_SIZE};
 use crate::{Db, Error, Pinned};
@@ -71,6 +72,7 @@ impl Call {
 
     /// The text at `text`, up to its NUL.
     pub(super) fn text(&self, what: &str, text: *const c_char) -> Result<&CStr, Failure> {
+        failpoint();
         let text = present(what, text.cast_mut())?;
         // SAFETY: the header's contract: a string that is not NULL ends with a NUL.
         Ok(unsafe { CStr::from_ptr(text.as_ptr()) })
@@ -143,6 +145,7 @@ impl Call {
         // SAFETY: the header's contract: a shell, in use or in quarantine; either stays readable during this call.
         let shell = unsafe { pointer.as_ref() };
         shell::check(shell)?;
+        failpoint();
         Ok(shell)
     }
 
@@ -150,6 +153,7 @@ impl Call {
     pub(super) fn store(&self, handle: *mut filedb) -> Result<&Db, Failure> {
         let db = self.shell(handle)?.db();
         self.blame(db);
+        failpoint();
         Ok(db)
     }
 
@@ -166,7 +170,7 @@ impl Call {
         }
     }
 
-    /// Ends the use of a handle: the shell's own end comes first, then its quarantine.
+    /// Ends the use of a handle: the shell's own end comes first, then its quarantine, also where the end panics.
     pub(super) fn retire<S: Shell, R>(
         &self,
         handle: *mut S,
@@ -174,9 +178,9 @@ impl Call {
     ) -> Result<R, Failure> {
         let shell = self.shell(handle)?;
         shell::give_up(shell)?;
-        let result = end(shell);
-        S::quarantine().admit(NonNull::from(shell));
-        Ok(result)
+        // The caller's own pointer: one made from a reference could not be used to free what it points to.
+        let _at_the_end = NonNull::new(handle).map(Admission);
+        Ok(end(shell))
     }
 
     /// Hands a pinned value out.
@@ -188,6 +192,7 @@ impl Call {
     /// Takes a pinned value back, and zeroes the caller's struct so that a second time does nothing.
     pub(super) fn unpin(&self, pinned: *mut filedb_pinned) -> Result<(), Failure> {
         let place = present("pinned value", pinned)?;
+        failpoint();
         // SAFETY: the header's contract; not NULL, aligned, and any bytes are a `Plain`.
         let taken = unsafe { place.read() };
         Out::zeroed(place, 1);
@@ -200,8 +205,18 @@ impl Call {
 
     /// Gives a block back that was handed out.
     pub(super) fn free(&self, memory: *mut c_void) {
+        failpoint();
         // SAFETY: the header's contract: NULL, or what `Block::hand_out` returned and nobody gave back before.
         unsafe { libc::free(memory) }
+    }
+}
+
+/// Puts a shell into its quarantine when this goes.
+struct Admission<S: Shell>(NonNull<S>);
+
+impl<S: Shell> Drop for Admission<S> {
+    fn drop(&mut self) {
+        S::quarantine().admit(self.0);
     }
 }
 

@@ -16,7 +16,8 @@ use std::sync::atomic::AtomicU64;
 /// change what it sees. There is no order that means anything.
 ///
 /// It blocks neither writers nor merges. While it lives, files that a merge replaced stay on the
-/// disk, and old values of keys that change are remembered: free it soon.
+/// disk, and old values of keys that change are remembered: free it soon. For one thread at a time.
+/// Since 0.1.0.
 pub struct filedb_iter {
     tag: AtomicU64,
     db: Db,
@@ -34,11 +35,11 @@ struct Walk {
 /// How many rows filedb_fold() holds at once.
 const FOLD_AT_ONCE: usize = 64;
 
-/// A walk through the keys of a store.
+/// A walk through the keys of a store. Since 0.1.0.
 pub type filedb_iter_t = filedb_iter;
 
 /// What filedb_fold() calls for each key; anything but 0 ends the walk. The bytes are there until it
-/// returns. It may use the store, but must not throw or jump out.
+/// returns. It may use the store, but must not throw or jump out. Since 0.1.0.
 pub type filedb_fold_fn = Option<
     unsafe extern "C" fn(
         ctx: *mut c_void,

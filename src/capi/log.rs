@@ -7,19 +7,19 @@ use super::status::{FILEDB_OK, filedb_status_t};
 use crate::{LogLevel, LogSink};
 use std::ffi::{c_char, c_void};
 
-/// Something failed that no call reports.
+/// Something failed that no call reports. Since 0.1.0.
 pub const FILEDB_LOG_ERROR: i32 = 1;
-/// Something is not as it should be, and was dealt with.
+/// Something is not as it should be, and was dealt with. Since 0.1.0.
 pub const FILEDB_LOG_WARN: i32 = 2;
-/// What the store does by itself: recovery, merges.
+/// What the store does by itself: recovery, merges. Since 0.1.0.
 pub const FILEDB_LOG_INFO: i32 = 3;
-/// Every step of that.
+/// Every step of that. Since 0.1.0.
 pub const FILEDB_LOG_DEBUG: i32 = 4;
 
 /// What filedb_options_set_log() takes: one event, as `len` bytes of UTF-8 without a NUL behind them,
 /// there until the function returns. It is called from any thread, also from several at once and
 /// from within other calls: it must be quick, must not call the store, and must not throw or jump
-/// out.
+/// out. Since 0.1.0.
 pub type filedb_log_fn =
     Option<unsafe extern "C" fn(ctx: *mut c_void, level: i32, message: *const c_char, len: usize)>;
 

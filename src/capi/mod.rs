@@ -8,7 +8,7 @@
 //! * `handle.rs` does all the work on raw pointers. Its `Call` hands out what the caller lent us for exactly the
 //!   length of the call, so that nothing borrowed from C can be kept by mistake.
 //!
-//! The text of the header is the documentation of the items here, plus the opening chapter in `cbindgen.toml`. It is
+//! The text of the header is the documentation of the items here, plus the opening chapter, `manual.md`. It is
 //! written for C programmers, which is why it names functions and statuses the way C spells them.
 
 #![allow(non_camel_case_types, reason = "these are the names that C sees")]
@@ -21,6 +21,7 @@
 mod batch;
 mod db;
 mod error;
+mod failpoint;
 mod guard;
 mod handle;
 mod iter;

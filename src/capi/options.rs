@@ -1,6 +1,7 @@
 //! `filedb_options_t`: options by name, read from and written to the one table in `crate::options`.
 
 use super::error::{Failure, filedb_error_t};
+use super::failpoint::failpoint;
 use super::guard;
 use super::handle::shell::{self, Quarantine, Shell};
 use super::status::{FILEDB_DONE, FILEDB_OK, filedb_status_t};
@@ -11,14 +12,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 /// The options to open a store with: make them with filedb_options_new(), set what should differ
-/// from the defaults, give them to filedb_open(), free them.
+/// from the defaults, give them to filedb_open(), free them. Threads may share them. Since 0.1.0.
 pub struct filedb_options {
     tag: AtomicU64,
     /// Behind a lock, so that a program that shares options between threads gets one or the other value.
     options: Mutex<Options>,
 }
 
-/// The options to open a store with.
+/// The options to open a store with. Since 0.1.0.
 pub type filedb_options_t = filedb_options;
 
 impl Shell for filedb_options {
@@ -138,6 +139,7 @@ pub unsafe extern "C" fn filedb_options_describe(
         let (name, values, help) =
             (call.out("name", name), call.out("values", values), call.out("help", help));
         let (name, values, help) = (name?, values?, help?);
+        failpoint();
         let Some(option) = descriptions().get(i) else { return Ok(FILEDB_DONE) };
         name.set(option.name.as_ptr());
         values.set(option.values.as_ptr());

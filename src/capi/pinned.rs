@@ -12,7 +12,7 @@ use std::ffi::c_void;
 /// A value that is read where it lies, and that stays there, unchanged, until filedb_unpin(): also
 /// when its key gets another value or is deleted, and when the store is closed.
 ///
-/// The struct is the caller's. Copies of it are one pin: unpin one of them.
+/// The struct is the caller's. Copies of it are one pin: unpin one of them. Since 0.1.0.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct filedb_pinned {
@@ -24,7 +24,7 @@ pub struct filedb_pinned {
     pub pin: *mut c_void,
 }
 
-/// A value that is read where it lies.
+/// A value that is read where it lies. Since 0.1.0.
 pub type filedb_pinned_t = filedb_pinned;
 
 /// Reads the value of `key` in place: no copy, and with io=mmap no memory either. On success `*out`

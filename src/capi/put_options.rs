@@ -8,17 +8,17 @@ use super::status::{FILEDB_CONFLICT, FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_
 use crate::{Error, PutOptions, Ttl};
 use std::ffi::c_void;
 
-/// Write only if there is no such key; else FILEDB_CONFLICT.
+/// Write only if there is no such key; else FILEDB_CONFLICT. Since 0.1.0.
 pub const FILEDB_PUT_IF_ABSENT: u32 = 1u32;
-/// Write only if there is such a key; else FILEDB_CONFLICT.
+/// Write only if there is such a key; else FILEDB_CONFLICT. Since 0.1.0.
 pub const FILEDB_PUT_IF_PRESENT: u32 = 2u32;
-/// Return when the write is durable, whatever the option sync says.
+/// Return when the write is durable, whatever the option sync says. Since 0.1.0.
 pub const FILEDB_PUT_SYNC: u32 = 4u32;
-/// Let the key keep the expiry that it has; not together with ttl_ms.
+/// Let the key keep the expiry that it has; not together with ttl_ms. Since 0.1.0.
 pub const FILEDB_PUT_KEEP_TTL: u32 = 8u32;
 
 /// More to say about a write. Begin with `filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;`,
-/// which asks for nothing.
+/// which asks for nothing. Since 0.1.0.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct filedb_put_options {
@@ -31,7 +31,7 @@ pub struct filedb_put_options {
     pub ttl_ms: u64,
 }
 
-/// More to say about a write.
+/// More to say about a write. Since 0.1.0.
 pub type filedb_put_options_t = filedb_put_options;
 
 /// Stores `value` under `key` as filedb_put() does, under conditions and with an expiry. `options`
@@ -42,7 +42,9 @@ pub type filedb_put_options_t = filedb_put_options;
 /// - FILEDB_CONFLICT: the condition does not hold; nothing was written;
 /// - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not set, or the flags contradict each
 ///   other;
-/// - FILEDB_ERR_UNSUPPORTED: a flag or a member that this version does not know is set.
+/// - FILEDB_ERR_UNSUPPORTED: also where a flag or a member that this version does not know is set;
+/// - FILEDB_ERR_CORRUPT: the record that a condition or FILEDB_PUT_KEEP_TTL asks about is damaged.
+///   Nothing was written; a plain put replaces it.
 ///
 /// Threads: any, several at once. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -8,7 +8,7 @@ use super::status::{FILEDB_OK, filedb_status_t};
 use crate::Error;
 use std::ffi::c_void;
 
-/// Some bytes somewhere: a borrowed view that owns nothing. No NUL follows them.
+/// Some bytes somewhere: a borrowed view that owns nothing. No NUL follows them. Since 0.1.0.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct filedb_slice {
@@ -18,7 +18,7 @@ pub struct filedb_slice {
     pub len: usize,
 }
 
-/// Some bytes somewhere.
+/// Some bytes somewhere. Since 0.1.0.
 pub type filedb_slice_t = filedb_slice;
 
 impl filedb_slice {

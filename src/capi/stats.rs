@@ -6,7 +6,7 @@ use super::guard;
 use super::status::{FILEDB_OK, filedb_status_t};
 
 /// A store in numbers. Begin with `filedb_stats_t stats = FILEDB_STATS_INIT;`. Later versions may add
-/// members at the end; a library that does not know one leaves it 0.
+/// members at the end; a library that does not know one leaves it 0. Since 0.1.0.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct filedb_store_stats {
@@ -40,7 +40,7 @@ pub struct filedb_store_stats {
     pub expired_keys: u64,
 }
 
-/// A store in numbers.
+/// A store in numbers. Since 0.1.0.
 pub type filedb_stats_t = filedb_store_stats;
 
 /// Stores the store in numbers in `*out`, without reading the disk. Members that lie beyond the

@@ -5,48 +5,50 @@
 use std::ffi::{CStr, c_char};
 
 /// What a function answers: 0 is success, a positive number an outcome that is not an error, a
-/// negative number an error. Numbers are never reused; later versions may add some.
+/// negative number an error. Numbers are never reused; later versions may add some. Since 0.1.0.
 pub type filedb_status_t = i32;
 
-/// The call did what it says.
+/// The call did what it says. Since 0.1.0.
 pub const FILEDB_OK: filedb_status_t = 0;
-/// There is no such key.
+/// There is no such key. Since 0.1.0.
 pub const FILEDB_NOT_FOUND: filedb_status_t = 1;
-/// A condition of the write was not met; nothing was written.
+/// A condition of the write was not met; nothing was written. Since 0.1.0.
 pub const FILEDB_CONFLICT: filedb_status_t = 2;
-/// There is nothing more to come.
+/// There is nothing more to come. Since 0.1.0.
 pub const FILEDB_DONE: filedb_status_t = 3;
-/// An argument breaks the contract of the function; nothing was done.
+/// An argument breaks the contract of the function; nothing was done. Since 0.1.0.
 pub const FILEDB_ERR_INVALID_ARGUMENT: filedb_status_t = -1;
-/// The operating system refused a file operation. filedb_error_t::os_errno says why.
+/// The operating system refused a file operation. filedb_error_t::os_errno says why. Since 0.1.0.
 pub const FILEDB_ERR_IO: filedb_status_t = -2;
-/// Bytes on disk are not what was written. filedb_error_t::file_id and ::offset say where.
+/// Bytes on disk are not what was written. Members file_id and offset of filedb_error_t
+/// say where.
+/// Since 0.1.0.
 pub const FILEDB_ERR_CORRUPT: filedb_status_t = -3;
-/// Another process, or another handle of this one, has the store open.
+/// Another process, or another handle of this one, has the store open. Since 0.1.0.
 pub const FILEDB_ERR_LOCKED: filedb_status_t = -4;
 /// The disk, a quota or a file size limit leaves no room; nothing was written. Reads go on, and
-/// writes go on as soon as there is room.
+/// writes go on as soon as there is room. Since 0.1.0.
 pub const FILEDB_ERR_NO_SPACE: filedb_status_t = -5;
-/// The store was opened with the option read_only.
+/// The store was opened with the option read_only. Since 0.1.0.
 pub const FILEDB_ERR_READ_ONLY: filedb_status_t = -6;
-/// A key or a value is longer than the store takes; nothing was written.
+/// A key or a value is longer than the store takes; nothing was written. Since 0.1.0.
 pub const FILEDB_ERR_TOO_LARGE: filedb_status_t = -7;
-/// The caller's buffer is too small; the needed size was stored.
+/// The caller's buffer is too small; the needed size was stored. Since 0.1.0.
 pub const FILEDB_ERR_BUFFER_TOO_SMALL: filedb_status_t = -8;
-/// The store or the machine cannot do this, or a later version wrote the store.
+/// The store, or this version of the library, cannot do this. Since 0.1.0.
 pub const FILEDB_ERR_UNSUPPORTED: filedb_status_t = -9;
 /// An earlier sync failed or a panic was caught. Reads go on; to write, close the store and open it
-/// again.
+/// again. Since 0.1.0.
 pub const FILEDB_ERR_POISONED: filedb_status_t = -10;
-/// The handle was opened by the parent of this process.
+/// The handle was opened by the parent of this process. Since 0.1.0.
 pub const FILEDB_ERR_FORKED: filedb_status_t = -11;
-/// A bug in filedb was caught at its border. The handle takes no more writes.
+/// A bug in filedb was caught at its border. The handle takes no more writes. Since 0.1.0.
 pub const FILEDB_ERR_PANIC: filedb_status_t = -12;
-/// Memory could not be allocated; nothing was done.
+/// Memory could not be allocated; nothing was done. Since 0.1.0.
 pub const FILEDB_ERR_NO_MEMORY: filedb_status_t = -13;
-/// The store exists, and the option error_if_exists is set.
+/// The store exists, and the option error_if_exists is set. Since 0.1.0.
 pub const FILEDB_ERR_EXISTS: filedb_status_t = -14;
-/// The handle was closed.
+/// The handle was closed. Since 0.1.0.
 pub const FILEDB_ERR_CLOSED: filedb_status_t = -15;
 
 /// The general sentence for a status.

@@ -1,5 +1,7 @@
 //! What C cannot provoke: panics in the middle of a call, and whether the tables of this crate agree.
 
+mod panics;
+
 use super::db::{filedb, filedb_close, filedb_exists, filedb_open, filedb_put, filedb_sync, filedb_t};
 use super::error::{Failure, filedb_error};
 use super::guard;

@@ -3,11 +3,11 @@
 use std::ffi::c_char;
 
 /// The version of this header. Programs that load the library at run time compare it with
-/// filedb_version_number().
+/// filedb_version_number(). Since 0.1.0.
 pub const FILEDB_VERSION_MAJOR: u32 = 0;
-/// The minor version of this header.
+/// The minor version of this header. Since 0.1.0.
 pub const FILEDB_VERSION_MINOR: u32 = 1;
-/// The patch version of this header.
+/// The patch version of this header. Since 0.1.0.
 pub const FILEDB_VERSION_PATCH: u32 = 0;
 
 // The header generator reads literals only, so the numbers stand above by hand; this keeps them equal to Cargo.toml.

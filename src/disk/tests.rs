@@ -55,7 +55,7 @@ fn read(file: &dyn DiskFile, len: usize) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_written_can_be_read_whatever_was_done_since(steps in steps()) {

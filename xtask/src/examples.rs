@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
 use xshell::cmd;
 
-use crate::clib;
 use crate::workspace::{Workspace, quietly};
+use crate::{clib, document, header};
 
 /// Builds the examples; returns `filedb-import`.
 pub fn build_import(workspace: &Workspace) -> Result<PathBuf> {
@@ -22,6 +22,7 @@ pub fn build_import(workspace: &Workspace) -> Result<PathBuf> {
 
 pub fn check(workspace: &Workspace) -> Result<()> {
     check_readme(workspace)?;
+    check_header(workspace)?;
     let program = build_import(workspace)?;
     for flags in [["--io", "mmap", "--sync", "interval"], ["--io", "pread", "--sync", "none"]] {
         let directory = tempfile::tempdir()?;
@@ -47,10 +48,28 @@ fn check_readme(workspace: &Workspace) -> Result<()> {
     let said = cmd!(sh, "./app").quiet().read()?;
     ensure!(said == "world", "the program in the README prints '{said}'");
 
-    let table = fs::read_to_string(workspace.path("src/options.rs"))?;
-    for line in table.lines().filter_map(|line| line.trim().strip_prefix("name: \"")) {
-        let option = line.trim_end_matches("\",");
+    for option in header::options(workspace)? {
         ensure!(readme.contains(&format!("| `{option}` |")), "README.md does not list the option {option}");
+    }
+    Ok(())
+}
+
+/// The program in the header's opening chapter compiles as it stands, as C and as C++, and prints what it stored.
+fn check_header(workspace: &Workspace) -> Result<()> {
+    let (sh, prefix) = (&workspace.shell, clib::installed(workspace)?);
+    let document = document::parse(&sh.read_file(header::HEADER)?)?;
+    let program = document::verbatim_below(&document.manual, "An example");
+    let directory = tempfile::tempdir()?;
+    let _in_directory = sh.push_dir(directory.path());
+    sh.write_file("app.c", program.context("the opening chapter of filedb.h has no example")?)?;
+    let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+    for [compiler, standard, language] in [["cc", "-std=c99", "-xc"], ["c++", "-std=c++17", "-xc++"]] {
+        quietly(cmd!(
+            sh,
+            "{compiler} {standard} {language} {warnings...} app.c -I{prefix}/include -L{prefix}/lib -lfiledb -Wl,-rpath,{prefix}/lib -o app"
+        ))?;
+        let said = cmd!(sh, "./app").quiet().read()?;
+        ensure!(said == "world", "the example of filedb.h, built with {compiler}, prints '{said}'");
     }
     Ok(())
 }

@@ -1,11 +1,15 @@
-//! `include/filedb.h`, which cbindgen makes from `src/capi`.
+//! `include/filedb.h`, the manual: cbindgen makes the declarations from `src/capi`, the opening chapter comes from
+//! `src/capi/manual.md`.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use xshell::cmd;
 
+use crate::document::{self, Document};
 use crate::workspace::Workspace;
 
-const HEADER: &str = "include/filedb.h";
+pub const HEADER: &str = "include/filedb.h";
+/// The opening chapter, in Markdown.
+const MANUAL: &str = "src/capi/manual.md";
 /// The files of `src/capi` whose declarations make up the header, in its order. Single files and not the crate: the
 /// constants of the engine are none of C's business.
 const CHAPTERS: &[&str] = &[
@@ -30,19 +34,52 @@ pub fn write(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Compares the committed header with what cbindgen makes, and shows how they differ.
+/// Compares the committed header with what it is made from, shows how they differ, and says what no item may leave out.
 pub fn check(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
     let generated = workspace.out.join("filedb.h");
-    sh.write_file(&generated, generate(workspace)?)?;
+    let header = generate(workspace)?;
+    sh.write_file(&generated, &header)?;
     if cmd!(sh, "diff -u {HEADER} {generated}").quiet().run().is_err() {
         bail!("{HEADER} is not what src/capi says: run `cargo xtask header`");
+    }
+    check_completeness(&document::parse(&header)?)?;
+    let manual = sh.read_file(MANUAL)?;
+    for option in options(workspace)? {
+        ensure!(manual.contains(&format!("\n    {option} ")), "{MANUAL} does not list the option {option}");
     }
     Ok(())
 }
 
-fn generate(workspace: &Workspace) -> Result<Vec<u8>> {
-    let config = cbindgen::Config::from_file(workspace.path("cbindgen.toml")).map_err(|why| anyhow!(why))?;
+/// The names in the one table of options.
+pub fn options(workspace: &Workspace) -> Result<Vec<String>> {
+    let table = workspace.shell.read_file(workspace.path("src/options.rs"))?;
+    let names = table.lines().filter_map(|line| line.trim().strip_prefix("name: \""));
+    Ok(names.map(|name| name.trim_end_matches("\",").to_owned()).collect())
+}
+
+/// Every item says since when it is there; every function says from which threads, and those with a status which.
+fn check_completeness(document: &Document) -> Result<()> {
+    for item in &document.items {
+        let name = &item.name;
+        ensure!(item.text.contains("Since "), "{name} does not say since which version it is there");
+        if item.is_function() {
+            ensure!(
+                item.text.contains("\nThreads: "),
+                "{name} does not say from which threads it may be called"
+            );
+        }
+        if item.declaration.starts_with("filedb_status_t ") {
+            ensure!(item.text.contains("\nReturns "), "{name} does not say what it returns");
+        }
+    }
+    Ok(())
+}
+
+fn generate(workspace: &Workspace) -> Result<String> {
+    let mut config =
+        cbindgen::Config::from_file(workspace.path("cbindgen.toml")).map_err(|why| anyhow!(why))?;
+    config.header = Some(opening(&workspace.shell.read_file(MANUAL)?)?);
     let mut builder = cbindgen::Builder::new().with_config(config);
     for chapter in CHAPTERS {
         builder = builder.with_src(workspace.path(&format!("src/capi/{chapter}.rs")));
@@ -50,5 +87,47 @@ fn generate(workspace: &Workspace) -> Result<Vec<u8>> {
     let bindings = builder.generate().context("cbindgen could not make the header")?;
     let mut text = Vec::new();
     bindings.write(&mut text);
-    Ok(text)
+    Ok(String::from_utf8(text)?.lines().map(|line| parenthesised(line) + "\n").collect())
+}
+
+/// The opening chapter as the comment that Doxygen makes its first page of.
+fn opening(manual: &str) -> Result<String> {
+    ensure!(!manual.contains("*/"), "{MANUAL} would end the comment that it becomes");
+    let mut comment = "/* Made by `cargo xtask header` from src/capi; do not edit. */\n\n/**\n * @mainpage filedb: an embedded key-value store\n *\n".to_owned();
+    for line in manual.lines() {
+        comment += format!(" * {line}").trim_end();
+        comment += "\n";
+    }
+    Ok(comment + " */\n\n/**\n * @file\n * The C API of filedb. The opening chapter comes first.\n */")
+}
+
+/// `#define NAME -1` with the number in parentheses, as C wants it.
+fn parenthesised(line: &str) -> String {
+    match line.strip_prefix("#define ").and_then(|definition| definition.split_once(' ')) {
+        Some((name, number)) if number.starts_with('-') => format!("#define {name} ({number})"),
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negative_numbers_get_parentheses_and_nothing_else_does() {
+        assert_eq!(parenthesised("#define FILEDB_ERR_IO -2"), "#define FILEDB_ERR_IO (-2)");
+        for line in
+            ["#define FILEDB_OK 0", "#define FILEDB_ERROR_INIT { -1 }", " * - a list", "#define FILEDB_H"]
+        {
+            assert_eq!(parenthesised(line), line);
+        }
+    }
+
+    #[test]
+    fn an_item_that_leaves_something_out_is_named() {
+        let header = "/**\n * @mainpage x\n *\n * Text.\n */\n/**\n * A put.\n *\n * Threads: any. Since 0.1.0.\n */\n\
+                      filedb_status_t filedb_put(void);\n";
+        let why = check_completeness(&document::parse(header).unwrap()).unwrap_err();
+        assert_eq!(why.to_string(), "filedb_put does not say what it returns");
+    }
 }

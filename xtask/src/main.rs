@@ -1,15 +1,20 @@
 //! The tasks of this repository: `cargo xtask help` lists them.
 
 mod abi;
+mod abidump;
 mod bindings;
 mod clib;
 mod ctests;
 mod demo;
+mod document;
+mod doxygen;
 mod examples;
 mod header;
+mod manpage;
 mod packaging;
 mod race;
 mod rust;
+mod sanitize;
 mod test;
 mod tools;
 mod workspace;
@@ -29,7 +34,10 @@ usage: cargo xtask TASK
   demo [DIR] [--io MODE]  imports a directory (/usr/include) through the C library, killed half way and resumed;
                           MODE is mmap or pread, one after the other when it is not given
   header [--check]        writes include/filedb.h from src/capi, or says how they differ
+  man [--check]           writes man/filedb.3 from include/filedb.h, or says how they differ
+  abi [--accept]          writes abi/filedb.abi from include/filedb.h; --accept: also where old programs may break
   clib --prefix DIR       builds the C libraries and installs them below DIR
+  sanitize [CHECKER...]   the Rust tests under address, thread and miri
   bindings-speed          what calls cost from Go and from Python
   race [--quick] [...]    filedb against its peers: a table, and the figures and a page in target/race; race --help
 ";
@@ -55,13 +63,15 @@ fn run() -> Result<()> {
     if task == "race" {
         return race::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
     }
-    let (mut words, mut list, mut check, mut io, mut prefix) = (Vec::new(), false, false, None, None);
+    let (mut words, mut list, mut check, mut accept) = (Vec::new(), false, false, false);
+    let (mut io, mut prefix) = (None, None);
     while let Some(argument) = arguments.next()? {
         match (task.as_str(), argument) {
-            ("test" | "demo", Value(word)) => words.push(word.string()?),
+            ("test" | "demo" | "sanitize", Value(word)) => words.push(word.string()?),
             ("test", Long("list")) => list = true,
             ("demo", Long("io")) => io = Some(arguments.value()?.string()?),
-            ("header", Long("check")) => check = true,
+            ("header" | "man", Long("check")) => check = true,
+            ("abi", Long("accept")) => accept = true,
             ("clib", Long("prefix")) => prefix = Some(arguments.value()?),
             (_, other) => return Err(other.unexpected().into()),
         }
@@ -77,6 +87,10 @@ fn run() -> Result<()> {
         ("demo", _) => bail!("demo takes one directory"),
         ("header", _) if check => header::check(&workspace)?,
         ("header", _) => header::write(&workspace)?,
+        ("man", _) if check => manpage::check(&workspace)?,
+        ("man", _) => manpage::write(&workspace)?,
+        ("abi", _) => abidump::write(&workspace, accept)?,
+        ("sanitize", checkers) => sanitize::run(&workspace, checkers)?,
         ("bindings-speed", []) => bindings::speed(&workspace)?,
         ("clib", _) => match prefix {
             Some(prefix) => clib::install(&workspace, prefix.as_ref())?,

@@ -7,7 +7,11 @@ use tempfile::TempDir;
 use xshell::cmd;
 
 use crate::clib;
+use crate::tools::{self, Tool};
 use crate::workspace::{Workspace, quietly, refused};
+
+const COMPILERS: &[Tool] =
+    &[Tool("gcc", "gcc"), Tool("g++", "g++"), Tool("clang", "clang"), Tool("clang++", "clang")];
 
 /// What lies outside of the repository: the consumer's project, and the installed tree, moved to another place.
 struct Outside {
@@ -36,7 +40,7 @@ impl Outside {
         let sh = &workspace.shell;
         let (project, prefix, build) = (&self.project, &self.prefix, self.path(name));
         quietly(cmd!(sh, "cmake -S {project} -B {build} -DCMAKE_PREFIX_PATH={prefix} {flags...}"))?;
-        quietly(cmd!(sh, "cmake --build {build}"))?;
+        quietly(cmd!(sh, "cmake --build {build} --parallel 2"))?;
         Ok(build)
     }
 
@@ -72,6 +76,7 @@ fn needs_shared_library(workspace: &Workspace, program: &Path) -> Result<bool> {
 /// find_package: the three targets work from a moved tree; other versions and unknown components are refused.
 pub fn cmake_package(workspace: &Workspace) -> Result<()> {
     let outside = Outside::new(workspace)?;
+    is_complete(&outside.prefix, &workspace.version()?)?;
     let build = outside.build(workspace, "package", &[])?;
     outside.run_all(workspace, &build)?;
 
@@ -102,6 +107,68 @@ pub fn cmake_package(workspace: &Workspace) -> Result<()> {
         said.contains("'static' is not installed"),
         "the static component, not installed, was refused thus: {said}"
     );
+    Ok(())
+}
+
+/// All that a program, its author and its packager need is installed, and nothing else.
+fn is_complete(prefix: &Path, version: &str) -> Result<()> {
+    let major = version.split('.').next().unwrap_or_default();
+    let mut wanted: Vec<PathBuf> = [
+        "include/filedb.h",
+        "include/filedb.hpp",
+        "lib/libfiledb.a",
+        "lib/libfiledb.so",
+        &format!("lib/libfiledb.so.{major}"),
+        &format!("lib/libfiledb.so.{version}"),
+        "lib/cmake/filedb/filedb-config.cmake",
+        "lib/cmake/filedb/filedb-config-version.cmake",
+        "lib/cmake/filedb/filedb-targets.cmake",
+        "lib/pkgconfig/filedb.pc",
+        "share/man/man3/filedb.3",
+    ]
+    .iter()
+    .map(|file| prefix.join(file))
+    .collect();
+    let mut installed = Vec::new();
+    let mut directories = vec![prefix.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let into = if entry.file_type()?.is_dir() { &mut directories } else { &mut installed };
+            into.push(entry.path());
+        }
+    }
+    wanted.sort_unstable();
+    installed.sort_unstable();
+    ensure!(installed == wanted, "installed are {installed:#?}, not {wanted:#?}");
+    Ok(())
+}
+
+/// A project of its own, outside of the repository: two compilers, three standards of C and two of C++, both libraries.
+pub fn compilers(workspace: &Workspace) -> Result<()> {
+    tools::ensure(workspace, tools::BUILD.iter().chain(COMPILERS))?;
+    let outside = Outside::new(workspace)?;
+    let sh = &workspace.shell;
+    let source = workspace.path("cmake/tests/matrix");
+    for file in ["CMakeLists.txt", "main.cpp"] {
+        sh.copy_file(source.join(file), &outside.project)?;
+    }
+    for (c, cxx) in [("gcc", "g++"), ("clang", "clang++")] {
+        let flags = [format!("-DCMAKE_C_COMPILER={c}"), format!("-DCMAKE_CXX_COMPILER={cxx}")];
+        let build = outside.build(workspace, c, &flags)?;
+        for standard in ["c99", "c11", "c17", "c++17", "c++20"] {
+            for link in ["shared", "static"] {
+                let program = build.join(format!("{standard}_{link}"));
+                outside.run(workspace, &program).with_context(|| format!("{c}, {standard}, {link}"))?;
+                ensure!(
+                    needs_shared_library(workspace, &program)? == (link == "shared"),
+                    "{} is linked the wrong way",
+                    program.display()
+                );
+            }
+        }
+        println!("{c}: c99 c11 c17 c++17 c++20, shared and static");
+    }
     Ok(())
 }
 

@@ -5,7 +5,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{abi, bindings, ctests, demo, examples, header, packaging, rust, tools};
+use crate::{
+    abi, abidump, bindings, ctests, demo, doxygen, examples, header, manpage, packaging, rust, sanitize,
+    tools,
+};
 
 /// Its name, what holds when it passes, and the check.
 type Step = (&'static str, &'static str, fn(&Workspace) -> Result<()>);
@@ -15,8 +18,12 @@ const STEPS: &[Step] = &[
     ("tools", "the programs that the steps need are there", all_tools),
     ("format", "rustfmt would change nothing", rust::format),
     ("header", "include/filedb.h is what src/capi says", header::check),
+    ("man", "man/filedb.3 is what the header says, and groff has no warning for it", manpage::check),
+    ("doxygen", "Doxygen renders both headers without a warning", doxygen::check),
+    ("abi", "programs that were built with an earlier filedb.h still run", abidump::check),
     ("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
     ("rust-tests", "the Rust tests pass, doctests too", rust::tests),
+    ("sanitize", "AddressSanitizer, ThreadSanitizer and Miri find nothing", sanitize::check),
     ("rustdoc", "the documentation builds without warnings", rust::documentation),
     ("exports", "the libraries export what the header declares, and no more", abi::exported_names),
     ("soname", "SONAME, symbolic links and dependencies are as they should", abi::shared_library),
@@ -26,6 +33,11 @@ const STEPS: &[Step] = &[
     ("valgrind", "the C tests pass under valgrind", ctests::under_valgrind),
     ("neighbours", "another Rust library in the same program does no harm", ctests::neighbours),
     ("package", "find_package works in a moved tree and refuses other versions", packaging::cmake_package),
+    (
+        "compilers",
+        "a project outside builds and runs: gcc and clang, C99 to C++20, shared and static",
+        packaging::compilers,
+    ),
     ("uninstall", "what was installed can be taken out again", packaging::uninstall),
     ("sources", "add_subdirectory and FetchContent work", packaging::cmake_sources),
     ("pkg-config", "pkg-config and plain cc link, shared and static", packaging::pkg_config),
@@ -83,5 +95,9 @@ pub fn run(workspace: &Workspace, names: &[String]) -> Result<()> {
     }
     println!("{:12} {:7.1} s", "all", began.elapsed().as_secs_f64());
     println!("steps: {} passed, 0 failed", times.len());
+    // Said where it is seen: the only part of a step that a machine need not be able to run.
+    if chosen.iter().any(|step| step.0 == "sanitize") {
+        sanitize::not_run(workspace).iter().for_each(|line| println!("{line}"));
+    }
     Ok(())
 }

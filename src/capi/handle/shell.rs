@@ -9,6 +9,7 @@
 
 use crate::Error;
 use crate::capi::error::Failure;
+use crate::capi::failpoint::failpoint;
 use std::alloc::{Layout, alloc};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -48,6 +49,7 @@ pub(in crate::capi) fn give_up<S: Shell>(shell: &S) -> Result<(), Failure> {
 
 /// Puts a shell behind a new handle.
 pub(in crate::capi) fn make<S: Shell>(shell: S) -> Result<*mut S, Failure> {
+    failpoint();
     let layout = Layout::new::<S>();
     // SAFETY: no shell is empty, each has a tag. Not `Box::new`, which ends the process where there is no memory.
     let place = unsafe { alloc(layout) }.cast::<S>();
