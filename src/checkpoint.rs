@@ -130,6 +130,7 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         index,
         max_seq: manifest.last_seq,
         max_time_ms: manifest.clock_ms,
+        frontier: None,
     }))
 }
 

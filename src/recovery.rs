@@ -25,10 +25,10 @@ use crate::format::{ALIGNMENT, FileId};
 use crate::index::{Cursor, Entry, Index, KeyHash, KeyHasher, Location, SizeClass};
 use crate::log::Position;
 use crate::log::append::{Log, Start};
-use crate::log::catalog::{Catalog, write_first_manifest};
+use crate::log::catalog::{Catalog, Poison, write_first_manifest};
 use crate::log::file::DataFile;
-use crate::log::scan::{End, frontier_behind, scan};
-use crate::options::Options;
+use crate::log::scan::{End, frames_behind, scan};
+use crate::options::{Options, SyncMode};
 use crate::snapshot::Snapshots;
 use crate::{checkpoint, hints};
 
@@ -81,7 +81,7 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
         let path = disk.path().join(names::MANIFEST);
         Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
     })?;
-    let start = choose_active(&catalog, &manifest, options, next_seq)?;
+    let start = choose_active(&catalog, &manifest, options, next_seq, rebuilt.frontier)?;
     Ok(Engine {
         log: Log::new(catalog.clone(), options.max_file_size, start, wake),
         options: options.clone(),
@@ -106,6 +106,8 @@ pub struct Rebuilt {
     pub max_seq: u64,
     /// The latest time of a record.
     pub max_time_ms: u64,
+    /// All of the log before this is durable; without it, all of the log.
+    pub frontier: Option<Position>,
 }
 
 fn acquire(disk: &dyn Disk, options: &Options) -> Result<Option<Box<dyn Send + Sync>>> {
@@ -217,7 +219,7 @@ fn rebuild(catalog: &Catalog, manifest: &Manifest, hasher: &KeyHasher, options: 
         expiries: Mutex::default(),
     };
     let outcomes = rebuild.all(catalog, manifest, &files)?;
-    repair_tails(&files, &outcomes, options)?;
+    let frontier = repair_tails(&files, &outcomes, options, &catalog.poison)?;
     for ((_, file), outcome) in files.iter().zip(&outcomes) {
         if outcome.end < file.tail() {
             catalog.events.log(LogLevel::Info, || {
@@ -231,7 +233,7 @@ fn rebuild(catalog: &Catalog, manifest: &Manifest, hasher: &KeyHasher, options: 
         }
         file.set_tail(outcome.end);
     }
-    rebuild.finish(manifest, &files, &outcomes)
+    Ok(Rebuilt { frontier: Some(frontier), ..rebuild.finish(manifest, &files, &outcomes)? })
 }
 
 /// What was found in one file.
@@ -251,6 +253,8 @@ pub struct Outcome {
     pub frontier: u64,
     /// Where and why the walk through an open file ended before the file did.
     pub damage: Option<(u64, &'static str)>,
+    /// Whether intact frames stand behind that.
+    pub goes_on: bool,
 }
 
 struct Rebuild<'a> {
@@ -345,8 +349,9 @@ impl Rebuild<'_> {
             }
             End::Damaged { offset, what } => {
                 outcome.damage = Some((offset, what));
-                outcome.frontier =
-                    outcome.frontier.max(frontier_behind(file, end, file.tail())?.unwrap_or(0));
+                let behind = frames_behind(file, end, file.tail())?;
+                outcome.frontier = outcome.frontier.max(behind.frontier);
+                outcome.goes_on = behind.frames;
             }
             End::Complete => {}
         }
@@ -417,7 +422,7 @@ impl Rebuild<'_> {
         }
         let mut expiries = self.expiries.into_inner();
         expiries.retain(|(_, hash, entry)| self.index.get(*hash) == Some(*entry));
-        Ok(Rebuilt { index: self.index, expiries, max_seq, max_time_ms })
+        Ok(Rebuilt { index: self.index, expiries, max_seq, max_time_ms, frontier: None })
     }
 }
 
@@ -434,8 +439,16 @@ impl Found {
     }
 }
 
-/// Cuts torn tails off, and makes what is left durable before anything is built on it.
-fn repair_tails(files: &[(FileEntry, Arc<DataFile>)], outcomes: &[Outcome], options: &Options) -> Result<()> {
+/// Cuts torn tails off, and gives the durable frontier. What stands behind that may be in the kernel's memory only, where a
+/// killed process left it. Writing it to the disk may take long; the next sync does it. But it is done here where
+/// every write is to be durable before it is seen, and where intact frames were cut off: they would be a part of the log
+/// again after the next crash if something else came to stand in front of them.
+fn repair_tails(
+    files: &[(FileEntry, Arc<DataFile>)],
+    outcomes: &[Outcome],
+    options: &Options,
+    poison: &Poison,
+) -> Result<Position> {
     let frontier = Position(outcomes.iter().map(|outcome| outcome.frontier).max().unwrap_or(0));
     let open = || files.iter().zip(outcomes).filter(|((entry, _), _)| entry.state == FileState::Open);
     for ((_, file), outcome) in open() {
@@ -450,7 +463,7 @@ fn repair_tails(files: &[(FileEntry, Arc<DataFile>)], outcomes: &[Outcome], opti
         }
     }
     if options.read_only {
-        return Ok(());
+        return Ok(frontier);
     }
     for ((entry, file), outcome) in open() {
         let failed = |e: std::io::Error| file.io_error("cut the torn tail of", &e);
@@ -465,25 +478,12 @@ fn repair_tails(files: &[(FileEntry, Arc<DataFile>)], outcomes: &[Outcome], opti
             id if id > file.id => outcome.end,
             _ => FILE_HEADER_SIZE,
         };
-        write_again(file, durable, outcome.end).map_err(failed)?;
-        file.disk_file.sync().map_err(failed)?;
+        file.set_unsure(durable, outcome.end);
+        if options.sync == SyncMode::Always || outcome.goes_on {
+            file.sync(poison, "sync the tail of")?;
+        }
     }
-    Ok(())
-}
-
-/// Writes what stands between two offsets again. A sync that failed before the crash may have left pages that the kernel
-/// takes for written and that are not on the disk; only what is written anew is certain to be synced.
-fn write_again(file: &DataFile, start: u64, end: u64) -> std::io::Result<()> {
-    const PIECE: u64 = 1 << 20;
-    let mut buffer = vec![0; PIECE.min(end.saturating_sub(start)) as usize];
-    let mut at = start;
-    while at < end {
-        let piece = &mut buffer[..PIECE.min(end - at) as usize];
-        file.disk_file.read_at(piece, at)?;
-        file.disk_file.write_at(&[piece], at)?;
-        at += piece.len() as u64;
-    }
-    Ok(())
+    Ok(frontier)
 }
 
 /// Whether a file before the frontier's only ends where the log went on in the next file: in reserved space.
@@ -507,7 +507,13 @@ fn begin_file(catalog: &Catalog, options: &Options) -> Result<Arc<DataFile>> {
 }
 
 /// The open file that the log goes on in, or a new one; older open files are left to be sealed.
-fn choose_active(catalog: &Catalog, manifest: &Manifest, options: &Options, next_seq: u64) -> Result<Start> {
+fn choose_active(
+    catalog: &Catalog,
+    manifest: &Manifest,
+    options: &Options,
+    next_seq: u64,
+    frontier: Option<Position>,
+) -> Result<Start> {
     let mut open: Vec<Arc<DataFile>> = catalog
         .files
         .all()
@@ -538,5 +544,8 @@ fn choose_active(catalog: &Catalog, manifest: &Manifest, options: &Options, next
     };
     let unclean = !catalog.manifest().clean;
     let unsealed = if options.read_only { Vec::new() } else { open };
-    Ok(Start { active, next_seq, unsealed, unclean })
+    let is_sure = !unsealed.iter().chain([&active]).any(|file| file.is_unsure());
+    let end = Position::new(active.id, active.tail());
+    let durable = frontier.filter(|_| !is_sure).unwrap_or(end);
+    Ok(Start { active, durable, next_seq, unsealed, unclean })
 }

@@ -266,7 +266,7 @@ fn kill_many_times(sync: &str, io: &str) {
             number,
             seed: random.number(),
             threads: if random.one_in(2) { 1 } else { 2 + random.below(u64::from(MAX_THREADS) - 1) as u8 },
-            max_file_size: [2 << 10, 16 << 10, 1 << 20][random.below(3) as usize],
+            max_file_size: [2 << 10, 16 << 10, 1 << 20, 8 << 20][random.below(4) as usize],
         };
         let mut writer = Writer::start(&path, sync, io, round);
         if random.one_in(4) {

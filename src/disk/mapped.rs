@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -213,11 +214,18 @@ impl DiskFile for MappedFile {
             unsafe { ptr::copy_nonoverlapping(part.as_ptr(), base.add(at), part.len()) };
             at += part.len();
         }
-        // A recovery writes again what can be read already, and must not take away what stands behind it.
-        if end > self.view.readable() {
-            self.view.set_readable(end);
-        }
+        self.view.set_readable(end);
         Ok(())
+    }
+
+    fn rewrite(&self, start: u64, end: u64) -> io::Result<()> {
+        let Some(file) = self.tail.lock().as_ref().map(|tail| tail.file.clone()) else {
+            return Err(closed());
+        };
+        let bytes = self.view.get(start, end.saturating_sub(start)).ok_or(io::ErrorKind::UnexpectedEof)?;
+        // Not through the mapping: bytes that can be read are never written there. The kernel puts the same bytes in
+        // their own place, which who reads them cannot see.
+        file.write_all_at(bytes, start)
     }
 
     fn sync(&self) -> io::Result<()> {

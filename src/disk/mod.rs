@@ -107,9 +107,25 @@ pub trait DiskFile: Send + Sync {
     fn reserve(&self, end: u64) -> io::Result<()>;
 
     /// Writes the parts one after the other at `offset`. Another process that opens the file after this returned,
-    /// or after this process was killed, reads them; after a power cut only what was synced is certain. What stood behind
-    /// the parts stays as it was. After a failure the bytes from `offset` on are undefined.
+    /// or after this process was killed, reads them; after a power cut only what was synced is certain. After a
+    /// failure the bytes from `offset` on are undefined.
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()>;
+
+    /// Writes what stands between two offsets again, as it is, also where it can be read meanwhile. A sync that failed in
+    /// an earlier process may have left pages that the kernel takes for written and that are not on the disk: only what is
+    /// written anew is certain to be synced.
+    fn rewrite(&self, start: u64, end: u64) -> io::Result<()> {
+        const PIECE: u64 = 1 << 20;
+        let mut buffer = vec![0; PIECE.min(end.saturating_sub(start)) as usize];
+        let mut at = start;
+        while at < end {
+            let piece = &mut buffer[..PIECE.min(end - at) as usize];
+            self.read_at(piece, at)?;
+            self.write_at(&[piece], at)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
 
     /// Makes the content and the size durable (`fdatasync`).
     fn sync(&self) -> io::Result<()>;

@@ -16,8 +16,7 @@ const CAPACITY: u64 = 256 << 10;
 #[derive(Clone, Debug)]
 enum Step {
     Append(usize),
-    /// What a recovery does to bytes that may not be on the disk.
-    WriteAgain(u8, u8),
+    Rewrite(u8, u8),
     Cut(u8),
     Reserve(u64),
     Prepare,
@@ -27,7 +26,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0usize..20_000).prop_map(Step::Append),
-        2 => any::<(u8, u8)>().prop_map(|(from, to)| Step::WriteAgain(from, to)),
+        2 => any::<(u8, u8)>().prop_map(|(from, to)| Step::Rewrite(from, to)),
         1 => any::<u8>().prop_map(Step::Cut),
         1 => (0u64..100_000).prop_map(Step::Reserve),
         1 => Just(Step::Prepare),
@@ -62,7 +61,7 @@ proptest! {
         let directory = tempfile::tempdir().expect("a directory can be made");
         for (name, file) in each_implementation(directory.path()) {
             let mut model: Vec<u8> = Vec::new();
-            // Nothing below it is written any more.
+            // Nothing below it is cut any more.
             let mut prepared = 0;
             for (n, step) in steps.iter().enumerate() {
                 let place = |fraction: u8| prepared + (model.len() - prepared) * usize::from(fraction) / 255;
@@ -75,11 +74,9 @@ proptest! {
                         file.write_at(&[&bytes[..len / 2], &bytes[len / 2..]], at).expect("it can be written");
                         model.extend(bytes);
                     }
-                    Step::WriteAgain(from, to) => {
-                        let (from, to) = (place(from.min(to)), place(from.max(to)));
-                        let mut bytes = vec![0; to - from];
-                        file.read_at(&mut bytes, from as u64).expect("it can be read");
-                        file.write_at(&[&bytes], from as u64).expect("it can be written");
+                    Step::Rewrite(from, to) => {
+                        let end = |fraction: u8| (model.len() * usize::from(fraction) / 255) as u64;
+                        file.rewrite(end(from.min(to)), end(from.max(to))).expect("it can be written again");
                     }
                     Step::Cut(to) => {
                         let to = place(to);

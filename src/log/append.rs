@@ -105,11 +105,13 @@ pub struct Log {
 
 /// What recovery hands to the log.
 pub struct Start {
-    /// The file to go on with; everything in it is durable.
+    /// The file to go on with.
     pub active: Arc<DataFile>,
+    /// All of the log before this is durable.
+    pub durable: Position,
     /// The first free sequence number.
     pub next_seq: u64,
-    /// Older files that are not sealed yet; everything in them is durable.
+    /// Older files that are not sealed yet.
     pub unsealed: Vec<Arc<DataFile>>,
     /// Whether the manifest says that the store was not closed cleanly.
     pub unclean: bool,
@@ -124,12 +126,12 @@ impl Log {
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         let tail = start.active.tail();
-        let position = Position::new(start.active.id, tail);
+        let unsynced = start.unsealed.iter().filter(|file| file.is_unsure()).cloned().collect();
         let writer = Writer {
             capacity: max_file_size.max(tail),
             tail,
             next_seq: start.next_seq,
-            recorded_frontier: position,
+            recorded_frontier: start.durable,
             spare: None,
             wake_at: 0,
             unclean: start.unclean,
@@ -141,11 +143,11 @@ impl Log {
             catalog,
             max_file_size,
             writer: Mutex::new(writer),
-            unsynced: Mutex::default(),
+            unsynced: Mutex::new(unsynced),
             unsealed: Mutex::new(start.unsealed),
             rotated: AtomicUsize::new(0),
             unlisted: Mutex::default(),
-            commit: Commit::new(position),
+            commit: Commit::new(start.durable),
             syncs: AtomicU64::new(0),
             sync_nanos: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
@@ -510,8 +512,7 @@ impl Log {
         Ok(())
     }
 
-    /// Syncs the files in the order in which they were written. A failure is final: the kernel may have dropped the
-    /// pages that it could not write, and a second sync would report success (fsyncgate).
+    /// Syncs the files in the order in which they were written.
     fn sync_appended(&self) -> Result<Position> {
         self.catalog.poison.check()?;
         let (active, position, older) = {
@@ -521,10 +522,10 @@ impl Log {
         };
         for file in older.iter().chain([&active]) {
             let begun = Instant::now();
-            let synced = file.disk_file.sync();
+            let synced = file.sync(&self.catalog.poison, "sync");
             self.syncs.fetch_add(1, Ordering::Relaxed);
             self.sync_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
-            synced.map_err(|e| self.catalog.poison.set(file.io_error("sync", &e)))?;
+            synced?;
         }
         self.unsynced.lock().retain(|file| !older.iter().any(|synced| synced.id == file.id));
         Ok(position)

@@ -170,7 +170,7 @@ impl Catalog {
     pub fn complete(&self, file: &DataFile, action: &'static str) -> Result<()> {
         let failed = |e: std::io::Error| file.io_error(action, &e);
         file.disk_file.truncate(file.tail()).map_err(failed)?;
-        file.disk_file.sync().map_err(|e| self.poison.set(failed(e)))?;
+        file.sync(&self.poison, action)?;
         file.disk_file.seal().map_err(failed)
     }
 

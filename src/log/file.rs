@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::disk::{Disk, DiskFile, View};
 use crate::error::{Error, Result};
 use crate::format::frame::{self, Header};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
+
+use super::catalog::Poison;
 
 /// A data file that is open. Its bytes can be read as long as somebody holds it, also after its name is gone.
 pub struct DataFile {
@@ -23,6 +27,8 @@ pub struct DataFile {
     disk: Arc<dyn Disk>,
     unmergeable: AtomicBool,
     replaced: AtomicBool,
+    /// What a recovery found that may not be on the disk, and has to be written again before a sync counts.
+    unsure: Mutex<Option<(u64, u64)>>,
     /// Tombstones that a merge could not drop, and their weight.
     tombstones: (AtomicU64, AtomicU64),
     /// Complete frames end here.
@@ -155,6 +161,7 @@ impl DataFile {
             disk,
             unmergeable: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
+            unsure: Mutex::default(),
             tombstones: Default::default(),
             tail: AtomicU64::new(tail),
             min_seq: AtomicU64::new(0),
@@ -198,6 +205,29 @@ impl DataFile {
     /// The smallest and the largest sequence number in it; zeros while it is empty.
     pub fn seqs(&self) -> (u64, u64) {
         (self.min_seq.load(Ordering::Relaxed), self.max_seq.load(Ordering::Relaxed))
+    }
+
+    /// Says that what stands between two offsets may be in the kernel's memory only.
+    pub fn set_unsure(&self, start: u64, end: u64) {
+        *self.unsure.lock() = Some((start, end));
+    }
+
+    /// Whether it holds what only the next [`DataFile::sync`] makes certain.
+    pub fn is_unsure(&self) -> bool {
+        self.unsure.lock().is_some()
+    }
+
+    /// Makes its content durable. A sync that fails is final, and poisons: the kernel may have dropped the pages that it
+    /// could not write, and a second sync would report success (fsyncgate).
+    pub fn sync(&self, poison: &Poison, action: &'static str) -> Result<()> {
+        let mut unsure = self.unsure.lock();
+        if let Some((start, end)) = *unsure {
+            // Where a file system writes anew to another place, it may have no room now and some later.
+            self.disk_file.rewrite(start, end).map_err(|e| self.io_error(action, &e))?;
+            *unsure = None;
+        }
+        drop(unsure);
+        self.disk_file.sync().map_err(|e| poison.set(self.io_error(action, &e)))
     }
 
     /// Keeps merges away from it: it is damaged, and what is whole in it stays where it is.

@@ -110,14 +110,23 @@ pub fn each_in_batch(
     Ok(if rest.is_empty() { Ok(()) } else { Err("a batch holds more than its records") })
 }
 
-/// The largest durable frontier in the intact frames that stand, in no known order, behind the damage at `offset`.
+/// The intact frames that stand, in no known order, behind damage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// Whether there are any.
+    pub frames: bool,
+    /// The largest durable frontier in them; 0 without one.
+    pub frontier: u64,
+}
+
+/// Looks for intact frames behind the damage at `offset`.
 ///
-/// Frames begin at multiples of 8 and are valid in their own place only, so they can be found again. Only frames that
-/// carry a frontier matter here. The work is bounded: bytes that were made to look like many large frames cannot cost
-/// more than a few passes over the rest of the file.
-pub fn frontier_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Option<u64>> {
-    let mut found = None;
-    let mut budget = (end - offset).saturating_mul(4).max(1 << 20);
+/// Frames begin at multiples of 8 and are valid in their own place only, so they can be found again. The work is bounded:
+/// bytes that were made to look like many large frames cannot cost more than a few passes over the rest of the file.
+pub fn frames_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Behind> {
+    let mut found = Behind::default();
+    let budget = (end - offset).saturating_mul(4).max(1 << 20);
+    let mut budgets = (budget, budget);
     let (mut buffer, mut start) = (Vec::new(), offset);
     let mut window: &[u8] = &[];
     offset += ALIGNMENT;
@@ -134,17 +143,25 @@ pub fn frontier_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Opt
             continue;
         }
         if let Ok(header) = crate::format::frame::Header::decode(bytes)
-            && let Some(frontier) = header.frontier
-            && frontier <= super::Position::new(file.id, offset).0
-            && header.frame_size() <= (end - offset).min(budget)
+            && header.frontier.is_none_or(|frontier| frontier <= super::Position::new(file.id, offset).0)
+            && header.frame_size() <= end - offset
         {
-            budget -= header.frame_size();
-            let mut whole = Vec::new();
-            let bytes = file.bytes(offset, header.frame_size(), &mut whole)?;
-            if Frame::parse(bytes, offset, file.salt).is_ok_and(|frame| frame.is_intact()) {
-                found = found.max(Some(frontier));
-                offset += align(header.frame_size());
-                continue;
+            let size = header.frame_size();
+            // Frames without a frontier, of which there are many, must not use up what finds the others.
+            let budget = if header.frontier.is_some() { &mut budgets.0 } else { &mut budgets.1 };
+            if size <= *budget {
+                *budget -= size;
+                let mut whole = Vec::new();
+                let bytes = file.bytes(offset, size, &mut whole)?;
+                if Frame::parse(bytes, offset, file.salt).is_ok_and(|frame| frame.is_intact()) {
+                    found.frames = true;
+                    found.frontier = found.frontier.max(header.frontier.unwrap_or(0));
+                    offset += align(size);
+                    continue;
+                }
+            } else if header.frontier.is_none() {
+                // Not known, so that it must be reckoned with.
+                found.frames = true;
             }
         }
         offset += ALIGNMENT;
