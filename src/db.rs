@@ -9,8 +9,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::batch::Batch;
+use crate::disk::Disk;
+use crate::disk::fs::{FsDisk, Io};
 use crate::disk::process::ForkGuard;
-use crate::disk::{Disk, fs::FsDisk};
 use crate::engine::{Condition, Engine, Inside};
 use crate::error::{Error, Result};
 use crate::gate::Gated;
@@ -201,7 +202,11 @@ impl Db {
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Db> {
         let path = path.as_ref();
         let create = options.create_if_missing && !options.read_only;
-        let disk = FsDisk::open(path, create, options.io == IoMode::Mmap).map_err(|e| {
+        let io = match options.io {
+            IoMode::Mmap => Io::Mapped { synced: options.sync == SyncMode::Always },
+            IoMode::Pread => Io::Plain,
+        };
+        let disk = FsDisk::open(path, create, io).map_err(|e| {
             if e.kind() == std::io::ErrorKind::NotFound && !create {
                 return Error::Missing { path: path.to_path_buf() };
             }

@@ -9,23 +9,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::descriptors::Descriptors;
-use super::mapped::MappedFile;
+use super::mapped::{MappedFile, Writes};
 use super::plain::{PlainFile, Purpose};
 use super::{Access, Disk, DiskFile, LockKind, clock, lock};
+
+/// How data files are read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// With `pread` and `pwrite`.
+    Plain,
+    /// Through memory mappings.
+    Mapped {
+        /// Whether every write is synced at once.
+        synced: bool,
+    },
+}
 
 /// A directory whose data files are plain or mapped.
 pub struct FsDisk {
     path: PathBuf,
     /// Kept open, so that syncing it needs no descriptor at a moment when there is none.
     directory: File,
-    mapped: bool,
+    /// How mapped data files are written to; `None` where data files are plain.
+    mapped: Option<Writes>,
     descriptors: Arc<Descriptors>,
 }
 
 impl FsDisk {
     /// The directory at `path`, which is created if `create` is set; its parent must exist.
-    /// Data files are mapped where `mapped` is set and the file system can reserve blocks for that.
-    pub fn open(path: &Path, create: bool, mapped: bool) -> io::Result<Self> {
+    /// Data files are mapped where `io` says so and the file system can reserve blocks for that.
+    pub fn open(path: &Path, create: bool, io: Io) -> io::Result<Self> {
         if create {
             match fs::create_dir(path) {
                 Ok(()) => sync_parent(path)?,
@@ -38,7 +51,12 @@ impl FsDisk {
         if !path.is_dir() {
             return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
         }
-        let mapped = mapped && cfg!(target_pointer_width = "64") && is_safe_to_map(&path);
+        let mapped = match io {
+            Io::Plain => None,
+            Io::Mapped { synced: false } => Some(Writes::Mapped),
+            Io::Mapped { synced: true } => Some(Writes::Descriptor),
+        };
+        let mapped = mapped.filter(|_| cfg!(target_pointer_width = "64") && is_safe_to_map(&path));
         let directory = File::open(&path)?;
         Ok(FsDisk { path, directory, mapped, descriptors: Arc::new(Descriptors::new()) })
     }
@@ -53,9 +71,11 @@ impl FsDisk {
 
     fn wrap(&self, path: PathBuf, file: File, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         match access {
-            Access::Append { .. } if !self.mapped => Ok(self.plain(path, file, Purpose::Append)),
-            Access::Read if !self.mapped => Ok(self.plain(path, file, Purpose::Read)),
-            Access::Append { capacity } => Ok(Arc::new(MappedFile::appendable(file, capacity)?)),
+            Access::Append { capacity } => match self.mapped {
+                Some(writes) => Ok(Arc::new(MappedFile::appendable(file, capacity, writes)?)),
+                None => Ok(self.plain(path, file, Purpose::Append)),
+            },
+            Access::Read if self.mapped.is_none() => Ok(self.plain(path, file, Purpose::Read)),
             Access::Read => match MappedFile::sealed(&file) {
                 Ok(mapped) => Ok(Arc::new(mapped)),
                 // A process may have so many mappings (vm.max_map_count) and so many addresses, and no more.

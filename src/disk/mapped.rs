@@ -5,6 +5,9 @@
 //! reserved with `fallocate` before a byte is written, so that a full disk is an error of `reserve` and never a SIGBUS.
 //! Reserving and faulting in pages ahead of the tail is most of the cost of an append (see docs/PERFORMANCE.md);
 //! [`DiskFile::prepare`] does it on the maintenance thread.
+//!
+//! Where every write is synced there is no mapping for writing: after each sync the kernel would let the next write fault,
+//! which costs more than `pwrite` does (docs/PERFORMANCE.md). Both go to the same pages.
 
 use std::fs::File;
 use std::io;
@@ -65,10 +68,19 @@ impl Drop for Mapping {
     }
 }
 
-/// What only writing needs: the descriptor, the mapping for writing, and how far that reaches.
+/// How a file is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// By copying into a mapping.
+    Mapped,
+    /// By `pwrite`.
+    Descriptor,
+}
+
+/// What only writing needs: the descriptor, the mapping for writing, if there is one, and how far that reaches.
 struct Tail {
     file: Arc<File>,
-    mapping: Mapping,
+    mapping: Option<Mapping>,
     /// Everything below is no longer writable.
     released: u64,
     /// The size of the next reservation.
@@ -79,11 +91,12 @@ impl Tail {
     /// Makes the pages below `end` read-only. They stay mapped, so that the range remains ours.
     fn release(&mut self, end: u64) {
         let end = end / PAGE * PAGE;
+        let Some(mapping) = &self.mapping else { return };
         if end > self.released {
             // SAFETY: the range lies inside the mapping; appends go at or above `end`.
             unsafe {
                 libc::mprotect(
-                    self.mapping.base.add(self.released as usize).cast(),
+                    mapping.base.add(self.released as usize).cast(),
                     (end - self.released) as usize,
                     libc::PROT_READ,
                 )
@@ -100,7 +113,7 @@ pub(super) struct MappedFile {
     size_limit: u64,
     /// Blocks exist below this offset.
     reserved: AtomicU64,
-    /// The start of the mapping for writing; null once sealed.
+    /// The start of the mapping for writing; null once sealed, and where there is none.
     write_base: AtomicPtr<u8>,
     tail: Mutex<Option<Tail>>,
 }
@@ -120,11 +133,14 @@ impl MappedFile {
     }
 
     /// A file that is appended to, up to `capacity` bytes. What it holds already is readable.
-    pub(super) fn appendable(file: File, capacity: u64) -> io::Result<Self> {
+    pub(super) fn appendable(file: File, capacity: u64, writes: Writes) -> io::Result<Self> {
         let size = file.metadata()?.len();
         let capacity = capacity.max(size);
-        let mapping = Mapping::new(&file, capacity, true)?;
-        let write_base = mapping.base.into();
+        let mapping = match writes {
+            Writes::Mapped => Some(Mapping::new(&file, capacity, true)?),
+            Writes::Descriptor => None,
+        };
+        let write_base = mapping.as_ref().map_or(ptr::null_mut(), |mapping| mapping.base).into();
         Ok(MappedFile {
             view: View::new(Mapping::new(&file, capacity, false)?, size),
             capacity,
@@ -203,8 +219,14 @@ impl DiskFile for MappedFile {
         let len = parts.iter().map(|part| part.len() as u64).sum::<u64>();
         let base = self.write_base.load(Ordering::Acquire);
         let end = offset + len;
-        if base.is_null() || end > self.reserved.load(Ordering::Acquire) {
+        if end > self.reserved.load(Ordering::Acquire) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        if base.is_null() {
+            let file = self.tail.lock().as_ref().map(|tail| tail.file.clone()).ok_or_else(closed)?;
+            super::plain::write_parts(&file, parts, offset)?;
+            self.view.set_readable(end);
+            return Ok(());
         }
         let mut at = offset as usize;
         for part in parts {
@@ -258,7 +280,8 @@ impl DiskFile for MappedFile {
         let reserved = self.reserved.load(Ordering::Relaxed);
         if reserved < self.capacity && reserved - at.min(reserved) < tail.step / 2 {
             let fresh = self.grow(tail, (reserved + 1).min(self.capacity))?;
-            let base = tail.mapping.base as usize + (fresh.start / PAGE * PAGE) as usize;
+            let Some(mapping) = &tail.mapping else { return Ok(()) };
+            let base = mapping.base as usize + (fresh.start / PAGE * PAGE) as usize;
             let len = (fresh.end.div_ceil(PAGE) * PAGE - fresh.start / PAGE * PAGE) as usize;
             // The lock is not needed for the slow part: the mapping stays until `seal`, which the same thread calls.
             drop(guard);

@@ -47,6 +47,18 @@ impl PlainFile {
     }
 }
 
+/// Writes the parts one after the other.
+pub(super) fn write_parts(file: &File, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
+    if parts.iter().map(|part| part.len()).sum::<usize>() <= GATHER_LIMIT {
+        return file.write_all_at(&parts.concat(), offset);
+    }
+    for part in parts {
+        file.write_all_at(part, offset)?;
+        offset += part.len() as u64;
+    }
+    Ok(())
+}
+
 impl DiskFile for PlainFile {
     fn size(&self) -> io::Result<u64> {
         Ok(self.file.get()?.metadata()?.len())
@@ -81,19 +93,11 @@ impl DiskFile for PlainFile {
         Ok(())
     }
 
-    fn write_at(&self, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
         if offset + parts.iter().map(|part| part.len() as u64).sum::<u64>() > self.size_limit {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
-        let file = self.file.get()?;
-        if parts.iter().map(|part| part.len()).sum::<usize>() <= GATHER_LIMIT {
-            return file.write_all_at(&parts.concat(), offset);
-        }
-        for part in parts {
-            file.write_all_at(part, offset)?;
-            offset += part.len() as u64;
-        }
-        Ok(())
+        write_parts(&*self.file.get()?, parts, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

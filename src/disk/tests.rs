@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::fs::FsDisk;
-use super::mapped::MappedFile;
+use super::fs::{FsDisk, Io};
+use super::mapped::{MappedFile, Writes};
 use super::sim::SimDisk;
 use super::{Disk, DiskFile};
 
@@ -37,11 +37,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn each_implementation(directory: &Path) -> Vec<(&'static str, Arc<dyn DiskFile>)> {
     let open = std::fs::OpenOptions::new().read(true).write(true).create_new(true).clone();
-    let file = open.open(directory.join("mapped")).expect("a file can be created");
-    let mapped = MappedFile::appendable(file, CAPACITY).expect("a file can be mapped");
-    let plain = FsDisk::open(directory, false, false).expect("the directory can be opened");
+    let mapped = |name: &str, writes| -> Arc<dyn DiskFile> {
+        let file = open.open(directory.join(name)).expect("a file can be created");
+        Arc::new(MappedFile::appendable(file, CAPACITY, writes).expect("a file can be mapped"))
+    };
+    let plain = FsDisk::open(directory, false, Io::Plain).expect("the directory can be opened");
     vec![
-        ("mapped", Arc::new(mapped)),
+        ("mapped", mapped("mapped", Writes::Mapped)),
+        ("mapped for reading", mapped("mapped for reading", Writes::Descriptor)),
         ("plain", plain.create("plain", CAPACITY).expect("a file can be created")),
         ("simulated", SimDisk::new().create("0000000001.data", CAPACITY).expect("a file can be created")),
     ]

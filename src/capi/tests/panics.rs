@@ -15,7 +15,7 @@ use super::super::slice::*;
 use super::super::stats::*;
 use super::super::status::*;
 use super::{exists, put};
-use crate::disk::fs::FsDisk;
+use crate::disk::fs::{FsDisk, Io};
 use crate::disk::{Access, Disk, DiskFile, LockKind};
 use crate::{Db, Options};
 use std::ffi::{CString, c_int, c_void};
@@ -141,7 +141,7 @@ impl World {
         for (name, value) in [("max_file_size", "400"), ("io", "pread"), ("merge", "manual")] {
             options.set(name, value).unwrap();
         }
-        let disk = Fragile(FsDisk::open(directory, true, false).unwrap());
+        let disk = Fragile(FsDisk::open(directory, true, Io::Plain).unwrap());
         let db = filedb::handle_of(Db::open_on(Arc::new(disk), &options).unwrap()).ok().unwrap();
         let mut err = super::empty_error();
         for _ in 0..30 {
