@@ -169,6 +169,7 @@ fn read_root(file: &dyn DiskFile, offset: u64, (count, crc): (u64, u32)) -> Opti
     if crc32fast::hash(&bytes) != crc {
         return None;
     }
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-    Some(bytes.chunks_exact(SLOT_SIZE).map(|slot| (word(&slot[..8]), word(&slot[8..]))).collect())
+    let (words, _) = bytes.as_chunks::<8>();
+    let word = |n: usize| u64::from_le_bytes(words[n]);
+    Some((0..words.len() / 2).map(|n| (word(2 * n), word(2 * n + 1))).collect())
 }

@@ -280,6 +280,29 @@ pub struct Found {
     pub tombstone: bool,
 }
 
+/// How many records wait for the memory that their index entries go to.
+const AHEAD: usize = 32;
+
+/// Records of a file between being found and being put into the index. Each needs another place of the index, which takes
+/// the processor as long to fetch as all the rest: so a number of them is fetched at once.
+struct Queue<'a> {
+    rebuild: &'a Rebuild<'a>,
+    file: &'a DataFile,
+    waiting: Vec<Found>,
+}
+
+impl Queue<'_> {
+    fn push(&mut self, found: Found) -> Result<()> {
+        self.rebuild.index.prefetch(found.hash);
+        self.waiting.push(found);
+        if self.waiting.len() < AHEAD { Ok(()) } else { self.finish() }
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.waiting.drain(..).try_for_each(|found| self.rebuild.apply(self.file, &found))
+    }
+}
+
 impl Rebuild<'_> {
     /// Works on all files, on all cores.
     fn all(
@@ -318,9 +341,11 @@ impl Rebuild<'_> {
         entry: &FileEntry,
         file: &DataFile,
     ) -> Result<Outcome> {
+        let mut queue = Queue { rebuild: self, file, waiting: Vec::with_capacity(AHEAD) };
         if entry.state == FileState::Sealed {
-            let hinted = hints::load(catalog, file, &manifest.store_id, &mut |found| self.apply(file, found));
+            let hinted = hints::load(catalog, file, &manifest.store_id, &mut |found| queue.push(found));
             if let Some(outcome) = hinted? {
+                queue.finish()?;
                 return Ok(Outcome { end: entry.length, ..outcome });
             }
         }
@@ -340,8 +365,9 @@ impl Rebuild<'_> {
             let found = Found::of(frame, self.hasher);
             outcome.records += 1;
             outcome.weight += SizeClass::of_units(u64::from(found.units.1)).bytes();
-            self.apply(file, &found)
+            queue.push(found)
         })?;
+        queue.finish()?;
         outcome.end = end;
         match why {
             End::Damaged { offset, what } if entry.state == FileState::Sealed || self.strict => {

@@ -1,5 +1,7 @@
 //! The engine as a whole, on a real directory: quick checks that come before the torture in `tests/`.
 
+use std::sync::Arc;
+
 use crate::*;
 
 fn open(dir: &tempfile::TempDir, set: &[(&str, &str)]) -> Db {
@@ -63,6 +65,35 @@ fn a_long_tail_that_was_never_synced_is_found_after_a_crash() {
             stores.push(db);
             from = to;
         }
+    }
+}
+
+#[test]
+fn a_store_that_a_killed_process_left_opens_without_waiting_for_the_disk_and_is_durable_after_the_next_sync() {
+    use crate::disk::sim::{FailedSync, Fault, Kind, PowerCut, SimDisk};
+    for sync in ["none", "interval", "always"] {
+        let mut options = Options { sync_interval_ms: 3_600_000, ..Options::default() };
+        options.set("sync", "none").unwrap();
+        let disk = SimDisk::new();
+        disk.set_failed_sync(FailedSync::LosesPages);
+        let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        db.put(b"key", b"value").unwrap();
+        // The kernel takes the page for written now.
+        disk.fail(Fault::once(disk.operations() + 1, libc::EIO));
+        db.sync().unwrap_err();
+
+        options.set("sync", sync).unwrap();
+        let disk = disk.kill();
+        let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        let synced = |disk: &SimDisk| {
+            disk.trace().iter().any(|done| done.kind == Kind::Sync && done.name.ends_with(".data"))
+        };
+        assert_eq!(synced(&disk), sync == "always", "{sync}");
+        assert_eq!(db.get(b"key").unwrap().as_deref(), Some(&b"value"[..]));
+        db.sync().unwrap();
+        let disk = disk.power_cut(1, PowerCut::LosesAll);
+        let db = Db::open_on(Arc::new(disk), &options).unwrap();
+        assert_eq!(db.get(b"key").unwrap().as_deref(), Some(&b"value"[..]), "{sync}");
     }
 }
 
