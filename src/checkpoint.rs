@@ -1,7 +1,5 @@
 //! Writing the index to disk at a clean close, and taking it from there at the next open.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::disk::DiskFile;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -102,16 +100,15 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     if file.size().ok() != Some(end) {
         return Ok(None);
     }
-    let failed = AtomicBool::new(false);
-    let index = Index::import(|root| {
-        let n = usize::from(root);
-        let keys = read_root(file.as_ref(), offsets[n], header.roots[n]);
-        if keys.is_none() {
-            failed.store(true, Ordering::Relaxed);
+    let index = Index::import(|| {
+        let mut buffer = Vec::new();
+        let (file, offsets, roots) = (&file, &offsets, &header.roots);
+        move |root, keys: &mut Vec<(u64, u64)>| {
+            let n = usize::from(root);
+            read_root(file.as_ref(), offsets[n], roots[n], &mut buffer, keys)
         }
-        keys
     })?;
-    let Some(index) = index.filter(|_| !failed.load(Ordering::Relaxed)) else { return Ok(None) };
+    let Some(index) = index else { return Ok(None) };
 
     for (entry, saved) in manifest.files.iter().zip(&header.files) {
         let file = catalog.open_file(entry, access(entry, options), Some(saved.slot))?;
@@ -157,19 +154,28 @@ fn read_header(
     (same_files && belongs).then_some((file, header, size))
 }
 
-fn read_root(file: &dyn DiskFile, offset: u64, (count, crc): (u64, u32)) -> Option<Vec<(u64, u64)>> {
-    if count == 0 {
-        return Some(Vec::new());
+/// Reads the slots of a root into `keys`, through a buffer that is large enough from the second root on.
+fn read_root(
+    file: &dyn DiskFile,
+    offset: u64,
+    (count, crc): (u64, u32),
+    buffer: &mut Vec<u8>,
+    keys: &mut Vec<(u64, u64)>,
+) -> Option<()> {
+    let count = usize::try_from(count).ok()?;
+    let size = count.checked_mul(SLOT_SIZE)?;
+    if buffer.len() < size {
+        buffer.try_reserve_exact(size - buffer.len()).ok()?;
+        buffer.resize(size, 0);
     }
-    let size = usize::try_from(count).ok()?.checked_mul(SLOT_SIZE)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).ok()?;
-    bytes.resize(size, 0);
-    file.read_at(&mut bytes, offset).ok()?;
-    if crc32fast::hash(&bytes) != crc {
+    let bytes = &mut buffer[..size];
+    file.read_at(bytes, offset).ok()?;
+    if crc32fast::hash(bytes) != crc {
         return None;
     }
+    keys.try_reserve(count).ok()?;
     let (words, _) = bytes.as_chunks::<8>();
-    let word = |n: usize| u64::from_le_bytes(words[n]);
-    Some((0..words.len() / 2).map(|n| (word(2 * n), word(2 * n + 1))).collect())
+    let (slots, _) = words.as_chunks::<2>();
+    keys.extend(slots.iter().map(|[word, entry]| (u64::from_le_bytes(*word), u64::from_le_bytes(*entry))));
+    Some(())
 }

@@ -69,7 +69,8 @@ fn a_long_tail_that_was_never_synced_is_found_after_a_crash() {
 }
 
 #[test]
-fn a_store_that_a_killed_process_left_opens_without_waiting_for_the_disk_and_is_durable_after_the_next_sync() {
+fn a_store_that_a_killed_process_left_opens_without_waiting_for_the_disk_and_is_durable_after_the_next_sync()
+{
     use crate::disk::sim::{FailedSync, Fault, Kind, PowerCut, SimDisk};
     for sync in ["none", "interval", "always"] {
         let mut options = Options { sync_interval_ms: 3_600_000, ..Options::default() };

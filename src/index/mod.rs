@@ -100,10 +100,13 @@ impl Index {
         Ok(index)
     }
 
-    /// An index of keys that are sorted by hash. `load(n)` gives those whose hash begins with the byte `n`, each as the
-    /// two words of [`Index::export`]; it is called from several threads. `Ok(None)` where one of them has no answer,
-    /// or one that is not sorted.
-    pub fn import(load: impl Fn(u8) -> Option<Vec<(u64, u64)>> + Sync) -> Result<Option<Self>, OutOfMemory> {
+    /// An index of keys that are sorted by hash. Each of several threads asks `loader` for a function that puts the keys
+    /// whose hash begins with the byte `n` into an empty vector, each as the two words of [`Index::export`]. `Ok(None)`
+    /// where that once says that it cannot, or gives keys that are not sorted.
+    pub fn import<L>(loader: impl Fn() -> L + Sync) -> Result<Option<Self>, OutOfMemory>
+    where
+        L: FnMut(u8, &mut Vec<(u64, u64)>) -> Option<()>,
+    {
         let index = Index {
             arena: Arena::default(),
             directory: AtomicPtr::default(),
@@ -113,13 +116,14 @@ impl Index {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
         let next = std::sync::atomic::AtomicUsize::new(0);
         let work = || {
-            let mut segments = Vec::new();
+            let (mut segments, mut load, mut keys) = (Vec::new(), loader(), Vec::new());
             loop {
                 let root = next.fetch_add(1, Ordering::Relaxed);
                 let Ok(byte) = u8::try_from(root) else { return Ok(Some(segments)) };
-                let Some(keys) = load(byte).filter(|keys| keys.is_sorted_by_key(|pair| pair.0)) else {
+                keys.clear();
+                if load(byte, &mut keys).is_none() || !keys.is_sorted_by_key(|pair| pair.0) {
                     return Ok(None);
-                };
+                }
                 index.len.fetch_add(keys.len() as u64, Ordering::Relaxed);
                 import_segments(&index.arena, ROOT_BITS, (root as u64) << 56, &keys, &mut segments)
                     .ok_or(OutOfMemory)?;
