@@ -78,7 +78,7 @@ pub fn load(
     catalog: &Catalog,
     file: &DataFile,
     store_id: &[u8; 16],
-    apply: &mut dyn FnMut(Found) -> Result<()>,
+    apply: &mut dyn FnMut(&Found) -> Result<()>,
 ) -> Result<Option<Outcome>> {
     let Ok(bytes) = read_whole(catalog.disk.as_ref(), &names::hint(file.id)) else { return Ok(None) };
     let Ok((header, mut reader)) = HintReader::open(&bytes, FIRST_UNITS) else { return Ok(None) };
@@ -94,7 +94,7 @@ pub fn load(
         outcome.records += 1;
         outcome.weight += SizeClass::of_units(u64::from(entry.size_units)).bytes();
         let (root, word, fingerprint) = entry.hash;
-        apply(Found {
+        apply(&Found {
             hash: KeyHash { root, word, fingerprint },
             units: (entry.offset_units, entry.size_units),
             seq: entry.seq,

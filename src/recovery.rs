@@ -22,7 +22,7 @@ use crate::format::frame::Kind;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
 use crate::format::{ALIGNMENT, FileId};
-use crate::index::{Cursor, Entry, Index, KeyHash, KeyHasher, Location, SizeClass};
+use crate::index::{Cursor, Entry, Index, KeyHash, KeyHasher, Location, SizeClass, Version};
 use crate::log::Position;
 use crate::log::append::{Log, Start};
 use crate::log::catalog::{Catalog, Poison, write_first_manifest};
@@ -236,6 +236,18 @@ fn rebuild(catalog: &Catalog, manifest: &Manifest, hasher: &KeyHasher, options: 
     Ok(Rebuilt { frontier: Some(frontier), ..rebuild.finish(manifest, &files, &outcomes)? })
 }
 
+/// Runs `work` in as many threads as there are cores, and pieces of work.
+fn on_all_cores(pieces: usize, work: &(impl Fn() + Sync)) {
+    let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(pieces).min(16);
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            // Where no thread can be made, those that there are do its work.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
+    });
+}
+
 /// What was found in one file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
@@ -280,26 +292,49 @@ pub struct Found {
     pub tombstone: bool,
 }
 
-/// How many records wait for the memory that their index entries go to.
-const AHEAD: usize = 32;
+/// So many records with one first byte of the hash are put into the index at once: 24 bytes each, 25 MB for a thread.
+const AT_ONCE: usize = 4096;
 
-/// Records of a file between being found and being put into the index. Each needs another place of the index, which takes
-/// the processor as long to fetch as all the rest: so a number of them is fetched at once.
-struct Queue<'a> {
+/// Records on their way into the index, by the first byte of their hashes: sorted, a number of them goes to the same memory.
+struct Bins<'a> {
     rebuild: &'a Rebuild<'a>,
-    file: &'a DataFile,
-    waiting: Vec<Found>,
+    bins: Vec<Vec<Version>>,
+    expiries: Vec<(u64, KeyHash, Entry)>,
 }
 
-impl Queue<'_> {
-    fn push(&mut self, found: Found) -> Result<()> {
-        self.rebuild.index.prefetch(found.hash);
-        self.waiting.push(found);
-        if self.waiting.len() < AHEAD { Ok(()) } else { self.finish() }
+impl<'a> Bins<'a> {
+    fn new(rebuild: &'a Rebuild<'a>) -> Self {
+        Bins { rebuild, bins: vec![Vec::new(); 256], expiries: Vec::new() }
     }
 
-    fn finish(&mut self) -> Result<()> {
-        self.waiting.drain(..).try_for_each(|found| self.rebuild.apply(self.file, &found))
+    /// Takes a record of a file.
+    fn push(&mut self, file: &DataFile, found: &Found) -> Result<()> {
+        let size = SizeClass::of_units(u64::from(found.units.1));
+        let entry = Entry {
+            location: Location { slot: file.slot, units: found.units.0 },
+            size: if found.tombstone { SizeClass::TOMBSTONE } else { size },
+        };
+        if let Some(expiry_ms) = found.expiry_ms {
+            self.expiries.push((expiry_ms, found.hash, entry));
+        }
+        let bin = &mut self.bins[usize::from(found.hash.root)];
+        bin.push(Version::new(found.hash, entry, found.seq));
+        if bin.len() < AT_ONCE { Ok(()) } else { self.empty(found.hash.root) }
+    }
+
+    fn empty(&mut self, root: u8) -> Result<()> {
+        let rebuild = self.rebuild;
+        let bin = &mut self.bins[usize::from(root)];
+        rebuild.index.absorb(root, bin, |version, other| rebuild.is_newer(version, other))
+    }
+
+    /// Takes what is left.
+    fn finish(mut self) -> Result<()> {
+        for root in 0..=u8::MAX {
+            self.empty(root)?;
+        }
+        self.rebuild.expiries.lock().append(&mut self.expiries);
+        Ok(())
     }
 }
 
@@ -313,22 +348,19 @@ impl Rebuild<'_> {
     ) -> Result<Vec<Outcome>> {
         let next = AtomicUsize::new(0);
         let outcomes: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(files.iter().map(|_| None).collect());
+        let ends = Mutex::new(Vec::new());
         let work = || {
+            let mut bins = Bins::new(self);
             while let Some((n, (entry, file))) =
                 Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, files.get(n)?)))
             {
-                let outcome = self.one(catalog, manifest, entry, file);
+                let outcome = self.one(catalog, manifest, entry, file, &mut bins);
                 outcomes.lock()[n] = Some(outcome);
             }
+            ends.lock().push(bins.finish());
         };
-        let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(files.len()).min(16);
-        std::thread::scope(|scope| {
-            for _ in 1..workers {
-                // Where no thread can be made, those that there are do its work.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-            }
-            work();
-        });
+        on_all_cores(files.len(), &work);
+        ends.into_inner().into_iter().collect::<Result<()>>()?;
         let missing =
             || Err(Error::Panic { message: "a thread that was reading the store's files failed".into() });
         outcomes.into_inner().into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect()
@@ -340,12 +372,11 @@ impl Rebuild<'_> {
         manifest: &Manifest,
         entry: &FileEntry,
         file: &DataFile,
+        bins: &mut Bins<'_>,
     ) -> Result<Outcome> {
-        let mut queue = Queue { rebuild: self, file, waiting: Vec::with_capacity(AHEAD) };
         if entry.state == FileState::Sealed {
-            let hinted = hints::load(catalog, file, &manifest.store_id, &mut |found| queue.push(found));
+            let hinted = hints::load(catalog, file, &manifest.store_id, &mut |found| bins.push(file, found));
             if let Some(outcome) = hinted? {
-                queue.finish()?;
                 return Ok(Outcome { end: entry.length, ..outcome });
             }
         }
@@ -365,9 +396,8 @@ impl Rebuild<'_> {
             let found = Found::of(frame, self.hasher);
             outcome.records += 1;
             outcome.weight += SizeClass::of_units(u64::from(found.units.1)).bytes();
-            queue.push(found)
+            bins.push(file, &found)
         })?;
-        queue.finish()?;
         outcome.end = end;
         match why {
             End::Damaged { offset, what } if entry.state == FileState::Sealed || self.strict => {
@@ -384,58 +414,56 @@ impl Rebuild<'_> {
         Ok(outcome)
     }
 
-    /// Lets the index point at a record, unless it points at a newer one of the same key.
-    fn apply(&self, file: &DataFile, found: &Found) -> Result<()> {
-        let location = Location { slot: file.slot, units: found.units.0 };
-        let size = SizeClass::of_units(u64::from(found.units.1));
-        let entry = Entry { location, size: if found.tombstone { SizeClass::TOMBSTONE } else { size } };
-        let mut locked = self.index.lock_for_insert(found.hash)?;
-        if let Some(other) = locked.get(found.hash)
-            && !self.is_newer(file, found, other)?
-        {
-            return Ok(());
-        }
-        locked.insert(found.hash, entry);
-        drop(locked);
-        if let Some(expiry_ms) = found.expiry_ms {
-            self.expiries.lock().push((expiry_ms, found.hash, entry));
-        }
-        Ok(())
-    }
-
-    fn is_newer(&self, file: &DataFile, found: &Found, other: Entry) -> Result<bool> {
-        let Some(Some((state, other_file))) = self.by_slot.get(usize::from(other.location.slot)) else {
+    fn is_newer(&self, version: &Version, other: Entry) -> Result<bool> {
+        let file = |entry: Entry| self.by_slot.get(usize::from(entry.location.slot)).and_then(Option::as_ref);
+        let (Some(own), Some((state, other_file))) = (version.entry().and_then(file), file(other)) else {
             return Ok(true);
         };
-        if *state == FileState::Sealed && other_file.id != file.id {
+        if *state == FileState::Sealed && other_file.id != own.1.id {
             let (min, max) = other_file.seqs();
-            if found.seq > max || found.seq < min {
-                return Ok(found.seq > max);
+            if version.seq > max || version.seq < min {
+                return Ok(version.seq > max);
             }
         }
-        Ok(found.seq > other_file.seq_at(u64::from(other.location.units) * ALIGNMENT)?)
+        Ok(version.seq > other_file.seq_at(u64::from(other.location.units) * ALIGNMENT)?)
     }
 
-    /// Forgets tombstones and counts what is alive.
+    /// Forgets tombstones, and counts the records that are alive in each slot, and their weight.
+    fn count_live(&self) -> Vec<(u64, u64)> {
+        let none = vec![(0u64, 0u64); self.by_slot.len()];
+        let (next, all) = (AtomicUsize::new(0), Mutex::new(none.clone()));
+        let work = || {
+            let (mut live, mut some) = (none.clone(), Vec::new());
+            while let Ok(root) = u8::try_from(next.fetch_add(1, Ordering::Relaxed)) {
+                let mut cursor = Some(Cursor::of_root(root));
+                while let Some(at) = cursor.filter(|at| at.root() == root) {
+                    some.clear();
+                    cursor = self.index.collect(at, &mut some);
+                    for (hash, entry) in &some {
+                        if entry.size == SizeClass::TOMBSTONE {
+                            self.index.lock(*hash).remove(*hash);
+                        } else if let Some(live) = live.get_mut(usize::from(entry.location.slot)) {
+                            *live = (live.0 + 1, live.1 + entry.size.bytes());
+                        }
+                    }
+                }
+            }
+            for (all, live) in all.lock().iter_mut().zip(live) {
+                *all = (all.0 + live.0, all.1 + live.1);
+            }
+        };
+        on_all_cores(usize::from(u8::MAX) + 1, &work);
+        all.into_inner()
+    }
+
+    /// Counts what is alive.
     fn finish(
         self,
         manifest: &Manifest,
         files: &[(FileEntry, Arc<DataFile>)],
         outcomes: &[Outcome],
     ) -> Result<Rebuilt> {
-        let mut live = vec![(0u64, 0u64); self.by_slot.len()];
-        let (mut cursor, mut some) = (Some(Cursor::START), Vec::new());
-        while let Some(at) = cursor {
-            some.clear();
-            cursor = self.index.collect(at, &mut some);
-            for (hash, entry) in &some {
-                if entry.size == SizeClass::TOMBSTONE {
-                    self.index.lock(*hash).remove(*hash);
-                } else if let Some(live) = live.get_mut(usize::from(entry.location.slot)) {
-                    *live = (live.0 + 1, live.1 + entry.size.bytes());
-                }
-            }
-        }
+        let live = self.count_live();
         let (mut max_seq, mut max_time_ms) = (manifest.last_seq, 0);
         for ((_, file), outcome) in files.iter().zip(outcomes) {
             let live = live[usize::from(file.slot)];

@@ -5,11 +5,13 @@
 //! segment that its key belongs to, and holds it from before its record is appended until after the index points at
 //! it, so that the index and the log agree on the order of two writes to one key.
 
+mod absorb;
 mod arena;
 mod entry;
 mod hash;
 mod segment;
 
+pub use absorb::Version;
 pub use entry::{Entry, Location, SizeClass};
 pub use hash::{KeyHash, KeyHasher};
 
@@ -68,6 +70,16 @@ pub struct Cursor {
 impl Cursor {
     /// Before the first key.
     pub const START: Cursor = Cursor { root: 0, word: 0 };
+
+    /// Before the first key whose hash begins with this byte.
+    pub fn of_root(root: u8) -> Self {
+        Cursor { root, word: 0 }
+    }
+
+    /// The first byte of the hashes from here on.
+    pub fn root(self) -> u8 {
+        self.root
+    }
 
     fn at(top: u64) -> Self {
         Cursor { root: (top >> 56) as u8, word: top << 8 }

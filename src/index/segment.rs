@@ -253,22 +253,35 @@ impl Segment {
     /// All keys whose word is at least `from`, in order, appended to `out`; the caller holds the lock.
     pub(super) fn collect(&self, from: u64, out: &mut Vec<Pair>) {
         let slots = self.slots();
-        let first = if from == 0 { 0 } else { Self::home(from, self.depth(), slots) };
-        for at in first..slots {
-            let slot = self.slot(at);
-            let (word, entry) = (slot.word.load(Ordering::Relaxed), slot.entry.load(Ordering::Relaxed));
-            if entry != 0 && word >= from {
-                out.push((word, entry));
+        let mut first = if from == 0 { 0 } else { Self::home(from, self.depth(), slots) };
+        for (n, block) in self.held_blocks()[..slots / BLOCK_SLOTS].iter().enumerate() {
+            let Some(rest) = block.get(first.saturating_sub(n * BLOCK_SLOTS)..) else { continue };
+            first = 0;
+            for slot in rest {
+                let (word, entry) = (slot.word.load(Ordering::Relaxed), slot.entry.load(Ordering::Relaxed));
+                if entry != 0 && word >= from {
+                    out.push((word, entry));
+                }
             }
         }
     }
 
     /// Adds blocks, one where that is enough. The caller holds the lock.
     pub(super) fn grow(&self, writing: &mut Writing, arena: &Arena, scratch: &mut Vec<Pair>) -> Grown {
-        let blocks = self.blocks.load(Ordering::Relaxed) as usize;
         scratch.clear();
         self.collect(0, scratch);
-        let Some(wanted) = (blocks + 1..=MAX_BLOCKS).find(|n| fits(scratch, self.depth(), *n)) else {
+        self.lay_out(writing, arena, scratch, 1)
+    }
+
+    /// Puts sorted keys in the place of what the segment holds, with more blocks if they need them. Unless it is done
+    /// nothing is changed. The caller holds the lock.
+    pub(super) fn relayout(&self, writing: &mut Writing, arena: &Arena, keys: &[Pair]) -> Grown {
+        self.lay_out(writing, arena, keys, 0)
+    }
+
+    fn lay_out(&self, writing: &mut Writing, arena: &Arena, keys: &[Pair], more: usize) -> Grown {
+        let blocks = self.blocks.load(Ordering::Relaxed) as usize;
+        let Some(wanted) = (blocks + more..=MAX_BLOCKS).find(|n| fits(keys, self.depth(), *n)) else {
             return Grown::MustSplit;
         };
         let mut fresh = Vec::with_capacity(MAX_BLOCKS);
@@ -286,7 +299,7 @@ impl Segment {
                 self.block[blocks + n].store(block.as_ptr(), Ordering::Relaxed);
             }
             self.blocks.store(wanted as u32, Ordering::Release);
-            self.fill(writing, scratch);
+            self.fill(writing, keys);
         });
         Grown::Done
     }
@@ -346,16 +359,33 @@ impl Segment {
 
     /// Lays sorted keys that fit out over all slots; what the slots held before is forgotten.
     fn fill(&self, writing: &mut Writing, keys: &[Pair]) {
-        let (slots, depth) = (self.slots(), self.depth());
+        let (slots, depth, blocks) = (self.slots(), self.depth(), self.held_blocks());
+        let store = |at: usize, (word, entry): Pair| {
+            let slot = &blocks[at / BLOCK_SLOTS][at % BLOCK_SLOTS];
+            slot.word.store(word, Ordering::Relaxed);
+            slot.entry.store(entry, Ordering::Relaxed);
+        };
         let mut next = 0;
         for pair in keys {
             let at = Self::home(pair.0, depth, slots).max(next);
-            (next..at).for_each(|empty| self.store(empty, (0, 0)));
-            self.store(at, *pair);
+            (next..at).for_each(|empty| store(empty, (0, 0)));
+            store(at, *pair);
             next = at + 1;
         }
-        (next..slots).for_each(|empty| self.store(empty, (0, 0)));
+        (next..slots).for_each(|empty| store(empty, (0, 0)));
         writing.len = keys.len();
+    }
+
+    /// The blocks, for going through all slots; the first stands in for those that the segment does not have. The
+    /// caller holds the lock.
+    fn held_blocks(&self) -> [&Block; MAX_BLOCKS] {
+        let count = self.slots() / BLOCK_SLOTS;
+        std::array::from_fn(|n| {
+            let block = self.block[if n < count { n } else { 0 }].load(Ordering::Relaxed);
+            debug_assert!(!block.is_null());
+            // SAFETY: as in `slot`.
+            unsafe { &*block }
+        })
     }
 
     /// Runs `change` while readers know that slots are moving.

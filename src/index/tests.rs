@@ -129,3 +129,45 @@ fn a_reader_never_misses_a_key_that_is_there_while_others_come_and_go() {
         done.store(true, Ordering::Relaxed);
     });
 }
+
+#[test]
+fn versions_that_are_absorbed_in_any_order_leave_the_newest_of_each_key() {
+    // Few keys in few segments, with hashes that share their words; and many, so that segments split.
+    for (keys, versions, at_once) in [(50u64, 2_000u64, 7usize), (300_000, 900_000, 4_096)] {
+        let (index, hasher) = (Index::new().unwrap(), KeyHasher::new(&[7; 16]));
+        let hash = |key: u64| {
+            let hash = hash_of(&hasher, key / 3);
+            KeyHash { fingerprint: hash.fingerprint.wrapping_add((key % 3) as u8), ..hash }
+        };
+        let mut newest = std::collections::HashMap::new();
+        let mut bins = vec![Vec::new(); 256];
+        let absorb = |root: u8, bin: &mut Vec<Version>| {
+            // The entry of a version tells its number.
+            let is_newer = |version: &Version, old: Entry| Ok(version.seq > u64::from(old.location.units));
+            index.absorb::<OutOfMemory>(root, bin, is_newer).unwrap();
+            assert!(bin.is_empty());
+        };
+        for n in 0..versions {
+            // 7919 is prime to both numbers: each sequence number once, in a scattered order.
+            let seq = 1 + n * 7_919 % versions;
+            let key = seq.wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys;
+            let entry =
+                Entry { location: Location { slot: 3, units: seq as u32 }, size: SizeClass::of_units(5) };
+            let last = newest.entry(key).or_insert((seq, entry));
+            *last = (last.0.max(seq), if seq >= last.0 { entry } else { last.1 });
+            let root = hash(key).root;
+            let bin = &mut bins[usize::from(root)];
+            bin.push(Version::new(hash(key), entry, seq));
+            if bin.len() == at_once {
+                absorb(root, bin);
+            }
+        }
+        (0..=255).zip(&mut bins).for_each(|(root, bin)| absorb(root, bin));
+        assert_eq!(index.len(), newest.len() as u64);
+        assert!((0..keys).all(|key| index.get(hash(key)) == newest.get(&key).map(|(_, entry)| *entry)));
+        let mut all = Vec::new();
+        (0..=255).for_each(|root| all.extend(index.export(root).iter().map(|pair| (root, pair.0))));
+        assert!(all.len() == newest.len() && all.is_sorted());
+        assert!(index.memory_bytes() <= newest.len() as u64 * 24 + (8 << 20));
+    }
+}

@@ -1,0 +1,133 @@
+//! Many keys at once, for a store that is being rebuilt: sorted by hash, they reach each segment in one pass.
+//!
+//! One by one, every key is a cache miss and moves its neighbours. Sorted runs are merged with what a segment holds, which
+//! is in the same order (as a merge sort does, and as segments grow and split).
+
+use super::segment::{Grown, Pair};
+use super::{Entry, Index, KeyHash, Locked, OutOfMemory};
+
+/// A run that brings less than one key for so many in a segment is inserted key by key.
+const SPARSE: usize = 32;
+
+/// One version of a key: where its record is, and the sequence number.
+#[derive(Clone, Copy, Debug)]
+pub struct Version {
+    word: u64,
+    packed: u64,
+    /// The sequence number of the record.
+    pub seq: u64,
+}
+
+impl Version {
+    /// The record of a key with this hash, of which [`Index::absorb`] is told the root.
+    pub fn new(hash: KeyHash, entry: Entry, seq: u64) -> Self {
+        Version { word: hash.word, packed: entry.pack(hash.fingerprint), seq }
+    }
+
+    /// Where the record is.
+    pub fn entry(&self) -> Option<Entry> {
+        Entry::unpack(self.packed)
+    }
+
+    fn fingerprint(&self) -> u8 {
+        (self.packed >> 56) as u8
+    }
+
+    fn is_same_key(&self, other: &Version) -> bool {
+        (self.word, self.fingerprint()) == (other.word, other.fingerprint())
+    }
+}
+
+impl Index {
+    /// Inserts versions of keys whose hashes begin with the byte `root`, in any order, and empties the vector. Of two
+    /// versions of a key the one with the larger number stays; `is_newer` is asked whether a version is newer than the
+    /// entry that the index has.
+    pub fn absorb<E: From<OutOfMemory>>(
+        &self,
+        root: u8,
+        versions: &mut Vec<Version>,
+        mut is_newer: impl FnMut(&Version, Entry) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        versions.sort_unstable_by_key(|version| (version.word, version.fingerprint(), version.seq));
+        // The last of each key.
+        versions.reverse();
+        versions.dedup_by(|older, newer| older.is_same_key(newer));
+        versions.reverse();
+
+        let hash =
+            |version: &Version| KeyHash { root, word: version.word, fingerprint: version.fingerprint() };
+        let mut rest = &versions[..];
+        let mut merged = Vec::new();
+        while let Some(first) = rest.first() {
+            let mut locked = self.lock_top(hash(first).top());
+            let here = rest.partition_point(|version| locked.segment.covers(hash(version).top()));
+            let (run, behind) = rest.split_at(here);
+            if run.len() * SPARSE < locked.writing.len {
+                drop(locked);
+                for version in run {
+                    let hash = hash(version);
+                    let mut locked = self.lock_for_insert(hash)?;
+                    let Some(entry) = version.entry() else { continue };
+                    match locked.get(hash) {
+                        Some(old) if !is_newer(version, old)? => {}
+                        _ => drop(locked.insert(hash, entry)),
+                    }
+                }
+                rest = behind;
+            } else if locked.merge(run, &mut merged, &mut is_newer)? {
+                rest = behind;
+            } else {
+                locked.make_room()?;
+            }
+        }
+        versions.clear();
+        Ok(())
+    }
+}
+
+impl Locked<'_> {
+    /// Merges a sorted run of different keys into the segment. False, and nothing is changed, where it has no room.
+    fn merge<E: From<OutOfMemory>>(
+        &mut self,
+        run: &[Version],
+        merged: &mut Vec<Pair>,
+        is_newer: &mut impl FnMut(&Version, Entry) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let mut held = Vec::new();
+        self.collect(0, &mut held);
+        let before = held.len();
+        merged.clear();
+        let mut at = 0;
+        for version in run {
+            let smaller = held[at..].iter().take_while(|(word, _)| *word < version.word).count();
+            merged.extend_from_slice(&held[at..at + smaller]);
+            at += smaller;
+            let same = |(word, packed): &&mut Pair| {
+                *word == version.word && (*packed >> 56) as u8 == version.fingerprint()
+            };
+            let equal = held[at..].iter_mut().take_while(|(word, _)| *word == version.word);
+            match { equal }.find(same) {
+                None => merged.push((version.word, version.packed)),
+                Some((_, packed)) => {
+                    let newer = match Entry::unpack(*packed) {
+                        Some(old) => is_newer(version, old)?,
+                        None => true,
+                    };
+                    if newer {
+                        *packed = version.packed;
+                    }
+                }
+            }
+        }
+        merged.extend_from_slice(&held[at..]);
+        match self.segment.relayout(&mut self.writing, &self.index.arena, merged) {
+            Grown::Done => {
+                let added = (merged.len() - before) as u64;
+                self.index.len.fetch_add(added, std::sync::atomic::Ordering::Relaxed);
+                Ok(true)
+            }
+            Grown::MustSplit => Ok(false),
+            Grown::NoMemory => Err(OutOfMemory.into()),
+        }
+    }
+}
