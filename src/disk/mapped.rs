@@ -24,7 +24,9 @@ use super::{DiskFile, View};
 /// The first reservation of a file; each further one doubles it, up to [`LARGEST_STEP`].
 const FIRST_STEP: u64 = 64 << 10;
 const LARGEST_STEP: u64 = 16 << 20;
-const PAGE: u64 = 4096;
+pub(super) const PAGE: u64 = 4096;
+/// So much is mapped for readers at once, at least.
+const POPULATE_STEP: u64 = 256 << 10;
 
 /// A range of addresses that a file is mapped at; unmapped when dropped.
 pub(super) struct Mapping {
@@ -113,6 +115,8 @@ pub(super) struct MappedFile {
     size_limit: u64,
     /// Blocks exist below this offset.
     reserved: AtomicU64,
+    /// What lies below was mapped for readers after it was written.
+    populated: AtomicU64,
     /// The start of the mapping for writing; null once sealed, and where there is none.
     write_base: AtomicPtr<u8>,
     tail: Mutex<Option<Tail>>,
@@ -127,6 +131,7 @@ impl MappedFile {
             capacity: size,
             size_limit: 0,
             reserved: AtomicU64::new(size),
+            populated: AtomicU64::new(size),
             write_base: ptr::null_mut::<u8>().into(),
             tail: Mutex::new(None),
         })
@@ -146,9 +151,20 @@ impl MappedFile {
             capacity,
             size_limit: super::fs::file_size_limit(),
             reserved: AtomicU64::new(size),
+            populated: AtomicU64::new(size),
             write_base,
             tail: Mutex::new(Some(Tail { file: Arc::new(file), mapping, released: 0, step: FIRST_STEP })),
         })
+    }
+
+    /// Maps what was written for those who read it. A fault is not dear, but while the kernel writes a page to the disk it
+    /// waits: without this one get in a thousand took ten milliseconds while files were synced.
+    fn populate(&self) {
+        let (from, to) = (self.populated.load(Ordering::Relaxed), self.view.readable());
+        if to >= from.saturating_add(POPULATE_STEP) {
+            self.populated.store(to, Ordering::Relaxed);
+            self.view.populate(from, to);
+        }
     }
 
     /// Reserves blocks up to `end` or a step further, and gives the range that is new.
@@ -253,6 +269,7 @@ impl DiskFile for MappedFile {
     fn sync(&self) -> io::Result<()> {
         // Not under the lock: whoever makes room for a record must not wait for the disk.
         let file = self.tail.lock().as_ref().map(|tail| tail.file.clone());
+        self.populate();
         // A complete file has been synced.
         file.map_or(Ok(()), |file| file.sync_data())
     }
@@ -266,6 +283,7 @@ impl DiskFile for MappedFile {
         self.view.set_readable(size);
         tail.file.set_len(size)?;
         self.reserved.store(size, Ordering::Release);
+        self.populated.fetch_min(size, Ordering::Relaxed);
         Ok(())
     }
 
@@ -274,6 +292,7 @@ impl DiskFile for MappedFile {
     }
 
     fn prepare(&self, at: u64) -> io::Result<()> {
+        self.populate();
         let mut guard = self.tail.lock();
         let Some(tail) = guard.as_mut() else { return Ok(()) };
         tail.release(at);

@@ -55,6 +55,23 @@ impl View {
         Some(unsafe { std::slice::from_raw_parts(self.base.add(offset as usize), len as usize) })
     }
 
+    /// Has the kernel map the pages between two offsets, which are in its memory, so that reading them takes no fault.
+    pub(super) fn populate(&self, start: u64, end: u64) {
+        let start = start / super::mapped::PAGE * super::mapped::PAGE;
+        let end = end.min(self.readable());
+        #[cfg(target_os = "linux")]
+        if start < end {
+            // SAFETY: the range is inside the mapping; populating for reading changes no content. A kernel that does not
+            // know the request says so, and nothing happens.
+            unsafe {
+                let at = self.base.add(start as usize).cast_mut().cast();
+                libc::madvise(at, (end - start) as usize, libc::MADV_POPULATE_READ)
+            };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (start, end);
+    }
+
     /// Asks the processor to load the cache lines at `offset`, for a read that follows soon.
     #[inline]
     pub fn prefetch(&self, offset: u64) {
