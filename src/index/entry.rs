@@ -66,6 +66,17 @@ impl Entry {
             | u64::from(self.location.units)
     }
 
+    /// A number that is in the order of files and places, for sorting many entries, and back.
+    pub fn place(self) -> u64 {
+        let packed = self.pack(0);
+        packed << 8 | packed >> 48
+    }
+
+    /// The entry that [`Entry::place`] made the number from; `None` where it did not.
+    pub fn from_place(place: u64) -> Option<Self> {
+        Self::unpack(place >> 8 | place << 56 >> 8)
+    }
+
     /// The entry of a word; `None` for an empty slot.
     #[inline]
     pub(super) fn unpack(word: u64) -> Option<Self> {
