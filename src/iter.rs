@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::db::Shell;
 use crate::engine::{Engine, Inside};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::frame::Kind;
 use crate::index::{Cursor, Entry, KeyHash};
 use crate::log::file::Frame;
@@ -174,19 +174,22 @@ impl Iter {
                 }
             }
             let Some(cursor) = self.cursor else { return Ok(None) };
-            self.cursor = self.load(engine, cursor);
+            self.cursor = self.load(engine, cursor)?;
         }
     }
 
     /// Loads the entries of the next segments: those of the index, and the versions that this moment sees instead.
     /// Of the two for one key, [`Iter::advance`] takes the one that is not newer than the moment.
-    fn load(&mut self, engine: &Engine, mut cursor: Cursor) -> Option<Cursor> {
+    fn load(&mut self, engine: &Engine, mut cursor: Cursor) -> Result<Option<Cursor>> {
         let mut entries: Vec<(KeyHash, Entry)> = Vec::new();
         let next = loop {
             let next = engine.index.collect_with(cursor, &mut entries, |next, entries| {
                 let to = next.map(Cursor::first_hash);
                 engine.snapshots.versions(self.moment, cursor.first_hash(), to, entries);
             });
+            self.pending
+                .try_reserve(entries.len())
+                .map_err(|_| Error::NoMemory { bytes: (entries.len() * size_of::<u64>()) as u64 })?;
             self.pending.extend(entries.drain(..).map(|(_, entry)| entry.place()));
             match next {
                 Some(next) if self.pending.len() < self.load => cursor = next,
@@ -195,7 +198,7 @@ impl Iter {
         };
         self.load = (self.pending.len() * 2).min(MOST_LOADED);
         self.pending.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
-        next
+        Ok(next)
     }
 }
 

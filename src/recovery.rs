@@ -314,10 +314,13 @@ impl<'a> Bins<'a> {
             location: Location { slot: file.slot, units: found.units.0 },
             size: if found.tombstone { SizeClass::TOMBSTONE } else { size },
         };
+        let full = |_| Error::NoMemory { bytes: (AT_ONCE * size_of::<Version>()) as u64 };
         if let Some(expiry_ms) = found.expiry_ms {
+            self.expiries.try_reserve(1).map_err(full)?;
             self.expiries.push((expiry_ms, found.hash, entry));
         }
         let bin = &mut self.bins[usize::from(found.hash.root)];
+        bin.try_reserve(1).map_err(full)?;
         bin.push(Version::new(found.hash, entry, found.seq));
         if bin.len() < AT_ONCE { Ok(()) } else { self.empty(found.hash.root) }
     }
@@ -505,7 +508,12 @@ fn repair_tails(
 ) -> Result<Position> {
     let frontier = Position(outcomes.iter().map(|outcome| outcome.frontier).max().unwrap_or(0));
     let open = || files.iter().zip(outcomes).filter(|((entry, _), _)| entry.state == FileState::Open);
-    for ((_, file), outcome) in open() {
+    for ((entry, file), outcome) in open() {
+        if outcome.end < entry.length {
+            let (offset, what) =
+                outcome.damage.unwrap_or((outcome.end, "the file ends before what a close left"));
+            return Err(file.corrupt(offset, what));
+        }
         if Position::new(file.id, outcome.end) < frontier
             && let Some((offset, what)) = outcome.damage
             && !is_unwritten_space(file, offset, frontier)
@@ -532,7 +540,8 @@ fn repair_tails(
             id if id > file.id => outcome.end,
             _ => FILE_HEADER_SIZE,
         };
-        file.set_unsure(durable, outcome.end);
+        // What a clean close left is durable too.
+        file.set_unsure(durable.max(entry.length), outcome.end);
         if options.sync == SyncMode::Always || outcome.goes_on {
             file.sync(poison, "sync the tail of")?;
         }
@@ -600,6 +609,6 @@ fn choose_active(
     let unsealed = if options.read_only { Vec::new() } else { open };
     let is_sure = !unsealed.iter().chain([&active]).any(|file| file.is_unsure());
     let end = Position::new(active.id, active.tail());
-    let durable = frontier.filter(|_| !is_sure).unwrap_or(end);
+    let durable = frontier.filter(|_| !is_sure).map_or(end, |frontier| frontier.min(end));
     Ok(Start { active, durable, next_seq, unsealed, unclean })
 }

@@ -260,10 +260,20 @@ impl DiskFile for MappedFile {
         let Some(file) = self.tail.lock().as_ref().map(|tail| tail.file.clone()) else {
             return Err(closed());
         };
-        let bytes = self.view.get(start, end.saturating_sub(start)).ok_or(io::ErrorKind::UnexpectedEof)?;
-        // Not through the mapping: bytes that can be read are never written there. The kernel puts the same bytes in
-        // their own place, which who reads them cannot see.
-        file.write_all_at(bytes, start)
+        if end > self.size_limit {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
+        let mut at = start;
+        while at < end {
+            // In pieces: an appender that needs room waits for each.
+            let len = (end - at).min(super::REWRITE_PIECE);
+            let bytes = self.view.get(at, len).ok_or(io::ErrorKind::UnexpectedEof)?;
+            // Not through the mapping: bytes that can be read are never written there. The kernel puts the same bytes
+            // in their own place, which who reads them cannot see.
+            file.write_all_at(bytes, at)?;
+            at += len;
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -94,6 +94,9 @@ pub trait Disk: Send + Sync {
     }
 }
 
+/// How much [`DiskFile::rewrite`] writes at once.
+const REWRITE_PIECE: u64 = 1 << 20;
+
 /// One open file. All methods may be called from any thread; appends are serialised by the caller.
 pub trait DiskFile: Send + Sync {
     /// The size of the file in bytes, with what is reserved.
@@ -115,11 +118,10 @@ pub trait DiskFile: Send + Sync {
     /// an earlier process may have left pages that the kernel takes for written and that are not on the disk: only what is
     /// written anew is certain to be synced.
     fn rewrite(&self, start: u64, end: u64) -> io::Result<()> {
-        const PIECE: u64 = 1 << 20;
-        let mut buffer = vec![0; PIECE.min(end.saturating_sub(start)) as usize];
+        let mut buffer = vec![0; REWRITE_PIECE.min(end.saturating_sub(start)) as usize];
         let mut at = start;
         while at < end {
-            let piece = &mut buffer[..PIECE.min(end - at) as usize];
+            let piece = &mut buffer[..REWRITE_PIECE.min(end - at) as usize];
             self.read_at(piece, at)?;
             self.write_at(&[piece], at)?;
             at += piece.len() as u64;
@@ -139,7 +141,8 @@ pub trait DiskFile: Send + Sync {
     }
 
     /// Work that makes later writes near `tail` faster, done by the maintenance thread: reserve and fault in pages
-    /// ahead, give up write access behind. From now on nothing below `tail` is written or cut.
+    /// ahead, give up write access behind. From now on nothing below `tail` is cut, or written
+    /// other than by [`DiskFile::rewrite`].
     fn prepare(&self, _tail: u64) -> io::Result<()> {
         Ok(())
     }

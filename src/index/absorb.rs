@@ -77,7 +77,7 @@ impl Index {
             } else if locked.merge(run, &mut merged, &mut is_newer)? {
                 rest = behind;
             } else {
-                locked.make_room()?;
+                locked.split()?;
             }
         }
         versions.clear();

@@ -69,7 +69,7 @@ impl Entry {
     /// A number that is in the order of files and places, for sorting many entries, and back.
     pub fn place(self) -> u64 {
         let packed = self.pack(0);
-        packed << 8 | packed >> 48
+        packed << 16 >> 8 | packed >> 48
     }
 
     /// The entry that [`Entry::place`] made the number from; `None` where it did not.

@@ -392,10 +392,23 @@ impl Locked<'_> {
 
     /// Makes the segment larger, or splits it; the key that it was locked for may belong to another one then.
     fn make_room(&mut self) -> Result<(), OutOfMemory> {
+        self.grow_or_split(true)
+    }
+
+    /// Splits the segment, as [`Locked::make_room`] does in the end.
+    fn split(&mut self) -> Result<(), OutOfMemory> {
+        self.grow_or_split(false)
+    }
+
+    fn grow_or_split(&mut self, may_grow: bool) -> Result<(), OutOfMemory> {
         let index = self.index;
         let mut structure = index.structure.lock();
         let mut scratch = std::mem::take(&mut structure.scratch);
-        let result = match self.segment.grow(&mut self.writing, &index.arena, &mut scratch) {
+        let grown = match may_grow {
+            true => self.segment.grow(&mut self.writing, &index.arena, &mut scratch),
+            false => Grown::MustSplit,
+        };
+        let result = match grown {
             Grown::Done => Ok(()),
             Grown::NoMemory => Err(OutOfMemory),
             Grown::MustSplit => match self.segment.split(&mut self.writing, &index.arena, &mut scratch) {

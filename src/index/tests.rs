@@ -171,3 +171,17 @@ fn versions_that_are_absorbed_in_any_order_leave_the_newest_of_each_key() {
         assert!(index.memory_bytes() <= newest.len() as u64 * 24 + (8 << 20));
     }
 }
+
+#[test]
+fn places_are_in_the_order_of_the_files_whatever_the_sizes_and_lead_back_to_their_entries() {
+    let mut entries = Vec::new();
+    for slot in [0, 1, 255, 256, u16::MAX] {
+        for units in [8, 9, 255, 256, u32::MAX] {
+            for size in [1, 31, 32, 5_000, 1 << 30] {
+                entries.push(Entry { location: Location { slot, units }, size: SizeClass::of_units(size) });
+            }
+        }
+    }
+    assert!(entries.is_sorted_by_key(|entry| entry.place()));
+    assert!(entries.iter().all(|entry| Entry::from_place(entry.place()) == Some(*entry)));
+}

@@ -12,6 +12,7 @@ use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
 
 use super::catalog::Poison;
+use super::scan::{End, scan};
 
 /// A data file that is open. Its bytes can be read as long as somebody holds it, also after its name is gone.
 pub struct DataFile {
@@ -222,6 +223,10 @@ impl DataFile {
     pub fn sync(&self, poison: &Poison, action: &'static str) -> Result<()> {
         let mut unsure = self.unsure.lock();
         if let Some((start, end)) = *unsure {
+            // The kernel may have dropped its pages since they were looked at, and read others from the disk.
+            if let (_, End::Damaged { offset, what }) = scan(self, start, end, &mut |_| Ok(()))? {
+                return Err(poison.set(self.corrupt(offset, what)));
+            }
             // Where a file system writes anew to another place, it may have no room now and some later.
             self.disk_file.rewrite(start, end).map_err(|e| self.io_error(action, &e))?;
             *unsure = None;

@@ -145,6 +145,8 @@ pub fn frames_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Behin
         if let Ok(header) = crate::format::frame::Header::decode(bytes)
             && header.frontier.is_none_or(|frontier| frontier <= super::Position::new(file.id, offset).0)
             && header.frame_size() <= end - offset
+            // Once there is one, only those matter that carry a frontier.
+            && (header.frontier.is_some() || !found.frames)
         {
             let size = header.frame_size();
             // Frames without a frontier, of which there are many, must not use up what finds the others.
@@ -159,7 +161,7 @@ pub fn frames_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Behin
                     offset += align(size);
                     continue;
                 }
-            } else if header.frontier.is_none() {
+            } else {
                 // Not known, so that it must be reckoned with.
                 found.frames = true;
             }
