@@ -99,6 +99,31 @@ fn a_store_that_a_killed_process_left_opens_without_waiting_for_the_disk_and_is_
 }
 
 #[test]
+fn a_tail_that_the_kernel_lost_since_it_was_looked_at_is_damage_and_not_written_to_the_disk_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = [("io", "pread"), ("sync", "none")];
+    let db = open(&dir, &set);
+    db.put(b"key", b"value").unwrap();
+    // What a kill would leave.
+    let killed = dir.path().join("killed");
+    std::fs::create_dir(&killed).unwrap();
+    for file in std::fs::read_dir(dir.path().join("store")).unwrap().map(|file| file.unwrap()) {
+        std::fs::copy(file.path(), killed.join(file.file_name())).unwrap();
+    }
+    let mut options = Options::default();
+    set.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+    let db = Db::open(&killed, &options).unwrap();
+    assert_eq!(db.get(b"key").unwrap().as_deref(), Some(&b"value"[..]));
+    // A page that could not be written is read from the disk again.
+    let path = killed.join("0000000001.data");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[64..].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(db.sync(), Err(Error::Corrupt { offset: 64, .. })));
+    assert!(matches!(db.put(b"other", b""), Err(Error::Poisoned { .. })));
+}
+
+#[test]
 fn many_small_files_are_rotated_sealed_merged_and_reopened() {
     for io in ["mmap", "pread"] {
         let dir = tempfile::tempdir().unwrap();
