@@ -57,7 +57,7 @@ impl Index {
         let hash =
             |version: &Version| KeyHash { root, word: version.word, fingerprint: version.fingerprint() };
         let mut rest = &versions[..];
-        let mut merged = Vec::new();
+        let mut buffers = Buffers::default();
         while let Some(first) = rest.first() {
             let mut locked = self.lock_top(hash(first).top());
             let here = rest.partition_point(|version| locked.segment.covers(hash(version).top()));
@@ -74,7 +74,7 @@ impl Index {
                     }
                 }
                 rest = behind;
-            } else if locked.merge(run, &mut merged, &mut is_newer)? {
+            } else if locked.merge(run, &mut buffers, &mut is_newer)? {
                 rest = behind;
             } else {
                 locked.split()?;
@@ -85,18 +85,27 @@ impl Index {
     }
 }
 
+/// The keys of a segment before and after a merge. One segment after the other is written through them.
+#[derive(Default)]
+struct Buffers {
+    held: Vec<Pair>,
+    merged: Vec<Pair>,
+}
+
 impl Locked<'_> {
     /// Merges a sorted run of different keys into the segment. False, and nothing is changed, where it has no room.
     fn merge<E: From<OutOfMemory>>(
         &mut self,
         run: &[Version],
-        merged: &mut Vec<Pair>,
+        Buffers { held, merged }: &mut Buffers,
         is_newer: &mut impl FnMut(&Version, Entry) -> Result<bool, E>,
     ) -> Result<bool, E> {
-        let mut held = Vec::new();
-        self.collect(0, &mut held);
+        held.clear();
+        held.reserve(self.writing.len);
+        self.collect(0, held);
         let before = held.len();
         merged.clear();
+        merged.reserve(before + run.len());
         let mut at = 0;
         for version in run {
             let smaller = held[at..].iter().take_while(|(word, _)| *word < version.word).count();
