@@ -31,6 +31,7 @@ mod iter;
 mod log;
 mod maintenance;
 mod merge;
+mod monitor;
 mod options;
 mod pinned;
 mod recovery;

@@ -7,21 +7,19 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::db::Shell;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::LogLevel;
 use crate::hints;
 use crate::log::file::DataFile;
+use crate::monitor::Monitor;
 use crate::options::MergeMode;
 
 /// Wakes the maintenance thread, and stops it.
 #[derive(Default)]
 pub struct Signal {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Monitor<State>,
 }
 
 #[derive(Default)]
@@ -36,14 +34,14 @@ impl Signal {
         let mut state = self.state.lock();
         if !state.work {
             state.work = true;
-            self.changed.notify_one();
+            self.state.notify_one();
         }
     }
 
     /// No more work, ever.
     pub fn stop(&self) {
         self.state.lock().stop = true;
-        self.changed.notify_all();
+        self.state.notify_all();
     }
 
     /// Whether work was asked for since the last time; for stores without a thread.
@@ -60,7 +58,7 @@ impl Signal {
     pub fn sleep(&self, most: Duration) -> bool {
         let mut state = self.state.lock();
         if !state.work && !state.stop {
-            self.changed.wait_for(&mut state, most);
+            state = self.state.wait_for(state, most);
         }
         state.work = false;
         !state.stop

@@ -13,17 +13,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("events", &[]),
     ("options", &["error", "events"]),
     ("gate", &[]),
+    ("monitor", &[]),
     ("format", &["error"]),
     ("disk", &["error"]),
     ("index", &["error"]),
     // The index's entries are the places in the log that it answers with.
-    ("log", &["error", "events", "options", "gate", "format", "disk", "index"]),
+    ("log", &["error", "events", "options", "gate", "monitor", "format", "disk", "index"]),
     // The C API translates: it sees what a Rust program sees, and of the inside the limits of the format.
     ("capi", &["error", "events", "options", "format", "db", "stats", "batch", "iter", "pinned"]),
 ];
 
 /// What stands below the engine's own files, each with a rule above.
-const BELOW: &[&str] = &["error", "events", "options", "gate", "format", "disk", "index", "log"];
+const BELOW: &[&str] = &["error", "events", "options", "gate", "monitor", "format", "disk", "index", "log"];
 
 /// Where `unsafe` may be written.
 const MAY_BE_UNSAFE: &[&str] = &["disk/", "index/", "gate.rs", "pinned.rs", "capi/handle.rs", "capi/handle/"];

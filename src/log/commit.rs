@@ -5,17 +5,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::Position;
 use crate::error::Result;
+use crate::monitor::Monitor;
 
 /// How far the log is durable, and who is at work on that.
 #[derive(Default)]
 pub struct Commit {
     durable: AtomicU64,
-    leading: Mutex<bool>,
-    done: Condvar,
+    leading: Monitor<bool>,
 }
 
 impl Commit {
@@ -39,7 +37,7 @@ impl Commit {
             }
             let mut leading = self.leading.lock();
             if *leading {
-                self.done.wait(&mut leading);
+                drop(self.leading.wait(leading));
                 continue;
             }
             if self.durable() >= position {
@@ -59,7 +57,7 @@ struct Leader<'a>(&'a Commit);
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
         *self.0.leading.lock() = false;
-        self.0.done.notify_all();
+        self.0.leading.notify_all();
     }
 }
 
