@@ -129,17 +129,22 @@ impl Shell {
         self.engine.enter().ok_or(Error::Closed)
     }
 
-    /// Does the work that a write caused: for stores without a thread, and where the thread is `late`.
+    /// Makes a change from inside the gate. From outside of it, does the work that comes of it: for stores without a thread,
+    /// and where the thread is late.
     #[inline]
-    fn after_write(&self, late: bool) -> Result<()> {
+    fn change<R>(&self, change: impl FnOnce(&Inside<'_>) -> Result<R>) -> Result<R> {
+        let (done, late) = {
+            let engine = self.enter()?;
+            (change(&engine)?, engine.log.is_sealing_late())
+        };
+        // What was changed is changed, whatever comes of the work that follows from it.
         if late && self.check_may_wait().is_ok() {
             let _ = maintenance::tidy(self);
         }
         if !self.background && self.signal.take_work() {
-            // What was written is written, whatever comes of the work that follows from it.
             let _ = self.maintain();
         }
-        Ok(())
+        Ok(done)
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
@@ -274,12 +279,9 @@ impl Db {
     /// made durable; then the handle takes no more writes.
     #[inline]
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        let late = {
-            let engine = self.owner.shell.enter()?;
-            engine.put(&engine, key, value, None, Condition::default(), false)?;
-            engine.log.is_sealing_late()
-        };
-        self.owner.shell.after_write(late)
+        self.owner
+            .shell
+            .change(|engine| engine.put(engine, key, value, None, Condition::default(), false).map(drop))
     }
 
     /// Writes a key under conditions, or with an expiry. False where a condition does not hold.
@@ -293,19 +295,15 @@ impl Db {
         if options.keep_ttl && options.ttl_ms.is_some() {
             return Err(Error::invalid("a write cannot both keep the key's expiry and set a new one"));
         }
-        let (written, late) = {
-            let engine = self.owner.shell.enter()?;
-            let expiry_ms = options.ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
-            let condition = Condition {
-                if_absent: options.if_absent,
-                if_present: options.if_present,
-                keep_expiry: options.keep_ttl,
-            };
-            let written = engine.put(&engine, key, value, expiry_ms, condition, options.sync)?;
-            (written, engine.log.is_sealing_late())
+        let condition = Condition {
+            if_absent: options.if_absent,
+            if_present: options.if_present,
+            keep_expiry: options.keep_ttl,
         };
-        self.owner.shell.after_write(late)?;
-        Ok(written)
+        self.owner.shell.change(|engine| {
+            let expiry_ms = options.ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
+            engine.put(engine, key, value, expiry_ms, condition, options.sync)
+        })
     }
 
     /// Removes `key`. False where there is no such key.
@@ -313,12 +311,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`].
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
-        let (removed, late) = {
-            let engine = self.owner.shell.enter()?;
-            (engine.delete(&engine, key)?, engine.log.is_sealing_late())
-        };
-        self.owner.shell.after_write(late)?;
-        Ok(removed)
+        self.owner.shell.change(|engine| engine.delete(engine, key))
     }
 
     /// Writes all of a batch or nothing: to readers of the log, to iterators and across a crash. Single gets may see its
@@ -327,12 +320,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`]; [`Error::TooLarge`] where the batch as a whole is.
     pub fn write(&self, batch: &Batch) -> Result<()> {
-        let late = {
-            let engine = self.owner.shell.enter()?;
-            engine.write_batch(&engine, &batch.records(engine.clock.precise()))?;
-            engine.log.is_sealing_late()
-        };
-        self.owner.shell.after_write(late)
+        self.owner.shell.change(|engine| engine.write_batch(engine, &batch.records(engine.clock.precise())))
     }
 
     /// A copy of the value of `key`.
@@ -481,13 +469,10 @@ impl Db {
     }
 
     fn rewrite(&self, key: &[u8], ttl_ms: Option<u64>) -> Result<bool> {
-        let (found, late) = {
-            let engine = self.owner.shell.enter()?;
+        self.owner.shell.change(|engine| {
             let expiry_ms = ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
-            (engine.set_expiry(&engine, key, expiry_ms)?, engine.log.is_sealing_late())
-        };
-        self.owner.shell.after_write(late)?;
-        Ok(found)
+            engine.set_expiry(engine, key, expiry_ms)
+        })
     }
 
     /// Makes all completed writes durable.
@@ -496,14 +481,7 @@ impl Db {
     /// [`Error::Poisoned`] or [`Error::Io`]: the disk did not take them. The handle takes no more writes then; what it
     /// had not synced may be lost.
     pub fn sync(&self) -> Result<()> {
-        {
-            let engine = self.owner.shell.enter()?;
-            if engine.options.read_only {
-                return Ok(());
-            }
-            engine.log.sync()?;
-        }
-        self.owner.shell.after_write(false)
+        self.owner.shell.change(|engine| if engine.options.read_only { Ok(()) } else { engine.log.sync() })
     }
 
     /// Takes the space of dead records back, now. Runs beside readers and writers.

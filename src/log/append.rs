@@ -292,11 +292,8 @@ impl Log {
         let end = writer.tail + size;
         let active = &writer.active;
         // While a merge works with what was set aside for it, nobody else takes any of that.
-        if if adds {
-            self.catalog.reserves.are_released()
-        } else {
-            self.catalog.reserves.merges.is_released()
-        } {
+        let reserves = &self.catalog.reserves;
+        if reserves.merges.is_released() || adds && reserves.deletes.is_released() {
             self.catalog.fill_reserves()?;
         }
         active

@@ -44,12 +44,6 @@ impl Reserves {
         }
     }
 
-    /// Whether the room of one of them was given to who needed it.
-    #[inline]
-    pub fn are_released(&self) -> bool {
-        self.deletes.is_released() || self.merges.is_released()
-    }
-
     /// Sets all room aside, unless that is done, for a store of this size with a manifest of this size. Both change the
     /// manifest. A merge needs as much room as is alive in the file that it takes: with a 64th of the store, and at most a
     /// whole file, there is mostly one that fits.
