@@ -9,6 +9,7 @@ use crate::format::checkpoint::{
 use crate::format::manifest::Manifest;
 use crate::format::names;
 use crate::index::Index;
+use crate::log::Position;
 use crate::log::catalog::{Catalog, replace};
 use crate::options::Options;
 use crate::recovery::{Rebuilt, access};
@@ -127,7 +128,7 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         index,
         max_seq: manifest.last_seq,
         max_time_ms: manifest.clock_ms,
-        frontier: None,
+        frontier: Position::default(),
     }))
 }
 

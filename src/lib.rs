@@ -33,6 +33,7 @@ mod maintenance;
 mod merge;
 mod monitor;
 mod options;
+mod parallel;
 mod pinned;
 mod recovery;
 mod snapshot;

@@ -129,7 +129,7 @@ impl Locked<'_> {
             }
         }
         merged.extend_from_slice(&held[at..]);
-        match self.segment.relayout(&mut self.writing, &self.index.arena, merged) {
+        match self.segment.lay_out(&mut self.writing, &self.index.arena, merged, 0) {
             Grown::Done => {
                 let added = (merged.len() - before) as u64;
                 self.index.len.fetch_add(added, std::sync::atomic::Ordering::Relaxed);

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::parallel::on_all_cores;
+
 use arena::Arena;
 use segment::{Grown, MAX_BLOCKS, MAX_DEPTH, Pair, Segment, Writing, blocks_for};
 
@@ -125,30 +127,18 @@ impl Index {
             structure: Mutex::default(),
             len: AtomicU64::new(0),
         };
-        let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        let work = || {
+        let parts = on_all_cores(1 << ROOT_BITS, |roots| {
             let (mut segments, mut load, mut keys) = (Vec::new(), loader(), Vec::new());
-            loop {
-                let root = next.fetch_add(1, Ordering::Relaxed);
-                let Ok(byte) = u8::try_from(root) else { return Ok(Some(segments)) };
+            for root in roots {
                 keys.clear();
-                if load(byte, &mut keys).is_none() || !keys.is_sorted_by_key(|pair| pair.0) {
+                if load(root as u8, &mut keys).is_none() || !keys.is_sorted_by_key(|pair| pair.0) {
                     return Ok(None);
                 }
                 index.len.fetch_add(keys.len() as u64, Ordering::Relaxed);
                 import_segments(&index.arena, ROOT_BITS, (root as u64) << 56, &keys, &mut segments)
                     .ok_or(OutOfMemory)?;
             }
-        };
-        let parts: Vec<Result<Option<Vec<Segment>>, OutOfMemory>> = std::thread::scope(|scope| {
-            // Where no thread can be made, those that there are do its work.
-            let threads: Vec<_> = (1..workers)
-                .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
-                .collect();
-            let mine = work();
-            let others = threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(None)));
-            others.chain([mine]).collect()
+            Ok(Some(segments))
         });
         let mut segments = Vec::new();
         for part in parts {
@@ -392,35 +382,25 @@ impl Locked<'_> {
 
     /// Makes the segment larger, or splits it; the key that it was locked for may belong to another one then.
     fn make_room(&mut self) -> Result<(), OutOfMemory> {
-        self.grow_or_split(true)
-    }
-
-    /// Splits the segment, as [`Locked::make_room`] does in the end.
-    fn split(&mut self) -> Result<(), OutOfMemory> {
-        self.grow_or_split(false)
-    }
-
-    fn grow_or_split(&mut self, may_grow: bool) -> Result<(), OutOfMemory> {
         let index = self.index;
-        let mut structure = index.structure.lock();
-        let mut scratch = std::mem::take(&mut structure.scratch);
-        let grown = match may_grow {
-            true => self.segment.grow(&mut self.writing, &index.arena, &mut scratch),
-            false => Grown::MustSplit,
+        let grown = {
+            let mut structure = index.structure.lock();
+            self.segment.grow(&mut self.writing, &index.arena, &mut structure.scratch)
         };
-        let result = match grown {
+        match grown {
             Grown::Done => Ok(()),
             Grown::NoMemory => Err(OutOfMemory),
-            Grown::MustSplit => match self.segment.split(&mut self.writing, &index.arena, &mut scratch) {
-                Some(sibling) => {
-                    index.register(&mut structure, sibling);
-                    Ok(())
-                }
-                None => Err(OutOfMemory),
-            },
-        };
-        structure.scratch = scratch;
-        result
+            Grown::MustSplit => self.split(),
+        }
+    }
+
+    /// Gives the upper half of the hashes to a new segment.
+    fn split(&mut self) -> Result<(), OutOfMemory> {
+        let index = self.index;
+        let mut structure = index.structure.lock();
+        let sibling = self.segment.split(&mut self.writing, &index.arena, &mut structure.scratch);
+        index.register(&mut structure, sibling.ok_or(OutOfMemory)?);
+        Ok(())
     }
 }
 

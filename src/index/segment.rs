@@ -273,13 +273,9 @@ impl Segment {
         self.lay_out(writing, arena, scratch, 1)
     }
 
-    /// Puts sorted keys in the place of what the segment holds, with more blocks if they need them. Unless it is done
-    /// nothing is changed. The caller holds the lock.
-    pub(super) fn relayout(&self, writing: &mut Writing, arena: &Arena, keys: &[Pair]) -> Grown {
-        self.lay_out(writing, arena, keys, 0)
-    }
-
-    fn lay_out(&self, writing: &mut Writing, arena: &Arena, keys: &[Pair], more: usize) -> Grown {
+    /// Puts sorted keys in the place of what the segment holds, with `more` blocks, or more than that if they need them.
+    /// Unless it is done nothing is changed. The caller holds the lock.
+    pub(super) fn lay_out(&self, writing: &mut Writing, arena: &Arena, keys: &[Pair], more: usize) -> Grown {
         let blocks = self.blocks.load(Ordering::Relaxed) as usize;
         let Some(wanted) = (blocks + more..=MAX_BLOCKS).find(|n| fits(keys, self.depth(), *n)) else {
             return Grown::MustSplit;

@@ -1,0 +1,61 @@
+//! Work in numbered pieces, on all cores.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+/// The numbers of the pieces that nobody has taken yet; each is given once, to one thread.
+pub struct Pieces<'a> {
+    next: &'a AtomicUsize,
+    end: usize,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        // Relaxed: a piece is a number; what threads give each other goes through the end of the scope.
+        Some(self.next.fetch_add(1, Ordering::Relaxed)).filter(|piece| *piece < self.end)
+    }
+}
+
+/// Runs `work` in as many threads as there are cores, or pieces, if those are fewer, and gives what they answer. All take
+/// from the same `pieces`, numbered from 0. A panic in one of them is one here.
+pub fn on_all_cores<R: Send>(pieces: usize, work: impl Fn(Pieces<'_>) -> R + Sync) -> Vec<R> {
+    let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        let answer = work(Pieces { next: &next, end: pieces });
+        answers.lock().push(answer);
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(pieces).min(16);
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // Where no thread can be made, those that there are do its work.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
+    });
+    answers.into_inner()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_is_given_once_and_every_answer_comes_back() {
+        for pieces in [0, 1, 2, 1_000] {
+            let mut all: Vec<usize> = on_all_cores(pieces, |pieces| pieces.collect::<Vec<_>>()).concat();
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..pieces));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "thread")]
+    fn a_panic_in_a_piece_is_not_lost() {
+        on_all_cores(64, |pieces| {
+            pieces.for_each(|piece| assert!(piece != 63, "a thread found a bug"));
+        });
+    }
+}

@@ -1,0 +1,74 @@
+//! The ends of the files that were written to when a process or the machine died.
+
+use std::sync::Arc;
+
+use super::rebuild::Outcome;
+use crate::error::Result;
+use crate::format::file_header::FILE_HEADER_SIZE;
+use crate::format::manifest::{FileEntry, FileState};
+use crate::log::Position;
+use crate::log::catalog::Poison;
+use crate::log::file::DataFile;
+use crate::options::{Options, SyncMode};
+
+/// Cuts torn tails off, and gives the durable frontier. What stands behind that may be in the kernel's memory only, where a
+/// killed process left it. Writing it to the disk may take long; the next sync does it. But it is done here where
+/// every write is to be durable before it is seen, and where intact frames were cut off: they would be a part of the log
+/// again after the next crash if something else came to stand in front of them.
+pub fn repair_tails(
+    files: &[(FileEntry, Arc<DataFile>)],
+    outcomes: &[Outcome],
+    options: &Options,
+    poison: &Poison,
+) -> Result<Position> {
+    let frontier = Position(outcomes.iter().map(|outcome| outcome.frontier).max().unwrap_or(0));
+    let open = || files.iter().zip(outcomes).filter(|((entry, _), _)| entry.state == FileState::Open);
+    for ((entry, file), outcome) in open() {
+        if outcome.end < entry.length {
+            let (offset, what) =
+                outcome.damage.unwrap_or((outcome.end, "the file ends before what a close left"));
+            return Err(file.corrupt(offset, what));
+        }
+        if Position::new(file.id, outcome.end) < frontier
+            && let Some((offset, what)) = outcome.damage
+            && !is_unwritten_space(file, offset, frontier)
+        {
+            return Err(file.corrupt(offset, what));
+        }
+        if frontier.file() == file.id && Position::new(file.id, outcome.end) < frontier {
+            return Err(file.corrupt(outcome.end, "the log ends before what was durable"));
+        }
+    }
+    if options.read_only {
+        return Ok(frontier);
+    }
+    for ((entry, file), outcome) in open() {
+        let failed = |e: std::io::Error| file.io_error("cut the torn tail of", &e);
+        // A clean store has nothing to repair, and is not written to by opening it.
+        if outcome.end < file.tail() {
+            file.disk_file.truncate(outcome.end).map_err(failed)?;
+        } else if entry.length == outcome.end {
+            continue;
+        }
+        let durable = match frontier.file() {
+            id if id == file.id => frontier.offset(),
+            id if id > file.id => outcome.end,
+            _ => FILE_HEADER_SIZE,
+        };
+        // What a clean close left is durable too.
+        file.set_unsure(durable.max(entry.length), outcome.end);
+        if options.sync == SyncMode::Always || outcome.goes_on {
+            file.sync(poison, "sync the tail of")?;
+        }
+    }
+    Ok(frontier)
+}
+
+/// Whether a file before the frontier's only ends where the log went on in the next file: in reserved space.
+fn is_unwritten_space(file: &DataFile, offset: u64, frontier: Position) -> bool {
+    let mut buffer = Vec::new();
+    frontier.file() > file.id
+        && file
+            .bytes(offset, file.tail() - offset, &mut buffer)
+            .is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+}
