@@ -8,13 +8,17 @@
 //! - The index is moved record by record, each only if it still points at the place that was copied.
 //! - An input is removed when no reader, snapshot or pinned value can be in it.
 
+mod policy;
+
+pub use policy::{live_bytes, reclaimable, sealed, slack, space};
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::db::Shell;
-use crate::engine::{Engine, Inside};
+use crate::engine::Inside;
 use crate::error::{Error, Result};
 use crate::events::LogLevel;
 use crate::format::file_header::FILE_HEADER_SIZE;
@@ -27,7 +31,7 @@ use crate::log::append::encode_frame;
 use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, scan};
 use crate::maintenance;
-use crate::options::Options;
+use policy::{choose, has_dead};
 
 /// Copies are written, and the index is moved, in pieces of about this many bytes.
 const PIECE: usize = 256 << 10;
@@ -131,93 +135,6 @@ fn run(
         tidy(shell)?;
     }
     Ok(!merge.stopped)
-}
-
-fn has_dead(file: &DataFile) -> bool {
-    file.usage.live_records() < file.usage.records()
-}
-
-/// The files that a merge may take.
-pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
-    let manifest = engine.catalog.manifest();
-    let is_sealed = |file: &Arc<DataFile>| {
-        let entry = manifest.files.binary_search_by_key(&file.id, |entry| entry.id);
-        entry.is_ok_and(|n| manifest.files[n].state == FileState::Sealed) && !file.is_never_merged()
-    };
-    engine.catalog.files.all().into_iter().filter(is_sealed).collect()
-}
-
-/// The files that hold tombstones that were kept, and all those that keep merges from dropping them. `None` where it
-/// would not help, because a file that cannot be merged keeps them too.
-fn unblock_tombstones(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
-    let mut files = sealed(engine);
-    let newest = files.iter().filter(|file| file.kept_tombstones().1 > 0).map(|file| file.seqs().1).max()?;
-    let is_in_the_way =
-        |file: &Arc<DataFile>| !file.is_replaced() && has_dead(file) && (1..newest).contains(&file.seqs().0);
-    let is_mergeable = |file: &Arc<DataFile>| files.iter().any(|sealed| sealed.id == file.id);
-    if engine.catalog.files.all().iter().any(|file| is_in_the_way(file) && !is_mergeable(file)) {
-        return None;
-    }
-    files.retain(|file| file.kept_tombstones().1 > 0 || is_in_the_way(file));
-    Some(files)
-}
-
-/// Bytes of all data files, and how many of them are alive.
-pub fn space(engine: &Engine) -> (u64, u64) {
-    let mut files = engine.catalog.files.all();
-    // What snapshots keep of replaced files cannot be merged away.
-    files.retain(|file| !file.is_replaced());
-    files.iter().fold((0, 0), |(total, live), file| (total + file.tail(), live + live_bytes(file)))
-}
-
-/// Dead bytes in the files that a merge may take.
-pub fn reclaimable(engine: &Engine) -> u64 {
-    sealed(engine).iter().filter(|file| !file.is_replaced()).map(|file| file.tail() - live_bytes(file)).sum()
-}
-
-/// Small stores are left alone until about a whole file could be saved.
-pub fn slack(options: &Options) -> u64 {
-    options.max_file_size.min(1 << 20)
-}
-
-/// The files whose merge gives back the most for the least, if the store takes more space than it should.
-fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
-    let (total, live) = space(engine);
-    let tombstones: u64 = engine.catalog.files.all().iter().map(|file| file.kept_tombstones().1).sum();
-    if tombstones > live / 8 + slack(&engine.options)
-        && let Some(inputs) = unblock_tombstones(engine)
-    {
-        return Some(inputs);
-    }
-    // Merging begins below the target, so that a store under load settles at it and not above.
-    let target = 1.0 + (engine.options.merge_space_amplification - 1.0) * 0.8;
-    if (total as f64) <= live as f64 * target + slack(&engine.options) as f64 {
-        return None;
-    }
-    let mut files: Vec<_> = sealed(engine).into_iter().filter(|file| has_dead(file)).collect();
-    files.sort_by(|a, b| dead_share(b).total_cmp(&dead_share(a)));
-    let mut weight = 0;
-    let enough = files.iter().take_while(|file| {
-        let before = weight;
-        weight += live_bytes(file);
-        before < engine.options.max_file_size && dead_share(file) > 0.05
-    });
-    let enough = enough.count().min(64);
-    files.truncate(enough);
-    if files.is_empty() { None } else { Some(files) }
-}
-
-/// Bytes of a file that are alive: the part of its weight that is, of its size.
-pub fn live_bytes(file: &DataFile) -> u64 {
-    let weight = file.usage.weight();
-    if weight == 0 {
-        return 0;
-    }
-    (file.tail() as f64 * (file.usage.live_weight() as f64 / weight as f64)) as u64
-}
-
-fn dead_share(file: &DataFile) -> f64 {
-    1.0 - live_bytes(file) as f64 / file.tail().max(1) as f64
 }
 
 /// What a merge has done and not committed yet. It outlives a merge whose commit failed: the index points into the
