@@ -3,7 +3,8 @@
 //!
 //! This program runs itself as the writer. The writer's threads do what their seed says and report each completed
 //! operation through a socket, unbuffered. The oracle lives here, in the parent, and knows the seed: what was reported
-//! is done, the one operation after it may be, nothing else is.
+//! is done, the one operation after it may be, all of it, and nothing else is. Batches and merges are among them, and merges
+//! that the store starts by itself.
 //!
 //! `FILEDB_TEST_KILLS=n` sets the number of kills in each test.
 
@@ -19,7 +20,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use filedb::disk::sim::Random;
-use filedb::{Db, MergeMode, Options};
+use filedb::{Batch, Db, Options};
 
 use support::history::{Value, key};
 use support::oracle::{matches, name, name_of};
@@ -46,9 +47,11 @@ struct Round {
 
 /// What the writer does at one step.
 enum Step {
-    Write { key: u8, value: Option<Value> },
-    Read { key: u8 },
+    /// A put or a delete; a batch where there are several. The keys are different.
+    Write(Vec<(u8, Option<Value>)>),
+    Read(u8),
     Sync,
+    Merge,
 }
 
 /// What one thread of the writer does, from its seed alone.
@@ -66,13 +69,13 @@ impl Steps {
     }
 }
 
-impl Iterator for Steps {
-    type Item = Step;
+impl Steps {
+    fn key(&mut self) -> u8 {
+        self.thread * KEYS_PER_THREAD + self.random.below(u64::from(KEYS_PER_THREAD)) as u8
+    }
 
-    fn next(&mut self) -> Option<Step> {
-        self.next += 1;
+    fn value(&mut self) -> Value {
         let random = &mut self.random;
-        let key = self.thread * KEYS_PER_THREAD + random.below(u64::from(KEYS_PER_THREAD)) as u8;
         let len = match random.below(60) {
             // More at once than a recovery reads in one piece.
             0 if random.below(8) == 0 => 1_100_000 + random.below(1_500_000),
@@ -81,19 +84,37 @@ impl Iterator for Steps {
             4..10 => random.below(6),
             _ => random.below(300),
         };
-        let value = Value { version: self.first_version + self.next, len: len as u32 };
-        Some(match random.below(100) {
-            0..80 => Step::Write { key, value: Some(value) },
-            80..92 => Step::Write { key, value: None },
-            92..99 => Step::Read { key },
-            _ => Step::Sync,
+        Value { version: self.first_version + self.next, len: len as u32 }
+    }
+
+    fn batch(&mut self) -> Step {
+        let mut writes = BTreeMap::new();
+        for _ in 0..2 + self.random.below(6) {
+            let value = if self.random.one_in(4) { None } else { Some(self.value()) };
+            writes.insert(self.key(), value);
+        }
+        Step::Write(writes.into_iter().collect())
+    }
+}
+
+impl Iterator for Steps {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        self.next += 1;
+        Some(match self.random.below(200) {
+            0..140 => Step::Write(vec![(self.key(), Some(self.value()))]),
+            140..162 => Step::Write(vec![(self.key(), None)]),
+            162..182 => self.batch(),
+            182..197 => Step::Read(self.key()),
+            197..199 => Step::Sync,
+            _ => Step::Merge,
         })
     }
 }
 
 fn options(sync: &str, io: &str, max_file_size: u64) -> Options {
-    let mut options =
-        Options { max_file_size, merge: MergeMode::Manual, sync_interval_ms: 3, ..Options::default() };
+    let mut options = Options { max_file_size, sync_interval_ms: 3, ..Options::default() };
     options.set("sync", sync).expect("a sync mode");
     options.set("io", io).expect("an io mode");
     options
@@ -131,15 +152,15 @@ fn write(db: &Db, round: Round, thread: u8, parent: &Mutex<UnixStream>) {
     let mut mine: BTreeMap<u8, Option<Value>> = BTreeMap::new();
     for (step, done) in Steps::new(round, thread).zip(1u32..) {
         match step {
-            Step::Write { key: index, value: Some(value) } => {
-                db.put(&key(index), &value.bytes(index)).expect("put");
-                mine.insert(index, Some(value));
+            Step::Write(writes) => {
+                match writes[..] {
+                    [(index, Some(value))] => db.put(&key(index), &value.bytes(index)).expect("put"),
+                    [(index, None)] => drop(db.delete(&key(index)).expect("delete")),
+                    _ => db.write(&batch_of(&writes)).expect("write"),
+                }
+                mine.extend(writes);
             }
-            Step::Write { key: index, value: None } => {
-                db.delete(&key(index)).expect("delete");
-                mine.insert(index, None);
-            }
-            Step::Read { key: index } => {
+            Step::Read(index) => {
                 let held = db.get(&key(index)).expect("get");
                 if let Some(value) = mine.get(&index) {
                     assert!(
@@ -150,12 +171,25 @@ fn write(db: &Db, round: Round, thread: u8, parent: &Mutex<UnixStream>) {
                 }
             }
             Step::Sync => db.sync().expect("sync"),
+            Step::Merge => db.merge().expect("merge"),
         }
         let mut message = [0; MESSAGE];
         message[..4].copy_from_slice(&u32::from(thread).to_le_bytes());
         message[4..].copy_from_slice(&done.to_le_bytes());
         parent.lock().expect("no thread panics").write_all(&message).expect("telling the parent");
     }
+}
+
+fn batch_of(writes: &[(u8, Option<Value>)]) -> Batch {
+    let mut batch = Batch::new();
+    for (index, value) in writes {
+        match value {
+            Some(value) => batch.put(&key(*index), &value.bytes(*index)),
+            None => batch.delete(&key(*index)),
+        }
+        .expect("a batch has room");
+    }
+    batch
 }
 
 // The parent.
@@ -218,15 +252,19 @@ fn check(db: &Db, state: &mut State, round: Round, completed: &BTreeMap<u8, u32>
         let done = completed.get(&thread).copied().unwrap_or(0);
         let mut steps = Steps::new(round, thread);
         for step in steps.by_ref().take(done as usize) {
-            if let Step::Write { key, value } = step {
-                set(state, key, value);
+            if let Step::Write(writes) = step {
+                writes.into_iter().for_each(|(key, value)| set(state, key, value));
             }
         }
-        // The operation that was under way is done or not; what the store says of it holds from now on.
-        if let Some(Step::Write { key: index, value }) = steps.next() {
-            let held = db.get(&key(index)).map_err(|error| error.to_string())?;
-            if matches(index, held.as_ref(), value) {
-                set(state, index, value);
+        // The operation that was under way is done, all of it, or not; what the store says holds from now on.
+        if let Some(Step::Write(writes)) = steps.next() {
+            let mut all_done = true;
+            for (index, value) in &writes {
+                let held = db.get(&key(*index)).map_err(|error| error.to_string())?;
+                all_done &= matches(*index, held.as_ref(), *value);
+            }
+            if all_done {
+                writes.into_iter().for_each(|(key, value)| set(state, key, value));
             }
         }
     }
