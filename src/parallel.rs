@@ -19,6 +19,11 @@ impl Iterator for Pieces<'_> {
     }
 }
 
+/// How many threads work at once, at most.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get()).min(16)
+}
+
 /// Runs `work` in as many threads as there are cores, or pieces, if those are fewer, and gives what they answer. All take
 /// from the same `pieces`, numbered from 0. A panic in one of them is one here.
 pub fn on_all_cores<R: Send>(pieces: usize, work: impl Fn(Pieces<'_>) -> R + Sync) -> Vec<R> {
@@ -27,7 +32,7 @@ pub fn on_all_cores<R: Send>(pieces: usize, work: impl Fn(Pieces<'_>) -> R + Syn
         let answer = work(Pieces { next: &next, end: pieces });
         answers.lock().push(answer);
     };
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(pieces).min(16);
+    let threads = cores().min(pieces);
     std::thread::scope(|scope| {
         for _ in 1..threads {
             // Where no thread can be made, those that there are do its work.

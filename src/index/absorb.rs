@@ -3,7 +3,8 @@
 //! One by one, every key is a cache miss and moves its neighbours. Sorted runs are merged with what a segment holds, which
 //! is in the same order (as a merge sort does, and as segments grow and split).
 
-use super::segment::{Grown, Pair};
+use super::arena::BLOCK_SLOTS;
+use super::segment::{Grown, MAX_BLOCKS, Pair};
 use super::{Entry, Index, KeyHash, Locked, OutOfMemory};
 
 /// A run that brings less than one key for so many in a segment is inserted key by key.
@@ -38,51 +39,11 @@ impl Version {
     }
 }
 
-impl Index {
-    /// Inserts versions of keys whose hashes begin with the byte `root`, in any order, and empties the vector. Of two
-    /// versions of a key the one with the larger number stays; `is_newer` is asked whether a version is newer than the
-    /// entry that the index has.
-    pub fn absorb<E: From<OutOfMemory>>(
-        &self,
-        root: u8,
-        versions: &mut Vec<Version>,
-        mut is_newer: impl FnMut(&Version, Entry) -> Result<bool, E>,
-    ) -> Result<(), E> {
-        versions.sort_unstable_by_key(|version| (version.word, version.fingerprint(), version.seq));
-        // The last of each key.
-        versions.reverse();
-        versions.dedup_by(|older, newer| older.is_same_key(newer));
-        versions.reverse();
-
-        let hash =
-            |version: &Version| KeyHash { root, word: version.word, fingerprint: version.fingerprint() };
-        let mut rest = &versions[..];
-        let mut buffers = Buffers::default();
-        while let Some(first) = rest.first() {
-            let mut locked = self.lock_top(hash(first).top());
-            let here = rest.partition_point(|version| locked.segment.covers(hash(version).top()));
-            let (run, behind) = rest.split_at(here);
-            if run.len() * SPARSE < locked.writing.len {
-                drop(locked);
-                for version in run {
-                    let hash = hash(version);
-                    let mut locked = self.lock_for_insert(hash)?;
-                    let Some(entry) = version.entry() else { continue };
-                    match locked.get(hash) {
-                        Some(old) if !is_newer(version, old)? => {}
-                        _ => drop(locked.insert(hash, entry)),
-                    }
-                }
-                rest = behind;
-            } else if locked.merge(run, &mut buffers, &mut is_newer)? {
-                rest = behind;
-            } else {
-                locked.split()?;
-            }
-        }
-        versions.clear();
-        Ok(())
-    }
+/// Puts many versions of keys into an index, through buffers that are made once. One for each thread.
+pub struct Absorber<'a> {
+    index: &'a Index,
+    sorted: Vec<Version>,
+    buffers: Buffers,
 }
 
 /// The keys of a segment before and after a merge. One segment after the other is written through them.
@@ -90,6 +51,92 @@ impl Index {
 struct Buffers {
     held: Vec<Pair>,
     merged: Vec<Pair>,
+}
+
+impl Index {
+    /// Takes many versions of keys at once.
+    pub fn absorber(&self) -> Absorber<'_> {
+        Absorber { index: self, sorted: Vec::new(), buffers: Buffers::default() }
+    }
+}
+
+impl Absorber<'_> {
+    /// Inserts versions of keys whose hashes begin with the byte `root`, in any order, and empties the vector. Of two
+    /// versions of a key the one with the larger number stays; `is_newer` is asked whether a version is newer than the
+    /// entry that the index has.
+    pub fn absorb<E: From<OutOfMemory>>(
+        &mut self,
+        root: u8,
+        versions: &mut Vec<Version>,
+        mut is_newer: impl FnMut(&Version, Entry) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        sort(versions, &mut self.sorted);
+        versions.clear();
+        // The last of each key.
+        self.sorted.dedup_by(|newer, kept| {
+            let same = newer.is_same_key(kept);
+            if same {
+                *kept = *newer;
+            }
+            same
+        });
+
+        let hash =
+            |version: &Version| KeyHash { root, word: version.word, fingerprint: version.fingerprint() };
+        let mut rest = &self.sorted[..];
+        while let Some(first) = rest.first() {
+            let mut locked = self.index.lock_top(hash(first).top());
+            let here = rest.partition_point(|version| locked.segment.covers(hash(version).top()));
+            let (run, behind) = rest.split_at(here);
+            if run.len() * SPARSE < locked.writing.len {
+                drop(locked);
+                for version in run {
+                    let hash = hash(version);
+                    let mut locked = self.index.lock_for_insert(hash)?;
+                    let Some(entry) = version.entry() else { continue };
+                    match locked.get(hash) {
+                        Some(old) if !is_newer(version, old)? => {}
+                        _ => drop(locked.insert(hash, entry)),
+                    }
+                }
+                rest = behind;
+            } else if locked.merge(run, &mut self.buffers, &mut is_newer)? {
+                rest = behind;
+            } else {
+                locked.split()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// So many versions share a bucket, when hashes are spread as they should be.
+const BUCKET: usize = 8;
+
+/// Fills `sorted` with the versions, by key and age. The words are spread evenly, so that counting them by their first bits
+/// leaves little to sort; made-up ones cost a sort.
+fn sort(versions: &[Version], sorted: &mut Vec<Version>) {
+    let bits = (versions.len() / BUCKET).max(2).ilog2();
+    let bucket = |version: &Version| (version.word >> (64 - bits)) as usize;
+    let mut ends = vec![0u32; 1 << bits];
+    versions.iter().for_each(|version| ends[bucket(version)] += 1);
+    let mut begin = 0;
+    for end in &mut ends {
+        begin += std::mem::replace(end, begin);
+    }
+    sorted.clear();
+    sorted.resize(versions.len(), Version { word: 0, packed: 0, seq: 0 });
+    for version in versions {
+        let end = &mut ends[bucket(version)];
+        sorted[*end as usize] = *version;
+        *end += 1;
+    }
+    let mut begin = 0;
+    for end in ends {
+        sorted[begin..end as usize]
+            .sort_unstable_by_key(|version| (version.word, version.fingerprint(), version.seq));
+        begin = end as usize;
+    }
 }
 
 impl Locked<'_> {
@@ -100,6 +147,9 @@ impl Locked<'_> {
         Buffers { held, merged }: &mut Buffers,
         is_newer: &mut impl FnMut(&Version, Entry) -> Result<bool, E>,
     ) -> Result<bool, E> {
+        if self.writing.len == 0 && run.len() > MAX_BLOCKS * BLOCK_SLOTS {
+            return Ok(false);
+        }
         held.clear();
         held.reserve(self.writing.len);
         self.collect(0, held);

@@ -11,7 +11,7 @@ mod entry;
 mod hash;
 mod segment;
 
-pub use absorb::Version;
+pub use absorb::{Absorber, Version};
 pub use entry::{Entry, Location, SizeClass};
 pub use hash::{KeyHash, KeyHasher};
 

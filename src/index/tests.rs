@@ -141,10 +141,11 @@ fn versions_that_are_absorbed_in_any_order_leave_the_newest_of_each_key() {
         };
         let mut newest = std::collections::HashMap::new();
         let mut bins = vec![Vec::new(); 256];
-        let absorb = |root: u8, bin: &mut Vec<Version>| {
+        let mut absorber = index.absorber();
+        let mut absorb = |root: u8, bin: &mut Vec<Version>| {
             // The entry of a version tells its number.
             let is_newer = |version: &Version, old: Entry| Ok(version.seq > u64::from(old.location.units));
-            index.absorb::<OutOfMemory>(root, bin, is_newer).unwrap();
+            absorber.absorb::<OutOfMemory>(root, bin, is_newer).unwrap();
             assert!(bin.is_empty());
         };
         for n in 0..versions {

@@ -13,13 +13,13 @@ use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::hints;
-use crate::index::{Cursor, Entry, Index, KeyHash, KeyHasher, Location, SizeClass, Version};
+use crate::index::{Absorber, Cursor, Entry, Index, KeyHash, KeyHasher, Location, SizeClass, Version};
 use crate::log::Position;
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
 use crate::log::scan::{End, frames_behind, scan};
 use crate::options::Options;
-use crate::parallel::on_all_cores;
+use crate::parallel::{cores, on_all_cores};
 
 /// What is known of a store before it can be used.
 pub struct Rebuilt {
@@ -128,19 +128,30 @@ pub struct Found {
     pub tombstone: bool,
 }
 
-/// So many records with one first byte of the hash are put into the index at once: 24 bytes each, 25 MB for a thread.
-const AT_ONCE: usize = 4096;
+/// So many records are held before the index takes them, at most: 24 bytes each, 192 MiB. The more there are, the less often
+/// is it written.
+const HELD: usize = 8 << 20;
 
-/// Records on their way into the index, by the first byte of their hashes: sorted, a number of them goes to the same memory.
+/// Records on their way into the index, by the first byte of their hashes: those of one byte go to the same memory.
 struct Bins<'a> {
     rebuild: &'a Rebuild<'a>,
+    absorber: Absorber<'a>,
     bins: Vec<Vec<Version>>,
+    /// So many records are put into the index at once.
+    most: usize,
     expiries: Vec<(u64, KeyHash, Entry)>,
 }
 
 impl<'a> Bins<'a> {
     fn new(rebuild: &'a Rebuild<'a>) -> Self {
-        Bins { rebuild, bins: vec![Vec::new(); 256], expiries: Vec::new() }
+        let roots = usize::from(u8::MAX) + 1;
+        Bins {
+            rebuild,
+            absorber: rebuild.index.absorber(),
+            bins: vec![Vec::new(); roots],
+            most: HELD / roots / cores(),
+            expiries: Vec::new(),
+        }
     }
 
     /// Takes a record of a file.
@@ -150,30 +161,16 @@ impl<'a> Bins<'a> {
             location: Location { slot: file.slot, units: found.units.0 },
             size: if found.tombstone { SizeClass::TOMBSTONE } else { size },
         };
-        let full = |_| Error::NoMemory { bytes: (AT_ONCE * size_of::<Version>()) as u64 };
+        let full = |_| Error::NoMemory { bytes: (self.most * size_of::<Version>()) as u64 };
         if let Some(expiry_ms) = found.expiry_ms {
             self.expiries.try_reserve(1).map_err(full)?;
             self.expiries.push((expiry_ms, found.hash, entry));
         }
-        let bin = &mut self.bins[usize::from(found.hash.root)];
+        let root = found.hash.root;
+        let bin = &mut self.bins[usize::from(root)];
         bin.try_reserve(1).map_err(full)?;
         bin.push(Version::new(found.hash, entry, found.seq));
-        if bin.len() < AT_ONCE { Ok(()) } else { self.empty(found.hash.root) }
-    }
-
-    fn empty(&mut self, root: u8) -> Result<()> {
-        let rebuild = self.rebuild;
-        let bin = &mut self.bins[usize::from(root)];
-        rebuild.index.absorb(root, bin, |version, other| rebuild.is_newer(version, other))
-    }
-
-    /// Takes what is left.
-    fn finish(mut self) -> Result<()> {
-        for root in 0..=u8::MAX {
-            self.empty(root)?;
-        }
-        self.rebuild.expiries.lock().append(&mut self.expiries);
-        Ok(())
+        if bin.len() < self.most { Ok(()) } else { self.rebuild.absorb(&mut self.absorber, root, bin) }
     }
 }
 
@@ -185,18 +182,39 @@ impl Rebuild<'_> {
         manifest: &Manifest,
         files: &[(FileEntry, Arc<DataFile>)],
     ) -> Result<Vec<Outcome>> {
-        let parts: Vec<Result<Vec<_>>> = on_all_cores(files.len(), |pieces| {
+        let parts: Vec<Result<_>> = on_all_cores(files.len(), |pieces| {
             let (mut bins, mut outcomes) = (Bins::new(self), Vec::new());
             for n in pieces {
                 let (entry, file) = &files[n];
                 outcomes.push((n, self.one(catalog, manifest, entry, file, &mut bins)?));
             }
-            bins.finish()?;
-            Ok(outcomes)
+            self.expiries.lock().append(&mut bins.expiries);
+            Ok((outcomes, bins.bins))
         });
-        let mut outcomes = parts.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        let (mut outcomes, mut left) = (Vec::new(), Vec::new());
+        for part in parts {
+            let (some, bins) = part?;
+            outcomes.extend(some);
+            left.push(Mutex::new(bins));
+        }
+        let absorbed = on_all_cores(usize::from(u8::MAX) + 1, |roots| {
+            let mut absorber = self.index.absorber();
+            for root in roots {
+                let mut versions = Vec::new();
+                for bins in &left {
+                    versions.append(&mut std::mem::take(&mut bins.lock()[root]));
+                }
+                self.absorb(&mut absorber, root as u8, &mut versions)?;
+            }
+            Ok(())
+        });
+        absorbed.into_iter().collect::<Result<()>>()?;
         outcomes.sort_unstable_by_key(|(n, _)| *n);
         Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
+    fn absorb(&self, absorber: &mut Absorber<'_>, root: u8, versions: &mut Vec<Version>) -> Result<()> {
+        absorber.absorb(root, versions, |version, other| self.is_newer(version, other))
     }
 
     fn one(
