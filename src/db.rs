@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::gate::Gated;
 use crate::hints;
 use crate::iter::{Iter, KeyList};
+use crate::log::append::Work;
 use crate::maintenance::{self, Signal};
 use crate::merge::{MergeProgress, Uncommitted};
 use crate::options::{IoMode, Options, SyncMode};
@@ -55,6 +56,8 @@ pub struct Shell {
     engine: Gated<Engine>,
     fork: ForkGuard,
     signal: Arc<Signal>,
+    /// Wakes the thread that keeps room ahead.
+    ahead_signal: Arc<Signal>,
     /// Stops the thread that syncs.
     sync_signal: Arc<Signal>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -173,6 +176,7 @@ impl Shell {
         }
         self.check_may_wait()?;
         self.signal.stop();
+        self.ahead_signal.stop();
         self.sync_signal.stop();
         let threads = std::mem::take(&mut *self.threads.lock());
         threads.into_iter().for_each(|thread| drop(thread.join()));
@@ -234,13 +238,19 @@ impl Db {
 
     fn start(disk: Arc<dyn Disk>, options: &Options, background: bool) -> Result<Db> {
         options.check()?;
-        let signal = Arc::new(Signal::default());
-        let waker = signal.clone();
-        let engine = recovery::open(disk, options, Box::new(move || waker.wake()))?;
+        let (signal, ahead) = (Arc::new(Signal::default()), Arc::new(Signal::default()));
+        let (maintenance, preparing) =
+            (signal.clone(), if background { ahead.clone() } else { signal.clone() });
+        let ask = move |work| match work {
+            Work::Prepare => preparing.wake(),
+            Work::Seal => maintenance.wake(),
+        };
+        let engine = recovery::open(disk, options, Box::new(ask))?;
         let shell = Arc::new(Shell {
             engine: Gated::new(Box::new(engine)),
             fork: ForkGuard::new(),
             signal: signal.clone(),
+            ahead_signal: ahead.clone(),
             sync_signal: Arc::default(),
             threads: Mutex::default(),
             background,
@@ -250,6 +260,8 @@ impl Db {
         if background && !options.read_only {
             let weak: Weak<Shell> = Arc::downgrade(&shell);
             shell.spawn("filedb", move || maintenance::run_guarded(&weak, &signal))?;
+            let weak = Arc::downgrade(&shell);
+            shell.spawn("filedb-ahead", move || maintenance::keep_room_ahead(&weak, &ahead))?;
             if options.sync == SyncMode::Interval {
                 let (weak, signal) = (Arc::downgrade(&shell), shell.sync_signal.clone());
                 let interval = Duration::from_millis(options.sync_interval_ms);

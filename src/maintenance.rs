@@ -1,8 +1,9 @@
-//! What a store does by itself: keep room ahead of the tail, seal files, forget expired keys, merge; sync at intervals.
+//! What a store does by itself: seal files, forget expired keys, merge; keep room ahead of the tail; sync at intervals.
 //!
-//! One thread per open store, asleep unless there is work, and with `sync=interval` a second one that does nothing but
-//! sync, so that no merge and no slow reader makes a sync late. Stores that tests open on a disk of their own have none: for
-//! them the same pass runs inside the calling thread, so that a run can be repeated.
+//! Threads that are asleep unless there is work. One for what may take its time, and one that keeps room ahead of the
+//! writers, who wait for nothing as long as it is not late: it must not wait behind a sync or a merge. With `sync=interval` a
+//! third that does nothing but sync. Stores that tests open on a disk of their own have none: for them the same pass runs
+//! inside the calling thread, so that a run can be repeated.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::log::file::DataFile;
 use crate::monitor::Monitor;
 use crate::options::MergeMode;
 
-/// Wakes the maintenance thread, and stops it.
+/// Wakes a thread that works for a store, and stops it.
 #[derive(Default)]
 pub struct Signal {
     state: Monitor<State>,
@@ -54,6 +55,14 @@ impl Signal {
         self.state.lock().stop
     }
 
+    /// Sleeps for that long, whatever work there is, or until it is time to stop.
+    pub fn pause(&self, time: Duration) {
+        let (mut state, end) = (self.state.lock(), Instant::now() + time);
+        while !state.stop && Instant::now() < end {
+            state = self.state.wait_for(state, end.saturating_duration_since(Instant::now()));
+        }
+    }
+
     /// Sleeps until there is work or the time is over; false when it is time to stop.
     pub fn sleep(&self, most: Duration) -> bool {
         let mut state = self.state.lock();
@@ -85,6 +94,23 @@ const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// The body of the maintenance thread.
 pub fn run_guarded(shell: &Weak<Shell>, signal: &Signal) {
     guard(shell, "the maintenance thread panicked", || run(shell, signal));
+}
+
+/// The body of the thread that keeps files and memory ready for what is written next.
+pub fn keep_room_ahead(shell: &Weak<Shell>, signal: &Signal) {
+    guard(shell, "the thread that keeps room ahead panicked", || {
+        while signal.sleep(LONGEST_SLEEP) {
+            let Some(shell) = shell.upgrade() else { return };
+            let Some(engine) = shell.inside() else { return };
+            engine.index.prepare();
+            if let Err(error) = engine.log.prepare() {
+                engine.catalog.events.log(LogLevel::Warn, || &error);
+                drop(engine);
+                drop(shell);
+                signal.pause(AFTER_FAILURE);
+            }
+        }
+    });
 }
 
 /// The body of the thread that syncs at intervals.
@@ -135,12 +161,6 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             return Some(nap);
         }
         let options = &engine.options;
-        if now >= schedule.not_before
-            && let Err(error) = engine.log.prepare()
-        {
-            engine.catalog.events.log(LogLevel::Warn, || &error);
-            schedule.not_before = now + AFTER_FAILURE;
-        }
         if options.merge == MergeMode::Auto {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
         }

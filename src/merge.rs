@@ -471,12 +471,6 @@ impl<'a> Merge<'a> {
         self.moves = moves;
         self.moves.clear();
         self.pace.wrote(len, self.shell);
-        // The thread that merges is the one that keeps room ahead of the writers: it does so between two pieces.
-        if self.shell.signal().take_work()
-            && let Err(error) = engine.log.prepare()
-        {
-            engine.catalog.events.log(LogLevel::Warn, || error);
-        }
         Ok(())
     }
 
@@ -488,7 +482,7 @@ impl<'a> Merge<'a> {
         }
         let mut entries = Vec::with_capacity(self.work.outputs.len());
         for output in &self.work.outputs {
-            engine.catalog.complete(output, "finish the merged file")?;
+            output.complete(&engine.catalog.poison, "finish the merged file")?;
             let _ = hints::write(&engine.catalog, output, &engine.hasher, hints::AUTOMATIC_SHARE);
             let (min_seq, max_seq) = output.seqs();
             entries.push(FileEntry {

@@ -25,7 +25,7 @@ use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
 use crate::index::KeyHasher;
 use crate::log::Position;
-use crate::log::append::{Log, Start};
+use crate::log::append::{Log, Start, Work};
 use crate::log::catalog::{Catalog, write_first_manifest};
 use crate::log::file::DataFile;
 use crate::options::Options;
@@ -35,8 +35,8 @@ use rebuild::rebuild;
 /// No store has written this many records: a number past it was made up.
 const LAST_SEQ: u64 = 1 << 56;
 
-/// Opens the store in `disk`, or creates it. `wake` tells the maintenance thread that there is work.
-pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + Sync>) -> Result<Engine> {
+/// Opens the store in `disk`, or creates it. `ask` wakes whoever does the log's work.
+pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send + Sync>) -> Result<Engine> {
     let list = || disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e));
     // Where no store may be created, none is looked for with a lock file that would stay behind.
     if (options.read_only || !options.create_if_missing)
@@ -83,7 +83,7 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, wake: Box<dyn Fn() + Send + 
     })?;
     let start = choose_active(&catalog, &manifest, options, next_seq, rebuilt.frontier)?;
     Ok(Engine {
-        log: Log::new(catalog.clone(), options.max_file_size, start, wake),
+        log: Log::new(catalog.clone(), options.max_file_size, start, ask),
         options: options.clone(),
         catalog,
         index: rebuilt.index,

@@ -4,7 +4,7 @@
 //! the tail and is given up behind it, so that a stray write of the host program can reach the tail only. Blocks are
 //! reserved with `fallocate` before a byte is written, so that a full disk is an error of `reserve` and never a SIGBUS.
 //! Reserving and faulting in pages ahead of the tail is most of the cost of an append (see docs/PERFORMANCE.md);
-//! [`DiskFile::prepare`] does it on the maintenance thread.
+//! [`DiskFile::prepare`] does it on a thread of its own.
 //!
 //! Where every write is synced there is no mapping for writing: after each sync the kernel would let the next write fault,
 //! which costs more than `pwrite` does (docs/PERFORMANCE.md). Both go to the same pages.
@@ -27,6 +27,8 @@ const LARGEST_STEP: u64 = 16 << 20;
 pub(super) const PAGE: u64 = 4096;
 /// So much is mapped for readers at once, at least.
 const POPULATE_STEP: u64 = 256 << 10;
+/// So much is made read-only at once, at least: each time all cores forget their translations.
+const RELEASE_STEP: u64 = 4 << 20;
 
 /// A range of addresses that a file is mapped at; unmapped when dropped.
 pub(super) struct Mapping {
@@ -94,7 +96,7 @@ impl Tail {
     fn release(&mut self, end: u64) {
         let end = end / PAGE * PAGE;
         let Some(mapping) = &self.mapping else { return };
-        if end > self.released {
+        if end >= self.released + RELEASE_STEP {
             // SAFETY: the range lies inside the mapping; appends go at or above `end`.
             unsafe {
                 libc::mprotect(
@@ -167,8 +169,8 @@ impl MappedFile {
         }
     }
 
-    /// Reserves blocks up to `end` or a step further, and gives the range that is new.
-    fn grow(&self, tail: &mut Tail, end: u64) -> io::Result<std::ops::Range<u64>> {
+    /// Reserves blocks up to `end`, and up to `ahead` where the disk has room for that; gives the range that is new.
+    fn grow(&self, tail: &Tail, end: u64, ahead: u64) -> io::Result<std::ops::Range<u64>> {
         let from = self.reserved.load(Ordering::Relaxed);
         if end > self.capacity {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
@@ -176,7 +178,7 @@ impl MappedFile {
         if end <= from {
             return Ok(from..from);
         }
-        let ahead = (from + tail.step).min(self.capacity).min(self.size_limit);
+        let ahead = ahead.min(self.capacity).min(self.size_limit);
         // First with room to spare; where the disk is too full for that, only what this write needs.
         let reached = match self.fallocate(&tail.file, from, end.max(ahead)) {
             Ok(()) => end.max(ahead),
@@ -188,7 +190,6 @@ impl MappedFile {
             }
             Err(error) => return Err(error),
         };
-        tail.step = (tail.step * 2).min(LARGEST_STEP);
         self.reserved.store(reached, Ordering::Release);
         Ok(from..reached)
     }
@@ -226,7 +227,13 @@ impl DiskFile for MappedFile {
             return Ok(());
         }
         match self.tail.lock().as_mut() {
-            Some(tail) => self.grow(tail, end).map(|_| ()),
+            Some(tail) => {
+                let fresh = self.grow(tail, end, self.reserved.load(Ordering::Relaxed) + tail.step)?;
+                if !fresh.is_empty() {
+                    tail.step = (tail.step * 2).min(LARGEST_STEP);
+                }
+                Ok(())
+            }
             None => Err(closed()),
         }
     }
@@ -301,24 +308,30 @@ impl DiskFile for MappedFile {
         Some(self.view.clone())
     }
 
-    fn prepare(&self, at: u64) -> io::Result<()> {
+    fn prepare(&self, at: u64, ahead: u64) -> io::Result<()> {
         self.populate();
         let mut guard = self.tail.lock();
         let Some(tail) = guard.as_mut() else { return Ok(()) };
         tail.release(at);
         let reserved = self.reserved.load(Ordering::Relaxed);
-        if reserved < self.capacity && reserved - at.min(reserved) < tail.step / 2 {
-            let fresh = self.grow(tail, (reserved + 1).min(self.capacity))?;
-            let Some(mapping) = &tail.mapping else { return Ok(()) };
-            let base = mapping.base as usize + (fresh.start / PAGE * PAGE) as usize;
-            let len = (fresh.end.div_ceil(PAGE) * PAGE - fresh.start / PAGE * PAGE) as usize;
-            // The lock is not needed for the slow part: the mapping stays until `seal`, which the same thread calls.
-            drop(guard);
-            #[cfg(target_os = "linux")]
-            // SAFETY: the range is inside the mapping and below `reserved`; populating does not change content. If
-            // the kernel does not know the request, or the mapping has just gone, it says so and nothing happens.
+        // Not a little with each call.
+        if reserved >= self.capacity || reserved >= at.saturating_add(ahead - ahead / 4) {
+            return Ok(());
+        }
+        let fresh = self.grow(tail, reserved + 1, at.saturating_add(ahead))?;
+        let Some(mapping) = &tail.mapping else { return Ok(()) };
+        let (base, fresh) =
+            (mapping.base as usize, fresh.start / PAGE * PAGE..fresh.end.div_ceil(PAGE) * PAGE);
+        // The lock, which an appender may need, is not needed for the slow part: see `DataFile::prepare`.
+        drop(guard);
+        #[cfg(target_os = "linux")]
+        for at in fresh.clone().step_by(POPULATE_STEP as usize) {
+            // In pieces, between which others get at the process's mappings.
+            let len = (fresh.end - at).min(POPULATE_STEP) as usize;
+            // SAFETY: the range is inside the mapping, which stays until `seal`, and below `reserved`; populating does
+            // not change content. If the kernel does not know the request, it says so and nothing happens.
             unsafe {
-                libc::madvise(base as *mut libc::c_void, len, libc::MADV_POPULATE_WRITE)
+                libc::madvise((base + at as usize) as *mut libc::c_void, len, libc::MADV_POPULATE_WRITE)
             };
         }
         Ok(())

@@ -140,10 +140,10 @@ pub trait DiskFile: Send + Sync {
         None
     }
 
-    /// Work that makes later writes near `tail` faster, done by the maintenance thread: reserve and fault in pages
-    /// ahead, give up write access behind. From now on nothing below `tail` is cut, or written
+    /// Work that makes later writes near `tail` faster, done by the thread that keeps room ahead of them: reserve `ahead`
+    /// bytes and fault in their pages, give up write access behind. From now on nothing below `tail` is cut, or written
     /// other than by [`DiskFile::rewrite`].
-    fn prepare(&self, _tail: u64) -> io::Result<()> {
+    fn prepare(&self, _tail: u64, _ahead: u64) -> io::Result<()> {
         Ok(())
     }
 

@@ -93,7 +93,7 @@ proptest! {
                     }
                     Step::Prepare => {
                         prepared = model.len();
-                        file.prepare(prepared as u64).expect("it can be prepared");
+                        file.prepare(prepared as u64, 1 << n.min(30)).expect("it can be prepared");
                     }
                     Step::Sync => file.sync().expect("it can be synced"),
                 }

@@ -195,6 +195,11 @@ impl Index {
         self.segment(hash.top()).prefetch(hash);
     }
 
+    /// Makes memory ready that growing will need soon, so that a writer does not wait for it.
+    pub fn prepare(&self) {
+        self.arena.prepare();
+    }
+
     /// Locks the segment of a key.
     pub fn lock(&self, hash: KeyHash) -> Locked<'_> {
         self.lock_top(hash.top())

@@ -2,8 +2,8 @@
 //!
 //! One lock, held for the time of a copy: it gives each frame its sequence number and its place, so the order of the
 //! numbers is the order of the bytes, and a process that is killed leaves at most one torn frame, the last. Everything
-//! slow happens elsewhere: reserving and faulting in pages, creating the next file and sealing the last on the
-//! maintenance thread; waiting for the disk after the lock is released.
+//! slow happens elsewhere: reserving and faulting in pages, creating the next file, and sealing the last on threads of their
+//! own; waiting for the disk after the lock is released.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -59,7 +59,7 @@ struct Writer {
     recorded_frontier: Position,
     /// The next file, created ahead.
     spare: Option<Arc<DataFile>>,
-    /// At this offset the maintenance thread is told to prepare further.
+    /// At this offset somebody is told to prepare further.
     wake_at: u64,
     /// The manifest says that the store may have unclean files.
     unclean: bool,
@@ -69,8 +69,21 @@ struct Writer {
     pause_at: u64,
 }
 
-/// How often, in appended bytes, the maintenance thread looks after the tail.
-const PREPARE_EVERY: u64 = 4 << 20;
+/// Work that the log leaves to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// [`Log::prepare`], at once: writers come closer to the end of what is prepared.
+    Prepare,
+    /// A file was rotated out and can be sealed.
+    Seal,
+}
+
+/// How far, in bytes of the active file, the tail may move until room ahead is prepared again: of a small file half its
+/// length.
+const PREPARE_EVERY: std::ops::RangeInclusive<u64> = 32 << 10..=1 << 20;
+
+/// So much room is kept ahead of the tail; of a small first file as much as it holds.
+const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
 
 /// How often, in appended bytes, a writer asks whether it should pause.
 const PAUSE_EVERY: u64 = 256 << 10;
@@ -100,7 +113,7 @@ pub struct Log {
     /// How long that took, in nanoseconds.
     pub sync_nanos: AtomicU64,
     last_sync: Mutex<Instant>,
-    wake: Box<dyn Fn() + Send + Sync>,
+    ask: Box<dyn Fn(Work) + Send + Sync>,
 }
 
 /// What recovery hands to the log.
@@ -118,12 +131,12 @@ pub struct Start {
 }
 
 impl Log {
-    /// The log of an opened store. `wake` tells the maintenance thread that there is work; it must not block.
+    /// The log of an opened store. `ask` wakes whoever does the work; it must not block.
     pub fn new(
         catalog: Arc<Catalog>,
         max_file_size: u64,
         start: Start,
-        wake: Box<dyn Fn() + Send + Sync>,
+        ask: Box<dyn Fn(Work) + Send + Sync>,
     ) -> Self {
         let tail = start.active.tail();
         let unsynced = start.unsealed.iter().filter(|file| file.is_unsure()).cloned().collect();
@@ -151,7 +164,7 @@ impl Log {
             syncs: AtomicU64::new(0),
             sync_nanos: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
-            wake,
+            ask,
         }
     }
 
@@ -366,8 +379,9 @@ impl Log {
     #[inline]
     fn note_progress(&self, writer: &mut Writer) -> bool {
         if writer.tail >= writer.wake_at {
-            writer.wake_at = writer.tail + PREPARE_EVERY.min(self.max_file_size / 4);
-            (self.wake)();
+            let half = (writer.tail / 2).clamp(*PREPARE_EVERY.start(), *PREPARE_EVERY.end());
+            writer.wake_at = writer.tail + half.min(self.max_file_size / 4);
+            (self.ask)(Work::Prepare);
         }
         let may_pause = writer.appended >= writer.pause_at;
         if may_pause {
@@ -399,7 +413,7 @@ impl Log {
     fn make_spare(&self) -> Result<()> {
         let spare = self.create_listed(self.max_file_size)?;
         // Without room ahead the file is a file all the same; who writes to it makes the room.
-        let _ = spare.disk_file.prepare(FILE_HEADER_SIZE);
+        let _ = spare.prepare(*AHEAD.end());
         let mut writer = self.writer.lock();
         // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
         if writer.active.id < spare.id && writer.spare.is_none() {
@@ -453,7 +467,7 @@ impl Log {
         writer.capacity = capacity;
         writer.tail = FILE_HEADER_SIZE;
         writer.wake_at = 0;
-        (self.wake)();
+        (self.ask)(Work::Seal);
     }
 
     /// A new file that the manifest lists. One that could not be listed is kept for the next attempt.
@@ -528,7 +542,7 @@ impl Log {
         Ok(position)
     }
 
-    /// Maintenance: keeps the tail's pages and the next file ready ahead of the writers.
+    /// Keeps the tail's pages and the next file ready ahead of the writers.
     pub fn prepare(&self) -> Result<()> {
         let (active, tail, needs_spare) = {
             let writer = self.writer.lock();
@@ -542,7 +556,7 @@ impl Log {
         self.catalog.poison.check()?;
         // Without it the store works until the disk is full; the next pass tries again.
         let _ = self.catalog.fill_reserves();
-        active.disk_file.prepare(tail).map_err(|e| active.io_error("make room ahead in", &e))?;
+        active.prepare(tail.clamp(*AHEAD.start(), *AHEAD.end()))?;
         if needs_spare {
             self.make_spare()?;
         }
@@ -572,7 +586,7 @@ impl Log {
     /// Maintenance: makes a rotated file's content and length final, and says so in the manifest.
     pub fn seal(&self, file: &DataFile) -> Result<()> {
         self.wait_durable(Position::new(file.id, file.tail()))?;
-        self.catalog.complete(file, "seal")?;
+        file.complete(&self.catalog.poison, "seal")?;
         let (min_seq, max_seq) = file.seqs();
         self.catalog.update(|manifest| {
             if let Some(entry) = manifest.files.iter_mut().find(|entry| entry.id == file.id) {
@@ -594,7 +608,7 @@ impl Log {
             self.catalog.update(|manifest| manifest.files.retain(|entry| entry.id != spare.id))?;
             self.catalog.unlink(&spare);
         }
-        self.catalog.complete(&active, "close")?;
+        active.complete(&self.catalog.poison, "close")?;
         Ok((active, seq))
     }
 }

@@ -166,14 +166,6 @@ impl Catalog {
             })
     }
 
-    /// Cuts a file that nothing is appended to any more to its length, and makes it durable. May be called again.
-    pub fn complete(&self, file: &DataFile, action: &'static str) -> Result<()> {
-        let failed = |e: std::io::Error| file.io_error(action, &e);
-        file.disk_file.truncate(file.tail()).map_err(failed)?;
-        file.sync(&self.poison, action)?;
-        file.disk_file.seal().map_err(failed)
-    }
-
     /// Removes a file that the manifest does not list any more, and its hint. Whoever holds it goes on reading it. What
     /// cannot be removed now is debris that the next open removes.
     pub fn unlink(&self, file: &DataFile) {

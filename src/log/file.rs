@@ -30,6 +30,8 @@ pub struct DataFile {
     replaced: AtomicBool,
     /// What a recovery found that may not be on the disk, and has to be written again before a sync counts.
     unsure: Mutex<Option<(u64, u64)>>,
+    /// Whether it has its final length, and grows no more.
+    complete: Mutex<bool>,
     /// Tombstones that a merge could not drop, and their weight.
     tombstones: (AtomicU64, AtomicU64),
     /// Complete frames end here.
@@ -163,6 +165,7 @@ impl DataFile {
             unmergeable: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
             unsure: Mutex::default(),
+            complete: Mutex::new(false),
             tombstones: Default::default(),
             tail: AtomicU64::new(tail),
             min_seq: AtomicU64::new(0),
@@ -233,6 +236,27 @@ impl DataFile {
         }
         drop(unsure);
         self.disk_file.sync().map_err(|e| poison.set(self.io_error(action, &e)))
+    }
+
+    /// Keeps room ahead of its tail, as [`DiskFile::prepare`] says. Nothing where the file is complete.
+    pub fn prepare(&self, ahead: u64) -> Result<()> {
+        // Held all the while: a file that is cut to its length and sealed must not grow again.
+        let complete = self.complete.lock();
+        if *complete {
+            return Ok(());
+        }
+        let prepared = self.disk_file.prepare(self.tail(), ahead);
+        prepared.map_err(|e| self.io_error("make room ahead in", &e))
+    }
+
+    /// Cuts the file, which nothing is appended to any more, to its length, and makes it durable. May be called again.
+    pub fn complete(&self, poison: &Poison, action: &'static str) -> Result<()> {
+        let mut complete = self.complete.lock();
+        *complete = true;
+        let failed = |e: std::io::Error| self.io_error(action, &e);
+        self.disk_file.truncate(self.tail()).map_err(failed)?;
+        self.sync(poison, action)?;
+        self.disk_file.seal().map_err(failed)
     }
 
     /// Keeps merges away from it: it is damaged, and what is whole in it stays where it is.

@@ -109,9 +109,9 @@ impl DiskFile for FragileFile {
         failpoint();
         self.0.truncate(size)
     }
-    fn prepare(&self, tail: u64) -> io::Result<()> {
+    fn prepare(&self, tail: u64, ahead: u64) -> io::Result<()> {
         failpoint();
-        self.0.prepare(tail)
+        self.0.prepare(tail, ahead)
     }
     fn seal(&self) -> io::Result<()> {
         failpoint();

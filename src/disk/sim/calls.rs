@@ -316,7 +316,7 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
-    fn prepare(&self, _tail: u64) -> io::Result<()> {
+    fn prepare(&self, _tail: u64, _ahead: u64) -> io::Result<()> {
         Ok(self.disk.state.lock().begin(Kind::Prepare, &self.name, 0, 0)?)
     }
 
