@@ -444,7 +444,7 @@ fn import_segments(
     keys: &[Pair],
     out: &mut Vec<Segment>,
 ) -> Option<()> {
-    if blocks_for(keys, depth).is_none_or(|blocks| blocks >= MAX_BLOCKS) {
+    let Some(blocks) = blocks_for(keys, depth).filter(|blocks| *blocks < MAX_BLOCKS) else {
         if depth >= MAX_DEPTH {
             return None;
         }
@@ -452,9 +452,9 @@ fn import_segments(
         let half = keys.partition_point(|(word, _)| word & (bit << 8) == 0);
         import_segments(arena, depth + 1, prefix, &keys[..half], out)?;
         return import_segments(arena, depth + 1, prefix | bit, &keys[half..], out);
-    }
+    };
     let segment = Segment::new(depth, prefix, arena)?;
-    segment.load(arena, keys)?;
+    segment.load(arena, keys, blocks)?;
     out.push(segment);
     Some(())
 }

@@ -320,7 +320,7 @@ impl Segment {
         let (lower, upper) = scratch.split_at(half);
 
         let sibling = Segment::new(depth, self.prefix() | bit, arena)?;
-        sibling.load(arena, upper)?;
+        sibling.load(arena, upper, blocks_for(upper, depth)?)?;
         let blocks = self.blocks.load(Ordering::Relaxed) as usize;
         // Hashes that somebody made up may not fit into what this segment has.
         let keep = blocks_for(lower, depth).filter(|keep| *keep <= blocks)?;
@@ -340,11 +340,10 @@ impl Segment {
     }
 
     /// Makes room for sorted keys in an empty segment that nobody else sees yet, and puts them there.
-    pub(super) fn load(&self, arena: &Arena, keys: &[Pair]) -> Option<()> {
+    pub(super) fn load(&self, arena: &Arena, keys: &[Pair], wanted: usize) -> Option<()> {
         if keys.is_empty() {
             return Some(());
         }
-        let wanted = blocks_for(keys, self.depth())?;
         for at in self.blocks.load(Ordering::Relaxed) as usize..wanted {
             self.block[at].store(arena.allocate()?.as_ptr(), Ordering::Relaxed);
             self.blocks.store(at as u32 + 1, Ordering::Release);
