@@ -27,7 +27,7 @@ const LARGEST_STEP: u64 = 16 << 20;
 pub(super) const PAGE: u64 = 4096;
 /// So much is mapped for readers at once, at least.
 const POPULATE_STEP: u64 = 256 << 10;
-/// So much is made read-only at once, at least: each time all cores forget their translations.
+/// So much is given up for writing at once, at least: each time all cores forget their translations.
 const RELEASE_STEP: u64 = 4 << 20;
 
 /// A range of addresses that a file is mapped at; unmapped when dropped.
@@ -53,6 +53,21 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         Ok(Mapping { base: base.cast(), len: len.max(1) })
+    }
+
+    /// Faults in the pages of a range of a writable mapping, whose blocks exist.
+    fn fault_in(&self, range: std::ops::Range<u64>) {
+        let range = range.start / PAGE * PAGE..range.end.div_ceil(PAGE) * PAGE;
+        #[cfg(target_os = "linux")]
+        for at in range.clone().step_by(POPULATE_STEP as usize) {
+            // In pieces, between which others get at the process's mappings.
+            let len = (range.end - at).min(POPULATE_STEP) as usize;
+            // SAFETY: the range is inside the mapping; populating does not change content. If the kernel does not know the
+            // request, it says so and nothing happens.
+            unsafe { libc::madvise(self.base.add(at as usize).cast(), len, libc::MADV_POPULATE_WRITE) };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = range;
     }
 
     pub(super) fn base(&self) -> *const u8 {
@@ -84,7 +99,9 @@ pub(super) enum Writes {
 /// What only writing needs: the descriptor, the mapping for writing, if there is one, and how far that reaches.
 struct Tail {
     file: Arc<File>,
-    mapping: Option<Mapping>,
+    mapping: Option<Arc<Mapping>>,
+    /// Nothing below is written through the mapping any more.
+    finished: u64,
     /// Everything below is no longer writable.
     released: u64,
     /// The size of the next reservation.
@@ -92,20 +109,38 @@ struct Tail {
 }
 
 impl Tail {
-    /// Makes the pages below `end` read-only. They stay mapped, so that the range remains ours.
-    fn release(&mut self, end: u64) {
-        let end = end / PAGE * PAGE;
-        let Some(mapping) = &self.mapping else { return };
-        if end >= self.released + RELEASE_STEP {
-            // SAFETY: the range lies inside the mapping; appends go at or above `end`.
-            unsafe {
-                libc::mprotect(
-                    mapping.base.add(self.released as usize).cast(),
-                    (end - self.released) as usize,
-                    libc::PROT_READ,
-                )
-            };
-            self.released = end;
+    /// What is finished and still writable, if that is at least `step` bytes. Counts as released from now on.
+    fn take_finished(&mut self, step: u64) -> Option<Finished> {
+        let mapping = self.mapping.as_ref()?.clone();
+        let range = self.released..self.finished / PAGE * PAGE;
+        if range.end < range.start + step {
+            return None;
+        }
+        self.released = range.end;
+        Some(Finished { mapping, range })
+    }
+}
+
+/// A range of a mapping that nothing is written to any more.
+struct Finished {
+    mapping: Arc<Mapping>,
+    range: std::ops::Range<u64>,
+}
+
+impl Finished {
+    /// Makes it read-only. The range stays mapped, and so remains ours, but without its pages: the kernel would take away the
+    /// right to write from each page by itself when it writes it to the disk, and interrupt all cores for each.
+    ///
+    /// Not under the lock: an appender would wait until the process's mappings can be changed.
+    fn release(self) {
+        let (start, len) = (self.range.start as usize, (self.range.end - self.range.start) as usize);
+        // SAFETY: the range lies inside the mapping, which is held here, and all appends go behind it: see
+        // `Tail::take_finished`. The pages belong to the file, which keeps what was written to them; only how they are
+        // reached from here is forgotten.
+        unsafe {
+            let start = self.mapping.base.add(start).cast();
+            libc::mprotect(start, len, libc::PROT_READ);
+            libc::madvise(start, len, libc::MADV_DONTNEED);
         }
     }
 }
@@ -144,7 +179,7 @@ impl MappedFile {
         let size = file.metadata()?.len();
         let capacity = capacity.max(size);
         let mapping = match writes {
-            Writes::Mapped => Some(Mapping::new(&file, capacity, true)?),
+            Writes::Mapped => Some(Arc::new(Mapping::new(&file, capacity, true)?)),
             Writes::Descriptor => None,
         };
         let write_base = mapping.as_ref().map_or(ptr::null_mut(), |mapping| mapping.base).into();
@@ -155,7 +190,13 @@ impl MappedFile {
             reserved: AtomicU64::new(size),
             populated: AtomicU64::new(size),
             write_base,
-            tail: Mutex::new(Some(Tail { file: Arc::new(file), mapping, released: 0, step: FIRST_STEP })),
+            tail: Mutex::new(Some(Tail {
+                file: Arc::new(file),
+                mapping,
+                finished: 0,
+                released: 0,
+                step: FIRST_STEP,
+            })),
         })
     }
 
@@ -285,7 +326,11 @@ impl DiskFile for MappedFile {
 
     fn sync(&self) -> io::Result<()> {
         // Not under the lock: whoever makes room for a record must not wait for the disk.
-        let file = self.tail.lock().as_ref().map(|tail| tail.file.clone());
+        let work = self.tail.lock().as_mut().map(|tail| (tail.file.clone(), tail.take_finished(PAGE)));
+        let (file, finished) = work.unzip();
+        if let Some(finished) = finished.flatten() {
+            finished.release();
+        }
         self.populate();
         // A complete file has been synced.
         file.map_or(Ok(()), |file| file.sync_data())
@@ -310,29 +355,24 @@ impl DiskFile for MappedFile {
 
     fn prepare(&self, at: u64, ahead: u64) -> io::Result<()> {
         self.populate();
-        let mut guard = self.tail.lock();
-        let Some(tail) = guard.as_mut() else { return Ok(()) };
-        tail.release(at);
-        let reserved = self.reserved.load(Ordering::Relaxed);
-        // Not a little with each call.
-        if reserved >= self.capacity || reserved >= at.saturating_add(ahead - ahead / 4) {
-            return Ok(());
+        let (mapping, finished, fresh) = {
+            let mut guard = self.tail.lock();
+            let Some(tail) = guard.as_mut() else { return Ok(()) };
+            tail.finished = tail.finished.max(at);
+            let reserved = self.reserved.load(Ordering::Relaxed);
+            // Not a little with each call.
+            let enough = reserved >= self.capacity || reserved >= at.saturating_add(ahead - ahead / 4);
+            let to = if enough { reserved } else { reserved + 1 };
+            let fresh = self.grow(tail, to, at.saturating_add(ahead));
+            (tail.mapping.clone(), tail.take_finished(RELEASE_STEP), fresh)
+        };
+        // The slow part, without the lock, which an appender may need.
+        if let Some(finished) = finished {
+            finished.release();
         }
-        let fresh = self.grow(tail, reserved + 1, at.saturating_add(ahead))?;
-        let Some(mapping) = &tail.mapping else { return Ok(()) };
-        let (base, fresh) =
-            (mapping.base as usize, fresh.start / PAGE * PAGE..fresh.end.div_ceil(PAGE) * PAGE);
-        // The lock, which an appender may need, is not needed for the slow part: see `DataFile::prepare`.
-        drop(guard);
-        #[cfg(target_os = "linux")]
-        for at in fresh.clone().step_by(POPULATE_STEP as usize) {
-            // In pieces, between which others get at the process's mappings.
-            let len = (fresh.end - at).min(POPULATE_STEP) as usize;
-            // SAFETY: the range is inside the mapping, which stays until `seal`, and below `reserved`; populating does
-            // not change content. If the kernel does not know the request, it says so and nothing happens.
-            unsafe {
-                libc::madvise((base + at as usize) as *mut libc::c_void, len, libc::MADV_POPULATE_WRITE)
-            };
+        let fresh = fresh?;
+        if let Some(mapping) = mapping {
+            mapping.fault_in(fresh);
         }
         Ok(())
     }

@@ -82,8 +82,12 @@ pub enum Work {
 /// length.
 const PREPARE_EVERY: std::ops::RangeInclusive<u64> = 32 << 10..=1 << 20;
 
-/// So much room is kept ahead of the tail; of a small first file as much as it holds.
+/// So much room is kept ahead of the tail at least; of a small first file as much as it holds.
 const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
+/// And so much at most.
+const MOST_AHEAD: u64 = 128 << 20;
+/// The room should last this long: a file system that is writing much lets a reservation wait for a tenth of a second.
+const LAST: Duration = Duration::from_millis(150);
 
 /// How often, in appended bytes, a writer asks whether it should pause.
 const PAUSE_EVERY: u64 = 256 << 10;
@@ -113,6 +117,7 @@ pub struct Log {
     /// How long that took, in nanoseconds.
     pub sync_nanos: AtomicU64,
     last_sync: Mutex<Instant>,
+    pace: Mutex<Pace>,
     ask: Box<dyn Fn(Work) + Send + Sync>,
 }
 
@@ -128,6 +133,29 @@ pub struct Start {
     pub unsealed: Vec<Arc<DataFile>>,
     /// Whether the manifest says that the store was not closed cleanly.
     pub unclean: bool,
+}
+
+/// How fast writers are.
+struct Pace {
+    since: Instant,
+    /// Bytes that were appended until then.
+    appended: u64,
+    /// How far writers get while room should last.
+    ahead: u64,
+}
+
+impl Pace {
+    /// How much room to keep ahead, now that so many bytes were appended.
+    fn ahead(&mut self, appended: u64) -> u64 {
+        let elapsed = self.since.elapsed();
+        if elapsed >= LAST / 10 {
+            let measured = (appended - self.appended) as f64 * LAST.as_secs_f64() / elapsed.as_secs_f64();
+            // Writers that pause come back as fast as they were.
+            self.ahead = (measured as u64).max(self.ahead / 4 * 3).min(MOST_AHEAD);
+            (self.since, self.appended) = (Instant::now(), appended);
+        }
+        self.ahead
+    }
 }
 
 impl Log {
@@ -164,6 +192,7 @@ impl Log {
             syncs: AtomicU64::new(0),
             sync_nanos: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
+            pace: Mutex::new(Pace { since: Instant::now(), appended: 0, ahead: 0 }),
             ask,
         }
     }
@@ -404,16 +433,16 @@ impl Log {
         };
         if needs_spare {
             // Not under the lock: writers do not wait for it.
-            self.make_spare()?;
+            self.make_spare(*AHEAD.start())?;
         }
         self.rotate(&mut self.writer.lock(), 0)
     }
 
     /// Creates the next file ahead.
-    fn make_spare(&self) -> Result<()> {
+    fn make_spare(&self, ahead: u64) -> Result<()> {
         let spare = self.create_listed(self.max_file_size)?;
         // Without room ahead the file is a file all the same; who writes to it makes the room.
-        let _ = spare.prepare(*AHEAD.end());
+        let _ = spare.prepare(ahead);
         let mut writer = self.writer.lock();
         // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
         if writer.active.id < spare.id && writer.spare.is_none() {
@@ -544,21 +573,22 @@ impl Log {
 
     /// Keeps the tail's pages and the next file ready ahead of the writers.
     pub fn prepare(&self) -> Result<()> {
-        let (active, tail, needs_spare) = {
+        let (active, tail, appended, needs_spare) = {
             let writer = self.writer.lock();
             if !writer.unclean {
                 // Nothing was written yet, and perhaps nothing will be: the files stay as the manifest says.
                 return Ok(());
             }
             let half = writer.tail >= self.max_file_size / 2;
-            (writer.active.clone(), writer.tail, writer.spare.is_none() && half)
+            (writer.active.clone(), writer.tail, writer.appended, writer.spare.is_none() && half)
         };
         self.catalog.poison.check()?;
         // Without it the store works until the disk is full; the next pass tries again.
         let _ = self.catalog.fill_reserves();
-        active.prepare(tail.clamp(*AHEAD.start(), *AHEAD.end()))?;
+        let ahead = self.pace.lock().ahead(appended).max(tail.clamp(*AHEAD.start(), *AHEAD.end()));
+        active.prepare(ahead)?;
         if needs_spare {
-            self.make_spare()?;
+            self.make_spare(ahead)?;
         }
         Ok(())
     }
