@@ -100,6 +100,8 @@ pub(super) enum Writes {
 struct Tail {
     file: Arc<File>,
     mapping: Option<Arc<Mapping>>,
+    /// Pages below are faulted in for writing, or were.
+    faulted: u64,
     /// Nothing below is written through the mapping any more.
     finished: u64,
     /// Everything below is no longer writable.
@@ -193,6 +195,7 @@ impl MappedFile {
             tail: Mutex::new(Some(Tail {
                 file: Arc::new(file),
                 mapping,
+                faulted: 0,
                 finished: 0,
                 released: 0,
                 step: FIRST_STEP,
@@ -337,8 +340,8 @@ impl DiskFile for MappedFile {
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
-        let tail = self.tail.lock();
-        let Some(tail) = tail.as_ref() else {
+        let mut tail = self.tail.lock();
+        let Some(tail) = tail.as_mut() else {
             // A complete file keeps its size.
             return if size == self.view.readable() { Ok(()) } else { Err(closed()) };
         };
@@ -346,6 +349,7 @@ impl DiskFile for MappedFile {
         tail.file.set_len(size)?;
         self.reserved.store(size, Ordering::Release);
         self.populated.fetch_min(size, Ordering::Relaxed);
+        tail.faulted = tail.faulted.min(size);
         Ok(())
     }
 
@@ -355,7 +359,7 @@ impl DiskFile for MappedFile {
 
     fn prepare(&self, at: u64, ahead: u64) -> io::Result<()> {
         self.populate();
-        let (mapping, finished, fresh) = {
+        let (mapping, finished, grown, near) = {
             let mut guard = self.tail.lock();
             let Some(tail) = guard.as_mut() else { return Ok(()) };
             tail.finished = tail.finished.max(at);
@@ -363,18 +367,23 @@ impl DiskFile for MappedFile {
             // Not a little with each call.
             let enough = reserved >= self.capacity || reserved >= at.saturating_add(ahead - ahead / 4);
             let to = if enough { reserved } else { reserved + 1 };
-            let fresh = self.grow(tail, to, at.saturating_add(ahead));
-            (tail.mapping.clone(), tail.take_finished(RELEASE_STEP), fresh)
+            let grown = self.grow(tail, to, at.saturating_add(ahead));
+            // Nearer than blocks: a sync writes these pages, empty as they are, and takes the right to write away again.
+            let near = at.saturating_add(ahead / 2).min(self.reserved.load(Ordering::Relaxed));
+            let near = tail.faulted.max(at)..near;
+            tail.faulted = tail.faulted.max(near.end);
+            (tail.mapping.clone(), tail.take_finished(RELEASE_STEP), grown, near)
         };
         // The slow part, without the lock, which an appender may need.
         if let Some(finished) = finished {
             finished.release();
         }
-        let fresh = fresh?;
-        if let Some(mapping) = mapping {
-            mapping.fault_in(fresh);
+        if let Some(mapping) = mapping
+            && !near.is_empty()
+        {
+            mapping.fault_in(near);
         }
-        Ok(())
+        grown.map(drop)
     }
 
     fn seal(&self) -> io::Result<()> {

@@ -522,7 +522,7 @@ impl Log {
 
     /// Returns once all that was appended before `position` is durable.
     pub fn wait_durable(&self, position: Position) -> Result<()> {
-        self.commit.wait(position, || self.sync_appended())
+        self.commit.wait(position, || self.sync_to(position))
     }
 
     /// Makes all that was appended so far durable.
@@ -552,23 +552,26 @@ impl Log {
         Ok(())
     }
 
-    /// Syncs the files in the order in which they were written.
-    fn sync_appended(&self) -> Result<Position> {
+    /// Syncs files in the order in which they were written: all, or, where `wanted` is in one that was rotated out, up to that
+    /// one. Gives how far the log is durable then.
+    fn sync_to(&self, wanted: Position) -> Result<Position> {
         self.catalog.poison.check()?;
-        let (active, position, older) = {
+        let (mut files, end) = {
             let writer = self.writer.lock();
-            let older = self.unsynced.lock().clone();
-            (writer.active.clone(), Position::new(writer.active.id, writer.tail), older)
+            let mut files = self.unsynced.lock().clone();
+            files.push(writer.active.clone());
+            (files, Position::new(writer.active.id, writer.tail))
         };
-        for file in older.iter().chain([&active]) {
+        files.retain(|file| file.id <= wanted.file());
+        for file in &files {
             let begun = Instant::now();
             let synced = file.sync(&self.catalog.poison, "sync");
             self.syncs.fetch_add(1, Ordering::Relaxed);
             self.sync_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
             synced?;
         }
-        self.unsynced.lock().retain(|file| !older.iter().any(|synced| synced.id == file.id));
-        Ok(position)
+        self.unsynced.lock().retain(|file| !files.iter().any(|synced| synced.id == file.id));
+        Ok(if wanted.file() < end.file() { wanted } else { end })
     }
 
     /// Keeps the tail's pages and the next file ready ahead of the writers.

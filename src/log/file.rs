@@ -254,6 +254,8 @@ impl DataFile {
         let mut complete = self.complete.lock();
         *complete = true;
         let failed = |e: std::io::Error| self.io_error(action, &e);
+        // Gives up write access, before it is synced.
+        self.disk_file.prepare(self.tail(), 0).map_err(failed)?;
         self.disk_file.truncate(self.tail()).map_err(failed)?;
         self.sync(poison, action)?;
         self.disk_file.seal().map_err(failed)
