@@ -84,7 +84,7 @@ const PREPARE_EVERY: std::ops::RangeInclusive<u64> = 32 << 10..=1 << 20;
 
 /// So much room is kept ahead of the tail at least; of a small first file as much as it holds.
 const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
-/// And so much at most.
+/// And so much at most; of a store that is small, an eighth of its size.
 const MOST_AHEAD: u64 = 128 << 20;
 /// The room should last this long: a file system that is writing much lets a reservation wait for a tenth of a second.
 const LAST: Duration = Duration::from_millis(150);
@@ -145,13 +145,13 @@ struct Pace {
 }
 
 impl Pace {
-    /// How much room to keep ahead, now that so many bytes were appended.
-    fn ahead(&mut self, appended: u64) -> u64 {
+    /// How much room to keep ahead of the tail of a store, now that so many bytes were appended.
+    fn ahead(&mut self, appended: u64, store_size: impl FnOnce() -> u64) -> u64 {
         let elapsed = self.since.elapsed();
         if elapsed >= LAST / 10 {
             let measured = (appended - self.appended) as f64 * LAST.as_secs_f64() / elapsed.as_secs_f64();
             // Writers that pause come back as fast as they were.
-            self.ahead = (measured as u64).max(self.ahead / 4 * 3).min(MOST_AHEAD);
+            self.ahead = (measured as u64).max(self.ahead / 4 * 3).min(MOST_AHEAD).min(store_size() / 8);
             (self.since, self.appended) = (Instant::now(), appended);
         }
         self.ahead
@@ -588,7 +588,9 @@ impl Log {
         self.catalog.poison.check()?;
         // Without it the store works until the disk is full; the next pass tries again.
         let _ = self.catalog.fill_reserves();
-        let ahead = self.pace.lock().ahead(appended).max(tail.clamp(*AHEAD.start(), *AHEAD.end()));
+        let store_size = || self.catalog.files.all().iter().map(|file| file.tail()).sum();
+        let least = tail.clamp(*AHEAD.start(), *AHEAD.end());
+        let ahead = self.pace.lock().ahead(appended, store_size).max(least);
         active.prepare(ahead)?;
         if needs_spare {
             self.make_spare(ahead)?;
