@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -29,6 +29,9 @@ pub(super) const PAGE: u64 = 4096;
 const POPULATE_STEP: u64 = 256 << 10;
 /// So much is given up for writing at once, at least: each time all cores forget their translations.
 const RELEASE_STEP: u64 = 4 << 20;
+
+/// Frames from this size on are written by `pwrite`, for which the kernel takes pages by the dozen and clears none of them.
+const LARGE: u64 = 6 << 10;
 
 /// A range of addresses that a file is mapped at; unmapped when dropped.
 pub(super) struct Mapping {
@@ -158,6 +161,8 @@ pub(super) struct MappedFile {
     populated: AtomicU64,
     /// The start of the mapping for writing; null once sealed, and where there is none.
     write_base: AtomicPtr<u8>,
+    /// Whether the last frame was large.
+    writes_are_large: AtomicBool,
     tail: Mutex<Option<Tail>>,
 }
 
@@ -172,6 +177,7 @@ impl MappedFile {
             reserved: AtomicU64::new(size),
             populated: AtomicU64::new(size),
             write_base: ptr::null_mut::<u8>().into(),
+            writes_are_large: AtomicBool::new(false),
             tail: Mutex::new(None),
         })
     }
@@ -192,6 +198,7 @@ impl MappedFile {
             reserved: AtomicU64::new(size),
             populated: AtomicU64::new(size),
             write_base,
+            writes_are_large: AtomicBool::new(false),
             tail: Mutex::new(Some(Tail {
                 file: Arc::new(file),
                 mapping,
@@ -289,7 +296,8 @@ impl DiskFile for MappedFile {
         if end > self.reserved.load(Ordering::Acquire) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
-        if base.is_null() {
+        self.writes_are_large.store(len >= LARGE, Ordering::Relaxed);
+        if base.is_null() || len >= LARGE {
             let file = self.tail.lock().as_ref().map(|tail| tail.file.clone()).ok_or_else(closed)?;
             super::plain::write_parts(&file, parts, offset)?;
             self.view.set_readable(end);
@@ -369,7 +377,8 @@ impl DiskFile for MappedFile {
             let to = if enough { reserved } else { reserved + 1 };
             let grown = self.grow(tail, to, at.saturating_add(ahead));
             // Nearer than blocks: a sync writes these pages, empty as they are, and takes the right to write away again.
-            let near = at.saturating_add(ahead / 2).min(self.reserved.load(Ordering::Relaxed));
+            let near = if self.writes_are_large.load(Ordering::Relaxed) { 0 } else { ahead / 2 };
+            let near = at.saturating_add(near).min(self.reserved.load(Ordering::Relaxed));
             let near = tail.faulted.max(at)..near;
             tail.faulted = tail.faulted.max(near.end);
             (tail.mapping.clone(), tail.take_finished(RELEASE_STEP), grown, near)
