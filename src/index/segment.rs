@@ -172,15 +172,31 @@ impl Segment {
     /// leaves the same layout as laying all out anew, so it is enough to see whether they would fit then.
     pub(super) fn has_room(&self, writing: &Writing, more: &[KeyHash]) -> bool {
         let slots = self.slots();
-        let free = |n: usize| self.slot(slots - 1 - n).entry.load(Ordering::Relaxed) == 0;
-        if (writing.len + more.len()) * 256 <= slots * MAX_LOAD_256 && (0..more.len()).all(free) {
+        if (writing.len + more.len()) * 256 <= slots * MAX_LOAD_256 && self.has_slots_behind(more) {
             return true;
         }
         let mut words = Vec::new();
         self.collect(0, &mut words);
         words.extend(more.iter().filter(|hash| self.get(**hash).is_none()).map(|hash| (hash.word, 0)));
-        words.sort_unstable();
+        // Two sorted runs, which this sort merges.
+        words.sort();
         fits(&words, self.depth(), self.slots() / BLOCK_SLOTS)
+    }
+
+    /// Whether behind the home of each of these sorted keys more slots are empty than it and those after it take. Then none
+    /// is pushed over the end, wherever the others go.
+    fn has_slots_behind(&self, more: &[KeyHash]) -> bool {
+        let (depth, slots) = (self.depth(), self.slots());
+        let (mut at, mut empty) = (slots, 0);
+        more.iter().rev().zip(1..).all(|(hash, taken)| {
+            let home = Self::home(hash.word, depth, slots);
+            // Enough for all is enough for those before it.
+            while at > home && empty <= more.len() {
+                at -= 1;
+                empty += usize::from(self.slot(at).entry.load(Ordering::Relaxed) == 0);
+            }
+            empty > taken
+        })
     }
 
     /// Inserts or replaces; gives what was there before. The caller holds the lock, and has made room.

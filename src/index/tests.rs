@@ -131,6 +131,35 @@ fn a_reader_never_misses_a_key_that_is_there_while_others_come_and_go() {
 }
 
 #[test]
+fn keys_that_crowd_at_the_end_of_a_segment_find_room_together() {
+    let mut random = crate::disk::sim::Random::new(11);
+    for crowd in [48, 54, 58, 64] {
+        let index = Index::new().unwrap();
+        let mut model = std::collections::BTreeMap::new();
+        for _ in 0..400 {
+            // Some are there already, and some of the rest are spread over the segment.
+            let mut hashes: Vec<_> = (0..1 + random.below(90))
+                .map(|_| {
+                    let low = random.number();
+                    let word = if random.one_in(4) { low } else { u64::MAX - (low >> (64 - crowd) >> 1) };
+                    KeyHash { root: 200, word, fingerprint: 1 }
+                })
+                .collect();
+            hashes.extend(model.keys().rev().take(3));
+            hashes.sort();
+            hashes.dedup();
+            let mut all = index.lock_all_for_insert(&hashes).unwrap();
+            for hash in hashes {
+                let at = all.partition_point(|locked| locked.ends_before(hash));
+                let entry = entry_of(model.len() as u64);
+                assert_eq!(all[at].insert(hash, entry), model.insert(hash, entry));
+            }
+        }
+        assert!(model.iter().all(|(hash, entry)| index.get(*hash) == Some(*entry)));
+    }
+}
+
+#[test]
 fn versions_that_are_absorbed_in_any_order_leave_the_newest_of_each_key() {
     // Few keys in few segments, with hashes that share their words; and many, so that segments split.
     for (keys, versions, at_once) in [(50u64, 2_000u64, 7usize), (300_000, 900_000, 4_096)] {
