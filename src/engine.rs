@@ -156,7 +156,9 @@ impl Engine {
             Err(error) => return Err(error),
         }
         let record = Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None };
-        let appended = self.log.append(&record, self.clock.coarse())?;
+        let mut appended = self.log.append(&record, self.clock.coarse())?;
+        // What makes room waits for none.
+        appended.may_pause = false;
         if let Some(old) = locked.remove(hash) {
             self.supersede(inside, hash, old, appended.seq);
         }
