@@ -12,11 +12,21 @@ pub struct View {
     shared: Arc<Shared>,
 }
 
-/// What the clones of a view share: the mapping, and its readable length.
+/// What the clones of a view share: the mapping, and how much of it is readable.
 struct Shared {
     mapping: Mapping,
-    readable: AtomicU64,
+    /// As much as was readable some time ago: readers of older bytes need not wait for the cache line of the other one, which
+    /// a writer changes with each record.
+    settled: AtomicU64,
+    readable: Readable,
 }
+
+/// In a cache line of its own, and in the pair that processors load together.
+#[repr(align(128))]
+struct Readable(AtomicU64);
+
+/// [`Shared::settled`] follows in steps of so many bytes.
+const SETTLING: u64 = 256 << 10;
 
 // SAFETY: `base` points into `shared.mapping`, which is never written through and lives as long as the view.
 unsafe impl Send for View {}
@@ -27,26 +37,40 @@ impl View {
     pub(super) fn new(mapping: Mapping, readable: u64) -> Self {
         View {
             base: mapping.base(),
-            shared: Arc::new(Shared { mapping, readable: AtomicU64::new(readable) }),
+            shared: Arc::new(Shared {
+                mapping,
+                settled: AtomicU64::new(readable),
+                readable: Readable(AtomicU64::new(readable)),
+            }),
         }
     }
 
     /// Says that the bytes below `end` may be read from now on. They must never change again while they may be read.
     pub(super) fn set_readable(&self, end: u64) {
         debug_assert!(end <= self.shared.mapping.len() as u64);
-        self.shared.readable.store(end, Ordering::Release);
+        let settled = self.shared.settled.load(Ordering::Relaxed);
+        if end < settled || end >= settled + SETTLING {
+            self.shared.settled.store(end, Ordering::Release);
+        }
+        self.shared.readable.0.store(end, Ordering::Release);
     }
 
     /// How many bytes may be read.
     pub(super) fn readable(&self) -> u64 {
-        self.shared.readable.load(Ordering::Acquire)
+        self.shared.readable.0.load(Ordering::Acquire)
+    }
+
+    /// Whether what ends there has been readable for a while.
+    #[inline]
+    pub fn is_settled(&self, end: u64) -> bool {
+        end <= self.shared.settled.load(Ordering::Acquire)
     }
 
     /// The bytes from `offset` on, `len` of them; `None` where they are not all readable.
     #[inline]
     pub fn get(&self, offset: u64, len: u64) -> Option<&[u8]> {
         let end = offset.checked_add(len)?;
-        if end > self.readable() {
+        if end > self.shared.settled.load(Ordering::Acquire) && end > self.readable() {
             return None;
         }
         // SAFETY: readable bytes lie within the mapping and within the file (the file is not cut while we have it

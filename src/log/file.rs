@@ -34,17 +34,26 @@ pub struct DataFile {
     complete: Mutex<bool>,
     /// Tombstones that a merge could not drop, and their weight.
     tombstones: (AtomicU64, AtomicU64),
+    ends: Ends,
+    /// Records and their weight (bytes by size class), written and dead.
+    pub usage: Usage,
+}
+
+/// What each record that is appended changes: in cache lines of its own, so that readers of other records do not wait.
+#[derive(Default)]
+#[repr(align(128))]
+struct Ends {
     /// Complete frames end here.
     tail: AtomicU64,
     /// Sequence numbers of its first and its last record; 0 while it has none.
     min_seq: AtomicU64,
     max_seq: AtomicU64,
-    /// Records and their weight (bytes by size class), written and dead.
-    pub usage: Usage,
 }
 
-/// What a file holds, by count and by weight. Written grows under the append lock, dead under locks of the index.
+/// What a file holds, by count and by weight. Written grows under the append lock, dead under locks of the index. In cache
+/// lines of its own, as [`Ends`].
 #[derive(Default)]
+#[repr(align(128))]
 pub struct Usage {
     records: AtomicU64,
     weight: AtomicU64,
@@ -167,28 +176,26 @@ impl DataFile {
             unsure: Mutex::default(),
             complete: Mutex::new(false),
             tombstones: Default::default(),
-            tail: AtomicU64::new(tail),
-            min_seq: AtomicU64::new(0),
-            max_seq: AtomicU64::new(0),
+            ends: Ends { tail: AtomicU64::new(tail), ..Ends::default() },
             usage: Usage::default(),
         }
     }
 
     /// Where complete frames end, in bytes.
     pub fn tail(&self) -> u64 {
-        self.tail.load(Ordering::Acquire)
+        self.ends.tail.load(Ordering::Acquire)
     }
 
     /// Sets where complete frames end, once recovery knows.
     pub fn set_tail(&self, tail: u64) {
-        self.tail.store(tail, Ordering::Release);
+        self.ends.tail.store(tail, Ordering::Release);
     }
 
     /// Frames up to `tail` are complete; the last record among them has the number `seq`.
     #[inline]
     pub fn advance(&self, tail: u64, seq: u64) {
         self.include_seqs(seq, seq);
-        self.tail.store(tail, Ordering::Release);
+        self.ends.tail.store(tail, Ordering::Release);
     }
 
     /// Widens the range of sequence numbers; called under the append lock, or before the file is shared.
@@ -199,16 +206,16 @@ impl DataFile {
         }
         let (low, high) = self.seqs();
         if low == 0 || min < low {
-            self.min_seq.store(min, Ordering::Relaxed);
+            self.ends.min_seq.store(min, Ordering::Relaxed);
         }
         if max > high {
-            self.max_seq.store(max, Ordering::Relaxed);
+            self.ends.max_seq.store(max, Ordering::Relaxed);
         }
     }
 
     /// The smallest and the largest sequence number in it; zeros while it is empty.
     pub fn seqs(&self) -> (u64, u64) {
-        (self.min_seq.load(Ordering::Relaxed), self.max_seq.load(Ordering::Relaxed))
+        (self.ends.min_seq.load(Ordering::Relaxed), self.ends.max_seq.load(Ordering::Relaxed))
     }
 
     /// Says that what stands between two offsets may be in the kernel's memory only.
@@ -307,6 +314,12 @@ impl DataFile {
     /// The bytes from `offset`, `len` of them or as many as there are up to the tail.
     #[inline]
     pub fn bytes<'a>(&'a self, offset: u64, len: u64, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        if let Some(view) = &self.view
+            && view.is_settled(offset.saturating_add(len))
+            && let Some(bytes) = view.get(offset, len)
+        {
+            return Ok(bytes);
+        }
         let len = len.min(self.tail().saturating_sub(offset));
         if let Some(view) = &self.view {
             return view
