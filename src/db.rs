@@ -243,7 +243,7 @@ impl Db {
             (signal.clone(), if background { ahead.clone() } else { signal.clone() });
         let ask = move |work| match work {
             Work::Prepare => preparing.wake(),
-            Work::Seal => maintenance.wake(),
+            Work::Look => maintenance.wake(),
         };
         let engine = recovery::open(disk, options, Box::new(ask))?;
         let shell = Arc::new(Shell {

@@ -342,3 +342,47 @@ fn a_key_that_has_expired_is_not_counted_whoever_takes_it_out() {
         assert_eq!(db.count().unwrap(), 0, "round {n}");
     }
 }
+
+#[test]
+fn a_synced_write_survives_a_power_cut_also_where_files_are_rotated_while_others_are_synced() {
+    use crate::disk::sim::{PowerCut, SimDisk};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    const WRITERS: usize = 4;
+    let disk = SimDisk::new();
+    let mut options = Options { max_file_size: 400, ..Options::default() };
+    options.set("sync", "always").unwrap();
+    options.set("merge", "manual").unwrap();
+    let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+    let (acknowledged, done) = ([const { AtomicU64::new(0) }; WRITERS], AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (db, acknowledged, done) = (&db, &acknowledged[writer], &done);
+            scope.spawn(move || {
+                for n in 1u64.. {
+                    db.put(&[writer as u8], &n.to_le_bytes()).unwrap();
+                    acknowledged.store(n, Ordering::SeqCst);
+                    if done.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+        }
+        let lost = (0..300).find_map(|seed| {
+            let before = acknowledged.each_ref().map(|n| n.load(Ordering::SeqCst));
+            let after = disk.power_cut(seed, PowerCut::LosesAll);
+            let db = match Db::open_on(Arc::new(after), &options) {
+                Ok(db) => db,
+                Err(error) => return Some(format!("cut {seed}: {error}")),
+            };
+            before.iter().enumerate().find_map(|(writer, before)| {
+                let held =
+                    db.get(&[writer as u8]).unwrap().map_or(0, |v| u64::from_le_bytes(v.try_into().unwrap()));
+                (held < *before)
+                    .then(|| format!("cut {seed}: writer {writer} was told {before}, {held} is there"))
+            })
+        });
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(lost, None);
+    });
+}

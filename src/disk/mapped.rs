@@ -30,6 +30,10 @@ const POPULATE_STEP: u64 = 256 << 10;
 /// So much is given up for writing at once, at least: each time all cores forget their translations.
 const RELEASE_STEP: u64 = 4 << 20;
 
+/// So much is reserved at once ahead of the tail, at most: writers wait for each.
+const PIECE: u64 = 16 << 20;
+/// So much is faulted in ahead of the tail, at most.
+const MOST_FAULTED: u64 = 16 << 20;
 /// Frames from this size on are written by `pwrite`, for which the kernel takes pages by the dozen and clears none of them.
 const LARGE: u64 = 6 << 10;
 
@@ -85,7 +89,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the range was mapped by `new`; parts given up by `release` before are simply not there any more,
-        // and nobody else maps into it: see `Tail::release`.
+        // and nobody else maps into it: see `Finished::release`.
         unsafe { libc::munmap(self.base.cast(), self.len) };
     }
 }
@@ -109,8 +113,10 @@ struct Tail {
     finished: u64,
     /// Everything below is no longer writable.
     released: u64,
-    /// The size of the next reservation.
+    /// The size of the next reservation of a writer.
     step: u64,
+    /// The largest piece of a reservation ahead of writers.
+    piece: u64,
 }
 
 impl Tail {
@@ -206,6 +212,7 @@ impl MappedFile {
                 finished: 0,
                 released: 0,
                 step: FIRST_STEP,
+                piece: PIECE,
             })),
         })
     }
@@ -243,6 +250,50 @@ impl MappedFile {
         };
         self.reserved.store(reached, Ordering::Release);
         Ok(from..reached)
+    }
+
+    /// Reserves some of the blocks up to `wanted`. False where there is nothing left to do, or no room.
+    fn reserve_piece(&self, wanted: u64) -> io::Result<bool> {
+        let mut guard = self.tail.lock();
+        let Some(tail) = guard.as_mut() else { return Ok(false) };
+        let from = self.reserved.load(Ordering::Relaxed);
+        if from >= wanted {
+            return Ok(false);
+        }
+        let to = wanted.min(from + tail.piece);
+        match self.fallocate(&tail.file, from, to) {
+            Ok(()) => {
+                self.reserved.store(to, Ordering::Release);
+                Ok(to < wanted)
+            }
+            // An attempt takes the rest of the disk for a moment: a smaller one next time.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => {
+                tail.piece = (tail.piece / 2).max(FIRST_STEP);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Faults in pages ahead of `at`: fewer than there are blocks, because a sync writes them, empty as they are, and takes the
+    /// right to write to them away again.
+    fn fault_in(&self, at: u64, ahead: u64) -> io::Result<()> {
+        let (mapping, near) = {
+            let mut guard = self.tail.lock();
+            let Some(tail) = guard.as_mut() else { return Ok(()) };
+            let near =
+                if self.writes_are_large.load(Ordering::Relaxed) { 0 } else { (ahead / 2).min(MOST_FAULTED) };
+            let near =
+                tail.faulted.max(at)..at.saturating_add(near).min(self.reserved.load(Ordering::Relaxed));
+            tail.faulted = tail.faulted.max(near.end);
+            (tail.mapping.clone(), near)
+        };
+        if let Some(mapping) = mapping
+            && !near.is_empty()
+        {
+            mapping.fault_in(near);
+        }
+        Ok(())
     }
 
     fn fallocate(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
@@ -296,7 +347,10 @@ impl DiskFile for MappedFile {
         if end > self.reserved.load(Ordering::Acquire) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
-        self.writes_are_large.store(len >= LARGE, Ordering::Relaxed);
+        // Stored where it changes only: others read what stands beside it.
+        if self.writes_are_large.load(Ordering::Relaxed) != (len >= LARGE) {
+            self.writes_are_large.store(len >= LARGE, Ordering::Relaxed);
+        }
         if base.is_null() || len >= LARGE {
             let file = self.tail.lock().as_ref().map(|tail| tail.file.clone()).ok_or_else(closed)?;
             super::plain::write_parts(&file, parts, offset)?;
@@ -367,32 +421,22 @@ impl DiskFile for MappedFile {
 
     fn prepare(&self, at: u64, ahead: u64) -> io::Result<()> {
         self.populate();
-        let (mapping, finished, grown, near) = {
+        let finished = {
             let mut guard = self.tail.lock();
             let Some(tail) = guard.as_mut() else { return Ok(()) };
             tail.finished = tail.finished.max(at);
-            let reserved = self.reserved.load(Ordering::Relaxed);
-            // Not a little with each call.
-            let enough = reserved >= self.capacity || reserved >= at.saturating_add(ahead - ahead / 4);
-            let to = if enough { reserved } else { reserved + 1 };
-            let grown = self.grow(tail, to, at.saturating_add(ahead));
-            // Nearer than blocks: a sync writes these pages, empty as they are, and takes the right to write away again.
-            let near = if self.writes_are_large.load(Ordering::Relaxed) { 0 } else { ahead / 2 };
-            let near = at.saturating_add(near).min(self.reserved.load(Ordering::Relaxed));
-            let near = tail.faulted.max(at)..near;
-            tail.faulted = tail.faulted.max(near.end);
-            (tail.mapping.clone(), tail.take_finished(RELEASE_STEP), grown, near)
+            tail.take_finished(RELEASE_STEP)
         };
-        // The slow part, without the lock, which an appender may need.
+        // What is slow is done without the lock, which an appender may need, or in pieces.
         if let Some(finished) = finished {
             finished.release();
         }
-        if let Some(mapping) = mapping
-            && !near.is_empty()
-        {
-            mapping.fault_in(near);
+        let wanted = at.saturating_add(ahead).min(self.capacity).min(self.size_limit);
+        // Not a little with each call.
+        if self.reserved.load(Ordering::Relaxed) < wanted.saturating_sub(ahead / 4) {
+            while self.reserve_piece(wanted)? {}
         }
-        grown.map(drop)
+        self.fault_in(at, ahead)
     }
 
     fn seal(&self) -> io::Result<()> {

@@ -67,6 +67,8 @@ struct Writer {
     appended: u64,
     /// At this many of them a writer asks whether it should pause.
     pause_at: u64,
+    /// And at this many it asks for a look at the store.
+    look_at: u64,
 }
 
 /// Work that the log leaves to others.
@@ -74,9 +76,12 @@ struct Writer {
 pub enum Work {
     /// [`Log::prepare`], at once: writers come closer to the end of what is prepared.
     Prepare,
-    /// A file was rotated out and can be sealed.
-    Seal,
+    /// A look at the store: a file was rotated out and can be sealed, or much was written.
+    Look,
 }
+
+/// How much is written until that is worth a look.
+const LOOK_EVERY: u64 = 4 << 20;
 
 /// How far, in bytes of the active file, the tail may move until room ahead is prepared again: of a small file half its
 /// length.
@@ -149,7 +154,8 @@ impl Pace {
     fn ahead(&mut self, appended: u64, store_size: impl FnOnce() -> u64) -> u64 {
         let elapsed = self.since.elapsed();
         if elapsed >= LAST / 10 {
-            let measured = (appended - self.appended) as f64 * LAST.as_secs_f64() / elapsed.as_secs_f64();
+            let measured =
+                appended.saturating_sub(self.appended) as f64 * LAST.as_secs_f64() / elapsed.as_secs_f64();
             // Writers that pause come back as fast as they were.
             self.ahead = (measured as u64).max(self.ahead / 4 * 3).min(MOST_AHEAD).min(store_size() / 8);
             (self.since, self.appended) = (Instant::now(), appended);
@@ -178,6 +184,7 @@ impl Log {
             unclean: start.unclean,
             appended: 0,
             pause_at: PAUSE_EVERY,
+            look_at: LOOK_EVERY,
             active: start.active,
         };
         Log {
@@ -412,6 +419,10 @@ impl Log {
             writer.wake_at = writer.tail + half.min(self.max_file_size / 4);
             (self.ask)(Work::Prepare);
         }
+        if writer.appended >= writer.look_at {
+            writer.look_at = writer.appended + LOOK_EVERY;
+            (self.ask)(Work::Look);
+        }
         let may_pause = writer.appended >= writer.pause_at;
         if may_pause {
             writer.pause_at = writer.appended + PAUSE_EVERY;
@@ -496,7 +507,7 @@ impl Log {
         writer.capacity = capacity;
         writer.tail = FILE_HEADER_SIZE;
         writer.wake_at = 0;
-        (self.ask)(Work::Seal);
+        (self.ask)(Work::Look);
     }
 
     /// A new file that the manifest lists. One that could not be listed is kept for the next attempt.
@@ -570,7 +581,8 @@ impl Log {
             self.sync_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
             synced?;
         }
-        self.unsynced.lock().retain(|file| !files.iter().any(|synced| synced.id == file.id));
+        // Not the one that was active: if it was rotated out meanwhile, more was appended to it than was synced.
+        self.unsynced.lock().retain(|file| file.id > wanted.file() || file.id >= end.file());
         Ok(if wanted.file() < end.file() { wanted } else { end })
     }
 
@@ -586,14 +598,19 @@ impl Log {
             (writer.active.clone(), writer.tail, writer.appended, writer.spare.is_none() && half)
         };
         self.catalog.poison.check()?;
-        // Without it the store works until the disk is full; the next pass tries again.
-        let _ = self.catalog.fill_reserves();
+        let reserves = &self.catalog.reserves;
+        if reserves.merges.is_released() || reserves.deletes.is_released() {
+            // The disk is full. What was set aside is for merges and deletes; those who write take what they need themselves.
+            return Ok(());
+        }
         let store_size = || self.catalog.files.all().iter().map(|file| file.tail()).sum();
         let least = tail.clamp(*AHEAD.start(), *AHEAD.end());
         let ahead = self.pace.lock().ahead(appended, store_size).max(least);
         active.prepare(ahead)?;
+        // Without it the store works until the disk is full; the next pass tries again.
+        let _ = self.catalog.fill_reserves();
         if needs_spare {
-            self.make_spare(ahead)?;
+            self.make_spare(*AHEAD.end())?;
         }
         Ok(())
     }

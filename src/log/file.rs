@@ -247,12 +247,11 @@ impl DataFile {
 
     /// Keeps room ahead of its tail, as [`DiskFile::prepare`] says. Nothing where the file is complete.
     pub fn prepare(&self, ahead: u64) -> Result<()> {
-        // Held all the while: a file that is cut to its length and sealed must not grow again.
-        let complete = self.complete.lock();
-        if *complete {
-            return Ok(());
-        }
+        // Held all the while: a file that is cut to its length and sealed must not grow again. Who would have to wait for it
+        // comes too late, or not alone.
+        let Some(complete) = self.complete.try_lock().filter(|complete| !**complete) else { return Ok(()) };
         let prepared = self.disk_file.prepare(self.tail(), ahead);
+        drop(complete);
         prepared.map_err(|e| self.io_error("make room ahead in", &e))
     }
 

@@ -143,13 +143,14 @@ struct Bins<'a> {
 }
 
 impl<'a> Bins<'a> {
-    fn new(rebuild: &'a Rebuild<'a>) -> Self {
+    fn new(rebuild: &'a Rebuild<'a>, threads: usize) -> Self {
         let roots = usize::from(u8::MAX) + 1;
         Bins {
             rebuild,
             absorber: rebuild.index.absorber(),
             bins: vec![Vec::new(); roots],
-            most: HELD / roots / cores(),
+            // A power of two, so that the vectors do not grow past it.
+            most: 1 << (HELD / roots / threads).ilog2(),
             expiries: Vec::new(),
         }
     }
@@ -183,7 +184,7 @@ impl Rebuild<'_> {
         files: &[(FileEntry, Arc<DataFile>)],
     ) -> Result<Vec<Outcome>> {
         let parts: Vec<Result<_>> = on_all_cores(files.len(), |pieces| {
-            let (mut bins, mut outcomes) = (Bins::new(self), Vec::new());
+            let (mut bins, mut outcomes) = (Bins::new(self, cores().min(files.len()).max(1)), Vec::new());
             for n in pieces {
                 let (entry, file) = &files[n];
                 outcomes.push((n, self.one(catalog, manifest, entry, file, &mut bins)?));
