@@ -120,9 +120,9 @@ fn churn(dir: &Path, keys: u64) {
         let options = Options { merge: MergeMode::Manual, ..options() };
         let db = Db::open(dir.join("without"), &options).unwrap();
         load(&db, keys, 16);
-        println!("without merge, {} overwrites", keys * 3);
+        println!("without merge, {} overwrites", keys * 10);
         let mut gets = histogram();
-        let rate = overwrite(&db, keys, keys * 3, &mut histogram(), Some(&mut gets));
+        let rate = overwrite(&db, keys, keys * 10, &mut histogram(), Some(&mut gets));
         db.close().unwrap();
         std::fs::remove_dir_all(dir.join("without")).unwrap();
         rate
