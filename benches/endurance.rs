@@ -1,4 +1,4 @@
-//! What a store does over time: `cargo bench --bench endurance -- churn|growth|start|expiry [keys] [key size]`.
+//! What a store does over time: `cargo bench --bench endurance -- churn|growth|start|expiry|huge [keys] [key or value size]`.
 //!
 //! - `churn`: overwrites every key ten times at random with merge on auto while another thread reads; prints the
 //!   latency histograms, the space amplification on the way and after settling, and the throughput beside the same
@@ -6,6 +6,7 @@
 //! - `growth`: inserts keys and prints the slowest put and the memory per key on the way.
 //! - `start`: opens after a clean close, after SIGKILL, and with all hints deleted.
 //! - `expiry`: keys with mixed expiry; none is seen late, and all space comes back.
+//! - `huge`: few values of 1 GiB in both io modes, overwritten, deleted, merged and opened again.
 //!
 //! Without arguments each runs once on few keys, as a check that it still works.
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -311,6 +312,44 @@ fn expiry(dir: &Path, keys: u64) {
     assert_eq!(db.count().unwrap(), expected);
 }
 
+fn huge(dir: &Path, keys: u64, size: usize) {
+    let mut numbers = Numbers(1);
+    let mut value: Vec<u8> = Vec::with_capacity(size);
+    value.resize_with(size, || numbers.below(256) as u8);
+    let mut value = |tag: u64| {
+        value[..8].copy_from_slice(&tag.to_le_bytes());
+        value.clone()
+    };
+    for io in ["mmap", "pread"] {
+        let mut options = options();
+        options.set("io", io).unwrap();
+        let (mut puts, mut gets) = (histogram(), histogram());
+        let db = Db::open(dir.join(io), &options).unwrap();
+        for n in 0..keys {
+            let value = value(n);
+            timed(&mut puts, || db.put(&key(n, 16), &value).unwrap());
+        }
+        assert!(db.delete(&key(1, 16)).unwrap());
+        db.put(&key(0, 16), &value(keys)).unwrap();
+        db.merge().unwrap();
+        let space = db.stats().unwrap().space_amplification();
+        drop(db);
+        let db = Db::open(dir.join(io), &options).unwrap();
+        assert_eq!(db.count().unwrap(), keys - 1);
+        for n in (0..keys).filter(|n| *n != 1) {
+            let expected = value(if n == 0 { keys } else { n });
+            timed(&mut gets, || assert!(db.get(&key(n, 16)).unwrap() == Some(expected), "key {n}"));
+        }
+        println!(
+            "{keys} values of {size} bytes with io={io}: all as they were written, {space:.2} x live after a merge"
+        );
+        print_latency("put", &puts);
+        print_latency("get and compare", &gets);
+        db.close().unwrap();
+        std::fs::remove_dir_all(dir.join(io)).unwrap();
+    }
+}
+
 fn main() {
     if let Some(path) = std::env::var_os(START_CHILD) {
         return start_child(&PathBuf::from(path));
@@ -325,12 +364,14 @@ fn main() {
         Some("growth") => growth(dir.path(), number(1, 20_000_000), number(2, 16) as usize),
         Some("start") => start(dir.path(), number(1, 10_000_000)),
         Some("expiry") => expiry(dir.path(), number(1, 1_000_000)),
-        Some(other) => eprintln!("there is no '{other}'; there are churn, growth, start and expiry"),
+        Some("huge") => huge(dir.path(), number(1, 5), number(2, 1 << 30) as usize),
+        Some(other) => eprintln!("there is no '{other}'; there are churn, growth, start, expiry and huge"),
         None => {
             churn(dir.path(), 20_000);
             growth(dir.path(), 100_000, 16);
             start(dir.path(), 20_000);
             expiry(dir.path(), 20_000);
+            huge(dir.path(), 3, 1 << 20);
         }
     }
 }
