@@ -227,16 +227,16 @@ impl MappedFile {
         }
     }
 
-    /// Reserves blocks up to `end`, and up to `ahead` where the disk has room for that; gives the range that is new.
-    fn grow(&self, tail: &Tail, end: u64, ahead: u64) -> io::Result<std::ops::Range<u64>> {
+    /// Reserves blocks up to `end`, and a step further where the disk has room for that.
+    fn grow(&self, tail: &mut Tail, end: u64) -> io::Result<()> {
         let from = self.reserved.load(Ordering::Relaxed);
         if end > self.capacity {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
         if end <= from {
-            return Ok(from..from);
+            return Ok(());
         }
-        let ahead = ahead.min(self.capacity).min(self.size_limit);
+        let ahead = (from + tail.step).min(self.capacity).min(self.size_limit);
         // First with room to spare; where the disk is too full for that, only what this write needs.
         let reached = match self.fallocate(&tail.file, from, end.max(ahead)) {
             Ok(()) => end.max(ahead),
@@ -249,7 +249,8 @@ impl MappedFile {
             Err(error) => return Err(error),
         };
         self.reserved.store(reached, Ordering::Release);
-        Ok(from..reached)
+        tail.step = (tail.step * 2).min(LARGEST_STEP);
+        Ok(())
     }
 
     /// Reserves some of the blocks up to `wanted`. False where there is nothing left to do, or no room.
@@ -277,10 +278,10 @@ impl MappedFile {
 
     /// Faults in pages ahead of `at`: fewer than there are blocks, because a sync writes them, empty as they are, and takes the
     /// right to write to them away again.
-    fn fault_in(&self, at: u64, ahead: u64) -> io::Result<()> {
+    fn fault_in(&self, at: u64, ahead: u64) {
         let (mapping, near) = {
             let mut guard = self.tail.lock();
-            let Some(tail) = guard.as_mut() else { return Ok(()) };
+            let Some(tail) = guard.as_mut() else { return };
             let near =
                 if self.writes_are_large.load(Ordering::Relaxed) { 0 } else { (ahead / 2).min(MOST_FAULTED) };
             let near =
@@ -293,7 +294,6 @@ impl MappedFile {
         {
             mapping.fault_in(near);
         }
-        Ok(())
     }
 
     fn fallocate(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
@@ -329,13 +329,7 @@ impl DiskFile for MappedFile {
             return Ok(());
         }
         match self.tail.lock().as_mut() {
-            Some(tail) => {
-                let fresh = self.grow(tail, end, self.reserved.load(Ordering::Relaxed) + tail.step)?;
-                if !fresh.is_empty() {
-                    tail.step = (tail.step * 2).min(LARGEST_STEP);
-                }
-                Ok(())
-            }
+            Some(tail) => self.grow(tail, end),
             None => Err(closed()),
         }
     }
@@ -436,7 +430,8 @@ impl DiskFile for MappedFile {
         if self.reserved.load(Ordering::Relaxed) < wanted.saturating_sub(ahead / 4) {
             while self.reserve_piece(wanted)? {}
         }
-        self.fault_in(at, ahead)
+        self.fault_in(at, ahead);
+        Ok(())
     }
 
     fn seal(&self) -> io::Result<()> {

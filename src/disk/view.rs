@@ -60,17 +60,22 @@ impl View {
         self.shared.readable.0.load(Ordering::Acquire)
     }
 
-    /// Whether what ends there has been readable for a while.
+    /// The bytes from `offset` on, `len` of them; `None` where they are not all readable, or not for long.
     #[inline]
-    pub fn is_settled(&self, end: u64) -> bool {
-        end <= self.shared.settled.load(Ordering::Acquire)
+    pub fn get_settled(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        self.below(self.shared.settled.load(Ordering::Acquire), offset, len)
     }
 
     /// The bytes from `offset` on, `len` of them; `None` where they are not all readable.
     #[inline]
     pub fn get(&self, offset: u64, len: u64) -> Option<&[u8]> {
-        let end = offset.checked_add(len)?;
-        if end > self.shared.settled.load(Ordering::Acquire) && end > self.readable() {
+        self.below(self.readable(), offset, len)
+    }
+
+    /// Bytes below `readable`, which is not more than was readable once.
+    #[inline]
+    fn below(&self, readable: u64, offset: u64, len: u64) -> Option<&[u8]> {
+        if offset.checked_add(len)? > readable {
             return None;
         }
         // SAFETY: readable bytes lie within the mapping and within the file (the file is not cut while we have it

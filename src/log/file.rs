@@ -313,10 +313,7 @@ impl DataFile {
     /// The bytes from `offset`, `len` of them or as many as there are up to the tail.
     #[inline]
     pub fn bytes<'a>(&'a self, offset: u64, len: u64, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        if let Some(view) = &self.view
-            && view.is_settled(offset.saturating_add(len))
-            && let Some(bytes) = view.get(offset, len)
-        {
+        if let Some(bytes) = self.view.as_ref().and_then(|view| view.get_settled(offset, len)) {
             return Ok(bytes);
         }
         let len = len.min(self.tail().saturating_sub(offset));
