@@ -5,9 +5,12 @@
 //! slow happens elsewhere: reserving and faulting in pages, creating the next file, and sealing the last on threads of their
 //! own; waiting for the disk after the lock is released.
 
+mod ahead;
+mod durable;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -22,6 +25,7 @@ use super::Position;
 use super::catalog::Catalog;
 use super::commit::Commit;
 use super::file::DataFile;
+use ahead::Pace;
 
 /// One operation, as it goes into a frame.
 #[derive(Clone, Copy, Debug)]
@@ -87,13 +91,6 @@ const LOOK_EVERY: u64 = 4 << 20;
 /// length.
 const PREPARE_EVERY: std::ops::RangeInclusive<u64> = 32 << 10..=1 << 20;
 
-/// So much room is kept ahead of the tail at least; of a small first file as much as it holds.
-const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
-/// And so much at most; of a store that is small, an eighth of its size.
-const MOST_AHEAD: u64 = 128 << 20;
-/// The room should last this long: a file system that is writing much lets a reservation wait for a tenth of a second.
-const LAST: Duration = Duration::from_millis(150);
-
 /// How often, in appended bytes, a writer asks whether it should pause.
 const PAUSE_EVERY: u64 = 256 << 10;
 
@@ -140,30 +137,6 @@ pub struct Start {
     pub unclean: bool,
 }
 
-/// How fast writers are.
-struct Pace {
-    since: Instant,
-    /// Bytes that were appended until then.
-    appended: u64,
-    /// How far writers get while room should last.
-    ahead: u64,
-}
-
-impl Pace {
-    /// How much room to keep ahead of the tail of a store, now that so many bytes were appended.
-    fn ahead(&mut self, appended: u64, store_size: impl FnOnce() -> u64) -> u64 {
-        let elapsed = self.since.elapsed();
-        if elapsed >= LAST / 10 {
-            let measured =
-                appended.saturating_sub(self.appended) as f64 * LAST.as_secs_f64() / elapsed.as_secs_f64();
-            // Writers that pause come back as fast as they were.
-            self.ahead = (measured as u64).max(self.ahead / 4 * 3).min(MOST_AHEAD).min(store_size() / 8);
-            (self.since, self.appended) = (Instant::now(), appended);
-        }
-        self.ahead
-    }
-}
-
 impl Log {
     /// The log of an opened store. `ask` wakes whoever does the work; it must not block.
     pub fn new(
@@ -199,7 +172,7 @@ impl Log {
             syncs: AtomicU64::new(0),
             sync_nanos: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
-            pace: Mutex::new(Pace { since: Instant::now(), appended: 0, ahead: 0 }),
+            pace: Mutex::new(Pace::new()),
             ask,
         }
     }
@@ -444,24 +417,9 @@ impl Log {
         };
         if needs_spare {
             // Not under the lock: writers do not wait for it.
-            self.make_spare(*AHEAD.start())?;
+            self.make_spare(0)?;
         }
         self.rotate(&mut self.writer.lock(), 0)
-    }
-
-    /// Creates the next file ahead.
-    fn make_spare(&self, ahead: u64) -> Result<()> {
-        let spare = self.create_listed(self.max_file_size)?;
-        // Without room ahead the file is a file all the same; who writes to it makes the room.
-        let _ = spare.prepare(ahead);
-        let mut writer = self.writer.lock();
-        // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
-        if writer.active.id < spare.id && writer.spare.is_none() {
-            writer.spare = Some(spare);
-        } else {
-            self.unsealed.lock().push(spare);
-        }
-        Ok(())
     }
 
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
@@ -529,90 +487,6 @@ impl Log {
                 Err(error)
             }
         }
-    }
-
-    /// Returns once all that was appended before `position` is durable.
-    pub fn wait_durable(&self, position: Position) -> Result<()> {
-        self.commit.wait(position, || self.sync_to(position))
-    }
-
-    /// Makes all that was appended so far durable.
-    pub fn sync(&self) -> Result<()> {
-        let position = {
-            let writer = self.writer.lock();
-            Position::new(writer.active.id, writer.tail)
-        };
-        self.catalog.poison.check()?;
-        self.wait_durable(position)
-    }
-
-    /// Syncs if something is not durable and the last sync is that long ago.
-    pub fn sync_if_due(&self, interval: Duration) -> Result<()> {
-        let begun = Instant::now();
-        if begun.duration_since(*self.last_sync.lock()) < interval {
-            return Ok(());
-        }
-        let unsynced = {
-            let writer = self.writer.lock();
-            Position::new(writer.active.id, writer.tail) > self.commit.durable()
-        };
-        if unsynced {
-            self.sync()?;
-            *self.last_sync.lock() = begun;
-        }
-        Ok(())
-    }
-
-    /// Syncs files in the order in which they were written: all, or, where `wanted` is in one that was rotated out, up to that
-    /// one. Gives how far the log is durable then.
-    fn sync_to(&self, wanted: Position) -> Result<Position> {
-        self.catalog.poison.check()?;
-        let (mut files, end) = {
-            let writer = self.writer.lock();
-            let mut files = self.unsynced.lock().clone();
-            files.push(writer.active.clone());
-            (files, Position::new(writer.active.id, writer.tail))
-        };
-        files.retain(|file| file.id <= wanted.file());
-        for file in &files {
-            let begun = Instant::now();
-            let synced = file.sync(&self.catalog.poison, "sync");
-            self.syncs.fetch_add(1, Ordering::Relaxed);
-            self.sync_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
-            synced?;
-        }
-        // Not the one that was active: if it was rotated out meanwhile, more was appended to it than was synced.
-        self.unsynced.lock().retain(|file| file.id > wanted.file() || file.id >= end.file());
-        Ok(if wanted.file() < end.file() { wanted } else { end })
-    }
-
-    /// Keeps the tail's pages and the next file ready ahead of the writers.
-    pub fn prepare(&self) -> Result<()> {
-        let (active, tail, appended, needs_spare) = {
-            let writer = self.writer.lock();
-            if !writer.unclean {
-                // Nothing was written yet, and perhaps nothing will be: the files stay as the manifest says.
-                return Ok(());
-            }
-            let half = writer.tail >= self.max_file_size / 2;
-            (writer.active.clone(), writer.tail, writer.appended, writer.spare.is_none() && half)
-        };
-        self.catalog.poison.check()?;
-        let reserves = &self.catalog.reserves;
-        if reserves.merges.is_released() || reserves.deletes.is_released() {
-            // The disk is full. What was set aside is for merges and deletes; those who write take what they need themselves.
-            return Ok(());
-        }
-        let store_size = || self.catalog.files.all().iter().map(|file| file.tail()).sum();
-        let least = tail.clamp(*AHEAD.start(), *AHEAD.end());
-        let ahead = self.pace.lock().ahead(appended, store_size).max(least);
-        active.prepare(ahead)?;
-        // Without it the store works until the disk is full; the next pass tries again.
-        let _ = self.catalog.fill_reserves();
-        if needs_spare {
-            self.make_spare(*AHEAD.end())?;
-        }
-        Ok(())
     }
 
     /// Whether files are rotated out so much faster than they are sealed that a writer must help: each takes a descriptor

@@ -1,8 +1,8 @@
 //! The log: data files that are appended to, synced, rotated and read. Knows nothing of keys beyond their bytes.
 //!
-//! `file` is one data file; `scan` walks its frames; `append` is the tail of the log; `commit` shares syncs among all
-//! who wait for them; `catalog` is the set of files and the manifest that makes it durable; `reserve` is room on the disk
-//! for when there is none.
+//! `file` is one data file; `scan` walks its frames; `append` is the tail of the log, with the room ahead of it and its syncs
+//! in files of their own; `commit` shares syncs among all who wait for them; `catalog` is the set of files and the manifest
+//! that makes it durable; `reserve` is room on the disk for when there is none.
 
 pub mod append;
 pub mod catalog;
