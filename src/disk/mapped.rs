@@ -29,6 +29,9 @@ pub(super) const PAGE: u64 = 4096;
 const POPULATE_STEP: u64 = 256 << 10;
 /// So much is given up for writing at once, at least: each time all cores forget their translations.
 const RELEASE_STEP: u64 = 4 << 20;
+/// A page of the processor's next size. Where the file system keeps a file in such pages, all of one is mapped by a single
+/// fault, and a reader misses the TLB as seldom as there are few of them.
+const HUGE_PAGE: u64 = 2 << 20;
 
 /// So much is reserved at once ahead of the tail, at most: writers wait for each.
 const PIECE: u64 = 16 << 20;
@@ -62,19 +65,44 @@ impl Mapping {
         Ok(Mapping { base: base.cast(), len: len.max(1) })
     }
 
-    /// Faults in the pages of a range of a writable mapping, whose blocks exist.
+    /// A mapping for writing, from front to back.
+    fn for_writing(file: &File, len: u64) -> io::Result<Self> {
+        let mapping = Self::new(file, len, true)?;
+        // The kernel would read ahead of each fault, in small pages, and where there is a small page there can be no huge one.
+        #[cfg(target_os = "linux")]
+        mapping.advise(0..len, libc::MADV_RANDOM);
+        Ok(mapping)
+    }
+
+    /// Faults in the pages of a range of a writable mapping, whose blocks exist. Whole huge pages as such, where the file
+    /// system and the machine's settings have them.
     fn fault_in(&self, range: std::ops::Range<u64>) {
         let range = range.start / PAGE * PAGE..range.end.div_ceil(PAGE) * PAGE;
         #[cfg(target_os = "linux")]
-        for at in range.clone().step_by(POPULATE_STEP as usize) {
-            // In pieces, between which others get at the process's mappings.
-            let len = (range.end - at).min(POPULATE_STEP) as usize;
-            // SAFETY: the range is inside the mapping; populating does not change content. If the kernel does not know the
-            // request, it says so and nothing happens.
-            unsafe { libc::madvise(self.base.add(at as usize).cast(), len, libc::MADV_POPULATE_WRITE) };
+        {
+            let huge = range.start.next_multiple_of(HUGE_PAGE)..range.end / HUGE_PAGE * HUGE_PAGE;
+            if !huge.is_empty() {
+                self.advise(huge, libc::MADV_HUGEPAGE);
+            }
+            for at in range.clone().step_by(POPULATE_STEP as usize) {
+                // In pieces, between which others get at the process's mappings.
+                self.advise(at..range.end.min(at + POPULATE_STEP), libc::MADV_POPULATE_WRITE);
+            }
         }
         #[cfg(not(target_os = "linux"))]
         let _ = range;
+    }
+
+    /// Tells the kernel what a range of whole pages is wanted for; nothing that changes its content.
+    #[cfg(target_os = "linux")]
+    fn advise(&self, range: std::ops::Range<u64>, advice: libc::c_int) {
+        debug_assert!(range.end <= (self.len as u64).next_multiple_of(PAGE));
+        // SAFETY: the range is inside the mapping, and the advice changes no content. If the kernel does not know it, it says
+        // so and nothing happens.
+        unsafe {
+            let start = self.base.add(range.start as usize).cast();
+            libc::madvise(start, (range.end - range.start) as usize, advice)
+        };
     }
 
     pub(super) fn base(&self) -> *const u8 {
@@ -123,7 +151,8 @@ impl Tail {
     /// What is finished and still writable, if that is at least `step` bytes. Counts as released from now on.
     fn take_finished(&mut self, step: u64) -> Option<Finished> {
         let mapping = self.mapping.as_ref()?.clone();
-        let range = self.released..self.finished / PAGE * PAGE;
+        // Not a part of a huge page: the rest of it would be written in small ones.
+        let range = self.released..self.finished / HUGE_PAGE * HUGE_PAGE;
         if range.end < range.start + step {
             return None;
         }
@@ -193,7 +222,7 @@ impl MappedFile {
         let size = file.metadata()?.len();
         let capacity = capacity.max(size);
         let mapping = match writes {
-            Writes::Mapped => Some(Arc::new(Mapping::new(&file, capacity, true)?)),
+            Writes::Mapped => Some(Arc::new(Mapping::for_writing(&file, capacity)?)),
             Writes::Descriptor => None,
         };
         let write_base = mapping.as_ref().map_or(ptr::null_mut(), |mapping| mapping.base).into();
@@ -284,10 +313,19 @@ impl MappedFile {
             let Some(tail) = guard.as_mut() else { return };
             let near =
                 if self.writes_are_large.load(Ordering::Relaxed) { 0 } else { (ahead / 2).min(MOST_FAULTED) };
-            let near =
-                tail.faulted.max(at)..at.saturating_add(near).min(self.reserved.load(Ordering::Relaxed));
-            tail.faulted = tail.faulted.max(near.end);
-            (tail.mapping.clone(), near)
+            let from = tail.faulted.max(at);
+            let reserved = self.reserved.load(Ordering::Relaxed);
+            let mut to = at.saturating_add(near).min(reserved);
+            if near >= HUGE_PAGE && to < self.capacity {
+                // Up to the end of a huge page, which is mapped as such where the file goes on behind it. Of one that was begun,
+                // the rest comes in small ones.
+                let end = to.min(reserved.saturating_sub(PAGE)) / HUGE_PAGE * HUGE_PAGE;
+                if end >= from.next_multiple_of(HUGE_PAGE) {
+                    to = end;
+                }
+            }
+            tail.faulted = tail.faulted.max(to);
+            (tail.mapping.clone(), from..to)
         };
         if let Some(mapping) = mapping
             && !near.is_empty()
@@ -385,7 +423,7 @@ impl DiskFile for MappedFile {
 
     fn sync(&self) -> io::Result<()> {
         // Not under the lock: whoever makes room for a record must not wait for the disk.
-        let work = self.tail.lock().as_mut().map(|tail| (tail.file.clone(), tail.take_finished(PAGE)));
+        let work = self.tail.lock().as_mut().map(|tail| (tail.file.clone(), tail.take_finished(HUGE_PAGE)));
         let (file, finished) = work.unzip();
         if let Some(finished) = finished.flatten() {
             finished.release();
@@ -425,7 +463,10 @@ impl DiskFile for MappedFile {
         if let Some(finished) = finished {
             finished.release();
         }
-        let wanted = at.saturating_add(ahead).min(self.capacity).min(self.size_limit);
+        // Whole pages: the kernel would touch the one that a reservation ends in when it makes the next.
+        let unit = if ahead >= HUGE_PAGE { HUGE_PAGE } else { PAGE };
+        let wanted = at.saturating_add(ahead).min(self.capacity).next_multiple_of(unit);
+        let wanted = wanted.min(self.capacity).min(self.size_limit);
         // Not a little with each call.
         if self.reserved.load(Ordering::Relaxed) < wanted.saturating_sub(ahead / 4) {
             while self.reserve_piece(wanted)? {}

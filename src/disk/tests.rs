@@ -105,3 +105,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_written_ahead_of_which_huge_pages_were_prepared_can_be_read() {
+    const MIB: u64 = 1 << 20;
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let open = std::fs::OpenOptions::new().read(true).write(true).create_new(true).clone();
+    let file = open.open(directory.path().join("mapped")).expect("a file can be created");
+    // The last huge page is not whole.
+    let capacity = 15 * MIB;
+    let file = MappedFile::appendable(file, capacity, Writes::Mapped).expect("a file can be mapped");
+    let mut model: Vec<u8> = Vec::new();
+    let mut step = 0u64;
+    while (model.len() as u64) < capacity {
+        let at = model.len() as u64;
+        step += 1;
+        // Small ones, so that they go through the mapping; far enough at times to overtake what was prepared.
+        for n in 0..if step.is_multiple_of(5) { 1_500 } else { 100 } {
+            let at = model.len() as u64;
+            let bytes = vec![(step * 7 + n) as u8; 4_000.min(capacity - at) as usize];
+            file.reserve(at + bytes.len() as u64).expect("there is room");
+            file.write_at(&[&bytes], at).expect("it can be written");
+            model.extend(bytes);
+        }
+        match step % 4 {
+            0 => file.sync().expect("it can be synced"),
+            _ => file.prepare(model.len() as u64, 6 * MIB).expect("it can be prepared"),
+        }
+        let view = file.view().expect("it is mapped");
+        assert!(view.get(at, model.len() as u64 - at) == Some(&model[at as usize..]), "step {step}");
+    }
+    // In the middle of a huge page, as when a file is sealed.
+    model.truncate(9 * MIB as usize + 12_345);
+    file.prepare(model.len() as u64, 0).expect("it can be prepared");
+    file.truncate(model.len() as u64).expect("it can be cut");
+    file.sync().expect("it can be synced");
+    file.seal().expect("it can be sealed");
+    assert!(read(&file, model.len()) == model);
+    assert_eq!(std::fs::read(directory.path().join("mapped")).expect("it can be read").len(), model.len());
+}

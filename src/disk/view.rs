@@ -28,6 +28,11 @@ struct Readable(AtomicU64);
 /// [`Shared::settled`] follows in steps of so many bytes.
 const SETTLING: u64 = 256 << 10;
 
+/// So many bytes of a record are prefetched.
+const MOST_PREFETCHED: u64 = 256;
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE: usize = 64;
+
 // SAFETY: `base` points into `shared.mapping`, which is never written through and lives as long as the view.
 unsafe impl Send for View {}
 // SAFETY: as above; all access through a shared view is reading.
@@ -101,18 +106,23 @@ impl View {
         let _ = (start, end);
     }
 
-    /// Asks the processor to load the cache lines at `offset`, for a read that follows soon.
+    /// Asks the processor to load the cache lines of `len` bytes from `offset`, for a read that follows soon: the first few,
+    /// after which it loads ahead by itself.
     #[inline]
-    pub fn prefetch(&self, offset: u64) {
-        if offset < self.shared.mapping.len() as u64 {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a prefetch has no effect but on caches, and the address is inside the mapping.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                let at = self.base.add(offset as usize).cast::<i8>();
-                _mm_prefetch::<_MM_HINT_T0>(at);
-                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(64));
+    pub fn prefetch(&self, offset: u64, len: u64) {
+        #[cfg(target_arch = "x86_64")]
+        if offset.saturating_add(MOST_PREFETCHED) < self.shared.mapping.len() as u64 {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let start = self.base.wrapping_add(offset as usize);
+            let end = start.wrapping_add(len.min(MOST_PREFETCHED) as usize);
+            let mut line = start.wrapping_sub(start.addr() % CACHE_LINE);
+            while line < end {
+                // SAFETY: a prefetch has no effect but on caches.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+                line = line.wrapping_add(CACHE_LINE);
             }
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (offset, len);
     }
 }

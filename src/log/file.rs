@@ -352,7 +352,7 @@ impl DataFile {
     #[inline]
     pub fn prefetch(&self, entry: Entry) {
         if let Some(view) = &self.view {
-            view.prefetch(u64::from(entry.location.units) * ALIGNMENT);
+            view.prefetch(u64::from(entry.location.units) * ALIGNMENT, entry.size.bytes());
         }
     }
 
