@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::StoreClock;
 use crate::error::{Error, Result};
@@ -20,8 +21,10 @@ use crate::options::{MergeMode, Options, SyncMode};
 use crate::pinned::Pinned;
 use crate::snapshot::Snapshots;
 
-/// A writer pauses for at most this long, about once in 256 KiB of records, when merges do not keep up.
-const LONGEST_PAUSE_MS: u64 = 10;
+/// A writer pauses for at most this long, about once in 256 KiB of records, when merges or the disk do not keep up.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+/// And for this long at least: falling asleep takes time too.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 
 /// Proof of being inside the store's gate; files do not go away under its holder.
 pub type Inside<'a> = Entered<'a, Engine>;
@@ -122,22 +125,26 @@ impl Engine {
         Ok(true)
     }
 
-    /// How long a writer should pause so that merges keep up, in milliseconds: none below a space amplification some way
-    /// above the target, up to [`LONGEST_PAUSE_MS`] at a bound that is never passed by much.
+    /// How long a writer should pause so that merges and the disk keep up, up to [`LONGEST_PAUSE`].
     #[cold]
-    fn pause_ms(&self) -> u64 {
+    fn pause(&self) -> Duration {
+        LONGEST_PAUSE.mul_f64(self.merges_lag().max(self.log.sync_lag()).clamp(0.0, 1.0))
+    }
+
+    /// How far merges are behind: 0 at a space amplification some way above the target, 1 at a bound that is never passed by
+    /// much.
+    fn merges_lag(&self) -> f64 {
         if self.options.merge == MergeMode::Manual {
-            return 0;
+            return 0.0;
         }
         let (total, live) = merge::space(self);
         if merge::reclaimable(self) <= live {
             // What is dead is where no merge can take it yet, or is little.
-            return 0;
+            return 0.0;
         }
         let target = self.options.merge_space_amplification;
         let slack = total.saturating_sub(merge::slack(&self.options)) as f64;
-        let over = (slack / live.max(1) as f64 - target * 1.2) / (target * 0.2);
-        (over.clamp(0.0, 1.0) * LONGEST_PAUSE_MS as f64) as u64
+        (slack / live.max(1) as f64 - target * 1.2) / (target * 0.2)
     }
 
     /// Removes a key. False where there is none.
@@ -240,9 +247,9 @@ impl Engine {
             self.log.wait_durable(appended.end)?;
         }
         if appended.may_pause {
-            let pause = self.pause_ms();
-            if pause > 0 {
-                std::thread::sleep(std::time::Duration::from_millis(pause));
+            let pause = self.pause();
+            if pause >= SHORTEST_PAUSE {
+                std::thread::sleep(pause);
             }
         }
         Ok(())

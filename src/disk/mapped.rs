@@ -308,11 +308,11 @@ impl MappedFile {
     /// Faults in pages ahead of `at`: fewer than there are blocks, because a sync writes them, empty as they are, and takes the
     /// right to write to them away again.
     fn fault_in(&self, at: u64, ahead: u64) {
+        let near =
+            if self.writes_are_large.load(Ordering::Relaxed) { 0 } else { (ahead / 2).min(MOST_FAULTED) };
         let (mapping, near) = {
             let mut guard = self.tail.lock();
             let Some(tail) = guard.as_mut() else { return };
-            let near =
-                if self.writes_are_large.load(Ordering::Relaxed) { 0 } else { (ahead / 2).min(MOST_FAULTED) };
             let from = tail.faulted.max(at);
             let reserved = self.reserved.load(Ordering::Relaxed);
             let mut to = at.saturating_add(near).min(reserved);

@@ -1,4 +1,4 @@
-//! What the engine asks the operating system about its own process: random bytes, and whether it was forked.
+//! What the engine asks the operating system about its own process and machine: random bytes, whether it was forked, memory.
 
 use std::io;
 
@@ -8,6 +8,16 @@ pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
     // SAFETY: the pointer and the length are those of the array; up to 256 bytes are delivered whole.
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) };
     if got == N as isize { Ok(bytes) } else { Err(io::Error::last_os_error()) }
+}
+
+/// How much memory the machine has, in bytes; 1 GiB where it does not say.
+pub fn physical_memory() -> u64 {
+    // SAFETY: sysconf touches no memory of ours.
+    let (pages, size) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    match (u64::try_from(pages), u64::try_from(size)) {
+        (Ok(pages), Ok(size)) => pages.saturating_mul(size),
+        _ => 1 << 30,
+    }
 }
 
 /// Knows whether the process is still the one that made it, for the price of a load.

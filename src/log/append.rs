@@ -105,6 +105,8 @@ pub struct Log {
     /// The set of files.
     pub catalog: Arc<Catalog>,
     max_file_size: u64,
+    /// So many bytes may wait for the disk before writers pause.
+    most_behind: u64,
     writer: Mutex<Writer>,
     /// Files that were rotated out: not synced yet, then not sealed yet.
     unsynced: Mutex<Vec<Arc<DataFile>>>,
@@ -163,6 +165,7 @@ impl Log {
         Log {
             catalog,
             max_file_size,
+            most_behind: durable::most_behind(max_file_size),
             writer: Mutex::new(writer),
             unsynced: Mutex::new(unsynced),
             unsealed: Mutex::new(start.unsealed),

@@ -66,7 +66,7 @@ impl Log {
         // Without it the store works until the disk is full; the next pass tries again.
         let _ = self.catalog.fill_reserves();
         if needs_spare {
-            self.make_spare(*AHEAD.end())?;
+            self.make_spare(ahead.max(*AHEAD.end()))?;
         }
         Ok(())
     }

@@ -7,7 +7,20 @@ use super::super::Position;
 use super::Log;
 use crate::error::Result;
 
+/// How much of a log whose files have this size may be in files that were rotated out and are not on the disk yet: less than
+/// what the kernel keeps in memory before it lets writers wait, for as long as it likes.
+pub(super) fn most_behind(max_file_size: u64) -> u64 {
+    (crate::disk::process::physical_memory() / 16).max(2 * max_file_size)
+}
+
 impl Log {
+    /// How far the disk is behind the writers: above 0 where they should pause, 1 where they are twice as far ahead as they
+    /// may be.
+    pub fn sync_lag(&self) -> f64 {
+        let behind: u64 = self.unsynced.lock().iter().map(|file| file.tail()).sum();
+        behind as f64 / self.most_behind as f64 - 1.0
+    }
+
     /// Returns once all that was appended before `position` is durable.
     pub fn wait_durable(&self, position: Position) -> Result<()> {
         self.commit.wait(position, || self.sync_to(position))
