@@ -1,9 +1,11 @@
-//! What a store does over time: `cargo bench --bench endurance -- churn|growth|start|expiry|huge [keys] [key or value size]`.
+//! What a store does over time: `cargo bench --bench endurance -- churn|growth|machine|start|expiry|huge [keys] [key or value size]`.
 //!
 //! - `churn`: overwrites every key ten times at random with merge on auto while another thread reads; prints the
 //!   latency histograms, the space amplification on the way and after settling, and the throughput beside the same
 //!   writes without a merge.
 //! - `growth`: inserts keys and prints the slowest put and the memory per key on the way.
+//! - `machine`: what the machine does without a store: a loop that appends as many bytes as `growth` to files that another
+//!   thread syncs, and the longest that one append took.
 //! - `start`: opens after a clean close, after SIGKILL, and with all hints deleted.
 //! - `expiry`: keys with mixed expiry; none is seen late, and all space comes back.
 //! - `huge`: few values of 1 GiB in both io modes, overwritten, deleted, merged and opened again.
@@ -11,9 +13,10 @@
 //! Without arguments each runs once on few keys, as a check that it still works.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use filedb::{Db, LogLevel, LogSink, MergeMode, Options, PutOptions, SyncMode};
@@ -171,30 +174,47 @@ fn stolen_ticks() -> u64 {
     stat.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
 }
 
+/// The longest call, but for moments in which the host of a virtual machine took processor time from it.
+struct Slowest {
+    stolen: u64,
+    took: Duration,
+}
+
+impl Slowest {
+    fn new() -> Self {
+        Slowest { stolen: stolen_ticks(), took: Duration::ZERO }
+    }
+
+    fn note(&mut self, n: u64, took: Duration) {
+        if took > Duration::from_millis(1) || n.is_multiple_of(4096) {
+            let now = stolen_ticks();
+            if now == self.stolen {
+                self.took = self.took.max(took);
+            }
+            self.stolen = now;
+        }
+    }
+
+    fn print(&self, what: &str) {
+        let milliseconds = self.took.as_secs_f64() * 1e3;
+        println!("slowest {what} in a moment in which no host took the processor: {milliseconds:.1} ms");
+    }
+}
+
 fn growth(dir: &Path, keys: u64, size: usize) {
     let options = Options { merge: MergeMode::Manual, ..options() };
     let db = Db::open(dir.join("growth"), &options).unwrap();
     let (mut puts, mut worst, begun) = (histogram(), 0f64, Instant::now());
-    let (mut stolen, mut slowest) = (stolen_ticks(), Duration::ZERO);
+    let mut slowest = Slowest::new();
     for n in 0..keys {
         let key = key(n, size);
-        let took = timed(&mut puts, || db.put(&key, &[7; 8]).unwrap());
-        if took > Duration::from_millis(1) || n % 4096 == 0 {
-            let now = stolen_ticks();
-            if now == stolen {
-                slowest = slowest.max(took);
-            }
-            stolen = now;
-        }
+        slowest.note(n, timed(&mut puts, || db.put(&key, &[7; 8]).unwrap()));
         if (n + 1) % 50_000 == 0 {
             let over = db.stats().unwrap().index_bytes as f64 - 24.0 * (n + 1) as f64;
             worst = worst.max(over);
         }
     }
-    println!(
-        "slowest put in a moment in which no host took the processor: {:.1} ms",
-        slowest.as_secs_f64() * 1e3
-    );
+    slowest.print("put");
     print_latency(&format!("growth to {keys} keys of {size} bytes"), &puts);
     println!(
         "  {:.2} M puts/s; index {:.1} bytes per key at the end, never more than 24 per key plus {:.1} MiB",
@@ -203,6 +223,42 @@ fn growth(dir: &Path, keys: u64, size: usize) {
         worst / (1 << 20) as f64
     );
     db.close().unwrap();
+}
+
+fn machine(dir: &Path, records: u64, size: usize) {
+    const FILE_SIZE: u64 = 256 << 20;
+    const MOST_BEHIND: u64 = 4;
+    let create = |n: u64| std::fs::File::create_new(dir.join(n.to_string())).unwrap();
+    let (mut appends, mut slowest, begun) = (histogram(), Slowest::new(), Instant::now());
+    let behind = AtomicU64::new(0);
+    let (full, to_sync) = std::sync::mpsc::channel::<std::fs::File>();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for file in to_sync {
+                file.sync_data().unwrap();
+                behind.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
+        let record = vec![7; (28 + size + 8).next_multiple_of(8)];
+        let (mut file, mut at, mut next) = (create(0), 0, 1);
+        for n in 0..records {
+            slowest.note(n, timed(&mut appends, || file.write_all_at(&record, at).unwrap()));
+            at += record.len() as u64;
+            if at >= FILE_SIZE {
+                behind.fetch_add(1, Ordering::Relaxed);
+                full.send(std::mem::replace(&mut file, create(next))).unwrap();
+                (at, next) = (0, next + 1);
+            }
+            // Off the clock: the kernel is never made to stop it.
+            while behind.load(Ordering::Relaxed) > MOST_BEHIND {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        drop(full);
+    });
+    slowest.print("append");
+    print_latency(&format!("{records} appends of {size} bytes and a header, without a store"), &appends);
+    println!("  {:.2} M appends/s", records as f64 / begun.elapsed().as_secs_f64() / 1e6);
 }
 
 const START_CHILD: &str = "FILEDB_ENDURANCE_START";
@@ -362,13 +418,17 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("churn") => churn(dir.path(), number(1, 1_000_000)),
         Some("growth") => growth(dir.path(), number(1, 20_000_000), number(2, 16) as usize),
+        Some("machine") => machine(dir.path(), number(1, 20_000_000), number(2, 1_000) as usize),
         Some("start") => start(dir.path(), number(1, 10_000_000)),
         Some("expiry") => expiry(dir.path(), number(1, 1_000_000)),
         Some("huge") => huge(dir.path(), number(1, 5), number(2, 1 << 30) as usize),
-        Some(other) => eprintln!("there is no '{other}'; there are churn, growth, start, expiry and huge"),
+        Some(other) => {
+            eprintln!("there is no '{other}'; there are churn, growth, machine, start, expiry and huge")
+        }
         None => {
             churn(dir.path(), 20_000);
             growth(dir.path(), 100_000, 16);
+            machine(dir.path(), 100_000, 16);
             start(dir.path(), 20_000);
             expiry(dir.path(), 20_000);
             huge(dir.path(), 3, 1 << 20);

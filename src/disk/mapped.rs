@@ -19,13 +19,13 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{DiskFile, View};
+use super::{DiskFile, Room, View};
 
 /// The first reservation of a file; each further one doubles it, up to [`LARGEST_STEP`].
 const FIRST_STEP: u64 = 64 << 10;
 const LARGEST_STEP: u64 = 16 << 20;
 pub(super) const PAGE: u64 = 4096;
-/// So much is mapped for readers at once, at least.
+/// So much is mapped for readers at once, at least, and for writers at most.
 const POPULATE_STEP: u64 = 256 << 10;
 /// So much is given up for writing at once, at least: each time all cores forget their translations.
 const RELEASE_STEP: u64 = 4 << 20;
@@ -65,29 +65,25 @@ impl Mapping {
         Ok(Mapping { base: base.cast(), len: len.max(1) })
     }
 
-    /// A mapping for writing, from front to back.
-    fn for_writing(file: &File, len: u64) -> io::Result<Self> {
-        let mapping = Self::new(file, len, true)?;
-        // The kernel would read ahead of each fault, in small pages, and where there is a small page there can be no huge one.
-        #[cfg(target_os = "linux")]
-        mapping.advise(0..len, libc::MADV_RANDOM);
-        Ok(mapping)
-    }
-
-    /// Faults in the pages of a range of a writable mapping, whose blocks exist. Whole huge pages as such, where the file
-    /// system and the machine's settings have them.
+    /// Faults in the pages of a range of a writable mapping, whose blocks exist.
     fn fault_in(&self, range: std::ops::Range<u64>) {
         let range = range.start / PAGE * PAGE..range.end.div_ceil(PAGE) * PAGE;
         #[cfg(target_os = "linux")]
+        for at in range.clone().step_by(POPULATE_STEP as usize) {
+            // In pieces, between which others get at the process's mappings.
+            self.advise(at..range.end.min(at + POPULATE_STEP), libc::MADV_POPULATE_WRITE);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = range;
+    }
+
+    /// Asks for huge pages in a range, where the file system and the machine's settings have them.
+    fn want_huge_pages(&self, range: std::ops::Range<u64>) {
+        #[cfg(target_os = "linux")]
         {
-            let huge = range.start.next_multiple_of(HUGE_PAGE)..range.end / HUGE_PAGE * HUGE_PAGE;
-            if !huge.is_empty() {
-                self.advise(huge, libc::MADV_HUGEPAGE);
-            }
-            for at in range.clone().step_by(POPULATE_STEP as usize) {
-                // In pieces, between which others get at the process's mappings.
-                self.advise(at..range.end.min(at + POPULATE_STEP), libc::MADV_POPULATE_WRITE);
-            }
+            // The kernel would read ahead of faults, in small pages, and where there is a small page there can be no huge one.
+            self.advise(range.start..(self.len as u64).next_multiple_of(PAGE), libc::MADV_RANDOM);
+            self.advise(range, libc::MADV_HUGEPAGE);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = range;
@@ -116,8 +112,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range was mapped by `new`; parts given up by `release` before are simply not there any more,
-        // and nobody else maps into it: see `Finished::release`.
+        // SAFETY: the range was mapped by `new`, all of it is still ours, and nobody uses it any more.
         unsafe { libc::munmap(self.base.cast(), self.len) };
     }
 }
@@ -141,6 +136,10 @@ struct Tail {
     finished: u64,
     /// Everything below is no longer writable.
     released: u64,
+    /// Huge pages were asked for below; 0 while they never were.
+    huge: u64,
+    /// What is given up for writing ends at a multiple of this.
+    unit: u64,
     /// The size of the next reservation of a writer.
     step: u64,
     /// The largest piece of a reservation ahead of writers.
@@ -151,8 +150,7 @@ impl Tail {
     /// What is finished and still writable, if that is at least `step` bytes. Counts as released from now on.
     fn take_finished(&mut self, step: u64) -> Option<Finished> {
         let mapping = self.mapping.as_ref()?.clone();
-        // Not a part of a huge page: the rest of it would be written in small ones.
-        let range = self.released..self.finished / HUGE_PAGE * HUGE_PAGE;
+        let range = self.released..self.finished / self.unit * self.unit;
         if range.end < range.start + step {
             return None;
         }
@@ -198,6 +196,11 @@ pub(super) struct MappedFile {
     write_base: AtomicPtr<u8>,
     /// Whether the last frame was large.
     writes_are_large: AtomicBool,
+    /// Whether little was written between the last two syncs, and goes to huge pages: through the mapping it would make all of a
+    /// page one to be written by the next sync, by `pwrite` it is a block.
+    dribbles: AtomicBool,
+    /// Readable bytes at the last sync.
+    synced: AtomicU64,
     tail: Mutex<Option<Tail>>,
 }
 
@@ -213,6 +216,8 @@ impl MappedFile {
             populated: AtomicU64::new(size),
             write_base: ptr::null_mut::<u8>().into(),
             writes_are_large: AtomicBool::new(false),
+            dribbles: AtomicBool::new(false),
+            synced: AtomicU64::new(size),
             tail: Mutex::new(None),
         })
     }
@@ -222,7 +227,7 @@ impl MappedFile {
         let size = file.metadata()?.len();
         let capacity = capacity.max(size);
         let mapping = match writes {
-            Writes::Mapped => Some(Arc::new(Mapping::for_writing(&file, capacity)?)),
+            Writes::Mapped => Some(Arc::new(Mapping::new(&file, capacity, true)?)),
             Writes::Descriptor => None,
         };
         let write_base = mapping.as_ref().map_or(ptr::null_mut(), |mapping| mapping.base).into();
@@ -234,12 +239,16 @@ impl MappedFile {
             populated: AtomicU64::new(size),
             write_base,
             writes_are_large: AtomicBool::new(false),
+            dribbles: AtomicBool::new(false),
+            synced: AtomicU64::new(size),
             tail: Mutex::new(Some(Tail {
                 file: Arc::new(file),
                 mapping,
                 faulted: 0,
                 finished: 0,
                 released: 0,
+                huge: 0,
+                unit: PAGE,
                 step: FIRST_STEP,
                 piece: PIECE,
             })),
@@ -307,29 +316,34 @@ impl MappedFile {
 
     /// Faults in pages ahead of `at`: fewer than there are blocks, because a sync writes them, empty as they are, and takes the
     /// right to write to them away again.
-    fn fault_in(&self, at: u64, ahead: u64) {
-        let near =
-            if self.writes_are_large.load(Ordering::Relaxed) { 0 } else { (ahead / 2).min(MOST_FAULTED) };
-        let (mapping, near) = {
+    fn fault_in(&self, at: u64, room: Room) {
+        let near = if self.writes_are_large.load(Ordering::Relaxed) {
+            0
+        } else {
+            (room.bytes / 2).min(MOST_FAULTED)
+        };
+        let (mapping, near, huge) = {
             let mut guard = self.tail.lock();
             let Some(tail) = guard.as_mut() else { return };
             let from = tail.faulted.max(at);
-            let reserved = self.reserved.load(Ordering::Relaxed);
+            let (reserved, mut huge) = (self.reserved.load(Ordering::Relaxed), 0..0);
             let mut to = at.saturating_add(near).min(reserved);
-            if near >= HUGE_PAGE && to < self.capacity {
-                // Up to the end of a huge page, which is mapped as such where the file goes on behind it. Of one that was begun,
-                // the rest comes in small ones.
-                let end = to.min(reserved.saturating_sub(PAGE)) / HUGE_PAGE * HUGE_PAGE;
-                if end >= from.next_multiple_of(HUGE_PAGE) {
-                    to = end;
-                }
+            // A huge page is mapped as such where the file goes on behind it.
+            let end = to.min(reserved.saturating_sub(PAGE)) / HUGE_PAGE * HUGE_PAGE;
+            if room.in_bulk && near >= 2 * HUGE_PAGE && end >= at + HUGE_PAGE {
+                to = end.max(from);
+                // One range from the first on: each further one is a mapping more.
+                huge = if tail.huge == 0 { from.next_multiple_of(HUGE_PAGE) } else { tail.huge }..end;
+                tail.huge = tail.huge.max(huge.end);
             }
             tail.faulted = tail.faulted.max(to);
-            (tail.mapping.clone(), from..to)
+            (tail.mapping.clone(), from..to, huge)
         };
-        if let Some(mapping) = mapping
-            && !near.is_empty()
-        {
+        let Some(mapping) = mapping else { return };
+        if !huge.is_empty() {
+            mapping.want_huge_pages(huge);
+        }
+        if !near.is_empty() {
             mapping.fault_in(near);
         }
     }
@@ -383,7 +397,7 @@ impl DiskFile for MappedFile {
         if self.writes_are_large.load(Ordering::Relaxed) != (len >= LARGE) {
             self.writes_are_large.store(len >= LARGE, Ordering::Relaxed);
         }
-        if base.is_null() || len >= LARGE {
+        if base.is_null() || len >= LARGE || self.dribbles.load(Ordering::Relaxed) {
             let file = self.tail.lock().as_ref().map(|tail| tail.file.clone()).ok_or_else(closed)?;
             super::plain::write_parts(&file, parts, offset)?;
             self.view.set_readable(end);
@@ -423,7 +437,12 @@ impl DiskFile for MappedFile {
 
     fn sync(&self) -> io::Result<()> {
         // Not under the lock: whoever makes room for a record must not wait for the disk.
-        let work = self.tail.lock().as_mut().map(|tail| (tail.file.clone(), tail.take_finished(HUGE_PAGE)));
+        let work = self.tail.lock().as_mut().map(|tail| {
+            let end = self.view.readable();
+            let written = end.saturating_sub(self.synced.swap(end, Ordering::Relaxed));
+            self.dribbles.store(written < 2 * HUGE_PAGE && end < tail.huge, Ordering::Relaxed);
+            (tail.file.clone(), tail.take_finished(PAGE))
+        });
         let (file, finished) = work.unzip();
         if let Some(finished) = finished.flatten() {
             finished.release();
@@ -451,27 +470,35 @@ impl DiskFile for MappedFile {
         Some(self.view.clone())
     }
 
-    fn prepare(&self, at: u64, ahead: u64) -> io::Result<()> {
+    fn prepare(&self, at: u64, room: Room) -> io::Result<()> {
         self.populate();
         let finished = {
             let mut guard = self.tail.lock();
             let Some(tail) = guard.as_mut() else { return Ok(()) };
             tail.finished = tail.finished.max(at);
-            tail.take_finished(RELEASE_STEP)
+            // Not a part of a huge page, the rest of which would be written in small ones.
+            tail.unit = if room.in_bulk { HUGE_PAGE } else { PAGE };
+            if room.in_bulk {
+                self.dribbles.store(false, Ordering::Relaxed);
+            }
+            tail.take_finished(if room.bytes == 0 { PAGE } else { RELEASE_STEP })
         };
         // What is slow is done without the lock, which an appender may need, or in pieces.
         if let Some(finished) = finished {
             finished.release();
         }
+        if room.bytes == 0 {
+            return Ok(());
+        }
         // Whole pages: the kernel would touch the one that a reservation ends in when it makes the next.
-        let unit = if ahead >= HUGE_PAGE { HUGE_PAGE } else { PAGE };
-        let wanted = at.saturating_add(ahead).min(self.capacity).next_multiple_of(unit);
+        let unit = if room.in_bulk { HUGE_PAGE } else { PAGE };
+        let wanted = at.saturating_add(room.bytes).min(self.capacity).next_multiple_of(unit);
         let wanted = wanted.min(self.capacity).min(self.size_limit);
         // Not a little with each call.
-        if self.reserved.load(Ordering::Relaxed) < wanted.saturating_sub(ahead / 4) {
+        if self.reserved.load(Ordering::Relaxed) < wanted.saturating_sub(room.bytes / 4) {
             while self.reserve_piece(wanted)? {}
         }
-        self.fault_in(at, ahead);
+        self.fault_in(at, room);
         Ok(())
     }
 

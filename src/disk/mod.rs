@@ -35,6 +35,15 @@ pub enum Access {
     },
 }
 
+/// Room ahead of the tail of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// How many bytes; 0 where nothing more is appended.
+    pub bytes: u64,
+    /// Whether writers fill pages of megabytes between two syncs, each of which writes the last page whole.
+    pub in_bulk: bool,
+}
+
 /// Who else may have the store open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockKind {
@@ -140,10 +149,10 @@ pub trait DiskFile: Send + Sync {
         None
     }
 
-    /// Work that makes later writes near `tail` faster, done by the thread that keeps room ahead of them: reserve `ahead`
-    /// bytes and fault in their pages, give up write access behind. From now on nothing below `tail` is cut, or written
-    /// other than by [`DiskFile::rewrite`].
-    fn prepare(&self, _tail: u64, _ahead: u64) -> io::Result<()> {
+    /// Work that makes later writes near `tail` faster, done by the thread that keeps room ahead of them: reserve room and
+    /// fault in its pages, give up write access behind. From now on nothing below `tail` is cut, or written other than by
+    /// [`DiskFile::rewrite`].
+    fn prepare(&self, _tail: u64, _room: Room) -> io::Result<()> {
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::fs::{FsDisk, Io};
 use super::mapped::{MappedFile, Writes};
 use super::sim::SimDisk;
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, Room};
 
 const CAPACITY: u64 = 256 << 10;
 
@@ -93,7 +93,7 @@ proptest! {
                     }
                     Step::Prepare => {
                         prepared = model.len();
-                        file.prepare(prepared as u64, 1 << n.min(30)).expect("it can be prepared");
+                        file.prepare(prepared as u64, Room { bytes: 1 << n.min(30), in_bulk: n.is_multiple_of(2) }).expect("it can be prepared");
                     }
                     Step::Sync => file.sync().expect("it can be synced"),
                 }
@@ -113,7 +113,7 @@ fn what_was_written_ahead_of_which_huge_pages_were_prepared_can_be_read() {
     let open = std::fs::OpenOptions::new().read(true).write(true).create_new(true).clone();
     let file = open.open(directory.path().join("mapped")).expect("a file can be created");
     // The last huge page is not whole.
-    let capacity = 15 * MIB;
+    let capacity = 31 * MIB;
     let file = MappedFile::appendable(file, capacity, Writes::Mapped).expect("a file can be mapped");
     let mut model: Vec<u8> = Vec::new();
     let mut step = 0u64;
@@ -130,14 +130,16 @@ fn what_was_written_ahead_of_which_huge_pages_were_prepared_can_be_read() {
         }
         match step % 4 {
             0 => file.sync().expect("it can be synced"),
-            _ => file.prepare(model.len() as u64, 6 * MIB).expect("it can be prepared"),
+            _ => file
+                .prepare(model.len() as u64, Room { bytes: 12 * MIB, in_bulk: !step.is_multiple_of(7) })
+                .expect("it can be prepared"),
         }
         let view = file.view().expect("it is mapped");
         assert!(view.get(at, model.len() as u64 - at) == Some(&model[at as usize..]), "step {step}");
     }
     // In the middle of a huge page, as when a file is sealed.
-    model.truncate(9 * MIB as usize + 12_345);
-    file.prepare(model.len() as u64, 0).expect("it can be prepared");
+    model.truncate(21 * MIB as usize + 12_345);
+    file.prepare(model.len() as u64, Room::default()).expect("it can be prepared");
     file.truncate(model.len() as u64).expect("it can be cut");
     file.sync().expect("it can be synced");
     file.seal().expect("it can be sealed");

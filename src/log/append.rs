@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::disk::Room;
 use crate::error::{Error, Result};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{self, Header, Kind};
@@ -420,7 +421,7 @@ impl Log {
         };
         if needs_spare {
             // Not under the lock: writers do not wait for it.
-            self.make_spare(0)?;
+            self.make_spare(Room::default())?;
         }
         self.rotate(&mut self.writer.lock(), 0)
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::disk::{Disk, DiskFile, View};
+use crate::disk::{Disk, DiskFile, Room, View};
 use crate::error::{Error, Result};
 use crate::format::frame::{self, Header};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
@@ -246,11 +246,11 @@ impl DataFile {
     }
 
     /// Keeps room ahead of its tail, as [`DiskFile::prepare`] says. Nothing where the file is complete.
-    pub fn prepare(&self, ahead: u64) -> Result<()> {
+    pub fn prepare(&self, room: Room) -> Result<()> {
         // Held all the while: a file that is cut to its length and sealed must not grow again. Who would have to wait for it
         // comes too late, or not alone.
         let Some(complete) = self.complete.try_lock().filter(|complete| !**complete) else { return Ok(()) };
-        let prepared = self.disk_file.prepare(self.tail(), ahead);
+        let prepared = self.disk_file.prepare(self.tail(), room);
         drop(complete);
         prepared.map_err(|e| self.io_error("make room ahead in", &e))
     }
@@ -261,7 +261,7 @@ impl DataFile {
         *complete = true;
         let failed = |e: std::io::Error| self.io_error(action, &e);
         // Gives up write access, before it is synced.
-        self.disk_file.prepare(self.tail(), 0).map_err(failed)?;
+        self.disk_file.prepare(self.tail(), Room::default()).map_err(failed)?;
         self.disk_file.truncate(self.tail()).map_err(failed)?;
         self.sync(poison, action)?;
         self.disk_file.seal().map_err(failed)

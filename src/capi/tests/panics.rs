@@ -16,7 +16,7 @@ use super::super::stats::*;
 use super::super::status::*;
 use super::{exists, put};
 use crate::disk::fs::{FsDisk, Io};
-use crate::disk::{Access, Disk, DiskFile, LockKind};
+use crate::disk::{Access, Disk, DiskFile, LockKind, Room};
 use crate::{Db, Options};
 use std::ffi::{CString, c_int, c_void};
 use std::io;
@@ -109,9 +109,9 @@ impl DiskFile for FragileFile {
         failpoint();
         self.0.truncate(size)
     }
-    fn prepare(&self, tail: u64, ahead: u64) -> io::Result<()> {
+    fn prepare(&self, tail: u64, room: Room) -> io::Result<()> {
         failpoint();
-        self.0.prepare(tail, ahead)
+        self.0.prepare(tail, room)
     }
     fn seal(&self) -> io::Result<()> {
         failpoint();

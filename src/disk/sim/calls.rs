@@ -12,7 +12,7 @@ use super::operation::Kind;
 use super::power::{PAGE, Random};
 use super::state::State;
 use super::{Reserve, SimDisk};
-use crate::disk::{Access, Disk, DiskFile, LockKind};
+use crate::disk::{Access, Disk, DiskFile, LockKind, Room};
 
 /// The largest file that the simulation takes, so that a wild offset is an error and not a full memory.
 const FILE_LIMIT: u64 = 1 << 30;
@@ -316,7 +316,7 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
-    fn prepare(&self, _tail: u64, _ahead: u64) -> io::Result<()> {
+    fn prepare(&self, _tail: u64, _room: Room) -> io::Result<()> {
         Ok(self.disk.state.lock().begin(Kind::Prepare, &self.name, 0, 0)?)
     }
 

@@ -1,8 +1,10 @@
 //! Room ahead of the tail: blocks, pages and the next file, ready before a writer comes to them.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Log;
+use crate::disk::Room;
 use crate::error::Result;
 
 /// So much room is kept ahead of the tail at least; of a small first file as much as it holds.
@@ -12,46 +14,54 @@ const MOST_AHEAD: u64 = 128 << 20;
 /// The room should last this long: a file system that is writing much lets a reservation wait for a tenth of a second.
 const LAST: Duration = Duration::from_millis(150);
 
+/// Pages are made for bulk where writers fill this much in [`LAST`], and where no more than so many syncs fall into the time
+/// of a measurement.
+const BULK: u64 = 4 << 20;
+const MOST_SYNCS_IN_BULK: u64 = 2;
+
 /// How fast writers are.
 pub(super) struct Pace {
     since: Instant,
-    /// Bytes that were appended until then.
+    /// Bytes that were appended until then, and syncs.
     appended: u64,
+    syncs: u64,
     /// How far writers get while room should last.
     ahead: u64,
+    in_bulk: bool,
 }
 
 impl Pace {
     /// Writers that have not begun.
     pub(super) fn new() -> Self {
-        Pace { since: Instant::now(), appended: 0, ahead: 0 }
+        Pace { since: Instant::now(), appended: 0, syncs: 0, ahead: 0, in_bulk: false }
     }
 
-    /// How much room to keep ahead of the tail of a store, now that so many bytes were appended.
-    fn ahead(&mut self, appended: u64, store_size: impl FnOnce() -> u64) -> u64 {
+    /// How much room to keep ahead of the tail of a store, now that so many bytes were appended in so many syncs.
+    fn room(&mut self, appended: u64, syncs: u64, store_size: impl FnOnce() -> u64) -> Room {
         let elapsed = self.since.elapsed();
         if elapsed >= LAST / 10 {
             let measured =
                 appended.saturating_sub(self.appended) as f64 * LAST.as_secs_f64() / elapsed.as_secs_f64();
             // Writers that pause come back as fast as they were.
-            self.ahead = (measured as u64).max(self.ahead / 4 * 3).min(MOST_AHEAD).min(store_size() / 8);
-            (self.since, self.appended) = (Instant::now(), appended);
+            let ahead = (measured as u64).max(self.ahead / 4 * 3);
+            self.in_bulk = ahead >= BULK && syncs.saturating_sub(self.syncs) <= MOST_SYNCS_IN_BULK;
+            self.ahead = ahead.min(MOST_AHEAD).min(store_size() / 8);
+            (self.since, self.appended, self.syncs) = (Instant::now(), appended, syncs);
         }
-        self.ahead
+        Room { bytes: self.ahead, in_bulk: self.in_bulk }
     }
 }
 
 impl Log {
     /// Keeps the tail's pages and the next file ready ahead of the writers.
     pub fn prepare(&self) -> Result<()> {
-        let (active, tail, appended, needs_spare) = {
+        let (active, spare, tail, appended) = {
             let writer = self.writer.lock();
             if !writer.unclean {
                 // Nothing was written yet, and perhaps nothing will be: the files stay as the manifest says.
                 return Ok(());
             }
-            let half = writer.tail >= self.max_file_size / 2;
-            (writer.active.clone(), writer.tail, writer.appended, writer.spare.is_none() && half)
+            (writer.active.clone(), writer.spare.clone(), writer.tail, writer.appended)
         };
         self.catalog.poison.check()?;
         let reserves = &self.catalog.reserves;
@@ -60,22 +70,30 @@ impl Log {
             return Ok(());
         }
         let store_size = || self.catalog.files.all().iter().map(|file| file.tail()).sum();
-        let least = tail.clamp(*AHEAD.start(), *AHEAD.end());
-        let ahead = self.pace.lock().ahead(appended, store_size).max(least);
-        active.prepare(ahead)?;
+        let mut room = self.pace.lock().room(appended, self.syncs.load(Ordering::Relaxed), store_size);
+        room.bytes = room.bytes.max(tail.clamp(*AHEAD.start(), *AHEAD.end()));
+        active.prepare(room)?;
         // Without it the store works until the disk is full; the next pass tries again.
-        let _ = self.catalog.fill_reserves();
-        if needs_spare {
-            self.make_spare(ahead.max(*AHEAD.end()))?;
+        let has_reserves = self.catalog.fill_reserves().is_ok();
+        match spare {
+            // Only now: what it has the active file cannot have.
+            Some(spare) if has_reserves && tail + room.bytes >= self.max_file_size => {
+                // As in `make_spare`.
+                let _ = spare.prepare(room);
+            }
+            None if tail >= self.max_file_size / 2 => {
+                self.make_spare(Room { bytes: *AHEAD.end(), ..room })?;
+            }
+            _ => {}
         }
         Ok(())
     }
 
     /// Creates the next file ahead.
-    pub(super) fn make_spare(&self, ahead: u64) -> Result<()> {
+    pub(super) fn make_spare(&self, room: Room) -> Result<()> {
         let spare = self.create_listed(self.max_file_size)?;
         // Without room ahead the file is a file all the same; who writes to it makes the room.
-        let _ = spare.prepare(ahead);
+        let _ = spare.prepare(room);
         let mut writer = self.writer.lock();
         // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
         if writer.active.id < spare.id && writer.spare.is_none() {

@@ -7,10 +7,10 @@ use super::super::Position;
 use super::Log;
 use crate::error::Result;
 
-/// How much of a log whose files have this size may be in files that were rotated out and are not on the disk yet: less than
-/// what the kernel keeps in memory before it lets writers wait, for as long as it likes.
+/// How much of a log whose files have this size may be in files that were rotated out and are not on the disk yet. On machines
+/// with much memory less than what the kernel keeps in it before it lets writers wait, for as long as it likes.
 pub(super) fn most_behind(max_file_size: u64) -> u64 {
-    (crate::disk::process::physical_memory() / 16).max(2 * max_file_size)
+    (crate::disk::process::physical_memory() / 16).max(max_file_size)
 }
 
 impl Log {
