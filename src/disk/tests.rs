@@ -93,7 +93,8 @@ proptest! {
                     }
                     Step::Prepare => {
                         prepared = model.len();
-                        file.prepare(prepared as u64, Room { bytes: 1 << n.min(30), in_bulk: n.is_multiple_of(2) }).expect("it can be prepared");
+                        let room = Room { bytes: 1 << n.min(30), in_bulk: n.is_multiple_of(2) };
+                        file.prepare(prepared as u64, room).expect("it can be prepared");
                     }
                     Step::Sync => file.sync().expect("it can be synced"),
                 }
