@@ -138,8 +138,6 @@ struct Tail {
     released: u64,
     /// Huge pages were asked for below; 0 while they never were.
     huge: u64,
-    /// What is given up for writing ends at a multiple of this.
-    unit: u64,
     /// The size of the next reservation of a writer.
     step: u64,
     /// The largest piece of a reservation ahead of writers.
@@ -147,10 +145,17 @@ struct Tail {
 }
 
 impl Tail {
-    /// What is finished and still writable, if that is at least `step` bytes. Counts as released from now on.
-    fn take_finished(&mut self, step: u64) -> Option<Finished> {
+    /// The size of the page that writers are in. Nobody gives up a part of one for writing: the rest would be written in small
+    /// pages.
+    fn page(&self) -> u64 {
+        if self.finished < self.huge { HUGE_PAGE } else { PAGE }
+    }
+
+    /// What is finished and still writable, in whole pages of this size, if that is at least `step` bytes. Counts as released from
+    /// now on.
+    fn take_finished(&mut self, step: u64, page: u64) -> Option<Finished> {
         let mapping = self.mapping.as_ref()?.clone();
-        let range = self.released..self.finished / self.unit * self.unit;
+        let range = self.released..self.finished / page * page;
         if range.end < range.start + step {
             return None;
         }
@@ -248,7 +253,6 @@ impl MappedFile {
                 finished: 0,
                 released: 0,
                 huge: 0,
-                unit: PAGE,
                 step: FIRST_STEP,
                 piece: PIECE,
             })),
@@ -441,7 +445,7 @@ impl DiskFile for MappedFile {
             let end = self.view.readable();
             let written = end.saturating_sub(self.synced.swap(end, Ordering::Relaxed));
             self.dribbles.store(written < 2 * HUGE_PAGE && end < tail.huge, Ordering::Relaxed);
-            (tail.file.clone(), tail.take_finished(PAGE))
+            (tail.file.clone(), tail.take_finished(PAGE, tail.page()))
         });
         let (file, finished) = work.unzip();
         if let Some(finished) = finished.flatten() {
@@ -476,12 +480,13 @@ impl DiskFile for MappedFile {
             let mut guard = self.tail.lock();
             let Some(tail) = guard.as_mut() else { return Ok(()) };
             tail.finished = tail.finished.max(at);
-            // Not a part of a huge page, the rest of which would be written in small ones.
-            tail.unit = if room.in_bulk { HUGE_PAGE } else { PAGE };
             if room.in_bulk {
                 self.dribbles.store(false, Ordering::Relaxed);
             }
-            tail.take_finished(if room.bytes == 0 { PAGE } else { RELEASE_STEP })
+            match room.bytes {
+                0 => tail.take_finished(PAGE, PAGE),
+                _ => tail.take_finished(RELEASE_STEP, tail.page()),
+            }
         };
         // What is slow is done without the lock, which an appender may need, or in pieces.
         if let Some(finished) = finished {
