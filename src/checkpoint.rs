@@ -1,6 +1,6 @@
 //! Writing the index to disk at a clean close, and taking it from there at the next open.
 
-use crate::disk::DiskFile;
+use crate::disk::{Access, DiskFile, View};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::checkpoint::{
@@ -8,10 +8,11 @@ use crate::format::checkpoint::{
 };
 use crate::format::manifest::Manifest;
 use crate::format::names;
-use crate::index::Index;
+use crate::index::{Index, Sorted};
 use crate::log::Position;
 use crate::log::catalog::{Catalog, replace};
 use crate::options::Options;
+use crate::parallel::on_all_cores;
 use crate::recovery::{Rebuilt, access};
 
 /// Writes the whole index, and gives the identity of the checkpoint. It counts once a clean manifest names it.
@@ -89,27 +90,27 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         return Ok(None);
     }
     let Some((file, header, start)) = read_header(catalog, manifest) else { return Ok(None) };
-    let mut offsets = Vec::with_capacity(ROOTS);
-    let mut end = start;
-    for (count, _) in &header.roots {
-        offsets.push(end);
-        let Some(next) = count.checked_mul(SLOT_SIZE as u64).and_then(|size| end.checked_add(size)) else {
-            return Ok(None);
-        };
-        end = next;
-    }
-    if file.size().ok() != Some(end) {
-        return Ok(None);
-    }
-    let index = Index::import(|| {
-        let mut buffer = Vec::new();
-        let (file, offsets, roots) = (&file, &offsets, &header.roots);
-        move |root, keys: &mut Vec<(u64, u64)>| {
-            let n = usize::from(root);
-            read_root(file.as_ref(), offsets[n], roots[n], &mut buffer, keys)
+    let Some(roots) = find_roots(&header, start, file.size().ok()) else { return Ok(None) };
+    let index = match file.view() {
+        Some(view) => {
+            let mapped = MappedKeys { view, roots };
+            if !mapped.is_whole() {
+                return Ok(None);
+            }
+            Index::over(Box::new(mapped))?
         }
-    })?;
-    let Some(index) = index else { return Ok(None) };
+        None => {
+            let index = Index::import(|| {
+                let mut buffer = Vec::new();
+                let (file, roots) = (&file, &roots);
+                move |root, keys: &mut Vec<(u64, u64)>| {
+                    read_root(file.as_ref(), &roots[usize::from(root)], &mut buffer, keys)
+                }
+            })?;
+            let Some(index) = index else { return Ok(None) };
+            index
+        }
+    };
 
     for (entry, saved) in manifest.files.iter().zip(&header.files) {
         let file = catalog.open_file(entry, access(entry, options), Some(saved.slot))?;
@@ -137,7 +138,7 @@ fn read_header(
     catalog: &Catalog,
     manifest: &Manifest,
 ) -> Option<(std::sync::Arc<dyn DiskFile>, CheckpointHeader, u64)> {
-    let file = catalog.disk.open_plain(names::CHECKPOINT).ok()?;
+    let file = catalog.disk.open(names::CHECKPOINT, Access::Read).ok()?;
     let mut prefix = [0; PREFIX_SIZE];
     file.read_at(&mut prefix, 0).ok()?;
     let size = CheckpointHeader::size_from_prefix(&prefix).ok()?;
@@ -155,26 +156,87 @@ fn read_header(
     (same_files && belongs).then_some((file, header, size))
 }
 
+/// Where the slots of a root stand.
+struct Root {
+    /// From where on, in bytes.
+    offset: u64,
+    count: usize,
+    crc: u32,
+}
+
+impl Root {
+    fn size(&self) -> u64 {
+        (self.count * SLOT_SIZE) as u64
+    }
+}
+
+/// Where the slots of each root stand, from `start` to the end of the file. `None` where they do not end there.
+fn find_roots(header: &CheckpointHeader, start: u64, file_size: Option<u64>) -> Option<Vec<Root>> {
+    let mut end = start;
+    let mut roots = Vec::with_capacity(ROOTS);
+    for (count, crc) in &header.roots {
+        let offset = end;
+        end = count.checked_mul(SLOT_SIZE as u64).and_then(|size| end.checked_add(size))?;
+        roots.push(Root { offset, count: usize::try_from(*count).ok()?, crc: *crc });
+    }
+    (file_size == Some(end)).then_some(roots)
+}
+
+/// The slots of a checkpoint in a mapping of it, from which the index takes them.
+struct MappedKeys {
+    view: View,
+    roots: Vec<Root>,
+}
+
+impl MappedKeys {
+    /// Whether all slots are there, and are what was written.
+    fn is_whole(&self) -> bool {
+        let parts = on_all_cores(ROOTS, |mut roots| {
+            roots.all(|n| {
+                let root = &self.roots[n];
+                if !self.view.load(root.offset, root.offset + root.size()) {
+                    return false;
+                }
+                let keys = self.keys(n as u8);
+                let word = |key: &[u8; SLOT_SIZE]| u128::from_le_bytes(*key) as u64;
+                keys.len() == root.count
+                    && crc32fast::hash(keys.as_flattened()) == root.crc
+                    && keys.is_sorted_by_key(word)
+            })
+        });
+        parts.into_iter().all(|is_whole| is_whole)
+    }
+}
+
+impl Sorted for MappedKeys {
+    fn keys(&self, root: u8) -> &[[u8; SLOT_SIZE]] {
+        let root = &self.roots[usize::from(root)];
+        self.view.get_settled(root.offset, root.size()).map_or(&[], |bytes| bytes.as_chunks().0)
+    }
+
+    fn let_go(&self) {
+        self.view.let_go();
+    }
+}
+
 /// Reads the slots of a root into `keys`, through a buffer that is large enough from the second root on.
 fn read_root(
     file: &dyn DiskFile,
-    offset: u64,
-    (count, crc): (u64, u32),
+    root: &Root,
     buffer: &mut Vec<u8>,
     keys: &mut Vec<(u64, u64)>,
 ) -> Option<()> {
-    let count = usize::try_from(count).ok()?;
-    let size = count.checked_mul(SLOT_SIZE)?;
+    let size = usize::try_from(root.size()).ok()?;
     if buffer.len() < size {
         buffer.try_reserve_exact(size - buffer.len()).ok()?;
         buffer.resize(size, 0);
     }
     let bytes = &mut buffer[..size];
-    file.read_at(bytes, offset).ok()?;
-    if crc32fast::hash(bytes) != crc {
+    file.read_at(bytes, root.offset).ok()?;
+    if crc32fast::hash(bytes) != root.crc {
         return None;
     }
-    keys.try_reserve(count).ok()?;
+    keys.try_reserve(root.count).ok()?;
     let (words, _) = bytes.as_chunks::<8>();
     let (slots, _) = words.as_chunks::<2>();
     keys.extend(slots.iter().map(|[word, entry]| (u64::from_le_bytes(*word), u64::from_le_bytes(*entry))));

@@ -157,7 +157,7 @@ impl Engine {
         if self.index.get(hash).is_none() {
             return Ok(false);
         }
-        let mut locked = self.index.lock(hash);
+        let mut locked = self.index.lock(hash)?;
         match self.current(inside, locked.get(hash), key) {
             Ok(None) => return Ok(false),
             // A damaged record can be deleted, and is gone then.
@@ -425,7 +425,8 @@ impl Engine {
 
     /// Takes a key out of the index whose record at `entry` has expired, if the index still points there.
     pub fn forget_expired(&self, inside: &Inside<'_>, hash: KeyHash, entry: Entry) {
-        let mut locked = self.index.lock(hash);
+        // Without memory to change it, it stays, and is found expired by all who look at it.
+        let Ok(mut locked) = self.index.lock(hash) else { return };
         if locked.get(hash) != Some(entry) {
             return;
         }

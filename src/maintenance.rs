@@ -89,6 +89,8 @@ impl Schedule {
 }
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// Programs that only look something up are done by then, and need not wait for an index that can be changed.
+const SETTLED_IN: Duration = Duration::from_millis(100);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 /// The body of the maintenance thread.
@@ -99,10 +101,12 @@ pub fn run_guarded(shell: &Weak<Shell>, signal: &Signal) {
 /// The body of the thread that keeps files and memory ready for what is written next.
 pub fn keep_room_ahead(shell: &Weak<Shell>, signal: &Signal) {
     guard(shell, "the thread that keeps room ahead panicked", || {
-        while signal.sleep(LONGEST_SLEEP) {
+        let mut nap = SETTLED_IN;
+        while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
             let Some(engine) = shell.inside() else { return };
-            engine.index.prepare();
+            let more = engine.index.prepare();
+            nap = if more { Duration::ZERO } else { LONGEST_SLEEP };
             if let Err(error) = engine.log.prepare() {
                 engine.catalog.events.log(LogLevel::Warn, || &error);
                 drop(engine);

@@ -457,7 +457,7 @@ impl<'a> Merge<'a> {
             };
             let location = Location { slot: output.slot, units: moved.units };
             let to = Entry { location, size: moved.size };
-            if engine.index.lock(moved.hash).replace(moved.hash, from, to) {
+            if engine.index.lock(moved.hash)?.replace(moved.hash, from, to) {
                 if let Some(file) = engine.catalog.files.get(usize::from(from.location.slot), engine) {
                     file.usage.died(from.size);
                 }

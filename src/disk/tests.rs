@@ -147,3 +147,23 @@ fn what_was_written_ahead_of_which_huge_pages_were_prepared_can_be_read() {
     assert!(read(&file, model.len()) == model);
     assert_eq!(std::fs::read(directory.path().join("mapped")).expect("it can be read").len(), model.len());
 }
+
+#[test]
+fn what_the_disk_cannot_give_is_noticed_before_it_is_read() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let disk = FsDisk::open(directory.path(), false, Io::Mapped { synced: false }).expect("it can be opened");
+    let path = directory.path().join("mapped");
+    std::fs::write(&path, vec![7; 100_000]).expect("a file can be written");
+    let file = disk.open("mapped", super::Access::Read).expect("it can be opened");
+    let Some(view) = file.view() else {
+        return eprintln!("NOT RUN: nothing is mapped in {}", path.display());
+    };
+    assert!(view.load(0, 100_000) && view.load(50_000, 100_000) && view.load(3, 3));
+    view.let_go();
+    assert_eq!(view.get(99_000, 1_000), Some(&[7; 1_000][..]));
+    // As where the disk fails: a page that is mapped and cannot be had.
+    let short = std::fs::OpenOptions::new().write(true).open(&path).expect("it can be opened for writing");
+    short.set_len(4_096).expect("it can be cut");
+    assert!(view.load(0, 4_096));
+    assert!(!view.load(50_000, 100_000) || cfg!(not(target_os = "linux")));
+}

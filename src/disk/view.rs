@@ -91,19 +91,41 @@ impl View {
 
     /// Has the kernel map the pages between two offsets, which are in its memory, so that reading them takes no fault.
     pub(super) fn populate(&self, start: u64, end: u64) {
+        let _ = self.map_pages(start, end.min(self.readable()));
+    }
+
+    /// Loads what stands between two offsets. False where the disk cannot give it: to read it would end the process (SIGBUS).
+    pub fn load(&self, start: u64, end: u64) -> bool {
+        match self.map_pages(start, end.min(self.readable())) {
+            // What the kernel says where a fault would fail. Others: it does not know the request.
+            Err(error) => !matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EIO)),
+            Ok(()) => true,
+        }
+    }
+
+    fn map_pages(&self, start: u64, end: u64) -> std::io::Result<()> {
         let start = start / super::mapped::PAGE * super::mapped::PAGE;
-        let end = end.min(self.readable());
         #[cfg(target_os = "linux")]
         if start < end {
-            // SAFETY: the range is inside the mapping; populating for reading changes no content. A kernel that does not
-            // know the request says so, and nothing happens.
-            unsafe {
+            // SAFETY: the range is inside the mapping; populating for reading changes no content.
+            let failed = unsafe {
                 let at = self.base.add(start as usize).cast_mut().cast();
                 libc::madvise(at, (end - start) as usize, libc::MADV_POPULATE_READ)
             };
+            if failed != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (start, end);
+        Ok(())
+    }
+
+    /// Says that nobody will read the bytes for some time. Who does reads what is in the file.
+    pub fn let_go(&self) {
+        let mapping = &self.shared.mapping;
+        // SAFETY: the range is the mapping, which is of a file and read only: its pages come back from there.
+        unsafe { libc::madvise(self.base.cast_mut().cast(), mapping.len(), libc::MADV_DONTNEED) };
     }
 
     /// Asks the processor to load the cache lines of `len` bytes from `offset`, for a read that follows soon: the first few,

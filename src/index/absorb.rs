@@ -85,7 +85,7 @@ impl Absorber<'_> {
             |version: &Version| KeyHash { root, word: version.word, fingerprint: version.fingerprint() };
         let mut rest = &self.sorted[..];
         while let Some(first) = rest.first() {
-            let mut locked = self.index.lock_top(hash(first).top());
+            let mut locked = self.index.lock_top(hash(first).top())?;
             let here = rest.partition_point(|version| locked.segment.covers(hash(version).top()));
             let (run, behind) = rest.split_at(here);
             if run.len() * SPARSE < locked.writing.len {

@@ -8,11 +8,13 @@
 mod absorb;
 mod arena;
 mod entry;
+mod frozen;
 mod hash;
 mod segment;
 
 pub use absorb::{Absorber, Version};
 pub use entry::{Entry, Location, SizeClass};
+pub use frozen::Sorted;
 pub use hash::{KeyHash, KeyHasher};
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -22,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::parallel::on_all_cores;
 
 use arena::Arena;
+use frozen::Frozen;
 use segment::{Grown, MAX_BLOCKS, MAX_DEPTH, Pair, Segment, Writing, blocks_for};
 
 /// There are at least this many segments, one for each value of the first 8 bits.
@@ -53,6 +56,8 @@ pub struct Index {
     directory: AtomicPtr<Directory>,
     structure: Mutex<Structure>,
     len: AtomicU64,
+    /// What the roots hold that are pending.
+    frozen: Option<Frozen>,
 }
 
 /// The right to change the entries of one segment.
@@ -100,18 +105,37 @@ impl Cursor {
 impl Index {
     /// An empty index.
     pub fn new() -> Result<Self, OutOfMemory> {
-        let index = Index {
-            arena: Arena::default(),
-            directory: AtomicPtr::default(),
-            structure: Mutex::default(),
-            len: AtomicU64::new(0),
-        };
+        let index = Self::without_segments(0, None);
         let mut segments = Vec::with_capacity(1 << ROOT_BITS);
         for root in 0..1u64 << ROOT_BITS {
             segments.push(Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(OutOfMemory)?);
         }
         index.install(segments);
         Ok(index)
+    }
+
+    /// An index of keys that stay where they are until somebody needs them in a place where they can be changed.
+    pub fn over(source: Box<dyn Sorted>) -> Result<Self, OutOfMemory> {
+        let lens = (0..=u8::MAX).map(|root| source.keys(root).len()).collect::<Vec<_>>();
+        let (keys, roots) = (lens.iter().sum::<usize>(), lens.iter().filter(|len| **len > 0).count());
+        let index = Self::without_segments(keys as u64, Some(Frozen::new(source, roots)));
+        let mut segments = Vec::with_capacity(1 << ROOT_BITS);
+        for (root, len) in (0..).zip(lens) {
+            let segment = Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(OutOfMemory)?;
+            segments.push(if len > 0 { segment.pending(len) } else { segment });
+        }
+        index.install(segments);
+        Ok(index)
+    }
+
+    fn without_segments(len: u64, frozen: Option<Frozen>) -> Self {
+        Index {
+            arena: Arena::default(),
+            directory: AtomicPtr::default(),
+            structure: Mutex::default(),
+            len: AtomicU64::new(len),
+            frozen,
+        }
     }
 
     /// An index of keys that are sorted by hash. Each of several threads asks `loader` for a function that puts the keys
@@ -121,12 +145,7 @@ impl Index {
     where
         L: FnMut(u8, &mut Vec<(u64, u64)>) -> Option<()>,
     {
-        let index = Index {
-            arena: Arena::default(),
-            directory: AtomicPtr::default(),
-            structure: Mutex::default(),
-            len: AtomicU64::new(0),
-        };
+        let index = Self::without_segments(0, None);
         let parts = on_all_cores(1 << ROOT_BITS, |roots| {
             let (mut segments, mut load, mut keys) = (Vec::new(), loader(), Vec::new());
             for root in roots {
@@ -156,7 +175,7 @@ impl Index {
         let mut keys = Vec::new();
         let mut top = u64::from(root) << 56;
         loop {
-            let locked = self.lock_top(top);
+            let locked = self.lock_as_it_is(top);
             locked.collect(0, &mut keys);
             match top.checked_add(1 << (64 - locked.segment.depth())) {
                 Some(next) if (next >> 56) as u8 == root => top = next,
@@ -180,13 +199,31 @@ impl Index {
     pub fn get(&self, hash: KeyHash) -> Option<Entry> {
         let mut tries = 0u32;
         loop {
-            if let Ok(found) = self.segment(hash.top()).read(hash) {
+            let segment = self.segment(hash.top());
+            if let Ok(found) = segment.read(hash) {
                 return found;
+            }
+            if segment.is_pending() {
+                return self.get_frozen(segment, hash);
             }
             // A writer is moving slots; it may have been interrupted by the scheduler in the middle of it.
             tries += 1;
             if tries.is_multiple_of(64) { std::thread::yield_now() } else { std::hint::spin_loop() }
         }
+    }
+
+    /// The entry of a key whose root was pending a moment ago.
+    #[cold]
+    fn get_frozen(&self, segment: &Segment, hash: KeyHash) -> Option<Entry> {
+        let frozen = self.frozen.as_ref()?;
+        let found = frozen.find(hash);
+        // Not where somebody does so already, who may be this thread. Without memory it stays as it is.
+        if frozen.is_searched_enough(hash.root)
+            && let Some(writing) = segment.writing.try_lock()
+        {
+            let _ = Locked { index: self, segment, writing }.take_over();
+        }
+        found
     }
 
     /// Asks the processor to load what a lookup of this hash will need.
@@ -195,20 +232,26 @@ impl Index {
         self.segment(hash.top()).prefetch(hash);
     }
 
-    /// Makes memory ready that growing will need soon, so that a writer does not wait for it.
-    pub fn prepare(&self) {
+    /// Makes ready what writers will need soon, so that they do not wait for it: memory to grow, and keys that can be
+    /// changed. One root of those at a time: true where there are more.
+    pub fn prepare(&self) -> bool {
         self.arena.prepare();
+        let next = self
+            .frozen
+            .as_ref()
+            .and_then(|frozen| frozen.next(|root| self.segment(Cursor::of_root(root).top()).is_pending()));
+        next.is_some_and(|root| self.lock_top(Cursor::of_root(root).top()).is_ok())
     }
 
     /// Locks the segment of a key.
-    pub fn lock(&self, hash: KeyHash) -> Locked<'_> {
+    pub fn lock(&self, hash: KeyHash) -> Result<Locked<'_>, OutOfMemory> {
         self.lock_top(hash.top())
     }
 
     /// Locks the segment of a key, which then has room to insert it.
     pub fn lock_for_insert(&self, hash: KeyHash) -> Result<Locked<'_>, OutOfMemory> {
         loop {
-            let mut locked = self.lock_top(hash.top());
+            let mut locked = self.lock_top(hash.top())?;
             if locked.segment.has_room_for_one(&locked.writing) {
                 return Ok(locked);
             }
@@ -225,7 +268,7 @@ impl Index {
         let mut rest = hashes;
         while let Some(first) = rest.first() {
             // Segments are locked in the order of their hashes, so that two batches cannot wait for each other.
-            let mut locked = self.lock_top(first.top());
+            let mut locked = self.lock_top(first.top())?;
             loop {
                 // A split may have given some of them to the next segment.
                 let here = rest.iter().take_while(|hash| locked.segment.covers(hash.top())).count();
@@ -256,7 +299,7 @@ impl Index {
         also: impl FnOnce(Option<Cursor>, &mut Vec<(KeyHash, Entry)>),
     ) -> Option<Cursor> {
         let mut pairs = Vec::new();
-        let locked = self.lock_top(cursor.top());
+        let locked = self.lock_as_it_is(cursor.top());
         locked.collect(cursor.word, &mut pairs);
         let next = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth())).map(Cursor::at);
         out.extend(pairs.into_iter().filter_map(|pair| Self::unpack(cursor.root, pair)));
@@ -296,7 +339,21 @@ impl Index {
         unsafe { &*segment }
     }
 
-    fn lock_top(&self, top: u64) -> Locked<'_> {
+    /// Locks the segment of a hash, with its keys where they can be changed.
+    fn lock_top(&self, top: u64) -> Result<Locked<'_>, OutOfMemory> {
+        loop {
+            let mut locked = self.lock_as_it_is(top);
+            if locked.segment.is_pending() {
+                locked.take_over()?;
+            }
+            if locked.segment.covers(top) {
+                return Ok(locked);
+            }
+        }
+    }
+
+    /// Locks the segment of a hash, which may be pending.
+    fn lock_as_it_is(&self, top: u64) -> Locked<'_> {
         loop {
             let segment = self.segment(top);
             let writing = segment.writing.lock();
@@ -346,9 +403,37 @@ impl Directory {
 impl Locked<'_> {
     /// All keys whose word is at least `from`. An empty segment is not looked at: its memory was never touched.
     fn collect(&self, from: u64, out: &mut Vec<Pair>) {
-        if self.writing.len > 0 {
+        if self.segment.is_pending() {
+            let root = (self.segment.prefix() >> 56) as u8;
+            out.extend(self.index.frozen.iter().flat_map(|frozen| frozen.pairs(root, from)));
+        } else if self.writing.len > 0 {
             self.segment.collect(from, out);
         }
+    }
+
+    /// Puts the keys of a pending root where they can be changed: into the segment, and into others where they are many.
+    /// Without memory for that nothing changes.
+    #[cold]
+    fn take_over(&mut self) -> Result<(), OutOfMemory> {
+        let (index, prefix) = (self.index, self.segment.prefix());
+        let Some(frozen) = index.frozen.as_ref().filter(|_| self.segment.is_pending()) else { return Ok(()) };
+        let pairs = frozen.pairs((prefix >> 56) as u8, 0);
+        let mut keys = Vec::new();
+        keys.try_reserve_exact(pairs.len()).map_err(|_| OutOfMemory)?;
+        keys.extend(pairs);
+        let mut parts = Vec::new();
+        let built = import_segments(&index.arena, ROOT_BITS, prefix, &keys, &mut parts);
+        let mut parts = parts.into_iter();
+        let Some(first) = built.and_then(|()| parts.next()) else {
+            parts.for_each(|part| part.give_back(&index.arena));
+            return Err(OutOfMemory);
+        };
+        let mut structure = index.structure.lock();
+        parts.for_each(|part| index.register(&mut structure, part));
+        // Last: until then who looks for a key that went to another part finds it where it was.
+        self.segment.become_ready(&mut self.writing, first, &index.arena);
+        frozen.took_over();
+        Ok(())
     }
 
     /// The entry of a key of this segment.
@@ -411,7 +496,7 @@ impl Locked<'_> {
 
 impl Index {
     fn register(&self, structure: &mut Structure, sibling: Segment) {
-        if sibling.depth() > self.depth() {
+        while sibling.depth() > self.depth() {
             let doubled = self.directory().doubled();
             self.publish(structure, doubled);
         }
@@ -436,7 +521,8 @@ impl Drop for Index {
     }
 }
 
-/// Builds the segments of sorted keys that share `depth` leading bits, and appends them to `out`.
+/// Builds the segments of sorted keys that share `depth` leading bits, and appends them to `out`. `None` where there is no
+/// memory; what was appended is not complete then.
 fn import_segments(
     arena: &Arena,
     depth: u32,
@@ -453,10 +539,8 @@ fn import_segments(
         import_segments(arena, depth + 1, prefix, &keys[..half], out)?;
         return import_segments(arena, depth + 1, prefix | bit, &keys[half..], out);
     };
-    let segment = Segment::new(depth, prefix, arena)?;
-    segment.load(arena, keys, blocks)?;
-    out.push(segment);
-    Some(())
+    out.push(Segment::new(depth, prefix, arena)?);
+    out.last()?.load(arena, keys, blocks)
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ const MAX_LOAD_256: usize = 220;
 /// and far more. Hashes of keys never come near; those in a file that somebody made up may.
 pub(super) const MAX_DEPTH: u32 = 27;
 
+/// The version of a segment whose keys are not in it yet. Odd, as where slots are moving.
+const PENDING: u64 = u64::MAX;
+
 /// What only the holder of the lock looks at.
 pub(super) struct Writing {
     /// Keys in the segment.
@@ -37,7 +40,7 @@ pub(super) struct Writing {
 
 #[repr(align(64))]
 pub(super) struct Segment {
-    /// Even, and changed by every write that moves slots.
+    /// Even, and changed by every write that moves slots; [`PENDING`] at first where keys are still elsewhere.
     version: AtomicU64,
     /// How many leading bits of the hash all keys here share, and those bits at the top of a word.
     depth: AtomicU32,
@@ -63,6 +66,44 @@ impl Segment {
         };
         segment.block[0].store(arena.allocate()?.as_ptr(), Ordering::Relaxed);
         Some(segment)
+    }
+
+    /// The segment, now standing for a root of so many keys that are elsewhere.
+    pub(super) fn pending(mut self, len: usize) -> Self {
+        *self.version.get_mut() = PENDING;
+        self.writing.get_mut().len = len;
+        self
+    }
+
+    /// Whether its keys are not in it yet. They come under the lock.
+    pub(super) fn is_pending(&self) -> bool {
+        self.version.load(Ordering::Acquire) == PENDING
+    }
+
+    /// Ends being pending: takes the keys, the blocks and the depth of `part`, which nobody else sees.
+    pub(super) fn become_ready(&self, writing: &mut Writing, part: Segment, arena: &Arena) {
+        let blocks = part.blocks.load(Ordering::Relaxed);
+        let empty = self.block[0].load(Ordering::Relaxed);
+        for (mine, its) in self.block.iter().zip(&part.block) {
+            mine.store(its.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.depth.store(part.depth(), Ordering::Relaxed);
+        self.blocks.store(blocks, Ordering::Release);
+        writing.len = part.writing.into_inner().len;
+        self.version.store(0, Ordering::Release);
+        if let Some(empty) = ptr::NonNull::new(empty) {
+            arena.recycle(empty);
+        }
+    }
+
+    /// Gives the blocks of a segment that nobody else sees back.
+    pub(super) fn give_back(self, arena: &Arena) {
+        let slots = self.slots();
+        (0..slots).for_each(|at| self.store(at, (0, 0)));
+        let blocks = self.block[..slots / BLOCK_SLOTS].iter();
+        blocks
+            .filter_map(|block| ptr::NonNull::new(block.load(Ordering::Relaxed)))
+            .for_each(|it| arena.recycle(it));
     }
 
     pub(super) fn depth(&self) -> u32 {

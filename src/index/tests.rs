@@ -22,7 +22,7 @@ fn no_key_is_lost_or_invented_by_growing_splitting_and_removing() {
         let key = (random >> 33) % 400_000;
         let hash = hash_of(&hasher, key);
         if random.is_multiple_of(4) {
-            assert_eq!(index.lock(hash).remove(hash), model.remove(&key));
+            assert_eq!(index.lock(hash).unwrap().remove(hash), model.remove(&key));
         } else {
             let old = index.lock_for_insert(hash).unwrap().insert(hash, entry_of(step));
             assert_eq!(old, model.insert(key, entry_of(step)));
@@ -82,6 +82,116 @@ fn an_exported_index_is_imported_as_it_was() {
     }
 }
 
+/// The keys of an index, as a checkpoint keeps them.
+struct Kept {
+    roots: Vec<Vec<[u8; 16]>>,
+    were_let_go: std::sync::Arc<AtomicBool>,
+}
+
+impl Kept {
+    fn of(index: &Index) -> Self {
+        let bytes = |(word, entry): (u64, u64)| (u128::from(entry) << 64 | u128::from(word)).to_le_bytes();
+        let root = |root| index.export(root).into_iter().map(bytes).collect();
+        Kept { roots: (0..=255).map(root).collect(), were_let_go: Default::default() }
+    }
+}
+
+impl Sorted for Kept {
+    fn keys(&self, root: u8) -> &[[u8; 16]] {
+        &self.roots[usize::from(root)]
+    }
+
+    fn let_go(&self) {
+        assert!(!self.were_let_go.swap(true, Ordering::Relaxed));
+    }
+}
+
+fn index_of(hasher: &KeyHasher, keys: u64) -> Index {
+    let index = Index::new().unwrap();
+    for key in 0..keys {
+        let hash = hash_of(hasher, key);
+        index.lock_for_insert(hash).unwrap().insert(hash, entry_of(key));
+    }
+    index
+}
+
+fn all_of(index: &Index) -> Vec<(KeyHash, Entry)> {
+    let (mut all, mut cursor) = (Vec::new(), Some(Cursor::START));
+    while let Some(at) = cursor {
+        cursor = index.collect(at, &mut all);
+    }
+    all
+}
+
+#[test]
+fn keys_that_were_not_taken_over_yet_are_found_walked_and_exported() {
+    for keys in [0, 1, 1_000, 700_000] {
+        let hasher = KeyHasher::new(&[5; 16]);
+        let index = index_of(&hasher, keys);
+        let kept = Kept::of(&index);
+        let (roots, let_go) = (kept.roots.clone(), kept.were_let_go.clone());
+        let lazy = Index::over(Box::new(kept)).unwrap();
+        assert_eq!(lazy.len(), keys);
+        assert_eq!(all_of(&lazy), all_of(&index));
+        let memory = lazy.memory_bytes();
+        for key in 0..(keys + 10).min(5_000) {
+            assert_eq!(lazy.get(hash_of(&hasher, key)), index.get(hash_of(&hasher, key)));
+        }
+        assert!(keys < 700_000 || lazy.memory_bytes() == memory, "few lookups take nothing over");
+        assert!((0..=255).all(|root| Kept::of(&lazy).roots[root] == roots[root]));
+        // Many do.
+        for key in 0..keys + 10 {
+            assert_eq!(lazy.get(hash_of(&hasher, key)), index.get(hash_of(&hasher, key)));
+        }
+        assert_eq!(let_go.load(Ordering::Relaxed), keys > 0);
+        while lazy.prepare() {}
+        assert_eq!(let_go.load(Ordering::Relaxed), keys > 0);
+        assert_eq!(all_of(&lazy), all_of(&index));
+        assert!(lazy.memory_bytes() <= keys * 24 + (8 << 20));
+    }
+}
+
+#[test]
+fn changes_and_lookups_agree_while_roots_are_taken_over() {
+    const KEYS: u64 = 600_000;
+    let hasher = KeyHasher::new(&[6; 16]);
+    for round in 0..3u64 {
+        let lazy = Index::over(Box::new(Kept::of(&index_of(&hasher, KEYS)))).unwrap();
+        // A key that is divisible by three is replaced, then stays so; one that is one more is removed; the rest stay.
+        let changed = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            let (lazy, hasher, changed) = (&lazy, &hasher, &changed);
+            scope.spawn(move || while lazy.prepare() {});
+            scope.spawn(move || {
+                for key in (0..KEYS / 3).map(|n| n * 3) {
+                    let (hash, gone) = (hash_of(hasher, key), hash_of(hasher, key + 1));
+                    let old = lazy.lock_for_insert(hash).unwrap().insert(hash, entry_of(key + KEYS));
+                    assert_eq!(old, Some(entry_of(key)));
+                    assert_eq!(lazy.lock(gone).unwrap().remove(gone), Some(entry_of(key + 1)));
+                    changed.store(key + 3, Ordering::Release);
+                }
+            });
+            for n in 0..400_000u64 {
+                let key = n.wrapping_mul(7_919 + round) % KEYS;
+                let until = changed.load(Ordering::Acquire);
+                let found = lazy.get(hash_of(hasher, key));
+                let (before, after) = match key % 3 {
+                    0 => (Some(entry_of(key)), Some(entry_of(key + KEYS))),
+                    1 => (Some(entry_of(key)), None),
+                    _ => (Some(entry_of(key)), Some(entry_of(key))),
+                };
+                assert!(found == after || found == before && key >= until, "{key}: {found:?}");
+            }
+        });
+        assert_eq!(lazy.len(), KEYS - KEYS / 3);
+        assert_eq!(all_of(&lazy).len() as u64, KEYS - KEYS / 3);
+        for key in 0..KEYS {
+            let wanted = [Some(entry_of(key + KEYS)), None, Some(entry_of(key))][key as usize % 3];
+            assert_eq!(lazy.get(hash_of(&hasher, key)), wanted);
+        }
+    }
+}
+
 #[test]
 fn several_segments_are_locked_in_order_and_have_room_for_a_whole_batch() {
     let (index, hasher) = (Index::new().unwrap(), KeyHasher::new(&[3; 16]));
@@ -123,7 +233,7 @@ fn a_reader_never_misses_a_key_that_is_there_while_others_come_and_go() {
             index.lock_for_insert(hash).unwrap().insert(hash, entry_of(key));
             if key % 3 == 0 {
                 let gone = hash_of(&hasher, STABLE + (key - STABLE) / 2);
-                index.lock(gone).remove(gone);
+                index.lock(gone).unwrap().remove(gone);
             }
         }
         done.store(true, Ordering::Relaxed);

@@ -291,7 +291,7 @@ impl Rebuild<'_> {
                     cursor = self.index.collect(at, &mut some);
                     for (hash, entry) in &some {
                         if entry.size == SizeClass::TOMBSTONE {
-                            self.index.lock(*hash).remove(*hash);
+                            let _ = self.index.lock(*hash).map(|mut locked| locked.remove(*hash));
                         } else if let Some(live) = live.get_mut(usize::from(entry.location.slot)) {
                             *live = (live.0 + 1, live.1 + entry.size.bytes());
                         }
