@@ -4,10 +4,11 @@ use crate::disk::{Access, DiskFile, View};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::checkpoint::{
-    CheckpointExpiry, CheckpointFile, CheckpointHeader, PREFIX_SIZE, ROOTS, SLOT_SIZE,
+    CheckpointExpiry, CheckpointFile, CheckpointHeader, CheckpointRoot, PREFIX_SIZE, ROOTS,
 };
 use crate::format::manifest::Manifest;
 use crate::format::names;
+use crate::format::packed::{Packed, Pair, pack};
 use crate::index::{Index, Sorted};
 use crate::log::Position;
 use crate::log::catalog::{Catalog, replace};
@@ -63,20 +64,18 @@ pub fn write(engine: &Engine) -> Result<u64> {
         }
     }
     // The header comes first and says what the roots hold: its size is known before, its content after them.
-    header.roots = vec![(0, 0); ROOTS];
+    header.roots = vec![CheckpointRoot::default(); ROOTS];
     let mut at = header.encode().len() as u64;
-    let size = at + engine.index.len() * SLOT_SIZE as u64;
-    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, size, &mut |file| {
-        let mut body = Vec::new();
+    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, at, &mut |file| {
+        let mut packed = Vec::new();
         for (root, line) in (0..=u8::MAX).zip(&mut header.roots) {
-            body.clear();
-            for (word, entry) in engine.index.export(root) {
-                body.extend_from_slice(&word.to_le_bytes());
-                body.extend_from_slice(&entry.to_le_bytes());
-            }
-            *line = ((body.len() / SLOT_SIZE) as u64, crc32fast::hash(&body));
-            file.write_at(&[&body], at)?;
-            at += body.len() as u64;
+            let keys = engine.index.export(root);
+            packed.clear();
+            pack(&keys, &mut packed);
+            let (records, bytes) = (keys.len() as u64, packed.len() as u64);
+            *line = CheckpointRoot { records, bytes, crc: crc32fast::hash(&packed) };
+            file.write_at(&[&packed], at)?;
+            at += bytes;
         }
         file.write_at(&[&header.encode()], 0)
     })?;
@@ -103,7 +102,7 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
             let index = Index::import(|| {
                 let mut buffer = Vec::new();
                 let (file, roots) = (&file, &roots);
-                move |root, keys: &mut Vec<(u64, u64)>| {
+                move |root, keys: &mut Vec<Pair>| {
                     read_root(file.as_ref(), &roots[usize::from(root)], &mut buffer, keys)
                 }
             })?;
@@ -156,52 +155,43 @@ fn read_header(
     (same_files && belongs).then_some((file, header, size))
 }
 
-/// Where the slots of a root stand.
+/// Where the keys of a root stand.
 struct Root {
     /// From where on, in bytes.
     offset: u64,
+    bytes: u64,
     count: usize,
     crc: u32,
 }
 
-impl Root {
-    fn size(&self) -> u64 {
-        (self.count * SLOT_SIZE) as u64
-    }
-}
-
-/// Where the slots of each root stand, from `start` to the end of the file. `None` where they do not end there.
+/// Where the keys of each root stand, from `start` to the end of the file. `None` where they do not end there.
 fn find_roots(header: &CheckpointHeader, start: u64, file_size: Option<u64>) -> Option<Vec<Root>> {
     let mut end = start;
     let mut roots = Vec::with_capacity(ROOTS);
-    for (count, crc) in &header.roots {
-        let offset = end;
-        end = count.checked_mul(SLOT_SIZE as u64).and_then(|size| end.checked_add(size))?;
-        roots.push(Root { offset, count: usize::try_from(*count).ok()?, crc: *crc });
+    for CheckpointRoot { records, bytes, crc } in header.roots.iter().copied() {
+        roots.push(Root { offset: end, bytes, count: usize::try_from(records).ok()?, crc });
+        end = end.checked_add(bytes)?;
     }
     (file_size == Some(end)).then_some(roots)
 }
 
-/// The slots of a checkpoint in a mapping of it, from which the index takes them.
+/// The keys of a checkpoint in a mapping of it, from which the index takes them.
 struct MappedKeys {
     view: View,
     roots: Vec<Root>,
 }
 
 impl MappedKeys {
-    /// Whether all slots are there, and are what was written.
+    /// Whether all keys are there, and are what was written.
     fn is_whole(&self) -> bool {
         let parts = on_all_cores(ROOTS, |mut roots| {
             roots.all(|n| {
-                let root = &self.roots[n];
-                if !self.view.load(root.offset, root.offset + root.size()) {
-                    return false;
-                }
-                let keys = self.keys(n as u8);
-                let word = |key: &[u8; SLOT_SIZE]| u128::from_le_bytes(*key) as u64;
-                keys.len() == root.count
-                    && crc32fast::hash(keys.as_flattened()) == root.crc
-                    && keys.is_sorted_by_key(word)
+                let Root { offset, bytes, count, crc } = self.roots[n];
+                // Loaded first: a page that the disk cannot give would end the process.
+                self.view.load(offset, offset + bytes)
+                    && self.view.get_settled(offset, bytes).is_some_and(|bytes| {
+                        crc32fast::hash(bytes) == crc && Packed::parse(bytes, count).is_ok()
+                    })
             })
         });
         parts.into_iter().all(|is_whole| is_whole)
@@ -209,9 +199,16 @@ impl MappedKeys {
 }
 
 impl Sorted for MappedKeys {
-    fn keys(&self, root: u8) -> &[[u8; SLOT_SIZE]] {
+    fn len(&self, root: u8) -> usize {
+        self.roots[usize::from(root)].count
+    }
+
+    fn visit(&self, root: u8, from: u64, visit: &mut dyn FnMut(Pair) -> bool) {
         let root = &self.roots[usize::from(root)];
-        self.view.get_settled(root.offset, root.size()).map_or(&[], |bytes| bytes.as_chunks().0)
+        let bytes = self.view.get_settled(root.offset, root.bytes).unwrap_or_default();
+        if let Ok(packed) = Packed::parse(bytes, root.count) {
+            packed.iter_from(from).all(visit);
+        }
     }
 
     fn let_go(&self) {
@@ -219,14 +216,9 @@ impl Sorted for MappedKeys {
     }
 }
 
-/// Reads the slots of a root into `keys`, through a buffer that is large enough from the second root on.
-fn read_root(
-    file: &dyn DiskFile,
-    root: &Root,
-    buffer: &mut Vec<u8>,
-    keys: &mut Vec<(u64, u64)>,
-) -> Option<()> {
-    let size = usize::try_from(root.size()).ok()?;
+/// Reads the keys of a root, through a buffer that is large enough from the second root on.
+fn read_root(file: &dyn DiskFile, root: &Root, buffer: &mut Vec<u8>, keys: &mut Vec<Pair>) -> Option<()> {
+    let size = usize::try_from(root.bytes).ok()?;
     if buffer.len() < size {
         buffer.try_reserve_exact(size - buffer.len()).ok()?;
         buffer.resize(size, 0);
@@ -236,9 +228,8 @@ fn read_root(
     if crc32fast::hash(bytes) != root.crc {
         return None;
     }
+    let packed = Packed::parse(bytes, root.count).ok()?;
     keys.try_reserve(root.count).ok()?;
-    let (words, _) = bytes.as_chunks::<8>();
-    let (slots, _) = words.as_chunks::<2>();
-    keys.extend(slots.iter().map(|[word, entry]| (u64::from_le_bytes(*word), u64::from_le_bytes(*entry))));
+    keys.extend(packed.iter_from(0));
     Some(())
 }

@@ -51,7 +51,7 @@ pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64)
     }
     let header = HintHeader {
         file_id: file.id,
-        salt: file.salt,
+        salt: file.origin.salt,
         store_id: catalog.manifest().store_id,
         data_length: file.tail(),
         max_time_ms,
@@ -82,7 +82,7 @@ pub fn load(
 ) -> Result<Option<Outcome>> {
     let Ok(bytes) = read_whole(catalog.disk.as_ref(), &names::hint(file.id)) else { return Ok(None) };
     let Ok((header, mut reader)) = HintReader::open(&bytes, FIRST_UNITS) else { return Ok(None) };
-    let expected = (file.id, file.salt, *store_id, file.tail());
+    let expected = (file.id, file.origin.salt, *store_id, file.tail());
     if (header.file_id, header.salt, header.store_id, header.data_length) != expected {
         return Ok(None);
     }

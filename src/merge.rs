@@ -162,6 +162,8 @@ struct Merge<'a> {
     /// The files that had something dead in them when the merge began, and their first sequence numbers: only there can
     /// an older version be of a key that was deleted before. Those that were finished are taken out.
     blockers: Vec<(FileId, u64)>,
+    /// From where on numbers and times are counted in the outputs: all in the inputs are later, and most are near.
+    first: (u64, u64),
     /// Frames for the current output that are not written yet, and where each came from.
     buffer: Vec<u8>,
     moves: Vec<Move>,
@@ -206,6 +208,7 @@ impl<'a> Merge<'a> {
             stopped: false,
             pace: Pace::new(),
             blockers: Vec::new(),
+            first: (0, 0),
             buffer: Vec::new(),
             moves: Vec::new(),
         }
@@ -234,6 +237,10 @@ impl<'a> Merge<'a> {
         if let Some(engine) = self.shell.inside() {
             engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
         }
+        self.first = (
+            inputs.iter().map(|input| input.seqs().0).filter(|seq| *seq > 0).min().unwrap_or(0),
+            inputs.iter().map(|input| input.origin.time_ms).min().unwrap_or(0),
+        );
         let copied = self.take_over_all(inputs);
         // Also after a failure: the index points into the outputs already.
         let committed = self.commit();
@@ -373,7 +380,7 @@ impl<'a> Merge<'a> {
                 Fate::KeepTombstone => None,
             };
             let bytes = input.bytes(candidate.offset, candidate.header.frame_size(), &mut buffer)?;
-            let frame = Frame::parse(bytes, candidate.offset, input.salt)
+            let frame = Frame::parse(bytes, candidate.offset, &input.origin)
                 .map_err(|what| input.corrupt(candidate.offset, what))?;
             self.copy(&engine, &frame, candidate.hash, from)?;
         }
@@ -402,20 +409,23 @@ impl<'a> Merge<'a> {
             header = Header { kind: Kind::Tombstone, expiry_ms: None, value_len: 0, ..header };
             value = &[];
         }
-        let size = header.frame_size();
         let full = |output: &Arc<DataFile>| {
+            let size = header.told_from(&output.origin).frame_size();
             output.tail() + self.buffer.len() as u64 + size > engine.options.max_file_size
         };
         if self.work.outputs.last().is_none_or(full) {
             self.flush(engine)?;
-            let capacity = engine.options.max_file_size.max(FILE_HEADER_SIZE + size);
-            self.work.outputs.push(engine.catalog.create_file(capacity)?);
+            let most = Header { is_far: true, ..header }.frame_size();
+            let capacity = engine.options.max_file_size.max(FILE_HEADER_SIZE + most);
+            self.work.outputs.push(engine.catalog.create_file(capacity, self.first)?);
         }
         let Some(output) = self.work.outputs.last() else { return Ok(()) };
+        let header = header.told_from(&output.origin);
+        let size = header.frame_size();
         self.buffer.try_reserve(size as usize).map_err(|_| Error::NoMemory { bytes: size })?;
         let first = output.tail();
         let units = ((first + self.buffer.len() as u64) / ALIGNMENT) as u32;
-        encode_frame(&header, &[frame.key(), value], output.salt, first, &mut self.buffer);
+        encode_frame(&header, &[frame.key(), value], &output.origin, first, &mut self.buffer);
         self.moves.push(Move {
             hash,
             from,
@@ -488,7 +498,7 @@ impl<'a> Merge<'a> {
             entries.push(FileEntry {
                 id: output.id,
                 state: FileState::Sealed,
-                salt: output.salt,
+                salt: output.origin.salt,
                 length: output.tail(),
                 min_seq,
                 max_seq,

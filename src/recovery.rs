@@ -25,7 +25,7 @@ use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
 use crate::index::KeyHasher;
 use crate::log::Position;
-use crate::log::append::{Log, Start, Work};
+use crate::log::append::{Log, Start, Work, times_from};
 use crate::log::catalog::{Catalog, write_first_manifest};
 use crate::log::file::DataFile;
 use crate::options::Options;
@@ -81,7 +81,8 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         let path = disk.path().join(names::MANIFEST);
         Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
     })?;
-    let start = choose_active(&catalog, &manifest, options, next_seq, rebuilt.frontier)?;
+    let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
+    let start = choose_active(&catalog, &manifest, options, (next_seq, time_ms), rebuilt.frontier)?;
     Ok(Engine {
         log: Log::new(catalog.clone(), options.max_file_size, start, ask),
         options: options.clone(),
@@ -179,8 +180,8 @@ pub fn access(entry: &FileEntry, options: &Options) -> Access {
 }
 
 /// A new file, listed in the manifest, that the log goes on in.
-fn begin_file(catalog: &Catalog, options: &Options) -> Result<Arc<DataFile>> {
-    let active = catalog.create_file(options.max_file_size)?;
+fn begin_file(catalog: &Catalog, options: &Options, (seq, time_ms): (u64, u64)) -> Result<Arc<DataFile>> {
+    let active = catalog.create_file(options.max_file_size, (seq, times_from(time_ms)))?;
     let entry = Catalog::open_entry(&active);
     catalog.update(|manifest| {
         manifest.clean = false;
@@ -194,7 +195,7 @@ fn choose_active(
     catalog: &Catalog,
     manifest: &Manifest,
     options: &Options,
-    next_seq: u64,
+    (next_seq, time_ms): (u64, u64),
     frontier: Position,
 ) -> Result<Start> {
     let mut open: Vec<Arc<DataFile>> = catalog
@@ -215,7 +216,7 @@ fn choose_active(
                 None => return Err(Error::Missing { path: catalog.disk.path().to_path_buf() }),
             }
         }
-        None => match (begin_file(catalog, options), open.pop()) {
+        None => match (begin_file(catalog, options, (next_seq, time_ms)), open.pop()) {
             (Ok(active), last) => {
                 open.extend(last);
                 active
@@ -230,5 +231,5 @@ fn choose_active(
     let is_sure = !unsealed.iter().chain([&active]).any(|file| file.is_unsure());
     let end = Position::new(active.id, active.tail());
     let durable = if is_sure { end } else { frontier.min(end) };
-    Ok(Start { active, durable, next_seq, unsealed, unclean })
+    Ok(Start { active, durable, next_seq, time_ms, unsealed, unclean })
 }

@@ -386,3 +386,51 @@ fn a_synced_write_survives_a_power_cut_also_where_files_are_rotated_while_others
         assert_eq!(lost, None);
     });
 }
+
+#[test]
+fn records_written_decades_apart_share_a_file_after_a_merge() {
+    const FORTY_YEARS: u64 = 40 * 365 * 24 * 60 * 60 * 1000;
+    let disk = crate::disk::sim::SimDisk::new();
+    let options = Options { merge: MergeMode::Manual, ..Options::default() };
+    let mut model = std::collections::BTreeMap::new();
+    let mut db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+    let data_files = |disk: &crate::disk::sim::SimDisk| -> Vec<String> {
+        disk.file_names().into_iter().filter(|name| name.ends_with(".data")).collect()
+    };
+    for visit in 0..4u8 {
+        for n in 0..20u8 {
+            // A part is replaced at the next visit, a part is deleted, the rest stays.
+            let key = if n < 5 { vec![n] } else { vec![n, visit] };
+            db.put(&key, &[visit, n]).unwrap();
+            model.insert(key, vec![visit, n]);
+        }
+        assert!(db.delete(&[7, visit]).unwrap());
+        model.remove(&vec![7, visit]);
+        let before = data_files(&disk).len();
+        disk.advance_clock_ms(FORTY_YEARS);
+        db.put(b"late", &[visit]).unwrap();
+        model.insert(b"late".to_vec(), vec![visit]);
+        assert!(data_files(&disk).len() > before, "a file of the log holds what was written within 34 years");
+    }
+    db.merge().unwrap();
+    let check = |db: &Db| {
+        for (key, value) in &model {
+            assert_eq!(db.get(key).unwrap().as_ref(), Some(value), "{key:?}");
+        }
+        assert_eq!(db.count().unwrap(), model.len() as u64);
+    };
+    check(&db);
+    // What the merge wrote is less than a file; the one after it is the active one.
+    assert!(data_files(&disk).len() <= 3, "{:?}", data_files(&disk));
+    for _ in 0..2 {
+        // A rebuild from the frames, and an opening after a close.
+        let killed = disk.fork().kill();
+        check(&Db::open_on(Arc::new(killed), &options).unwrap());
+        db.close().unwrap();
+        db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        check(&db);
+        db.put(b"late", b"again").unwrap();
+        db.put(b"late", &[3]).unwrap();
+        db.merge().unwrap();
+    }
+}

@@ -7,7 +7,7 @@ use filedb::{Db, Options, Ttl};
 
 fn copy_without(missing: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v2");
     for entry in std::fs::read_dir(golden).unwrap() {
         let entry = entry.unwrap();
         if !missing.contains(&entry.file_name().to_str().unwrap()) {
@@ -33,7 +33,7 @@ fn check(db: &Db) {
 }
 
 #[test]
-fn a_store_of_version_1_opens_from_its_checkpoint_its_hint_or_its_data_alone() {
+fn a_store_of_version_2_opens_from_its_checkpoint_its_hint_or_its_data_alone() {
     for missing in [&[][..], &["CHECKPOINT"], &["CHECKPOINT", "0000000001.hint"]] {
         for io in ["mmap", "pread"] {
             let dir = copy_without(missing);
@@ -70,16 +70,17 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 #[test]
 fn the_worked_example_of_the_document_is_what_is_in_the_file() {
     let bytes =
-        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/0000000001.data")).unwrap();
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v2/0000000001.data")).unwrap();
     assert_eq!(&bytes[..8], b"filedb\0D");
-    assert_eq!((u32_at(&bytes, 8), u32_at(&bytes, 12)), (1, 1));
+    assert_eq!((u32_at(&bytes, 8), u32_at(&bytes, 12)), (2, 1));
     assert_eq!(crc32(0, &bytes[..60]), u32_at(&bytes, 60));
     let salt = u32_at(&bytes, 16);
-    assert_eq!(salt, 0x64ce_2180);
-    let frame = &bytes[0x40..0x68];
+    assert_eq!(salt, 0xcf80_4859);
+    assert_eq!(u32_at(&bytes, 48), 1);
+    let frame = &bytes[0x40..0x60];
     assert_eq!(crc32(salt ^ 8, &frame[4..]), u32_at(frame, 0));
-    assert_eq!((u32_at(frame, 4), u32_at(frame, 24), frame[22], frame[23]), (5, 6, 1, 0));
-    assert_eq!(&frame[28..39], b"planetearth");
+    assert_eq!((u32_at(frame, 4), u32_at(frame, 8), &frame[17..20]), (5, 0, &[5, 0, 1][..]));
+    assert_eq!(&frame[20..31], b"planetearth");
 
     let document =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/FORMAT.md")).unwrap();
@@ -94,27 +95,28 @@ fn the_worked_example_of_the_document_is_what_is_in_the_file() {
         assert_eq!(row, bytes[at..at + row.len()], "{line}");
         lines += 1;
     }
-    assert_eq!(lines, 10);
+    assert_eq!(lines, 9);
 }
 
 #[test]
 fn every_frame_of_the_file_can_be_walked_with_nothing_but_the_document() {
     let bytes =
-        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/0000000001.data")).unwrap();
-    let (salt, mut at, mut kinds, mut next_seq) = (u32_at(&bytes, 16), 64, Vec::new(), 1);
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v2/0000000001.data")).unwrap();
+    let (salt, mut at, mut kinds, mut seqs) = (u32_at(&bytes, 16), 64, Vec::new(), Vec::new());
     while at < bytes.len() {
         let frame = &bytes[at..];
-        let (kind, flags) = (frame[22], frame[23]);
-        let header = 28 + 8 * (flags & 1) as usize + 8 * (flags >> 1 & 1) as usize;
-        let key_len = u32_at(frame, 24) as usize;
+        let (kind, flags) = (frame[19] & 15, frame[19] >> 4);
+        let header = 20 + 8 * (flags & 1) as usize + 8 * (flags >> 1 & 1) as usize + 16 * (flags >> 2) as usize;
+        let key_len = usize::from(frame[17]) + 256 * usize::from(frame[18]) + 1;
         let body =
             if kind == 3 { header.next_multiple_of(8) } else { header + key_len } + u32_at(frame, 4) as usize;
         let size = body.next_multiple_of(8);
         assert_eq!(crc32(salt ^ (at / 8) as u32, &frame[4..size]), u32_at(frame, 0), "at {at}");
-        assert_eq!(u32_at(frame, 8), next_seq, "at {at}");
-        next_seq += if kind == 3 { key_len as u32 } else { 1 };
+        seqs.push(u32_at(&bytes, 48) + u32_at(frame, 8));
         kinds.push(kind);
         at += size;
     }
     assert_eq!(kinds, [1, 1, 1, 2, 1, 3, 1, 1]);
+    // Four records are in the batch.
+    assert_eq!(seqs, [1, 2, 3, 4, 5, 6, 10, 11]);
 }

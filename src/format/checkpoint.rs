@@ -3,10 +3,10 @@
 //! ```text
 //! header   magic, version, store, its identity, which the manifest names, and per file:
 //!          id, slot, records alive, weight alive, records written, weight written
-//! roots    256 x { records, CRC-32 of their slots }
+//! roots    256 x { records, bytes, CRC-32 of those }
 //! expiries count x { expiry u64, root u8 x8, slot 16 bytes }
 //! crc      CRC-32 of all so far
-//! slots    16 bytes per record, ordered by hash: the parts of the index as they stand in memory, without gaps
+//! keys     of each root those whose hash begins with that byte, packed: see `packed`
 //! ```
 
 use super::bytes::{Reader, append_checksum, split_checked};
@@ -15,8 +15,8 @@ use super::{Damage, FORMAT_VERSION, FileId};
 const MAGIC: &[u8; 8] = b"filedb\0C";
 /// The number of parts that the index is divided into by the first byte of the hash.
 pub const ROOTS: usize = 256;
-/// The size of one slot of the index.
-pub const SLOT_SIZE: usize = 16;
+/// The size of a root's line in the header.
+const ROOT_SIZE: usize = 20;
 
 /// What the index knows of one data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,18 @@ pub struct CheckpointExpiry {
     pub slot: (u64, u64),
 }
 
-/// All but the slots.
+/// One part of the index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointRoot {
+    /// How many records it has.
+    pub records: u64,
+    /// How many bytes they take, packed.
+    pub bytes: u64,
+    /// The CRC-32 of those.
+    pub crc: u32,
+}
+
+/// All but the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointHeader {
     /// The store's identity.
@@ -55,8 +66,8 @@ pub struct CheckpointHeader {
     pub id: u64,
     /// The live data files.
     pub files: Vec<CheckpointFile>,
-    /// Records and checksum of each part of the index.
-    pub roots: Vec<(u64, u32)>,
+    /// The parts of the index, by the first byte of the hash.
+    pub roots: Vec<CheckpointRoot>,
     /// The records that expire.
     pub expiries: Vec<CheckpointExpiry>,
 }
@@ -82,9 +93,10 @@ impl CheckpointHeader {
                 bytes.extend_from_slice(&field.to_le_bytes());
             }
         }
-        for (records, crc) in &self.roots {
-            bytes.extend_from_slice(&records.to_le_bytes());
-            bytes.extend_from_slice(&crc.to_le_bytes());
+        for root in &self.roots {
+            bytes.extend_from_slice(&root.records.to_le_bytes());
+            bytes.extend_from_slice(&root.bytes.to_le_bytes());
+            bytes.extend_from_slice(&root.crc.to_le_bytes());
         }
         for expiry in &self.expiries {
             for field in [expiry.expiry_ms, u64::from(expiry.root), expiry.slot.0, expiry.slot.1] {
@@ -96,20 +108,20 @@ impl CheckpointHeader {
     }
 
     fn size(&self) -> usize {
-        PREFIX_SIZE + self.files.len() * 40 + ROOTS * 12 + self.expiries.len() * 32 + 4
+        PREFIX_SIZE + self.files.len() * 40 + ROOTS * ROOT_SIZE + self.expiries.len() * 32 + 4
     }
 
     /// The size of the whole header, told by the first [`PREFIX_SIZE`] bytes of the file.
     pub fn size_from_prefix(prefix: &[u8]) -> Result<u64, Damage> {
         let mut reader = Reader::new(prefix);
-        if reader.take(8)? != MAGIC || reader.u32()? > FORMAT_VERSION {
+        if reader.take(8)? != MAGIC || reader.u32()? != FORMAT_VERSION {
             return Err("it is not a checkpoint that this version can read");
         }
         reader.take(28)?;
         let (files, expiries) = (reader.u64()?, reader.u64()?);
         let parts = files.checked_mul(40).and_then(|n| n.checked_add(expiries.checked_mul(32)?));
         parts
-            .and_then(|n| n.checked_add((PREFIX_SIZE + ROOTS * 12 + 4) as u64))
+            .and_then(|n| n.checked_add((PREFIX_SIZE + ROOTS * ROOT_SIZE + 4) as u64))
             .ok_or("its counts are too large")
     }
 
@@ -133,7 +145,11 @@ impl CheckpointHeader {
             header.files.push(CheckpointFile { id, slot, live_records, live_weight, records, total_weight });
         }
         for _ in 0..ROOTS {
-            header.roots.push((reader.u64()?, reader.u32()?));
+            header.roots.push(CheckpointRoot {
+                records: reader.u64()?,
+                bytes: reader.u64()?,
+                crc: reader.u32()?,
+            });
         }
         for _ in 0..expiry_count {
             let (expiry_ms, root) = (reader.u64()?, reader.u64()? as u8);
@@ -160,7 +176,9 @@ mod tests {
                 records: 6,
                 total_weight: 5,
             }],
-            roots: (0..ROOTS as u64).map(|n| (n, n as u32 + 1)).collect(),
+            roots: (0..ROOTS as u64)
+                .map(|n| CheckpointRoot { records: n, bytes: n + 7, crc: n as u32 + 1 })
+                .collect(),
             expiries: vec![CheckpointExpiry { expiry_ms: 9, root: 255, slot: (u64::MAX, 1) }],
         };
         let mut bytes = header.encode();

@@ -1,6 +1,7 @@
-//! The first 64 bytes of a data file: which file of which store it is, and the salt of its checksums.
+//! The first 64 bytes of a data file: which file of which store it is, and what its frames are told relative to.
 
 use super::bytes::{Reader, append_checksum, split_checked};
+use super::frame::Origin;
 use super::{Damage, FORMAT_VERSION, FileId};
 
 /// The size of the header; the first frame stands here.
@@ -13,12 +14,10 @@ const MAGIC: &[u8; 8] = b"filedb\0D";
 pub struct FileHeader {
     /// The file's number, also in its name.
     pub id: FileId,
-    /// Mixed into the checksum of every frame, so that a frame is valid in this file only.
-    pub salt: u32,
     /// The store that the file belongs to.
     pub store_id: [u8; 16],
-    /// When the file was begun, in milliseconds since 1970.
-    pub created_ms: u64,
+    /// What its frames are told relative to.
+    pub origin: Origin,
 }
 
 impl FileHeader {
@@ -28,10 +27,11 @@ impl FileHeader {
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         bytes.extend_from_slice(&self.id.to_le_bytes());
-        bytes.extend_from_slice(&self.salt.to_le_bytes());
+        bytes.extend_from_slice(&self.origin.salt.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&self.store_id);
-        bytes.extend_from_slice(&self.created_ms.to_le_bytes());
+        bytes.extend_from_slice(&self.origin.time_ms.to_le_bytes());
+        bytes.extend_from_slice(&self.origin.seq.to_le_bytes());
         bytes.resize(FILE_HEADER_SIZE as usize - 4, 0);
         append_checksum(&mut bytes);
         bytes
@@ -45,11 +45,11 @@ impl FileHeader {
             return Err("it is not a filedb data file");
         }
         split_checked(bytes).map_err(|_| "the checksum of the file's header does not match")?;
-        if reader.u32()? > FORMAT_VERSION {
-            return Err("it was written by a newer version of filedb");
-        }
+        super::check_version(reader.u32()?)?;
         let (id, salt) = (reader.u32()?, reader.u32()?);
         reader.u32()?;
-        Ok(FileHeader { id, salt, store_id: reader.bytes16()?, created_ms: reader.u64()? })
+        let store_id = reader.bytes16()?;
+        let (time_ms, seq) = (reader.u64()?, reader.u64()?);
+        Ok(FileHeader { id, store_id, origin: Origin { salt, seq, time_ms } })
     }
 }

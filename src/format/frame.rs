@@ -3,16 +3,21 @@
 //! ```text
 //!  0  crc        u32  CRC-32 of all that follows up to the end of the frame, begun with the frame's seed
 //!  4  value_len  u32  bytes of value; of a batch: bytes of the frames inside
-//!  8  seq        u64  sequence number, greater than that of every frame written before; of a batch: of its first
-//! 16  time       u48  milliseconds since 1970 when it was written
-//! 22  kind       u8   1 put, 2 tombstone, 3 batch, 4 mark
-//! 23  flags      u8   1 expires, 2 frontier
-//! 24  key_len    u32  bytes of key; of a batch: number of frames inside
-//! 28  expiry     u64  where flagged: when it expires, milliseconds since 1970
+//!  8  seq        u32  sequence number, greater than that of every frame written before; of a batch: of its first;
+//!                     counted from the one in the file's header
+//! 12  time       u40  milliseconds when it was written, counted from those in the file's header
+//! 17  key_len    u16  bytes of key less one; of a batch and a mark: 0
+//! 19  kind       u4   1 put, 2 tombstone, 3 batch, 4 mark
+//!     flags      u4   1 expires, 2 frontier, 4 far
+//! 20  far        u64 x2  where flagged: the sequence number and the time in full; then they are 0 above
+//!     expiry     u64  where flagged: when it expires, milliseconds since 1970
 //!     frontier   u64  where flagged: all of the log before this position was durable when the frame was written
 //!     key, value      of a batch: zeros up to a multiple of 8, then whole frames
 //!     zeros           up to a multiple of 8
 //! ```
+//!
+//! Most frames of a file are near its first in number and in time. Where a merge brings together what is not, those that are
+//! far say both in full.
 //!
 //! The seed is the salt of the file combined with the frame's offset, so that a frame is valid in one place only:
 //! the image of a frame inside a value, in a copied file or in a recycled block never passes for one.
@@ -20,9 +25,9 @@
 use super::{Damage, align};
 
 /// The size of a frame's fixed header.
-pub const FRAME_HEADER_SIZE: usize = 28;
+pub const FRAME_HEADER_SIZE: usize = 20;
 /// The size of a header with all optional fields.
-pub const MAX_HEADER_SIZE: usize = FRAME_HEADER_SIZE + 16;
+pub const MAX_HEADER_SIZE: usize = FRAME_HEADER_SIZE + 32;
 /// The longest key, in bytes.
 pub const MAX_KEY_SIZE: usize = 64 << 10;
 /// The longest value, in bytes.
@@ -30,7 +35,42 @@ pub const MAX_VALUE_SIZE: u64 = u32::MAX as u64;
 
 const EXPIRES: u8 = 1;
 const FRONTIER: u8 = 2;
-const TIME_BITS: u32 = 48;
+const FAR: u8 = 4;
+
+/// Where the parts of the header's last eight bytes begin.
+const KEY_SHIFT: u32 = 40;
+const KIND_SHIFT: u32 = 56;
+const FLAGS_SHIFT: u32 = 60;
+const TIME_MASK: u64 = (1 << KEY_SHIFT) - 1;
+
+/// What the frames of a file are told relative to: what its header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Mixed into the checksum of every frame, so that a frame is valid in this file only.
+    pub salt: u32,
+    /// Sequence numbers are counted from here.
+    pub seq: u64,
+    /// And times, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+impl Origin {
+    /// Whether frames that hold `count` numbers from `seq` on, written at `time_ms`, are near enough to be told relative to this.
+    #[inline]
+    pub fn is_near(&self, seq: u64, count: u64, time_ms: u64) -> bool {
+        let last = seq.saturating_add(count);
+        seq >= self.seq
+            && last - self.seq <= u64::from(u32::MAX)
+            && time_ms >= self.time_ms
+            && time_ms - self.time_ms <= TIME_MASK
+    }
+
+    /// The initial CRC of the frame at `offset`.
+    #[inline]
+    pub fn seed(&self, offset: u64) -> u32 {
+        self.salt ^ ((offset / super::ALIGNMENT) as u32)
+    }
+}
 
 /// What a frame does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,22 +99,29 @@ pub struct Header {
     pub expiry_ms: Option<u64>,
     /// The log position before which all was durable when this frame was written.
     pub frontier: Option<u64>,
-    /// Bytes of key; of a batch, the number of frames inside.
+    /// Bytes of key; 0 for a batch and a mark.
     pub key_len: u32,
     /// Bytes of value; of a batch, bytes of the frames inside.
     pub value_len: u32,
+    /// Number and time stand in full: they are not near the file's origin.
+    pub is_far: bool,
 }
 
 impl Header {
+    /// The header as it has to be in a file with this origin.
+    pub fn told_from(self, origin: &Origin) -> Self {
+        Header { is_far: !origin.is_near(self.seq, 0, self.time_ms), ..self }
+    }
+
     /// Bytes from the start of the frame to its key.
     pub fn size(&self) -> usize {
-        FRAME_HEADER_SIZE + 8 * (self.expiry_ms.is_some() as usize + self.frontier.is_some() as usize)
+        let optional = [self.is_far, self.is_far, self.expiry_ms.is_some(), self.frontier.is_some()];
+        FRAME_HEADER_SIZE + 8 * optional.iter().filter(|there| **there).count()
     }
 
     /// Where the key stands, from the start of the frame.
     pub fn key_range(&self) -> std::ops::Range<usize> {
-        let start = self.size();
-        start..start + if self.kind == Kind::Batch { 0 } else { self.key_len as usize }
+        self.size()..self.size() + self.key_len as usize
     }
 
     /// Where the value, or what a batch holds, stands, from the start of the frame.
@@ -91,58 +138,69 @@ impl Header {
         align(self.value_range().end)
     }
 
-    /// The header's bytes with a checksum of zero, and how many there are.
-    pub fn encode(&self) -> ([u8; MAX_HEADER_SIZE], usize) {
+    /// The header's bytes, in a file with this origin, with a checksum of zero, and how many there are.
+    #[inline]
+    pub fn encode(&self, origin: &Origin) -> ([u8; MAX_HEADER_SIZE], usize) {
+        debug_assert!(self.is_far || origin.is_near(self.seq, 0, self.time_ms));
         let mut bytes = [0; MAX_HEADER_SIZE];
-        let flags = if self.expiry_ms.is_some() { EXPIRES } else { 0 }
-            | if self.frontier.is_some() { FRONTIER } else { 0 };
-        let time = self.time_ms.min((1 << TIME_BITS) - 1);
-        let word = time | (self.kind as u64) << TIME_BITS | u64::from(flags) << (TIME_BITS + 8);
-        bytes[4..8].copy_from_slice(&self.value_len.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.seq.to_le_bytes());
-        bytes[16..24].copy_from_slice(&word.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.key_len.to_le_bytes());
-        let mut size = FRAME_HEADER_SIZE;
-        for field in [self.expiry_ms, self.frontier].into_iter().flatten() {
-            bytes[size..size + 8].copy_from_slice(&field.to_le_bytes());
-            size += 8;
+        let mut flags = 0;
+        let (mut seq, mut time) =
+            (self.seq.wrapping_sub(origin.seq), self.time_ms.wrapping_sub(origin.time_ms));
+        if self.is_far || self.expiry_ms.is_some() || self.frontier.is_some() {
+            let far = [Some(self.seq), Some(self.time_ms)].map(|field| field.filter(|_| self.is_far));
+            let fields = [far[0], far[1], self.expiry_ms, self.frontier];
+            for (field, at) in fields.into_iter().flatten().zip((FRAME_HEADER_SIZE..).step_by(8)) {
+                bytes[at..at + 8].copy_from_slice(&field.to_le_bytes());
+            }
+            let flag = |bit, there| if there { bit } else { 0 };
+            flags = flag(FAR, self.is_far)
+                | flag(EXPIRES, self.expiry_ms.is_some())
+                | flag(FRONTIER, self.frontier.is_some());
+            if self.is_far {
+                (seq, time) = (0, 0);
+            }
         }
-        (bytes, size)
+        let word = time & TIME_MASK
+            | u64::from(self.key_len.saturating_sub(1)) << KEY_SHIFT
+            | (self.kind as u64) << KIND_SHIFT
+            | u64::from(flags) << FLAGS_SHIFT;
+        bytes[4..8].copy_from_slice(&self.value_len.to_le_bytes());
+        bytes[8..12].copy_from_slice(&(seq as u32).to_le_bytes());
+        bytes[12..20].copy_from_slice(&word.to_le_bytes());
+        (bytes, self.size())
     }
 
-    /// Reads the header at the front of `bytes`, of which at least [`FRAME_HEADER_SIZE`] must be there and, where
-    /// the flags ask for them, the optional fields. Lengths are within the limits afterwards; whether the frame fits
+    /// Reads the header at the front of `bytes`, of a file with this origin. At least [`FRAME_HEADER_SIZE`] bytes must be there
+    /// and, where the flags ask for them, the optional fields. Lengths are within the limits afterwards; whether the frame fits
     /// its file, and its checksum, are the caller's to check.
     #[inline]
-    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+    pub fn decode(bytes: &[u8], origin: &Origin) -> Result<Self, Damage> {
         let Some((fixed, optional)) = bytes.split_first_chunk::<FRAME_HEADER_SIZE>() else {
             return Err("the file ends inside a frame");
         };
         let word32 = |at: usize| u32::from_le_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
-        let word64 = |at: usize| u64::from(word32(at)) | u64::from(word32(at + 4)) << 32;
-        let word = word64(16);
-        let flags = (word >> (TIME_BITS + 8)) as u8;
-        let (key_len, value_len) = (word32(24), word32(4));
-        let kind = match ((word >> TIME_BITS) as u8, key_len, value_len) {
-            (1, 1..=0x1_0000, _) => Kind::Put,
-            (2, 1..=0x1_0000, 0) => Kind::Tombstone,
-            (3, 1.., 1..) => Kind::Batch,
+        let word = u64::from(word32(12)) | u64::from(word32(16)) << 32;
+        let (key_field, value_len) = ((word >> KEY_SHIFT) as u16, word32(4));
+        let kind = match ((word >> KIND_SHIFT) & 15, key_field, value_len) {
+            (1, ..) => Kind::Put,
+            (2, _, 0) => Kind::Tombstone,
+            (3, 0, 1..) => Kind::Batch,
             (4, 0, 0) => Kind::Mark,
-            (1..=4, ..) => return Err("a frame's lengths are out of range"),
+            (2..=4, ..) => return Err("a frame's lengths are out of range"),
             _ => return Err("there is no frame of a known kind"),
         };
-        if flags & !(EXPIRES | FRONTIER) != 0 {
-            return Err("a frame has unknown flags");
-        }
+        let has_key = matches!(kind, Kind::Put | Kind::Tombstone);
         let mut header = Header {
             kind,
-            seq: word64(8),
-            time_ms: word & ((1 << TIME_BITS) - 1),
+            seq: origin.seq.wrapping_add(u64::from(word32(8))),
+            time_ms: origin.time_ms.wrapping_add(word & TIME_MASK),
             expiry_ms: None,
             frontier: None,
-            key_len,
+            key_len: if has_key { u32::from(key_field) + 1 } else { 0 },
             value_len,
+            is_far: false,
         };
+        let flags = (word >> FLAGS_SHIFT) as u8;
         if flags != 0 {
             header.decode_optional(flags, optional)?;
         }
@@ -150,7 +208,13 @@ impl Header {
     }
 
     fn decode_optional(&mut self, flags: u8, bytes: &[u8]) -> Result<(), Damage> {
+        if flags & !(EXPIRES | FRONTIER | FAR) != 0 {
+            return Err("a frame has unknown flags");
+        }
         let mut reader = super::bytes::Reader::new(bytes);
+        if flags & FAR != 0 {
+            (self.seq, self.time_ms, self.is_far) = (reader.u64()?, reader.u64()?, true);
+        }
         if flags & EXPIRES != 0 {
             self.expiry_ms = Some(reader.u64()?);
         }
@@ -159,11 +223,6 @@ impl Header {
         }
         Ok(())
     }
-}
-
-/// The initial CRC of the frame at `offset` of a file with this salt.
-pub fn seed(salt: u32, offset: u64) -> u32 {
-    salt ^ ((offset / super::ALIGNMENT) as u32)
 }
 
 /// The checksum of a frame whose bytes after the checksum field are `parts`.
@@ -206,6 +265,8 @@ pub fn check_value_len(size: u64) -> crate::Result<()> {
 mod tests {
     use super::*;
 
+    const ORIGIN: Origin = Origin { salt: 5, seq: 0x0102_0304_0000_0000, time_ms: 1_700_000_000_000 };
+
     fn put() -> Header {
         Header {
             kind: Kind::Put,
@@ -215,46 +276,83 @@ mod tests {
             frontier: Some(77),
             key_len: 65_536,
             value_len: u32::MAX,
+            is_far: false,
         }
     }
 
     #[test]
     fn a_header_is_read_back_with_and_without_optional_fields() {
         for (expiry_ms, frontier) in [(None, None), (Some(1), None), (None, Some(2)), (Some(3), Some(4))] {
-            let header = Header { expiry_ms, frontier, ..put() };
-            let (bytes, size) = header.encode();
-            assert_eq!(size, header.size());
-            assert_eq!(Header::decode(&bytes[..size]), Ok(header));
+            for is_far in [false, true] {
+                for (kind, key_len, value_len) in [
+                    (Kind::Put, 1, 0),
+                    (Kind::Put, 65_536, u32::MAX),
+                    (Kind::Tombstone, 256, 0),
+                    (Kind::Batch, 0, 1),
+                    (Kind::Mark, 0, 0),
+                ] {
+                    let header = Header { kind, key_len, value_len, expiry_ms, frontier, is_far, ..put() };
+                    let (bytes, size) = header.encode(&ORIGIN);
+                    assert_eq!(size, header.size());
+                    assert_eq!(Header::decode(&bytes[..size], &ORIGIN), Ok(header));
+                }
+            }
         }
     }
 
     #[test]
-    fn zeros_and_impossible_lengths_are_no_header() {
-        assert!(Header::decode(&[0; MAX_HEADER_SIZE]).is_err());
-        for header in [
-            Header { key_len: 0, ..put() },
-            Header { key_len: 65_537, ..put() },
-            Header { kind: Kind::Tombstone, ..put() },
-            Header { kind: Kind::Mark, ..put() },
-            Header { kind: Kind::Batch, key_len: 0, ..put() },
+    fn what_is_not_near_a_files_origin_is_far_and_keeps_its_number_and_time() {
+        let (last, late) = (ORIGIN.seq + u64::from(u32::MAX), ORIGIN.time_ms + (1 << 40));
+        for (seq, time_ms, is_far) in [
+            (ORIGIN.seq, ORIGIN.time_ms, false),
+            (last, late - 1, false),
+            (ORIGIN.seq - 1, ORIGIN.time_ms, true),
+            (ORIGIN.seq, ORIGIN.time_ms - 1, true),
+            (last + 1, ORIGIN.time_ms, true),
+            (last, late, true),
+            (0, 0, true),
+            (u64::MAX, u64::MAX, true),
         ] {
-            assert!(Header::decode(&header.encode().0).is_err(), "{header:?}");
+            let header = Header { seq, time_ms, ..put() }.told_from(&ORIGIN);
+            assert_eq!(header.is_far, is_far, "{seq} {time_ms}");
+            assert_eq!(Header::decode(&header.encode(&ORIGIN).0, &ORIGIN), Ok(header));
         }
-        let (bytes, size) = put().encode();
+        assert!(ORIGIN.is_near(last, 0, late - 1) && !ORIGIN.is_near(last, 1, late - 1));
+    }
+
+    #[test]
+    fn zeros_and_impossible_lengths_are_no_header() {
+        assert!(Header::decode(&[0; MAX_HEADER_SIZE], &ORIGIN).is_err());
+        for header in [
+            Header { kind: Kind::Tombstone, ..put() },
+            Header { kind: Kind::Mark, value_len: 0, ..put() },
+            Header { kind: Kind::Mark, key_len: 0, ..put() },
+            Header { kind: Kind::Batch, ..put() },
+            Header { kind: Kind::Batch, key_len: 0, value_len: 0, ..put() },
+        ] {
+            assert!(Header::decode(&header.encode(&ORIGIN).0, &ORIGIN).is_err(), "{header:?}");
+        }
+        let (mut bytes, size) = put().encode(&ORIGIN);
         for short in 0..size {
-            assert!(Header::decode(&bytes[..short]).is_err());
+            assert!(Header::decode(&bytes[..short], &ORIGIN).is_err());
         }
+        for kind in [0, 5, 6, 7, 8, 15] {
+            bytes[19] = bytes[19] & 0xF0 | kind;
+            assert!(Header::decode(&bytes, &ORIGIN).is_err(), "kind {kind}");
+        }
+        bytes[19] = 0x81;
+        assert_eq!(Header::decode(&bytes, &ORIGIN), Err("a frame has unknown flags"));
     }
 
     #[test]
     fn a_frame_is_intact_in_its_own_place_only() {
         let header = Header { key_len: 1, value_len: 3, expiry_ms: None, frontier: None, ..put() };
-        let mut frame = header.encode().0[..header.size()].to_vec();
+        let mut frame = header.encode(&ORIGIN).0[..header.size()].to_vec();
         frame.extend_from_slice(b"kval");
-        let crc = checksum(seed(5, 64), &[&frame[4..]]);
+        let crc = checksum(ORIGIN.seed(64), &[&frame[4..]]);
         frame[..4].copy_from_slice(&crc.to_le_bytes());
-        assert!(is_intact(seed(5, 64), &frame));
-        assert!(!is_intact(seed(5, 72), &frame));
-        assert!(!is_intact(seed(6, 64), &frame));
+        assert!(is_intact(ORIGIN.seed(64), &frame));
+        assert!(!is_intact(ORIGIN.seed(72), &frame));
+        assert!(!is_intact(Origin { salt: 6, ..ORIGIN }.seed(64), &frame));
     }
 }

@@ -120,9 +120,7 @@ impl<'a> HintReader<'a> {
         if reader.take(8)? != MAGIC {
             return Err("it is not a filedb hint file");
         }
-        if reader.u32()? > FORMAT_VERSION {
-            return Err("it was written by a newer version of filedb");
-        }
+        super::check_version(reader.u32()?)?;
         let (file_id, salt) = (reader.u32()?, reader.u32()?);
         reader.u32()?;
         let header = HintHeader {

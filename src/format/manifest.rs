@@ -97,9 +97,7 @@ impl Manifest {
         }
         let mut reader = Reader::new(split_checked(bytes)?);
         reader.take(8)?;
-        if reader.u32()? > FORMAT_VERSION {
-            return Err("it was written by a newer version of filedb");
-        }
+        super::check_version(reader.u32()?)?;
         let clean = reader.u32()? != 0;
         let generation = reader.u64()?;
         let (store_id, hash_key) = (reader.bytes16()?, reader.bytes16()?);

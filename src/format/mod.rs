@@ -9,9 +9,10 @@ pub mod frame;
 pub mod hint;
 pub mod manifest;
 pub mod names;
+pub mod packed;
 
-/// The version of the on-disk format that this code writes. A reader refuses a larger one.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the on-disk format that this code reads and writes.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Data files are numbered from 1 and never reuse a number.
 pub type FileId = u32;
@@ -26,3 +27,14 @@ pub const fn align(n: u64) -> u64 {
 
 /// What is wrong with some bytes, as a phrase that fits after "damaged at offset N:".
 pub type Damage = &'static str;
+
+/// `Err` where a file has another version than this code reads.
+pub fn check_version(version: u32) -> Result<(), Damage> {
+    match version {
+        FORMAT_VERSION => Ok(()),
+        0..FORMAT_VERSION => Err(
+            "it was written by a filedb of before its first release, in a format that is not read any more",
+        ),
+        _ => Err("it was written by a newer version of filedb"),
+    }
+}

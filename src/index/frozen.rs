@@ -8,12 +8,15 @@
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::segment::Pair;
-use super::{Entry, KeyHash};
+use super::{Entry, KeyHash, OutOfMemory};
 
-/// Keys by the first byte of their hashes, sorted, each as the two words of [`super::Index::export`], little-endian.
+/// Keys by the first byte of their hashes, sorted, each as the two words of [`super::Index::export`]. They do not change.
 pub trait Sorted: Send + Sync {
-    /// The keys of a root. They do not change.
-    fn keys(&self, root: u8) -> &[[u8; 16]];
+    /// How many keys a root has.
+    fn len(&self, root: u8) -> usize;
+
+    /// Shows the keys of a root to `visit`, in order, from the first on whose word is at least `from`, until that says false.
+    fn visit(&self, root: u8, from: u64, visit: &mut dyn FnMut(Pair) -> bool);
 
     /// All keys were taken over. Somebody may still be looking at them.
     fn let_go(&self);
@@ -46,24 +49,39 @@ impl Frozen {
 
     /// The entry of a key.
     pub(super) fn find(&self, hash: KeyHash) -> Option<Entry> {
-        let keys = self.source.keys(hash.root);
-        let first = keys.partition_point(|key| pair(key).0 < hash.word);
-        let mut same = keys[first..].iter().map(pair).take_while(|(word, _)| *word == hash.word);
-        same.find(|(_, entry)| (entry >> 56) as u8 == hash.fingerprint)
-            .and_then(|(_, entry)| Entry::unpack(entry))
+        let mut found = None;
+        self.source.visit(hash.root, hash.word, &mut |(word, entry)| {
+            let is_it = word == hash.word && (entry >> 56) as u8 == hash.fingerprint;
+            found = if is_it { Entry::unpack(entry) } else { None };
+            !is_it && word == hash.word
+        });
+        found
     }
 
     /// Whether so much was looked for in a root, this time included, that it is time to take it over.
     pub(super) fn is_searched_enough(&self, root: u8) -> bool {
         let before = self.searches[usize::from(root)].fetch_add(1, Ordering::Relaxed) as usize;
-        before >= self.source.keys(root).len() / KEYS_PER_SEARCH
+        before >= self.source.len(root) / KEYS_PER_SEARCH
     }
 
-    /// The keys of a root whose words are at least `from`.
-    pub(super) fn pairs(&self, root: u8, from: u64) -> impl ExactSizeIterator<Item = Pair> {
-        let keys = self.source.keys(root);
-        let first = if from == 0 { 0 } else { keys.partition_point(|key| pair(key).0 < from) };
-        keys[first..].iter().map(pair)
+    /// Appends the keys of a root whose words are at least `from`.
+    pub(super) fn collect(&self, root: u8, from: u64, out: &mut Vec<Pair>) {
+        self.source.visit(root, from, &mut |pair| {
+            out.push(pair);
+            true
+        });
+    }
+
+    /// The keys of a root, for which there is memory.
+    pub(super) fn take(&self, root: u8) -> Result<Vec<Pair>, OutOfMemory> {
+        let mut keys = Vec::new();
+        keys.try_reserve_exact(self.source.len(root)).map_err(|_| OutOfMemory)?;
+        self.collect(root, 0, &mut keys);
+        // Somebody may have made them up.
+        if !keys.is_sorted_by_key(|key| key.0) {
+            keys.sort_unstable();
+        }
+        Ok(keys)
     }
 
     /// A root was taken over.
@@ -80,9 +98,4 @@ impl Frozen {
         self.next.store(root.unwrap_or(1 << 8), Ordering::Relaxed);
         root.map(|root| root as u8)
     }
-}
-
-fn pair(key: &[u8; 16]) -> Pair {
-    let both = u128::from_le_bytes(*key);
-    (both as u64, (both >> 64) as u64)
 }

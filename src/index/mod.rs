@@ -116,7 +116,7 @@ impl Index {
 
     /// An index of keys that stay where they are until somebody needs them in a place where they can be changed.
     pub fn over(source: Box<dyn Sorted>) -> Result<Self, OutOfMemory> {
-        let lens = (0..=u8::MAX).map(|root| source.keys(root).len()).collect::<Vec<_>>();
+        let lens = (0..=u8::MAX).map(|root| source.len(root)).collect::<Vec<_>>();
         let (keys, roots) = (lens.iter().sum::<usize>(), lens.iter().filter(|len| **len > 0).count());
         let index = Self::without_segments(keys as u64, Some(Frozen::new(source, roots)));
         let mut segments = Vec::with_capacity(1 << ROOT_BITS);
@@ -405,7 +405,7 @@ impl Locked<'_> {
     fn collect(&self, from: u64, out: &mut Vec<Pair>) {
         if self.segment.is_pending() {
             let root = (self.segment.prefix() >> 56) as u8;
-            out.extend(self.index.frozen.iter().flat_map(|frozen| frozen.pairs(root, from)));
+            self.index.frozen.iter().for_each(|frozen| frozen.collect(root, from, out));
         } else if self.writing.len > 0 {
             self.segment.collect(from, out);
         }
@@ -417,10 +417,7 @@ impl Locked<'_> {
     fn take_over(&mut self) -> Result<(), OutOfMemory> {
         let (index, prefix) = (self.index, self.segment.prefix());
         let Some(frozen) = index.frozen.as_ref().filter(|_| self.segment.is_pending()) else { return Ok(()) };
-        let pairs = frozen.pairs((prefix >> 56) as u8, 0);
-        let mut keys = Vec::new();
-        keys.try_reserve_exact(pairs.len()).map_err(|_| OutOfMemory)?;
-        keys.extend(pairs);
+        let keys = frozen.take((prefix >> 56) as u8)?;
         let mut parts = Vec::new();
         let built = import_segments(&index.arena, ROOT_BITS, prefix, &keys, &mut parts);
         let mut parts = parts.into_iter();

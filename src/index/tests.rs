@@ -84,21 +84,23 @@ fn an_exported_index_is_imported_as_it_was() {
 
 /// The keys of an index, as a checkpoint keeps them.
 struct Kept {
-    roots: Vec<Vec<[u8; 16]>>,
+    roots: Vec<Vec<Pair>>,
     were_let_go: std::sync::Arc<AtomicBool>,
 }
 
 impl Kept {
     fn of(index: &Index) -> Self {
-        let bytes = |(word, entry): (u64, u64)| (u128::from(entry) << 64 | u128::from(word)).to_le_bytes();
-        let root = |root| index.export(root).into_iter().map(bytes).collect();
-        Kept { roots: (0..=255).map(root).collect(), were_let_go: Default::default() }
+        Kept { roots: (0..=255).map(|root| index.export(root)).collect(), were_let_go: Default::default() }
     }
 }
 
 impl Sorted for Kept {
-    fn keys(&self, root: u8) -> &[[u8; 16]] {
-        &self.roots[usize::from(root)]
+    fn len(&self, root: u8) -> usize {
+        self.roots[usize::from(root)].len()
+    }
+
+    fn visit(&self, root: u8, from: u64, visit: &mut dyn FnMut(Pair) -> bool) {
+        self.roots[usize::from(root)].iter().copied().skip_while(|key| key.0 < from).all(visit);
     }
 
     fn let_go(&self) {

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::disk::Room;
 use crate::error::{Error, Result};
 use crate::format::file_header::FILE_HEADER_SIZE;
-use crate::format::frame::{self, Header, Kind};
+use crate::format::frame::{self, Header, Kind, Origin};
 use crate::format::manifest::FileState;
 use crate::format::{ALIGNMENT, align};
 use crate::index::{Entry, Location, SizeClass};
@@ -60,6 +60,8 @@ struct Writer {
     capacity: u64,
     tail: u64,
     next_seq: u64,
+    /// When the last frame was written, in milliseconds since 1970.
+    time_ms: u64,
     /// The frontier that the log carries already.
     recorded_frontier: Position,
     /// The next file, created ahead.
@@ -98,6 +100,14 @@ const PAUSE_EVERY: u64 = 256 << 10;
 /// So many files may wait to be sealed before writers help.
 const MOST_UNSEALED: usize = 16;
 
+/// Writers looked at the clock before they came to append, and may be this late; in milliseconds.
+const LATE: u64 = 24 * 60 * 60 * 1000;
+
+/// From where on times are counted in a file that is begun at `time_ms`.
+pub fn times_from(time_ms: u64) -> u64 {
+    time_ms.saturating_sub(LATE)
+}
+
 /// So many bytes of room are kept for deletes: a put that would take them fails for lack of space.
 const DELETE_HEADROOM: u64 = 64 << 10;
 
@@ -134,6 +144,8 @@ pub struct Start {
     pub durable: Position,
     /// The first free sequence number.
     pub next_seq: u64,
+    /// No record of the store was written later, in milliseconds since 1970.
+    pub time_ms: u64,
     /// Older files that are not sealed yet.
     pub unsealed: Vec<Arc<DataFile>>,
     /// Whether the manifest says that the store was not closed cleanly.
@@ -154,6 +166,7 @@ impl Log {
             capacity: max_file_size.max(tail),
             tail,
             next_seq: start.next_seq,
+            time_ms: start.time_ms,
             recorded_frontier: start.durable,
             spare: None,
             wake_at: 0,
@@ -192,6 +205,7 @@ impl Log {
             frontier: None,
             key_len: record.key.len() as u32,
             value_len: record.value.len() as u32,
+            is_far: false,
         };
         let mut writer = self.writer.lock();
         let offset = self.make_room_at_any_cost(&mut writer, &mut header)?;
@@ -219,6 +233,7 @@ impl Log {
                 frontier: None,
                 key_len: r.key.len() as u32,
                 value_len: r.value.len() as u32,
+                is_far: false,
             })
             .collect();
         let inside: u64 = headers.iter().map(Header::frame_size).sum();
@@ -232,19 +247,20 @@ impl Log {
             time_ms,
             expiry_ms: None,
             frontier: None,
-            key_len: records.len() as u32,
+            key_len: 0,
             value_len: inside as u32,
+            is_far: false,
         };
         let mut body = Vec::new();
         body.try_reserve_exact(inside as usize).map_err(|_| Error::NoMemory { bytes: inside })?;
 
         let mut writer = self.writer.lock();
-        let offset = self.make_room(&mut writer, &mut header)?;
+        let offset = self.make_room(&mut writer, &mut header, records.len() as u64)?;
         let lead = header.value_range().start;
         let first = offset + lead;
         for (n, (inner, record)) in headers.iter_mut().zip(records).enumerate() {
             inner.seq = writer.next_seq + n as u64;
-            encode_frame(inner, &[record.key, record.value], writer.active.salt, first, &mut body);
+            encode_frame(inner, &[record.key, record.value], &writer.active.origin, first, &mut body);
         }
         let padding = [0; ALIGNMENT as usize];
         let padding = &padding[..(lead as usize) - header.size()];
@@ -281,9 +297,10 @@ impl Log {
             frontier: None,
             key_len: 0,
             value_len: 0,
+            is_far: false,
         };
         let mut writer = self.writer.lock();
-        let offset = self.make_room(&mut writer, &mut header)?;
+        let offset = self.make_room(&mut writer, &mut header, 1)?;
         self.write_frame(&mut writer, offset, &mut header, &[&[], &[]], 1)?;
         self.note_progress(&mut writer);
         Ok(())
@@ -299,9 +316,9 @@ impl Log {
         self.writer.lock().appended
     }
 
-    /// Makes sure that the frame fits the active file and the disk, and gives where it goes.
+    /// Makes sure that a frame, which takes so many numbers, fits the active file and the disk, and gives where it goes.
     #[inline]
-    fn make_room(&self, writer: &mut Writer, header: &mut Header) -> Result<u64> {
+    fn make_room(&self, writer: &mut Writer, header: &mut Header, seqs: u64) -> Result<u64> {
         self.catalog.poison.check()?;
         self.mark_unclean(writer)?;
         let durable = self.commit.durable();
@@ -309,8 +326,10 @@ impl Log {
             header.frontier = Some(durable.0);
         }
         let size = header.frame_size();
-        if writer.tail + size > writer.capacity {
-            self.rotate(writer, size)?;
+        // The log has no far frames: what is not near the active file's begins another.
+        let is_near = writer.active.origin.is_near(writer.next_seq, seqs, header.time_ms);
+        if writer.tail + size > writer.capacity || !is_near {
+            self.rotate(writer, size, (seqs, header.time_ms))?;
         }
         // Room for deletes is left over when the disk is full, so that it can be made less full.
         let adds = matches!(header.kind, Kind::Put | Kind::Batch);
@@ -331,11 +350,11 @@ impl Log {
 
     /// As [`Log::make_room`]; what makes room on a full disk may use what is set aside for that.
     fn make_room_at_any_cost(&self, writer: &mut Writer, header: &mut Header) -> Result<u64> {
-        match self.make_room(writer, header) {
+        match self.make_room(writer, header, 1) {
             Err(Error::NoSpace { .. })
                 if header.kind == Kind::Tombstone && self.catalog.reserves.deletes.release() =>
             {
-                self.make_room(writer, header)
+                self.make_room(writer, header, 1)
             }
             other => other,
         }
@@ -353,14 +372,12 @@ impl Log {
     ) -> Result<(u64, SizeClass)> {
         header.seq = writer.next_seq;
         let active = &writer.active;
-        let (mut bytes, header_size) = header.encode();
+        let (mut bytes, header_size) = header.encode(&active.origin);
         let size = header.frame_size();
         let end = header.value_range().end;
         let padding = &[0; ALIGNMENT as usize][..(size - end) as usize];
-        let crc = frame::checksum(
-            frame::seed(active.salt, offset),
-            &[&bytes[4..header_size], body[0], body[1], padding],
-        );
+        let crc =
+            frame::checksum(active.origin.seed(offset), &[&bytes[4..header_size], body[0], body[1], padding]);
         bytes[..4].copy_from_slice(&crc.to_le_bytes());
         let parts = [&bytes[..header_size], body[0], body[1], padding];
         if let Err(error) = active.disk_file.write_at(&parts, offset) {
@@ -369,6 +386,7 @@ impl Log {
         writer.tail += size;
         writer.appended += size;
         writer.next_seq += seqs;
+        writer.time_ms = header.time_ms;
         if seqs > 1 {
             active.include_seqs(header.seq, header.seq);
         }
@@ -423,7 +441,9 @@ impl Log {
             // Not under the lock: writers do not wait for it.
             self.make_spare(Room::default())?;
         }
-        self.rotate(&mut self.writer.lock(), 0)
+        let mut writer = self.writer.lock();
+        let time_ms = writer.time_ms;
+        self.rotate(&mut writer, 0, (0, time_ms))
     }
 
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
@@ -434,26 +454,29 @@ impl Log {
         Ok(())
     }
 
-    /// Begins a new file that has room for a frame of `size` bytes.
+    /// Begins a new file that has room for a frame of `size` bytes, which takes so many numbers and is written at `time_ms`.
     #[cold]
-    fn rotate(&self, writer: &mut Writer, size: u64) -> Result<()> {
+    fn rotate(&self, writer: &mut Writer, size: u64, (seqs, time_ms): (u64, u64)) -> Result<()> {
         let needed = FILE_HEADER_SIZE + size;
         if align(needed) > u64::from(u32::MAX) * ALIGNMENT {
             return Err(Error::TooLarge { what: "record", size, limit: u64::from(u32::MAX) });
         }
         let capacity = self.max_file_size.max(needed);
+        let seq = writer.next_seq;
+        let is_near = |file: &DataFile| file.origin.is_near(seq, seqs, time_ms);
         if let Some(spare) = writer.spare.take() {
+            let fits = needed <= self.max_file_size && is_near(&spare);
             self.retire(writer, spare, self.max_file_size);
-            if needed <= self.max_file_size {
+            if fits {
                 return Ok(());
             }
         }
         let file = loop {
-            let file = self.create_listed(capacity)?;
-            if file.id > writer.active.id {
+            let file = self.create_listed(capacity, (seq, time_ms))?;
+            if file.id > writer.active.id && is_near(&file) {
                 break file;
             }
-            // Made for an earlier place in the log, where it is not needed any more: numbers grow along the log.
+            // Made for an earlier place in the log, where it is not needed any more: file numbers grow along the log.
             self.unsealed.lock().push(file);
         };
         self.retire(writer, file, capacity);
@@ -472,16 +495,18 @@ impl Log {
         (self.ask)(Work::Look);
     }
 
-    /// A new file that the manifest lists. One that could not be listed is kept for the next attempt.
-    fn create_listed(&self, capacity: u64) -> Result<Arc<DataFile>> {
+    /// A new file that the manifest lists, for what has numbers from `seq` on and is written at `time_ms` or later. One that could
+    /// not be listed is kept for the next attempt.
+    fn create_listed(&self, capacity: u64, (seq, time_ms): (u64, u64)) -> Result<Arc<DataFile>> {
+        let first = (seq, times_from(time_ms));
         let mut unlisted = self.unlisted.lock();
         let (file, its_capacity) = match unlisted.take() {
             Some((file, its_capacity)) if its_capacity >= capacity => (file, its_capacity),
             Some((file, _)) => {
                 self.unsealed.lock().push(file);
-                (self.catalog.create_file(capacity)?, capacity)
+                (self.catalog.create_file(capacity, first)?, capacity)
             }
-            None => (self.catalog.create_file(capacity)?, capacity),
+            None => (self.catalog.create_file(capacity, first)?, capacity),
         };
         let listed = self.catalog.update(|manifest| manifest.files.push(Catalog::open_entry(&file)));
         match listed {
@@ -543,14 +568,14 @@ impl Log {
     }
 }
 
-/// Appends a whole frame to `out`, which begins at `first` of the file with this salt.
-pub fn encode_frame(header: &Header, body: &[&[u8]; 2], salt: u32, first: u64, out: &mut Vec<u8>) {
+/// Appends a whole frame to `out`, which begins at `first` of the file with this origin.
+pub fn encode_frame(header: &Header, body: &[&[u8]; 2], origin: &Origin, first: u64, out: &mut Vec<u8>) {
     let start = out.len();
-    let (bytes, size) = header.encode();
+    let (bytes, size) = header.encode(origin);
     out.extend_from_slice(&bytes[..size]);
     out.extend_from_slice(body[0]);
     out.extend_from_slice(body[1]);
     out.resize(start + header.frame_size() as usize, 0);
-    let crc = frame::checksum(frame::seed(salt, first + start as u64), &[&out[start + 4..]]);
+    let crc = frame::checksum(origin.seed(first + start as u64), &[&out[start + 4..]]);
     out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
 }

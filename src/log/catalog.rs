@@ -11,6 +11,7 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
+use crate::format::frame::Origin;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::{FileId, names};
 use crate::gate::Table;
@@ -130,15 +131,16 @@ impl Catalog {
         disk_file.read_at(&mut bytes, 0).map_err(|e| Error::io("read the header of", &path(), &e))?;
         let header = FileHeader::decode(&bytes).map_err(|what| corrupt(0, what))?;
         let store_id = self.manifest.lock().store_id;
-        if (header.id, header.salt, header.store_id) != (entry.id, entry.salt, store_id) {
+        if (header.id, header.origin.salt, header.store_id) != (entry.id, entry.salt, store_id) {
             return Err(corrupt(0, "the file is another one than the manifest names"));
         }
-        self.add(disk_file, (entry.id, entry.salt), size, slot)
+        self.add(disk_file, (entry.id, header.origin), size, slot)
     }
 
-    /// Creates an empty data file for frames up to `capacity`. Its header is durable; its name is after the next
+    /// Creates an empty data file for frames up to `capacity`, most of them written not long after `time_ms` and with numbers
+    /// from `seq` on. Its header is durable; its name is after the next
     /// [`Catalog::update`], and until that lists it the file does not count.
-    pub fn create_file(&self, capacity: u64) -> Result<Arc<DataFile>> {
+    pub fn create_file(&self, capacity: u64, (seq, time_ms): (u64, u64)) -> Result<Arc<DataFile>> {
         let (id, store_id) = {
             let mut manifest = self.manifest.lock();
             let id = manifest.next_file_id;
@@ -152,7 +154,8 @@ impl Catalog {
         let io = |action, error: &std::io::Error| Error::io(action, &self.disk.path().join(&name), error);
         let random = self.disk.random().map_err(|e| io("choose a salt for", &e))?;
         let salt = u32::from_le_bytes([random[0], random[1], random[2], random[3]]);
-        let header = FileHeader { id, salt, store_id, created_ms: self.disk.now_ms(true) };
+        let origin = Origin { salt, seq, time_ms };
+        let header = FileHeader { id, store_id, origin };
         let disk_file = self.disk.create(&name, capacity).map_err(|e| io("create the data file", &e))?;
         let written = disk_file
             .reserve(FILE_HEADER_SIZE)
@@ -160,7 +163,7 @@ impl Catalog {
             .and_then(|()| disk_file.sync());
         written
             .map_err(|e| io("write the header of", &e))
-            .and_then(|()| self.add(disk_file, (id, salt), FILE_HEADER_SIZE, None))
+            .and_then(|()| self.add(disk_file, (id, origin), FILE_HEADER_SIZE, None))
             .inspect_err(|_| {
                 let _ = self.disk.remove(&name);
             })
@@ -175,19 +178,19 @@ impl Catalog {
 
     /// The manifest's line for a file that frames may be appended to.
     pub fn open_entry(file: &DataFile) -> FileEntry {
-        let (id, salt, length) = (file.id, file.salt, file.tail());
+        let (id, salt, length) = (file.id, file.origin.salt, file.tail());
         FileEntry { id, state: FileState::Open, salt, length, min_seq: 0, max_seq: 0 }
     }
 
     fn add(
         &self,
         disk_file: Arc<dyn DiskFile>,
-        (id, salt): (FileId, u32),
+        (id, origin): (FileId, Origin),
         tail: u64,
         slot: Option<u16>,
     ) -> Result<Arc<DataFile>> {
         let make = |slot: usize| {
-            Arc::new(DataFile::new(self.disk.clone(), disk_file.clone(), (id, slot as u16, salt), tail))
+            Arc::new(DataFile::new(self.disk.clone(), disk_file.clone(), (id, slot as u16, origin), tail))
         };
         if let Some(slot) = slot.map(usize::from) {
             let file = make(slot);

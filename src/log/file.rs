@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile, Room, View};
 use crate::error::{Error, Result};
-use crate::format::frame::{self, Header};
+use crate::format::frame::{self, Header, Origin};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
 
@@ -20,8 +20,8 @@ pub struct DataFile {
     pub id: FileId,
     /// Its place in the table of files, by which the index names it.
     pub slot: u16,
-    /// The salt of its checksums.
-    pub salt: u32,
+    /// What its frames are told relative to.
+    pub origin: Origin,
     /// Its bytes on disk.
     pub disk_file: Arc<dyn DiskFile>,
     view: Option<View>,
@@ -120,15 +120,15 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// A frame at the front of `bytes`, which may be longer; of a file with this salt.
+    /// A frame at the front of `bytes`, which may be longer; of a file with this origin.
     #[inline]
-    pub fn parse(bytes: &'a [u8], offset: u64, salt: u32) -> std::result::Result<Self, Damage> {
-        let header = Header::decode(bytes)?;
+    pub fn parse(bytes: &'a [u8], offset: u64, origin: &Origin) -> std::result::Result<Self, Damage> {
+        let header = Header::decode(bytes, origin)?;
         let size = header.frame_size();
         if size > bytes.len() as u64 {
             return Err("a frame is longer than what it stands in");
         }
-        Ok(Frame { offset, header, bytes: &bytes[..size as usize], seed: frame::seed(salt, offset) })
+        Ok(Frame { offset, header, bytes: &bytes[..size as usize], seed: origin.seed(offset) })
     }
 
     /// The key; empty for a batch or a mark.
@@ -161,13 +161,13 @@ impl DataFile {
     pub fn new(
         disk: Arc<dyn Disk>,
         disk_file: Arc<dyn DiskFile>,
-        (id, slot, salt): (FileId, u16, u32),
+        (id, slot, origin): (FileId, u16, Origin),
         tail: u64,
     ) -> Self {
         DataFile {
             id,
             slot,
-            salt,
+            origin,
             view: disk_file.view(),
             disk_file,
             disk,
@@ -307,7 +307,7 @@ impl DataFile {
     pub fn frame<'a>(&'a self, entry: Entry, buffer: &'a mut Vec<u8>) -> Result<Frame<'a>> {
         let offset = u64::from(entry.location.units) * ALIGNMENT;
         let bytes = self.bytes(offset, entry.size.bytes(), buffer)?;
-        Frame::parse(bytes, offset, self.salt).map_err(|what| self.corrupt(offset, what))
+        Frame::parse(bytes, offset, &self.origin).map_err(|what| self.corrupt(offset, what))
     }
 
     /// The bytes from `offset`, `len` of them or as many as there are up to the tail.
@@ -345,7 +345,9 @@ impl DataFile {
     pub fn seq_at(&self, offset: u64) -> Result<u64> {
         let mut buffer = Vec::new();
         let bytes = self.bytes(offset, frame::MAX_HEADER_SIZE as u64, &mut buffer)?;
-        Header::decode(bytes).map(|header| header.seq).map_err(|what| self.corrupt(offset, what))
+        Header::decode(bytes, &self.origin)
+            .map(|header| header.seq)
+            .map_err(|what| self.corrupt(offset, what))
     }
 
     /// Asks the processor to load the record of an entry.

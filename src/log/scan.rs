@@ -1,7 +1,7 @@
 //! Walks the frames of a data file from the front, and says where and why it stopped.
 
 use crate::error::Result;
-use crate::format::frame::{FRAME_HEADER_SIZE, Kind, MAX_HEADER_SIZE};
+use crate::format::frame::{FRAME_HEADER_SIZE, Header, Kind, MAX_HEADER_SIZE, Origin};
 use crate::format::{ALIGNMENT, Damage, align};
 
 use super::file::{DataFile, Frame};
@@ -43,7 +43,7 @@ pub fn scan(
         }
         visit(&frame)?;
         if frame.header.kind == Kind::Batch
-            && let Err(what) = each_in_batch(&frame, file.salt, visit)?
+            && let Err(what) = each_in_batch(&frame, &file.origin, visit)?
         {
             return Ok((offset, End::Damaged { offset, what }));
         }
@@ -62,7 +62,7 @@ fn frame_at<'a>(
     buffer: &'a mut Vec<u8>,
 ) -> Result<std::result::Result<Frame<'a>, Damage>> {
     if file.is_mapped() {
-        return Ok(Frame::parse(file.bytes(offset, end - offset, buffer)?, offset, file.salt));
+        return Ok(Frame::parse(file.bytes(offset, end - offset, buffer)?, offset, &file.origin));
     }
     let mut want = (MAX_HEADER_SIZE as u64).min(end - offset);
     loop {
@@ -71,7 +71,7 @@ fn frame_at<'a>(
             file.bytes(offset, window.end - offset, buffer)?;
         }
         let bytes = &buffer[(offset - window.start) as usize..];
-        let size = match crate::format::frame::Header::decode(bytes) {
+        let size = match Header::decode(bytes, &file.origin) {
             Ok(header) => header.frame_size(),
             Err(what) => return Ok(Err(what)),
         };
@@ -84,30 +84,32 @@ fn frame_at<'a>(
         want = size;
     }
     let from = (offset - window.start) as usize;
-    Ok(Frame::parse(&buffer[from..], offset, file.salt))
+    Ok(Frame::parse(&buffer[from..], offset, &file.origin))
 }
 
 /// Calls `visit` for the frames inside an intact batch.
 pub fn each_in_batch(
     batch: &Frame<'_>,
-    salt: u32,
+    origin: &Origin,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
 ) -> Result<std::result::Result<(), Damage>> {
     let mut rest = batch.value();
     let mut offset = batch.offset + batch.header.value_range().start;
-    for n in 0..u64::from(batch.header.key_len) {
-        let frame = match Frame::parse(rest, offset, salt) {
+    let mut seq = batch.header.seq;
+    while !rest.is_empty() {
+        let frame = match Frame::parse(rest, offset, origin) {
             Ok(frame) if matches!(frame.header.kind, Kind::Put | Kind::Tombstone) => frame,
             _ => return Ok(Err("a batch holds something that is no record")),
         };
-        if Some(frame.header.seq) != batch.header.seq.checked_add(n) || !frame.is_intact() {
+        if frame.header.seq != seq || !frame.is_intact() {
             return Ok(Err("a record inside a batch is damaged"));
         }
         visit(&frame)?;
         offset += frame.header.frame_size();
         rest = &rest[frame.header.frame_size() as usize..];
+        seq = seq.wrapping_add(1);
     }
-    Ok(if rest.is_empty() { Ok(()) } else { Err("a batch holds more than its records") })
+    Ok(Ok(()))
 }
 
 /// The intact frames that stand, in no known order, behind damage.
@@ -142,7 +144,7 @@ pub fn frames_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Behin
             offset += ALIGNMENT;
             continue;
         }
-        if let Ok(header) = crate::format::frame::Header::decode(bytes)
+        if let Ok(header) = Header::decode(bytes, &file.origin)
             && header.frontier.is_none_or(|frontier| frontier <= super::Position::new(file.id, offset).0)
             && header.frame_size() <= end - offset
             // Once there is one, only those matter that carry a frontier.
@@ -155,7 +157,7 @@ pub fn frames_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Behin
                 *budget -= size;
                 let mut whole = Vec::new();
                 let bytes = file.bytes(offset, size, &mut whole)?;
-                if Frame::parse(bytes, offset, file.salt).is_ok_and(|frame| frame.is_intact()) {
+                if Frame::parse(bytes, offset, &file.origin).is_ok_and(|frame| frame.is_intact()) {
                     found.frames = true;
                     found.frontier = found.frontier.max(header.frontier.unwrap_or(0));
                     offset += align(size);
