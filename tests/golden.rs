@@ -106,7 +106,8 @@ fn every_frame_of_the_file_can_be_walked_with_nothing_but_the_document() {
     while at < bytes.len() {
         let frame = &bytes[at..];
         let (kind, flags) = (frame[19] & 15, frame[19] >> 4);
-        let header = 20 + 8 * (flags & 1) as usize + 8 * (flags >> 1 & 1) as usize + 16 * (flags >> 2) as usize;
+        let header =
+            20 + 8 * (flags & 1) as usize + 8 * (flags >> 1 & 1) as usize + 16 * (flags >> 2) as usize;
         let key_len = usize::from(frame[17]) + 256 * usize::from(frame[18]) + 1;
         let body =
             if kind == 3 { header.next_multiple_of(8) } else { header + key_len } + u32_at(frame, 4) as usize;
