@@ -197,8 +197,46 @@ impl Iter {
             }
         };
         self.load = (self.pending.len() * 2).min(MOST_LOADED);
-        self.pending.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
+        sort_last_first(&mut self.pending);
         Ok(next)
+    }
+}
+
+/// The bits of a place that one pass of [`sort_last_first`] looks at. With more, there are more places to write to than the
+/// processor has translations at hand for.
+const DIGIT: u32 = 8;
+
+/// Sorts places, the last first; many of them only by the 16 highest bits in which they differ, so that neighbours are those of a
+/// few kilobytes. Two passes that count and distribute (a radix sort) take less than half the time of comparing.
+fn sort_last_first(places: &mut Vec<u64>) {
+    let mut spare = Vec::new();
+    let (least, most) = places.iter().fold((u64::MAX, 0), |(least, most), &n| (least.min(n), most.max(n)));
+    if places.len() < 4 << DIGIT || spare.try_reserve_exact(places.len()).is_err() {
+        return places.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
+    }
+    let shift = (u64::BITS - (most - least).leading_zeros()).saturating_sub(2 * DIGIT);
+    let low = |place: u64| ((most - place) >> shift) as usize % (1 << DIGIT);
+    let high = |place: u64| ((most - place) >> shift >> DIGIT) as usize;
+    let (mut lows, mut highs) = ([0u32; 1 << DIGIT], [0u32; 1 << DIGIT]);
+    for place in &*places {
+        lows[low(*place)] += 1;
+        highs[high(*place)] += 1;
+    }
+    spare.resize(places.len(), 0);
+    distribute(places, &mut spare, &mut lows, low);
+    distribute(&spare, places, &mut highs, high);
+}
+
+/// Puts places in the order of a digit, of which it is known how often each occurs; those with the same stay in order.
+fn distribute(from: &[u64], to: &mut [u64], counts: &mut [u32], digit: impl Fn(u64) -> usize) {
+    let mut begin = 0;
+    for count in counts.iter_mut() {
+        begin += std::mem::replace(count, begin);
+    }
+    for place in from {
+        let next = &mut counts[digit(*place)];
+        to[*next as usize] = *place;
+        *next += 1;
     }
 }
 
@@ -257,5 +295,27 @@ impl KeyList {
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_sorted_last_first_and_none_is_lost() {
+        let mut random = crate::disk::sim::Random::new(5);
+        for count in [0, 1, 100, 5_000, 300_000] {
+            for bits in [1, 20, 33, 40, 56] {
+                let mut places: Vec<u64> = (0..count).map(|_| random.number() >> (64 - bits)).collect();
+                let mut wanted = places.clone();
+                wanted.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
+                sort_last_first(&mut places);
+                let roughly = if count < 2_000 { 0 } else { u32::saturating_sub(bits, 16) };
+                assert!(places.is_sorted_by_key(|place| (wanted[0] - place) >> roughly), "{count} {bits}");
+                places.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
+                assert!(places == wanted, "{count} {bits}");
+            }
+        }
     }
 }
