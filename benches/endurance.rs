@@ -239,7 +239,7 @@ fn machine(dir: &Path, records: u64, size: usize) {
                 behind.fetch_sub(1, Ordering::Relaxed);
             }
         });
-        let record = vec![7; (28 + size + 8).next_multiple_of(8)];
+        let record = vec![7; (20 + size + 8).next_multiple_of(8)];
         let (mut file, mut at, mut next) = (create(0), 0, 1);
         for n in 0..records {
             slowest.note(n, timed(&mut appends, || file.write_all_at(&record, at).unwrap()));

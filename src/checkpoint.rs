@@ -69,6 +69,11 @@ pub fn write(engine: &Engine) -> Result<u64> {
     replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, at, &mut |file| {
         let mut packed = Vec::new();
         for (root, line) in (0..=u8::MAX).zip(&mut header.roots) {
+            if !engine.index.can_export(root) {
+                return Err(std::io::Error::other(
+                    "the checkpoint before it was damaged while the store was open",
+                ));
+            }
             let keys = engine.index.export(root);
             packed.clear();
             pack(&keys, &mut packed);
@@ -91,14 +96,15 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     let Some((file, header, start)) = read_header(catalog, manifest) else { return Ok(None) };
     let Some(roots) = find_roots(&header, start, file.size().ok()) else { return Ok(None) };
     let index = match file.view() {
-        Some(view) => {
+        // Who only reads has no thread that would take the keys over.
+        Some(view) if !options.read_only => {
             let mapped = MappedKeys { view, roots };
             if !mapped.is_whole() {
                 return Ok(None);
             }
             Index::over(Box::new(mapped))?
         }
-        None => {
+        _ => {
             let index = Index::import(|| {
                 let mut buffer = Vec::new();
                 let (file, roots) = (&file, &roots);
@@ -132,16 +138,21 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     }))
 }
 
-/// The checkpoint's header, if it is whole and belongs to the manifest, and where the slots begin.
+/// The checkpoint's header, if it is whole and belongs to the manifest, and where the keys begin.
 fn read_header(
     catalog: &Catalog,
     manifest: &Manifest,
 ) -> Option<(std::sync::Arc<dyn DiskFile>, CheckpointHeader, u64)> {
     let file = catalog.disk.open(names::CHECKPOINT, Access::Read).ok()?;
+    // What the disk cannot give would end the process if it were read from a mapping.
+    let can_read = |size| file.view().is_none_or(|view| view.load(0, size));
     let mut prefix = [0; PREFIX_SIZE];
+    if !can_read(PREFIX_SIZE as u64) {
+        return None;
+    }
     file.read_at(&mut prefix, 0).ok()?;
     let size = CheckpointHeader::size_from_prefix(&prefix).ok()?;
-    if size > file.size().ok()? {
+    if size > file.size().ok()? || !can_read(size) {
         return None;
     }
     let mut bytes = Vec::new();
@@ -184,16 +195,7 @@ struct MappedKeys {
 impl MappedKeys {
     /// Whether all keys are there, and are what was written.
     fn is_whole(&self) -> bool {
-        let parts = on_all_cores(ROOTS, |mut roots| {
-            roots.all(|n| {
-                let Root { offset, bytes, count, crc } = self.roots[n];
-                // Loaded first: a page that the disk cannot give would end the process.
-                self.view.load(offset, offset + bytes)
-                    && self.view.get_settled(offset, bytes).is_some_and(|bytes| {
-                        crc32fast::hash(bytes) == crc && Packed::parse(bytes, count).is_ok()
-                    })
-            })
-        });
+        let parts = on_all_cores(ROOTS, |mut roots| roots.all(|n| self.is_intact(n as u8)));
         parts.into_iter().all(|is_whole| is_whole)
     }
 }
@@ -209,6 +211,16 @@ impl Sorted for MappedKeys {
         if let Ok(packed) = Packed::parse(bytes, root.count) {
             packed.iter_from(from).all(visit);
         }
+    }
+
+    fn is_intact(&self, root: u8) -> bool {
+        let Root { offset, bytes, count, crc } = self.roots[usize::from(root)];
+        // Loaded first: a page that the disk cannot give would end the process.
+        self.view.load(offset, offset + bytes)
+            && self
+                .view
+                .get_settled(offset, bytes)
+                .is_some_and(|bytes| crc32fast::hash(bytes) == crc && Packed::parse(bytes, count).is_ok())
     }
 
     fn let_go(&self) {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::expiry::Expiries;
 use crate::format::frame::{self, Kind};
 use crate::gate::Entered;
-use crate::index::{Entry, Index, KeyHash, KeyHasher, Locked, OutOfMemory};
+use crate::index::{Entry, Index, KeyHash, KeyHasher, Locked, Unavailable};
 use crate::log::append::{Appended, Log, Record};
 use crate::log::catalog::Catalog;
 use crate::log::file::{DataFile, Frame};
@@ -20,6 +20,9 @@ use crate::merge;
 use crate::options::{MergeMode, Options, SyncMode};
 use crate::pinned::Pinned;
 use crate::snapshot::Snapshots;
+
+/// A key that could not be forgotten when it expired is tried again after so many milliseconds.
+const FORGET_AGAIN: u64 = 1_000;
 
 /// A writer pauses for at most this long, about once in 256 KiB of records, when merges or the disk do not keep up.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
@@ -77,8 +80,13 @@ pub struct Condition {
     pub keep_expiry: bool,
 }
 
-impl From<OutOfMemory> for Error {
-    fn from(_: OutOfMemory) -> Self {
+impl From<Unavailable> for Error {
+    fn from(why: Unavailable) -> Self {
+        if matches!(why, Unavailable::Damaged) {
+            let message = "the checkpoint was changed or damaged after the store was opened; close the store and open it again: its \
+                           index is made anew from the data files then";
+            return Error::Unsupported { message: message.into() };
+        }
         Error::NoMemory { bytes: 0 }
     }
 }
@@ -416,19 +424,21 @@ impl Engine {
             }
             for (hash, (entry, file_id)) in due {
                 // Another file may have taken the place of the one that the line is about.
-                if self.file(inside, entry).is_ok_and(|file| file.id == file_id) {
-                    self.forget_expired(inside, hash, entry);
+                if self.file(inside, entry).is_ok_and(|file| file.id == file_id)
+                    && self.forget_expired(inside, hash, entry).is_err()
+                {
+                    self.expiries.add(now + FORGET_AGAIN, hash, (entry, file_id));
                 }
             }
         }
     }
 
-    /// Takes a key out of the index whose record at `entry` has expired, if the index still points there.
-    pub fn forget_expired(&self, inside: &Inside<'_>, hash: KeyHash, entry: Entry) {
-        // Without memory to change it, it stays, and is found expired by all who look at it.
-        let Ok(mut locked) = self.index.lock(hash) else { return };
+    /// Takes a key out of the index whose record at `entry` has expired, if the index still points there. `Err` where it can not
+    /// be changed now.
+    pub fn forget_expired(&self, inside: &Inside<'_>, hash: KeyHash, entry: Entry) -> Result<()> {
+        let mut locked = self.index.lock(hash)?;
         if locked.get(hash) != Some(entry) {
-            return;
+            return Ok(());
         }
         locked.remove(hash);
         drop(locked);
@@ -436,6 +446,7 @@ impl Engine {
         if let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside) {
             file.usage.died(entry.size);
         }
+        Ok(())
     }
 
     /// The number of keys that have not expired.

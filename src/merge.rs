@@ -374,7 +374,7 @@ impl<'a> Merge<'a> {
         let Some(engine) = self.shell.inside() else { return Ok(()) };
         let mut buffer = Vec::new();
         for candidate in group.drain(..) {
-            let from = match fate(&engine, input, &candidate, older_elsewhere) {
+            let from = match fate(&engine, input, &candidate, older_elsewhere)? {
                 Fate::Drop => continue,
                 Fate::Keep(entry) => Some(entry),
                 Fate::KeepTombstone => None,
@@ -459,6 +459,7 @@ impl<'a> Merge<'a> {
             output.include_seqs(moved.seq, moved.seq);
         }
         output.advance(start + len, last);
+        let mut failed = Ok(());
         for moved in &moves {
             output.usage.wrote(moved.size);
             let Some(from) = moved.from else {
@@ -467,7 +468,15 @@ impl<'a> Merge<'a> {
             };
             let location = Location { slot: output.slot, units: moved.units };
             let to = Entry { location, size: moved.size };
-            if engine.index.lock(moved.hash)?.replace(moved.hash, from, to) {
+            // A copy that the index cannot be pointed at is counted as dead; the input is not finished then.
+            let replaced = match engine.index.lock(moved.hash) {
+                Ok(mut locked) => locked.replace(moved.hash, from, to),
+                Err(error) => {
+                    failed = Err(error.into());
+                    false
+                }
+            };
+            if replaced {
                 if let Some(file) = engine.catalog.files.get(usize::from(from.location.slot), engine) {
                     file.usage.died(from.size);
                 }
@@ -481,7 +490,7 @@ impl<'a> Merge<'a> {
         self.moves = moves;
         self.moves.clear();
         self.pace.wrote(len, self.shell);
-        Ok(())
+        failed
     }
 
     /// Makes the outputs durable and lets them take the place of the inputs that are finished.
@@ -528,7 +537,7 @@ impl<'a> Merge<'a> {
 }
 
 /// Decides about one record.
-fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_elsewhere: u64) -> Fate {
+fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_elsewhere: u64) -> Result<Fate> {
     let Candidate { offset, header, hash } = candidate;
     let location = Location { slot: input.slot, units: (offset / ALIGNMENT) as u32 };
     let current = engine.index.get(*hash);
@@ -537,15 +546,16 @@ fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_else
     if let Some(entry) = current {
         if entry.location != location {
             // The index points at something newer.
-            return Fate::Drop;
+            return Ok(Fate::Drop);
         }
         if !expired {
-            return Fate::Keep(entry);
+            return Ok(Fate::Keep(entry));
         }
-        engine.forget_expired(engine, *hash, entry);
+        engine.forget_expired(engine, *hash, entry)?;
     }
     // A tombstone, or what is left of an expired record, hides older versions of the key.
-    if (is_tombstone || expired) && older_elsewhere < header.seq { Fate::KeepTombstone } else { Fate::Drop }
+    let hides = (is_tombstone || expired) && older_elsewhere < header.seq;
+    Ok(if hides { Fate::KeepTombstone } else { Fate::Drop })
 }
 
 /// Keeps a merge below its limit of bytes per second.

@@ -173,7 +173,7 @@ impl Header {
     /// Reads the header at the front of `bytes`, of a file with this origin. At least [`FRAME_HEADER_SIZE`] bytes must be there
     /// and, where the flags ask for them, the optional fields. Lengths are within the limits afterwards; whether the frame fits
     /// its file, and its checksum, are the caller's to check.
-    #[inline]
+    #[inline(always)]
     pub fn decode(bytes: &[u8], origin: &Origin) -> Result<Self, Damage> {
         let Some((fixed, optional)) = bytes.split_first_chunk::<FRAME_HEADER_SIZE>() else {
             return Err("the file ends inside a frame");

@@ -44,7 +44,8 @@ pub fn pack(keys: &[Pair], out: &mut Vec<u8>) {
     if kind_bits as usize * keys.len() + 32 * kinds.len() > PLAIN_KIND as usize * keys.len() {
         (kind_bits, kinds) = (PLAIN_KIND, Vec::new());
     }
-    let distances = keys.chunks(GROUP).flat_map(|group| group.iter().map(|key| key.0 - group[0].0));
+    let distances =
+        keys.chunks(GROUP).flat_map(|group| group.iter().map(|key| key.0.wrapping_sub(group[0].0)));
     let word_bits = bits(distances.clone().max().unwrap_or(0));
     let place_bits = bits(keys.iter().map(|key| u64::from(key.1 as u32)).max().unwrap_or(0));
 

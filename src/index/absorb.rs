@@ -5,7 +5,7 @@
 
 use super::arena::BLOCK_SLOTS;
 use super::segment::{Grown, MAX_BLOCKS, Pair};
-use super::{Entry, Index, KeyHash, Locked, OutOfMemory};
+use super::{Entry, Index, KeyHash, Locked, Unavailable};
 
 /// A run that brings less than one key for so many in a segment is inserted key by key.
 const SPARSE: usize = 32;
@@ -64,7 +64,7 @@ impl Absorber<'_> {
     /// Inserts versions of keys whose hashes begin with the byte `root`, in any order, and empties the vector. Of two
     /// versions of a key the one with the larger number stays; `is_newer` is asked whether a version is newer than the
     /// entry that the index has.
-    pub fn absorb<E: From<OutOfMemory>>(
+    pub fn absorb<E: From<Unavailable>>(
         &mut self,
         root: u8,
         versions: &mut Vec<Version>,
@@ -141,7 +141,7 @@ fn sort(versions: &[Version], sorted: &mut Vec<Version>) {
 
 impl Locked<'_> {
     /// Merges a sorted run of different keys into the segment. False, and nothing is changed, where it has no room.
-    fn merge<E: From<OutOfMemory>>(
+    fn merge<E: From<Unavailable>>(
         &mut self,
         run: &[Version],
         Buffers { held, merged }: &mut Buffers,
@@ -152,7 +152,7 @@ impl Locked<'_> {
         }
         held.clear();
         held.reserve(self.writing.len);
-        self.collect(0, held);
+        self.collect(0, usize::MAX, held);
         let before = held.len();
         merged.clear();
         merged.reserve(before + run.len());
@@ -186,7 +186,7 @@ impl Locked<'_> {
                 Ok(true)
             }
             Grown::MustSplit => Ok(false),
-            Grown::NoMemory => Err(OutOfMemory.into()),
+            Grown::NoMemory => Err(Unavailable::NoMemory.into()),
         }
     }
 }

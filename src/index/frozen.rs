@@ -1,14 +1,13 @@
 //! Keys that a clean close left, sorted by hash, in memory that the index need not make: it takes them over root by root.
 //!
 //! An opening that copies every key takes as long as the memory for that does. So the index begins with roots that are still
-//! where the checkpoint has them. A lookup searches there; whoever changes a key takes its root over first, and readers do
-//! so once their searches have cost about as much as that: they pay at most twice what the better of the two would have
-//! cost (the ski rental problem; Karlin and others, 1986). Where a store has threads, one of them takes over the rest soon.
+//! where the checkpoint has them. A lookup searches there, in one to three microseconds; whoever changes a key takes its root over
+//! first, and a thread takes over the rest soon ([`super::Index::prepare`]).
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::segment::Pair;
-use super::{Entry, KeyHash, OutOfMemory};
+use super::{Entry, KeyHash, Unavailable};
 
 /// Keys by the first byte of their hashes, sorted, each as the two words of [`super::Index::export`]. They do not change.
 pub trait Sorted: Send + Sync {
@@ -18,18 +17,16 @@ pub trait Sorted: Send + Sync {
     /// Shows the keys of a root to `visit`, in order, from the first on whose word is at least `from`, until that says false.
     fn visit(&self, root: u8, from: u64, visit: &mut dyn FnMut(Pair) -> bool);
 
+    /// Whether a root still is what it was. Looks at all of it.
+    fn is_intact(&self, root: u8) -> bool;
+
     /// All keys were taken over. Somebody may still be looking at them.
     fn let_go(&self);
 }
 
-/// A search among keys where they are, of a few cache misses, costs about as much as taking over so many keys.
-const KEYS_PER_SEARCH: usize = 64;
-
 /// Keys that are still where they were found.
 pub(super) struct Frozen {
     source: Box<dyn Sorted>,
-    /// How often keys of each root were looked for.
-    searches: [AtomicU32; 256],
     /// Roots from here on may not be taken over yet.
     next: AtomicUsize,
     /// How many are not.
@@ -39,12 +36,7 @@ pub(super) struct Frozen {
 impl Frozen {
     /// Keys of which so many roots are not empty.
     pub(super) fn new(source: Box<dyn Sorted>, roots: usize) -> Self {
-        Frozen {
-            source,
-            searches: std::array::from_fn(|_| AtomicU32::new(0)),
-            next: AtomicUsize::new(0),
-            left: AtomicUsize::new(roots),
-        }
+        Frozen { source, next: AtomicUsize::new(0), left: AtomicUsize::new(roots) }
     }
 
     /// The entry of a key.
@@ -58,30 +50,35 @@ impl Frozen {
         found
     }
 
-    /// Whether so much was looked for in a root, this time included, that it is time to take it over.
-    pub(super) fn is_searched_enough(&self, root: u8) -> bool {
-        let before = self.searches[usize::from(root)].fetch_add(1, Ordering::Relaxed) as usize;
-        before >= self.source.len(root) / KEYS_PER_SEARCH
-    }
-
-    /// Appends the keys of a root whose words are at least `from`.
-    pub(super) fn collect(&self, root: u8, from: u64, out: &mut Vec<Pair>) {
+    /// Appends the keys of a root whose words are at least `from`, about `most` of them, and gives the word to go on at.
+    pub(super) fn collect(&self, root: u8, from: u64, most: usize, out: &mut Vec<Pair>) -> Option<u64> {
+        let (mut count, mut last, mut next) = (0, 0, None);
         self.source.visit(root, from, &mut |pair| {
+            // Not in the middle of keys with the same word.
+            if count >= most && pair.0 != last {
+                next = Some(pair.0);
+                return false;
+            }
+            (count, last) = (count + 1, pair.0);
             out.push(pair);
             true
         });
+        next
     }
 
-    /// The keys of a root, for which there is memory.
-    pub(super) fn take(&self, root: u8) -> Result<Vec<Pair>, OutOfMemory> {
+    /// Whether a root still is what it was.
+    pub(super) fn is_intact(&self, root: u8) -> bool {
+        self.source.is_intact(root)
+    }
+
+    /// The keys of a root, for which there is memory, and which are what was there when the index was made.
+    pub(super) fn take(&self, root: u8) -> Result<Vec<Pair>, Unavailable> {
         let mut keys = Vec::new();
-        keys.try_reserve_exact(self.source.len(root)).map_err(|_| OutOfMemory)?;
-        self.collect(root, 0, &mut keys);
-        // Somebody may have made them up.
-        if !keys.is_sorted_by_key(|key| key.0) {
-            keys.sort_unstable();
-        }
-        Ok(keys)
+        keys.try_reserve_exact(self.source.len(root)).map_err(|_| Unavailable::NoMemory)?;
+        self.collect(root, 0, usize::MAX, &mut keys);
+        // Also where somebody made them up.
+        let is_whole = keys.len() == self.source.len(root) && keys.is_sorted_by_key(|key| key.0);
+        if is_whole && self.is_intact(root) { Ok(keys) } else { Err(Unavailable::Damaged) }
     }
 
     /// A root was taken over.

@@ -30,6 +30,9 @@ use segment::{Grown, MAX_BLOCKS, MAX_DEPTH, Pair, Segment, Writing, blocks_for};
 /// There are at least this many segments, one for each value of the first 8 bits.
 const ROOT_BITS: u32 = 8;
 
+/// A walk takes about so many keys under one lock: what a segment holds.
+const AT_ONCE: usize = MAX_BLOCKS * arena::BLOCK_SLOTS;
+
 struct Directory {
     depth: u32,
     segments: Box<[AtomicPtr<Segment>]>,
@@ -46,9 +49,14 @@ struct Structure {
 // SAFETY: the pointers are to memory that the index owns.
 unsafe impl Send for Structure {}
 
-/// No memory for another key.
+/// Why a key cannot be changed or added now.
 #[derive(Debug)]
-pub struct OutOfMemory;
+pub enum Unavailable {
+    /// There is no memory for it.
+    NoMemory,
+    /// What was to be taken over is not what it was when the index was made.
+    Damaged,
+}
 
 /// See the module.
 pub struct Index {
@@ -104,24 +112,24 @@ impl Cursor {
 
 impl Index {
     /// An empty index.
-    pub fn new() -> Result<Self, OutOfMemory> {
+    pub fn new() -> Result<Self, Unavailable> {
         let index = Self::without_segments(0, None);
         let mut segments = Vec::with_capacity(1 << ROOT_BITS);
         for root in 0..1u64 << ROOT_BITS {
-            segments.push(Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(OutOfMemory)?);
+            segments.push(Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(Unavailable::NoMemory)?);
         }
         index.install(segments);
         Ok(index)
     }
 
     /// An index of keys that stay where they are until somebody needs them in a place where they can be changed.
-    pub fn over(source: Box<dyn Sorted>) -> Result<Self, OutOfMemory> {
+    pub fn over(source: Box<dyn Sorted>) -> Result<Self, Unavailable> {
         let lens = (0..=u8::MAX).map(|root| source.len(root)).collect::<Vec<_>>();
         let (keys, roots) = (lens.iter().sum::<usize>(), lens.iter().filter(|len| **len > 0).count());
         let index = Self::without_segments(keys as u64, Some(Frozen::new(source, roots)));
         let mut segments = Vec::with_capacity(1 << ROOT_BITS);
         for (root, len) in (0..).zip(lens) {
-            let segment = Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(OutOfMemory)?;
+            let segment = Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(Unavailable::NoMemory)?;
             segments.push(if len > 0 { segment.pending(len) } else { segment });
         }
         index.install(segments);
@@ -141,7 +149,7 @@ impl Index {
     /// An index of keys that are sorted by hash. Each of several threads asks `loader` for a function that puts the keys
     /// whose hash begins with the byte `n` into an empty vector, each as the two words of [`Index::export`]. `Ok(None)`
     /// where that once says that it cannot, or gives keys that are not sorted.
-    pub fn import<L>(loader: impl Fn() -> L + Sync) -> Result<Option<Self>, OutOfMemory>
+    pub fn import<L>(loader: impl Fn() -> L + Sync) -> Result<Option<Self>, Unavailable>
     where
         L: FnMut(u8, &mut Vec<(u64, u64)>) -> Option<()>,
     {
@@ -155,7 +163,7 @@ impl Index {
                 }
                 index.len.fetch_add(keys.len() as u64, Ordering::Relaxed);
                 import_segments(&index.arena, ROOT_BITS, (root as u64) << 56, &keys, &mut segments)
-                    .ok_or(OutOfMemory)?;
+                    .ok_or(Unavailable::NoMemory)?;
             }
             Ok(Some(segments))
         });
@@ -170,13 +178,19 @@ impl Index {
         Ok(Some(index))
     }
 
+    /// Whether [`Index::export`] gives what was there, also of a root that is still where it was found.
+    pub fn can_export(&self, root: u8) -> bool {
+        let segment = self.segment(Cursor::of_root(root).top());
+        !segment.is_pending() || self.frozen.as_ref().is_some_and(|frozen| frozen.is_intact(root))
+    }
+
     /// All keys whose hash begins with the byte `root`, in order.
     pub fn export(&self, root: u8) -> Vec<(u64, u64)> {
         let mut keys = Vec::new();
         let mut top = u64::from(root) << 56;
         loop {
             let locked = self.lock_as_it_is(top);
-            locked.collect(0, &mut keys);
+            locked.collect(0, usize::MAX, &mut keys);
             match top.checked_add(1 << (64 - locked.segment.depth())) {
                 Some(next) if (next >> 56) as u8 == root => top = next,
                 _ => return keys,
@@ -204,26 +218,12 @@ impl Index {
                 return found;
             }
             if segment.is_pending() {
-                return self.get_frozen(segment, hash);
+                return self.frozen.as_ref()?.find(hash);
             }
             // A writer is moving slots; it may have been interrupted by the scheduler in the middle of it.
             tries += 1;
             if tries.is_multiple_of(64) { std::thread::yield_now() } else { std::hint::spin_loop() }
         }
-    }
-
-    /// The entry of a key whose root was pending a moment ago.
-    #[cold]
-    fn get_frozen(&self, segment: &Segment, hash: KeyHash) -> Option<Entry> {
-        let frozen = self.frozen.as_ref()?;
-        let found = frozen.find(hash);
-        // Not where somebody does so already, who may be this thread. Without memory it stays as it is.
-        if frozen.is_searched_enough(hash.root)
-            && let Some(writing) = segment.writing.try_lock()
-        {
-            let _ = Locked { index: self, segment, writing }.take_over();
-        }
-        found
     }
 
     /// Asks the processor to load what a lookup of this hash will need.
@@ -244,12 +244,12 @@ impl Index {
     }
 
     /// Locks the segment of a key.
-    pub fn lock(&self, hash: KeyHash) -> Result<Locked<'_>, OutOfMemory> {
+    pub fn lock(&self, hash: KeyHash) -> Result<Locked<'_>, Unavailable> {
         self.lock_top(hash.top())
     }
 
     /// Locks the segment of a key, which then has room to insert it.
-    pub fn lock_for_insert(&self, hash: KeyHash) -> Result<Locked<'_>, OutOfMemory> {
+    pub fn lock_for_insert(&self, hash: KeyHash) -> Result<Locked<'_>, Unavailable> {
         loop {
             let mut locked = self.lock_top(hash.top())?;
             if locked.segment.has_room_for_one(&locked.writing) {
@@ -263,7 +263,7 @@ impl Index {
     }
 
     /// Locks the segments of all these keys, which must be sorted and different; all can be inserted then.
-    pub fn lock_all_for_insert(&self, hashes: &[KeyHash]) -> Result<Vec<Locked<'_>>, OutOfMemory> {
+    pub fn lock_all_for_insert(&self, hashes: &[KeyHash]) -> Result<Vec<Locked<'_>>, Unavailable> {
         let mut all: Vec<Locked<'_>> = Vec::new();
         let mut rest = hashes;
         while let Some(first) = rest.first() {
@@ -300,8 +300,9 @@ impl Index {
     ) -> Option<Cursor> {
         let mut pairs = Vec::new();
         let locked = self.lock_as_it_is(cursor.top());
-        locked.collect(cursor.word, &mut pairs);
-        let next = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth())).map(Cursor::at);
+        let within = locked.collect(cursor.word, AT_ONCE, &mut pairs);
+        let behind = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth())).map(Cursor::at);
+        let next = within.map(|word| Cursor { word, ..cursor }).or(behind);
         out.extend(pairs.into_iter().filter_map(|pair| Self::unpack(cursor.root, pair)));
         also(next, out);
         next
@@ -340,7 +341,7 @@ impl Index {
     }
 
     /// Locks the segment of a hash, with its keys where they can be changed.
-    fn lock_top(&self, top: u64) -> Result<Locked<'_>, OutOfMemory> {
+    fn lock_top(&self, top: u64) -> Result<Locked<'_>, Unavailable> {
         loop {
             let mut locked = self.lock_as_it_is(top);
             if locked.segment.is_pending() {
@@ -401,20 +402,23 @@ impl Directory {
 }
 
 impl Locked<'_> {
-    /// All keys whose word is at least `from`. An empty segment is not looked at: its memory was never touched.
-    fn collect(&self, from: u64, out: &mut Vec<Pair>) {
+    /// All keys whose word is at least `from`. An empty segment is not looked at: its memory was never touched. Of a pending one,
+    /// which may be large, about `most`, and the word to go on at.
+    fn collect(&self, from: u64, most: usize, out: &mut Vec<Pair>) -> Option<u64> {
         if self.segment.is_pending() {
             let root = (self.segment.prefix() >> 56) as u8;
-            self.index.frozen.iter().for_each(|frozen| frozen.collect(root, from, out));
-        } else if self.writing.len > 0 {
+            return self.index.frozen.as_ref()?.collect(root, from, most, out);
+        }
+        if self.writing.len > 0 {
             self.segment.collect(from, out);
         }
+        None
     }
 
     /// Puts the keys of a pending root where they can be changed: into the segment, and into others where they are many.
     /// Without memory for that nothing changes.
     #[cold]
-    fn take_over(&mut self) -> Result<(), OutOfMemory> {
+    fn take_over(&mut self) -> Result<(), Unavailable> {
         let (index, prefix) = (self.index, self.segment.prefix());
         let Some(frozen) = index.frozen.as_ref().filter(|_| self.segment.is_pending()) else { return Ok(()) };
         let keys = frozen.take((prefix >> 56) as u8)?;
@@ -423,12 +427,13 @@ impl Locked<'_> {
         let mut parts = parts.into_iter();
         let Some(first) = built.and_then(|()| parts.next()) else {
             parts.for_each(|part| part.give_back(&index.arena));
-            return Err(OutOfMemory);
+            return Err(Unavailable::NoMemory);
         };
         let mut structure = index.structure.lock();
         parts.for_each(|part| index.register(&mut structure, part));
         // Last: until then who looks for a key that went to another part finds it where it was.
         self.segment.become_ready(&mut self.writing, first, &index.arena);
+        drop(structure);
         frozen.took_over();
         Ok(())
     }
@@ -468,7 +473,7 @@ impl Locked<'_> {
     }
 
     /// Makes the segment larger, or splits it; the key that it was locked for may belong to another one then.
-    fn make_room(&mut self) -> Result<(), OutOfMemory> {
+    fn make_room(&mut self) -> Result<(), Unavailable> {
         let index = self.index;
         let grown = {
             let mut structure = index.structure.lock();
@@ -476,17 +481,17 @@ impl Locked<'_> {
         };
         match grown {
             Grown::Done => Ok(()),
-            Grown::NoMemory => Err(OutOfMemory),
+            Grown::NoMemory => Err(Unavailable::NoMemory),
             Grown::MustSplit => self.split(),
         }
     }
 
     /// Gives the upper half of the hashes to a new segment.
-    fn split(&mut self) -> Result<(), OutOfMemory> {
+    fn split(&mut self) -> Result<(), Unavailable> {
         let index = self.index;
         let mut structure = index.structure.lock();
         let sibling = self.segment.split(&mut self.writing, &index.arena, &mut structure.scratch);
-        index.register(&mut structure, sibling.ok_or(OutOfMemory)?);
+        index.register(&mut structure, sibling.ok_or(Unavailable::NoMemory)?);
         Ok(())
     }
 }

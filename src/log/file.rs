@@ -121,7 +121,7 @@ pub struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// A frame at the front of `bytes`, which may be longer; of a file with this origin.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8], offset: u64, origin: &Origin) -> std::result::Result<Self, Damage> {
         let header = Header::decode(bytes, origin)?;
         let size = header.frame_size();
@@ -306,6 +306,8 @@ impl DataFile {
     #[inline]
     pub fn frame<'a>(&'a self, entry: Entry, buffer: &'a mut Vec<u8>) -> Result<Frame<'a>> {
         let offset = u64::from(entry.location.units) * ALIGNMENT;
+        // All of it at once: what follows upon the header would wait for that, unless the compiler makes the way to it short.
+        self.prefetch(entry);
         let bytes = self.bytes(offset, entry.size.bytes(), buffer)?;
         Frame::parse(bytes, offset, &self.origin).map_err(|what| self.corrupt(offset, what))
     }

@@ -146,6 +146,8 @@ pub fn frames_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Behin
         }
         if let Ok(header) = Header::decode(bytes, &file.origin)
             && header.frontier.is_none_or(|frontier| frontier <= super::Position::new(file.id, offset).0)
+            // The log has no far frames.
+            && !header.is_far
             && header.frame_size() <= end - offset
             // Once there is one, only those matter that carry a frontier.
             && (header.frontier.is_some() || !found.frames)
