@@ -225,6 +225,7 @@ impl<'a> Merge<'a> {
         // inputs is known.
         self.shell.gated().wait_for_readers();
         let Some(engine) = self.shell.inside() else { return Ok(()) };
+        engine.index.take_over_all()?;
         self.pace.limit = engine.options.merge_rate_limit;
         let mut files = engine.catalog.files.all();
         files.retain(|file| has_dead(file) && file.seqs().0 > 0);

@@ -434,3 +434,50 @@ fn records_written_decades_apart_share_a_file_after_a_merge() {
         db.merge().unwrap();
     }
 }
+
+#[test]
+fn a_checkpoint_that_changes_after_the_opening_costs_no_data() {
+    use std::os::unix::fs::FileExt;
+    let dir = tempfile::tempdir().unwrap();
+    let set = [("max_file_size", "65536"), ("merge", "manual")];
+    let db = open(&dir, &set);
+    let key = |n: u32| n.to_be_bytes();
+    for n in (0..3_000u32).chain(0..1_500) {
+        db.put(&key(n), &[n as u8; 40]).unwrap();
+    }
+    (0..100).for_each(|n| assert!(db.delete(&key(n)).unwrap()));
+    db.close().unwrap();
+    let path = dir.path().join("store/CHECKPOINT");
+    let mut refused = 0;
+    for _ in 0..20 {
+        let db = open(&dir, &set);
+        let flipped: Vec<u8> = std::fs::read(&path).unwrap().iter().map(|byte| !byte).collect();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(&flipped, 0).unwrap();
+        // Unless the thread has taken all of it over before.
+        refused += u32::from(db.merge().is_err());
+        refused += u32::from(db.put(&key(2_999), &[2_999u32 as u8; 40]).is_err());
+        db.close().unwrap();
+        let db = open(&dir, &set);
+        for n in 0..3_000u32 {
+            let wanted = (n >= 100).then(|| vec![n as u8; 40]);
+            assert_eq!(db.get(&key(n)).unwrap(), wanted, "{n}");
+        }
+        assert_eq!(db.count().unwrap(), 2_900);
+        // A change, so that the next one has a checkpoint of its own.
+        db.put(&key(2_999), &[2_999u32 as u8; 40]).unwrap();
+        db.close().unwrap();
+        if refused >= 2 {
+            break;
+        }
+    }
+    assert!(refused > 0 || !db_is_mapped(dir.path()), "nothing noticed that the checkpoint had changed");
+}
+
+/// Whether stores in this directory map their files.
+fn db_is_mapped(path: &std::path::Path) -> bool {
+    use crate::disk::{Access, Disk, fs};
+    std::fs::write(path.join("probe"), [0; 10]).unwrap();
+    let disk = fs::FsDisk::open(path, false, fs::Io::Mapped { synced: false }).unwrap();
+    disk.open("probe", Access::Read).unwrap().view().is_some()
+}
