@@ -230,6 +230,9 @@ impl Sorted for MappedKeys {
 
 /// Reads the keys of a root, through a buffer that is large enough from the second root on.
 fn read_root(file: &dyn DiskFile, root: &Root, buffer: &mut Vec<u8>, keys: &mut Vec<Pair>) -> Option<()> {
+    if file.view().is_some_and(|view| !view.load(root.offset, root.offset + root.bytes)) {
+        return None;
+    }
     let size = usize::try_from(root.bytes).ok()?;
     if buffer.len() < size {
         buffer.try_reserve_exact(size - buffer.len()).ok()?;

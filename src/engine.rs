@@ -162,7 +162,7 @@ impl Engine {
         self.check_writable()?;
         frame::check_key(key)?;
         let hash = self.hasher.hash(key);
-        if self.index.get(hash).is_none() {
+        if !self.index.is_pending(hash) && self.index.get(hash).is_none() {
             return Ok(false);
         }
         let mut locked = self.index.lock(hash)?;
@@ -417,19 +417,24 @@ impl Engine {
     pub fn purge_expired(&self, inside: &Inside<'_>) {
         let _until_all_are_out = self.expiries.purging();
         let now = self.clock.precise();
+        // Parts of the index that cannot be changed now are tried once.
+        let (mut stuck, mut later) = ([false; 256], Vec::new());
         loop {
             let due = self.expiries.take_due(now);
             if due.is_empty() {
-                return;
+                break;
             }
-            for (hash, (entry, file_id)) in due {
+            for (hash, line) in due {
+                let is_stuck = &mut stuck[usize::from(hash.root)];
                 // Another file may have taken the place of the one that the line is about.
-                if self.file(inside, entry).is_ok_and(|file| file.id == file_id)
-                    && self.forget_expired(inside, hash, entry).is_err()
-                {
-                    self.expiries.add(now + FORGET_AGAIN, hash, (entry, file_id));
+                if self.file(inside, line.0).is_ok_and(|file| file.id == line.1) {
+                    *is_stuck = *is_stuck || self.forget_expired(inside, hash, line.0).is_err();
+                    later.extend(is_stuck.then_some((hash, line)));
                 }
             }
+        }
+        for (hash, line) in later {
+            self.expiries.add(now.saturating_add(FORGET_AGAIN), hash, line);
         }
     }
 

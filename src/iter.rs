@@ -187,9 +187,11 @@ impl Iter {
                 let to = next.map(Cursor::first_hash);
                 engine.snapshots.versions(self.moment, cursor.first_hash(), to, entries);
             });
-            self.pending
-                .try_reserve(entries.len())
-                .map_err(|_| Error::NoMemory { bytes: (entries.len() * size_of::<u64>()) as u64 })?;
+            if self.pending.try_reserve(entries.len()).is_err() {
+                // The next call begins here again.
+                self.pending.clear();
+                return Err(Error::NoMemory { bytes: (entries.len() * size_of::<u64>()) as u64 });
+            }
             self.pending.extend(entries.drain(..).map(|(_, entry)| entry.place()));
             match next {
                 Some(next) if self.pending.len() < self.load => cursor = next,
@@ -205,7 +207,7 @@ impl Iter {
 /// The bits of a place that one pass of [`sort_last_first`] looks at. With more, there are more places to write to than the
 /// processor has translations at hand for.
 const DIGIT: u32 = 8;
-/// The lowest bits of a place, which it does not look at: places that agree in the others are in the same 4 KiB.
+/// So many of the lowest bits of a place it need not look at: places that agree in the others are in the same 4 KiB.
 const NEIGHBOURS: u32 = 17;
 
 /// Sorts places, the last first; many of them only as far as neighbours. Passes that count and distribute (a radix sort), two

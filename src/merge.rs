@@ -469,7 +469,8 @@ impl<'a> Merge<'a> {
             };
             let location = Location { slot: output.slot, units: moved.units };
             let to = Entry { location, size: moved.size };
-            // A copy that the index cannot be pointed at is counted as dead; the input is not finished then.
+            // A copy that the index cannot be pointed at is counted as dead; the input is not finished then. (A merge begins
+            // with an index that can be changed everywhere: no such error is known.)
             let replaced = match engine.index.lock(moved.hash) {
                 Ok(mut locked) => locked.replace(moved.hash, from, to),
                 Err(error) => {

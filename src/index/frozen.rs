@@ -54,12 +54,12 @@ impl Frozen {
     pub(super) fn collect(&self, root: u8, from: u64, most: usize, out: &mut Vec<Pair>) -> Option<u64> {
         let (mut count, mut last, mut next) = (0, 0, None);
         self.source.visit(root, from, &mut |pair| {
-            // Not in the middle of keys with the same word.
-            if count >= most && pair.0 != last {
+            // Not in the middle of keys with the same word, and never back, whatever somebody made up.
+            if count >= most && pair.0 > last {
                 next = Some(pair.0);
                 return false;
             }
-            (count, last) = (count + 1, pair.0);
+            (count, last) = (count + 1, last.max(pair.0));
             out.push(pair);
             true
         });
@@ -75,10 +75,19 @@ impl Frozen {
     pub(super) fn take(&self, root: u8) -> Result<Vec<Pair>, Unavailable> {
         let mut keys = Vec::new();
         keys.try_reserve_exact(self.source.len(root)).map_err(|_| Unavailable::NoMemory)?;
-        self.collect(root, 0, usize::MAX, &mut keys);
-        // Also where somebody made them up.
-        let is_whole = keys.len() == self.source.len(root) && keys.is_sorted_by_key(|key| key.0);
-        if is_whole && self.is_intact(root) { Ok(keys) } else { Err(Unavailable::Damaged) }
+        // Before, because what cannot be read ends the process; after, because it may have changed meanwhile.
+        let was_intact = self.is_intact(root);
+        if was_intact {
+            self.collect(root, 0, usize::MAX, &mut keys);
+        }
+        if !was_intact || !self.is_intact(root) || keys.len() != self.source.len(root) {
+            return Err(Unavailable::Damaged);
+        }
+        // Somebody may have made them up.
+        if !keys.is_sorted_by_key(|key| key.0) {
+            keys.sort_unstable();
+        }
+        Ok(keys)
     }
 
     /// A root was taken over.
@@ -88,11 +97,11 @@ impl Frozen {
         }
     }
 
-    /// The first root that `is_pending` says is not taken over yet.
+    /// The next root that `is_pending` says is not taken over yet: each once.
     pub(super) fn next(&self, is_pending: impl Fn(u8) -> bool) -> Option<u8> {
         let from = self.next.load(Ordering::Relaxed);
         let root = (from..=usize::from(u8::MAX)).find(|root| is_pending(*root as u8));
-        self.next.store(root.unwrap_or(1 << 8), Ordering::Relaxed);
+        self.next.store(root.map_or(1 << 8, |root| root + 1), Ordering::Relaxed);
         root.map(|root| root as u8)
     }
 }
