@@ -172,6 +172,13 @@ mod tests {
     }
 
     proptest! {
+        // Miri has no file to remember failures in, and not the time for many cases.
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            cases: if cfg!(miri) { 3 } else { 256 },
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn keys_are_read_back_from_any_place_on(
             mut keys in prop::collection::vec(key(), 0..400),
