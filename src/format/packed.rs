@@ -172,14 +172,8 @@ mod tests {
     }
 
     proptest! {
-        // Miri has no file to remember failures in, and not the time for many cases.
-        #![proptest_config(ProptestConfig {
-            failure_persistence: None,
-            cases: if cfg!(miri) { 3 } else { 256 },
-            ..ProptestConfig::default()
-        })]
-
         #[test]
+        #[cfg_attr(miri, ignore = "there is nothing unsafe here, and what makes the cases is slow")]
         fn keys_are_read_back_from_any_place_on(
             mut keys in prop::collection::vec(key(), 0..400),
             from in any::<u64>(),
@@ -194,6 +188,7 @@ mod tests {
         }
 
         #[test]
+        #[cfg_attr(miri, ignore = "there is nothing unsafe here, and what makes the cases is slow")]
         fn bytes_that_somebody_made_up_are_refused_or_read_without_a_panic(
             mut bytes in prop::collection::vec(any::<u8>(), 0..200),
             len in 0usize..20,
@@ -210,6 +205,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "there is nothing unsafe here, and what makes the cases is slow")]
     fn keys_of_a_large_store_take_less_than_12_bytes() {
         // A root of a store of a million: records of one size in one file of 136 MB.
         let mut keys: Vec<Pair> = (0..3_906u64)
