@@ -1,5 +1,7 @@
 //! Writing the index to disk at a clean close, and taking it from there at the next open.
 
+use std::sync::Arc;
+
 use crate::disk::{Access, DiskFile, View};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -9,12 +11,15 @@ use crate::format::checkpoint::{
 use crate::format::manifest::Manifest;
 use crate::format::names;
 use crate::format::packed::{Packed, Pair, pack};
-use crate::index::{Index, Sorted};
+use crate::index::{Index, Sorted, Unavailable};
 use crate::log::Position;
 use crate::log::catalog::{Catalog, replace};
 use crate::options::Options;
 use crate::parallel::on_all_cores;
 use crate::recovery::{Rebuilt, access};
+
+/// About so many bytes are the room for a key; of many, most take less.
+const USUAL_KEY_SIZE: u64 = 12;
 
 /// Writes the whole index, and gives the identity of the checkpoint. It counts once a clean manifest names it.
 pub fn write(engine: &Engine) -> Result<u64> {
@@ -66,15 +71,11 @@ pub fn write(engine: &Engine) -> Result<u64> {
     // The header comes first and says what the roots hold: its size is known before, its content after them.
     header.roots = vec![CheckpointRoot::default(); ROOTS];
     let mut at = header.encode().len() as u64;
-    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, at, &mut |file| {
+    let size = at + engine.index.len() * USUAL_KEY_SIZE;
+    replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, size, &mut |file| {
         let mut packed = Vec::new();
         for (root, line) in (0..=u8::MAX).zip(&mut header.roots) {
-            if !engine.index.can_export(root) {
-                return Err(std::io::Error::other(
-                    "the checkpoint before it was damaged while the store was open",
-                ));
-            }
-            let keys = engine.index.export(root);
+            let keys = engine.index.export(root).map_err(|why| std::io::Error::other(Error::from(why)))?;
             packed.clear();
             pack(&keys, &mut packed);
             let (records, bytes) = (keys.len() as u64, packed.len() as u64);
@@ -95,27 +96,19 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     }
     let Some((file, header, start)) = read_header(catalog, manifest) else { return Ok(None) };
     let Some(roots) = find_roots(&header, start, file.size().ok()) else { return Ok(None) };
-    let index = match file.view() {
-        // Who only reads has no thread that would take the keys over.
-        Some(view) if !options.read_only => {
-            let mapped = MappedKeys { view, roots };
-            if !mapped.is_whole() {
-                return Ok(None);
-            }
-            Index::over(Box::new(mapped))?
+    let keys = Keys { view: file.view(), file, roots };
+    // Who only reads has no thread that would take the keys over later, and what is not mapped is read once.
+    let take_over_now = options.read_only || keys.view.is_none();
+    if !take_over_now && !keys.are_intact() {
+        return Ok(None);
+    }
+    let index = Index::over(Box::new(keys))?;
+    if take_over_now {
+        match index.take_over_all() {
+            Err(Unavailable::Damaged) => return Ok(None),
+            done => done?,
         }
-        _ => {
-            let index = Index::import(|| {
-                let mut buffer = Vec::new();
-                let (file, roots) = (&file, &roots);
-                move |root, keys: &mut Vec<Pair>| {
-                    read_root(file.as_ref(), &roots[usize::from(root)], &mut buffer, keys)
-                }
-            })?;
-            let Some(index) = index else { return Ok(None) };
-            index
-        }
-    };
+    }
 
     for (entry, saved) in manifest.files.iter().zip(&header.files) {
         let file = catalog.open_file(entry, access(entry, options), Some(saved.slot))?;
@@ -139,10 +132,7 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
 }
 
 /// The checkpoint's header, if it is whole and belongs to the manifest, and where the keys begin.
-fn read_header(
-    catalog: &Catalog,
-    manifest: &Manifest,
-) -> Option<(std::sync::Arc<dyn DiskFile>, CheckpointHeader, u64)> {
+fn read_header(catalog: &Catalog, manifest: &Manifest) -> Option<(Arc<dyn DiskFile>, CheckpointHeader, u64)> {
     let file = catalog.disk.open(names::CHECKPOINT, Access::Read).ok()?;
     // What the disk cannot give would end the process if it were read from a mapping.
     let can_read = |size| file.view().is_none_or(|view| view.load(0, size));
@@ -186,65 +176,84 @@ fn find_roots(header: &CheckpointHeader, start: u64, file_size: Option<u64>) -> 
     (file_size == Some(end)).then_some(roots)
 }
 
-/// The keys of a checkpoint in a mapping of it, from which the index takes them.
-struct MappedKeys {
-    view: View,
+/// The keys of a checkpoint, where the index finds them until it takes them over.
+struct Keys {
+    file: Arc<dyn DiskFile>,
+    view: Option<View>,
     roots: Vec<Root>,
 }
 
-impl MappedKeys {
-    /// Whether all keys are there, and are what was written.
-    fn is_whole(&self) -> bool {
-        let parts = on_all_cores(ROOTS, |mut roots| roots.all(|n| self.is_intact(n as u8)));
-        parts.into_iter().all(|is_whole| is_whole)
+impl Keys {
+    /// Whether all keys are what was written. Looks at them on all cores.
+    fn are_intact(&self) -> bool {
+        let parts = on_all_cores(ROOTS, |mut roots| {
+            let mut buffer = Vec::new();
+            roots.all(|n| self.intact(&self.roots[n], &mut buffer).is_ok())
+        });
+        parts.into_iter().all(|is_intact| is_intact)
+    }
+
+    /// The keys of a root, in the mapping or read into `buffer`, after a look at whether they are what was written.
+    fn intact<'a>(
+        &'a self,
+        root: &Root,
+        buffer: &'a mut Vec<u8>,
+    ) -> std::result::Result<Packed<'a>, Unavailable> {
+        let bytes = match &self.view {
+            // Loaded first: a page that the disk cannot give would end the process.
+            Some(view) if view.load(root.offset, root.offset + root.bytes) => {
+                view.get_settled(root.offset, root.bytes).ok_or(Unavailable::Damaged)?
+            }
+            Some(_) => return Err(Unavailable::Damaged),
+            None => {
+                let size = usize::try_from(root.bytes).map_err(|_| Unavailable::NoMemory)?;
+                buffer.try_reserve_exact(size).map_err(|_| Unavailable::NoMemory)?;
+                buffer.resize(size, 0);
+                self.file.read_at(buffer, root.offset).map_err(|_| Unavailable::Damaged)?;
+                buffer.as_slice()
+            }
+        };
+        if crc32fast::hash(bytes) != root.crc {
+            return Err(Unavailable::Damaged);
+        }
+        Packed::parse(bytes, root.count).map_err(|_| Unavailable::Damaged)
     }
 }
 
-impl Sorted for MappedKeys {
+impl Sorted for Keys {
     fn len(&self, root: u8) -> usize {
         self.roots[usize::from(root)].count
     }
 
     fn visit(&self, root: u8, from: u64, visit: &mut dyn FnMut(Pair) -> bool) {
         let root = &self.roots[usize::from(root)];
-        let bytes = self.view.get_settled(root.offset, root.bytes).unwrap_or_default();
-        if let Ok(packed) = Packed::parse(bytes, root.count) {
+        let mut buffer = Vec::new();
+        let packed = match &self.view {
+            Some(view) => {
+                let bytes = view.get_settled(root.offset, root.bytes).unwrap_or_default();
+                Packed::parse(bytes, root.count).ok()
+            }
+            None => self.intact(root, &mut buffer).ok(),
+        };
+        if let Some(packed) = packed {
             packed.iter_from(from).all(visit);
         }
     }
 
-    fn is_intact(&self, root: u8) -> bool {
-        let Root { offset, bytes, count, crc } = self.roots[usize::from(root)];
-        // Loaded first: a page that the disk cannot give would end the process.
-        self.view.load(offset, offset + bytes)
-            && self
-                .view
-                .get_settled(offset, bytes)
-                .is_some_and(|bytes| crc32fast::hash(bytes) == crc && Packed::parse(bytes, count).is_ok())
+    fn take(&self, root: u8, keys: &mut Vec<Pair>) -> std::result::Result<(), Unavailable> {
+        let root = &self.roots[usize::from(root)];
+        let mut buffer = Vec::new();
+        keys.extend(self.intact(root, &mut buffer)?.iter_from(0));
+        match self.view {
+            // It may have changed between the look and the copy.
+            Some(_) => self.intact(root, &mut buffer).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn let_go(&self) {
-        self.view.let_go();
+        if let Some(view) = &self.view {
+            view.let_go();
+        }
     }
-}
-
-/// Reads the keys of a root, through a buffer that is large enough from the second root on.
-fn read_root(file: &dyn DiskFile, root: &Root, buffer: &mut Vec<u8>, keys: &mut Vec<Pair>) -> Option<()> {
-    if file.view().is_some_and(|view| !view.load(root.offset, root.offset + root.bytes)) {
-        return None;
-    }
-    let size = usize::try_from(root.bytes).ok()?;
-    if buffer.len() < size {
-        buffer.try_reserve_exact(size - buffer.len()).ok()?;
-        buffer.resize(size, 0);
-    }
-    let bytes = &mut buffer[..size];
-    file.read_at(bytes, root.offset).ok()?;
-    if crc32fast::hash(bytes) != root.crc {
-        return None;
-    }
-    let packed = Packed::parse(bytes, root.count).ok()?;
-    keys.try_reserve(root.count).ok()?;
-    keys.extend(packed.iter_from(0));
-    Some(())
 }

@@ -22,7 +22,7 @@ use crate::engine::Inside;
 use crate::error::{Error, Result};
 use crate::events::LogLevel;
 use crate::format::file_header::FILE_HEADER_SIZE;
-use crate::format::frame::{Header, Kind};
+use crate::format::frame::{Epoch, Header, Kind};
 use crate::format::manifest::{FileEntry, FileState};
 use crate::format::{ALIGNMENT, FileId};
 use crate::hints;
@@ -162,8 +162,8 @@ struct Merge<'a> {
     /// The files that had something dead in them when the merge began, and their first sequence numbers: only there can
     /// an older version be of a key that was deleted before. Those that were finished are taken out.
     blockers: Vec<(FileId, u64)>,
-    /// From where on numbers and times are counted in the outputs: all in the inputs are later, and most are near.
-    first: (u64, u64),
+    /// From where on is counted in the outputs: all in the inputs are later, and most are near.
+    epoch: Epoch,
     /// Frames for the current output that are not written yet, and where each came from.
     buffer: Vec<u8>,
     moves: Vec<Move>,
@@ -208,7 +208,7 @@ impl<'a> Merge<'a> {
             stopped: false,
             pace: Pace::new(),
             blockers: Vec::new(),
-            first: (0, 0),
+            epoch: Epoch::default(),
             buffer: Vec::new(),
             moves: Vec::new(),
         }
@@ -238,10 +238,10 @@ impl<'a> Merge<'a> {
         if let Some(engine) = self.shell.inside() {
             engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
         }
-        self.first = (
-            inputs.iter().map(|input| input.seqs().0).filter(|seq| *seq > 0).min().unwrap_or(0),
-            inputs.iter().map(|input| input.origin.time_ms).min().unwrap_or(0),
-        );
+        self.epoch = Epoch {
+            seq: inputs.iter().map(|input| input.seqs().0).filter(|seq| *seq > 0).min().unwrap_or(0),
+            time_ms: inputs.iter().map(|input| input.origin.epoch.time_ms).min().unwrap_or(0),
+        };
         let copied = self.take_over_all(inputs);
         // Also after a failure: the index points into the outputs already.
         let committed = self.commit();
@@ -418,7 +418,7 @@ impl<'a> Merge<'a> {
             self.flush(engine)?;
             let most = Header { is_far: true, ..header }.frame_size();
             let capacity = engine.options.max_file_size.max(FILE_HEADER_SIZE + most);
-            self.work.outputs.push(engine.catalog.create_file(capacity, self.first)?);
+            self.work.outputs.push(engine.catalog.create_file(capacity, self.epoch)?);
         }
         let Some(output) = self.work.outputs.last() else { return Ok(()) };
         let header = header.told_from(&output.origin);

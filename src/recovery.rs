@@ -21,11 +21,12 @@ use crate::error::{Error, Result};
 use crate::events::{Events, LogLevel};
 use crate::expiry::Expiries;
 use crate::format::FileId;
+use crate::format::frame::Epoch;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
 use crate::index::KeyHasher;
 use crate::log::Position;
-use crate::log::append::{Log, Start, Work, times_from};
+use crate::log::append::{Log, Start, Work, epoch};
 use crate::log::catalog::{Catalog, write_first_manifest};
 use crate::log::file::DataFile;
 use crate::options::Options;
@@ -82,7 +83,7 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
     })?;
     let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
-    let start = choose_active(&catalog, &manifest, options, (next_seq, time_ms), rebuilt.frontier)?;
+    let start = choose_active(&catalog, &manifest, options, next_seq, time_ms, rebuilt.frontier)?;
     Ok(Engine {
         log: Log::new(catalog.clone(), options.max_file_size, start, ask),
         options: options.clone(),
@@ -180,8 +181,8 @@ pub fn access(entry: &FileEntry, options: &Options) -> Access {
 }
 
 /// A new file, listed in the manifest, that the log goes on in.
-fn begin_file(catalog: &Catalog, options: &Options, (seq, time_ms): (u64, u64)) -> Result<Arc<DataFile>> {
-    let active = catalog.create_file(options.max_file_size, (seq, times_from(time_ms)))?;
+fn begin_file(catalog: &Catalog, options: &Options, epoch: Epoch) -> Result<Arc<DataFile>> {
+    let active = catalog.create_file(options.max_file_size, epoch)?;
     let entry = Catalog::open_entry(&active);
     catalog.update(|manifest| {
         manifest.clean = false;
@@ -195,7 +196,8 @@ fn choose_active(
     catalog: &Catalog,
     manifest: &Manifest,
     options: &Options,
-    (next_seq, time_ms): (u64, u64),
+    next_seq: u64,
+    time_ms: u64,
     frontier: Position,
 ) -> Result<Start> {
     let mut open: Vec<Arc<DataFile>> = catalog
@@ -216,7 +218,7 @@ fn choose_active(
                 None => return Err(Error::Missing { path: catalog.disk.path().to_path_buf() }),
             }
         }
-        None => match (begin_file(catalog, options, (next_seq, time_ms)), open.pop()) {
+        None => match (begin_file(catalog, options, epoch(next_seq, time_ms)), open.pop()) {
             (Ok(active), last) => {
                 open.extend(last);
                 active

@@ -114,9 +114,10 @@ impl CheckpointHeader {
     /// The size of the whole header, told by the first [`PREFIX_SIZE`] bytes of the file.
     pub fn size_from_prefix(prefix: &[u8]) -> Result<u64, Damage> {
         let mut reader = Reader::new(prefix);
-        if reader.take(8)? != MAGIC || reader.u32()? != FORMAT_VERSION {
-            return Err("it is not a checkpoint that this version can read");
+        if reader.take(8)? != MAGIC {
+            return Err("it is not a checkpoint of filedb");
         }
+        super::check_version(reader.u32()?)?;
         reader.take(28)?;
         let (files, expiries) = (reader.u64()?, reader.u64()?);
         let parts = files.checked_mul(40).and_then(|n| n.checked_add(expiries.checked_mul(32)?));

@@ -1,7 +1,7 @@
 //! The first 64 bytes of a data file: which file of which store it is, and what its frames are told relative to.
 
 use super::bytes::{Reader, append_checksum, split_checked};
-use super::frame::Origin;
+use super::frame::{Epoch, Origin};
 use super::{Damage, FORMAT_VERSION, FileId};
 
 /// The size of the header; the first frame stands here.
@@ -30,8 +30,8 @@ impl FileHeader {
         bytes.extend_from_slice(&self.origin.salt.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&self.store_id);
-        bytes.extend_from_slice(&self.origin.time_ms.to_le_bytes());
-        bytes.extend_from_slice(&self.origin.seq.to_le_bytes());
+        bytes.extend_from_slice(&self.origin.epoch.time_ms.to_le_bytes());
+        bytes.extend_from_slice(&self.origin.epoch.seq.to_le_bytes());
         bytes.resize(FILE_HEADER_SIZE as usize - 4, 0);
         append_checksum(&mut bytes);
         bytes
@@ -50,6 +50,6 @@ impl FileHeader {
         reader.u32()?;
         let store_id = reader.bytes16()?;
         let (time_ms, seq) = (reader.u64()?, reader.u64()?);
-        Ok(FileHeader { id, store_id, origin: Origin { salt, seq, time_ms } })
+        Ok(FileHeader { id, store_id, origin: Origin { salt, epoch: Epoch { seq, time_ms } } })
     }
 }

@@ -43,26 +43,33 @@ const KIND_SHIFT: u32 = 56;
 const FLAGS_SHIFT: u32 = 60;
 const TIME_MASK: u64 = (1 << KEY_SHIFT) - 1;
 
+/// From where on the numbers and times of a file's frames are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epoch {
+    /// The sequence number that is told as 0.
+    pub seq: u64,
+    /// The time that is told as 0, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
 /// What the frames of a file are told relative to: what its header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Mixed into the checksum of every frame, so that a frame is valid in this file only.
     pub salt: u32,
-    /// Sequence numbers are counted from here.
-    pub seq: u64,
-    /// And times, in milliseconds since 1970.
-    pub time_ms: u64,
+    /// Where numbers and times begin.
+    pub epoch: Epoch,
 }
 
 impl Origin {
     /// Whether frames that hold `count` numbers from `seq` on, written at `time_ms`, are near enough to be told relative to this.
     #[inline]
     pub fn is_near(&self, seq: u64, count: u64, time_ms: u64) -> bool {
-        let last = seq.saturating_add(count);
-        seq >= self.seq
-            && last - self.seq <= u64::from(u32::MAX)
-            && time_ms >= self.time_ms
-            && time_ms - self.time_ms <= TIME_MASK
+        let (epoch, last) = (self.epoch, seq.saturating_add(count));
+        seq >= epoch.seq
+            && last - epoch.seq <= u64::from(u32::MAX)
+            && time_ms >= epoch.time_ms
+            && time_ms - epoch.time_ms <= TIME_MASK
     }
 
     /// The initial CRC of the frame at `offset`.
@@ -143,23 +150,13 @@ impl Header {
     pub fn encode(&self, origin: &Origin) -> ([u8; MAX_HEADER_SIZE], usize) {
         debug_assert!(self.is_far || origin.is_near(self.seq, 0, self.time_ms));
         let mut bytes = [0; MAX_HEADER_SIZE];
-        let mut flags = 0;
-        let (mut seq, mut time) =
-            (self.seq.wrapping_sub(origin.seq), self.time_ms.wrapping_sub(origin.time_ms));
-        if self.is_far || self.expiry_ms.is_some() || self.frontier.is_some() {
-            let far = [Some(self.seq), Some(self.time_ms)].map(|field| field.filter(|_| self.is_far));
-            let fields = [far[0], far[1], self.expiry_ms, self.frontier];
-            for (field, at) in fields.into_iter().flatten().zip((FRAME_HEADER_SIZE..).step_by(8)) {
-                bytes[at..at + 8].copy_from_slice(&field.to_le_bytes());
+        let (flags, size) = self.encode_optional(&mut bytes);
+        let (seq, time) = match self.is_far {
+            true => (0, 0),
+            false => {
+                (self.seq.wrapping_sub(origin.epoch.seq), self.time_ms.wrapping_sub(origin.epoch.time_ms))
             }
-            let flag = |bit, there| if there { bit } else { 0 };
-            flags = flag(FAR, self.is_far)
-                | flag(EXPIRES, self.expiry_ms.is_some())
-                | flag(FRONTIER, self.frontier.is_some());
-            if self.is_far {
-                (seq, time) = (0, 0);
-            }
-        }
+        };
         let word = time & TIME_MASK
             | u64::from(self.key_len.saturating_sub(1)) << KEY_SHIFT
             | (self.kind as u64) << KIND_SHIFT
@@ -167,7 +164,28 @@ impl Header {
         bytes[4..8].copy_from_slice(&self.value_len.to_le_bytes());
         bytes[8..12].copy_from_slice(&(seq as u32).to_le_bytes());
         bytes[12..20].copy_from_slice(&word.to_le_bytes());
-        (bytes, self.size())
+        (bytes, size)
+    }
+
+    /// Writes the fields behind the fixed ones, and gives the flags that say which are there, and where they end.
+    #[inline]
+    fn encode_optional(&self, bytes: &mut [u8; MAX_HEADER_SIZE]) -> (u8, usize) {
+        let (mut flags, mut end) = (0, FRAME_HEADER_SIZE);
+        let mut add = |flag, field: u64| {
+            bytes[end..end + 8].copy_from_slice(&field.to_le_bytes());
+            (flags, end) = (flags | flag, end + 8);
+        };
+        if self.is_far {
+            add(FAR, self.seq);
+            add(FAR, self.time_ms);
+        }
+        if let Some(expiry_ms) = self.expiry_ms {
+            add(EXPIRES, expiry_ms);
+        }
+        if let Some(frontier) = self.frontier {
+            add(FRONTIER, frontier);
+        }
+        (flags, end)
     }
 
     /// Reads the header at the front of `bytes`, of a file with this origin. At least [`FRAME_HEADER_SIZE`] bytes must be there
@@ -192,8 +210,8 @@ impl Header {
         let has_key = matches!(kind, Kind::Put | Kind::Tombstone);
         let mut header = Header {
             kind,
-            seq: origin.seq.wrapping_add(u64::from(word32(8))),
-            time_ms: origin.time_ms.wrapping_add(word & TIME_MASK),
+            seq: origin.epoch.seq.wrapping_add(u64::from(word32(8))),
+            time_ms: origin.epoch.time_ms.wrapping_add(word & TIME_MASK),
             expiry_ms: None,
             frontier: None,
             key_len: if has_key { u32::from(key_field) + 1 } else { 0 },
@@ -265,7 +283,8 @@ pub fn check_value_len(size: u64) -> crate::Result<()> {
 mod tests {
     use super::*;
 
-    const ORIGIN: Origin = Origin { salt: 5, seq: 0x0102_0304_0000_0000, time_ms: 1_700_000_000_000 };
+    const EPOCH: Epoch = Epoch { seq: 0x0102_0304_0000_0000, time_ms: 1_700_000_000_000 };
+    const ORIGIN: Origin = Origin { salt: 5, epoch: EPOCH };
 
     fn put() -> Header {
         Header {
@@ -302,13 +321,13 @@ mod tests {
 
     #[test]
     fn what_is_not_near_a_files_origin_is_far_and_keeps_its_number_and_time() {
-        let (last, late) = (ORIGIN.seq + u64::from(u32::MAX), ORIGIN.time_ms + (1 << 40));
+        let (last, late) = (EPOCH.seq + u64::from(u32::MAX), EPOCH.time_ms + (1 << 40));
         for (seq, time_ms, is_far) in [
-            (ORIGIN.seq, ORIGIN.time_ms, false),
+            (EPOCH.seq, EPOCH.time_ms, false),
             (last, late - 1, false),
-            (ORIGIN.seq - 1, ORIGIN.time_ms, true),
-            (ORIGIN.seq, ORIGIN.time_ms - 1, true),
-            (last + 1, ORIGIN.time_ms, true),
+            (EPOCH.seq - 1, EPOCH.time_ms, true),
+            (EPOCH.seq, EPOCH.time_ms - 1, true),
+            (last + 1, EPOCH.time_ms, true),
             (last, late, true),
             (0, 0, true),
             (u64::MAX, u64::MAX, true),

@@ -15,10 +15,11 @@ pub trait Sorted: Send + Sync {
     fn len(&self, root: u8) -> usize;
 
     /// Shows the keys of a root to `visit`, in order, from the first on whose word is at least `from`, until that says false.
+    /// Whether they are what they were is not looked at.
     fn visit(&self, root: u8, from: u64, visit: &mut dyn FnMut(Pair) -> bool);
 
-    /// Whether a root still is what it was. Looks at all of it.
-    fn is_intact(&self, root: u8) -> bool;
+    /// Appends all keys of a root, which are certainly what they were.
+    fn take(&self, root: u8, keys: &mut Vec<Pair>) -> Result<(), Unavailable>;
 
     /// All keys were taken over. Somebody may still be looking at them.
     fn let_go(&self);
@@ -66,21 +67,12 @@ impl Frozen {
         next
     }
 
-    /// Whether a root still is what it was.
-    pub(super) fn is_intact(&self, root: u8) -> bool {
-        self.source.is_intact(root)
-    }
-
-    /// The keys of a root, for which there is memory, and which are what was there when the index was made.
+    /// The keys of a root, which are what was there when the index was made.
     pub(super) fn take(&self, root: u8) -> Result<Vec<Pair>, Unavailable> {
         let mut keys = Vec::new();
         keys.try_reserve_exact(self.source.len(root)).map_err(|_| Unavailable::NoMemory)?;
-        // Before, because what cannot be read ends the process; after, because it may have changed meanwhile.
-        let was_intact = self.is_intact(root);
-        if was_intact {
-            self.collect(root, 0, usize::MAX, &mut keys);
-        }
-        if !was_intact || !self.is_intact(root) || keys.len() != self.source.len(root) {
+        self.source.take(root, &mut keys)?;
+        if keys.len() != self.source.len(root) {
             return Err(Unavailable::Damaged);
         }
         // Somebody may have made them up.

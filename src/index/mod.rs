@@ -146,65 +146,31 @@ impl Index {
         }
     }
 
-    /// An index of keys that are sorted by hash. Each of several threads asks `loader` for a function that puts the keys
-    /// whose hash begins with the byte `n` into an empty vector, each as the two words of [`Index::export`]. `Ok(None)`
-    /// where that once says that it cannot, or gives keys that are not sorted.
-    pub fn import<L>(loader: impl Fn() -> L + Sync) -> Result<Option<Self>, Unavailable>
-    where
-        L: FnMut(u8, &mut Vec<(u64, u64)>) -> Option<()>,
-    {
-        let index = Self::without_segments(0, None);
-        let parts = on_all_cores(1 << ROOT_BITS, |roots| {
-            let (mut segments, mut load, mut keys) = (Vec::new(), loader(), Vec::new());
-            for root in roots {
-                keys.clear();
-                if load(root as u8, &mut keys).is_none() || !keys.is_sorted_by_key(|pair| pair.0) {
-                    return Ok(None);
-                }
-                index.len.fetch_add(keys.len() as u64, Ordering::Relaxed);
-                import_segments(&index.arena, ROOT_BITS, (root as u64) << 56, &keys, &mut segments)
-                    .ok_or(Unavailable::NoMemory)?;
-            }
-            Ok(Some(segments))
-        });
-        let mut segments = Vec::new();
-        for part in parts {
-            match part? {
-                Some(part) => segments.extend(part),
-                None => return Ok(None),
-            }
-        }
-        index.install(segments);
-        Ok(Some(index))
-    }
-
-    /// Whether [`Index::export`] gives what was there, also of a root that is still where it was found.
-    pub fn can_export(&self, root: u8) -> bool {
-        let segment = self.segment(Cursor::of_root(root).top());
-        !segment.is_pending() || self.frozen.as_ref().is_some_and(|frozen| frozen.is_intact(root))
-    }
-
-    /// All keys whose hash begins with the byte `root`, in order.
-    pub fn export(&self, root: u8) -> Vec<(u64, u64)> {
+    /// All keys whose hash begins with the byte `root`, in order; those that are still where they were found after a look at
+    /// whether they are what they were.
+    pub fn export(&self, root: u8) -> Result<Vec<Pair>, Unavailable> {
         let mut keys = Vec::new();
         let mut top = u64::from(root) << 56;
         loop {
             let locked = self.lock_as_it_is(top);
-            locked.collect(0, usize::MAX, &mut keys);
+            match self.frozen.as_ref().filter(|_| locked.segment.is_pending()) {
+                Some(frozen) => keys = frozen.take(root)?,
+                None => drop(locked.collect(0, usize::MAX, &mut keys)),
+            }
             match top.checked_add(1 << (64 - locked.segment.depth())) {
                 Some(next) if (next >> 56) as u8 == root => top = next,
-                _ => return keys,
+                _ => return Ok(keys),
             }
         }
     }
 
     /// The hash and the entry in the two words of [`Index::export`].
-    pub fn unpack(root: u8, (word, packed): (u64, u64)) -> Option<(KeyHash, Entry)> {
+    pub fn unpack(root: u8, (word, packed): Pair) -> Option<(KeyHash, Entry)> {
         Entry::unpack(packed).map(|entry| (KeyHash { root, word, fingerprint: (packed >> 56) as u8 }, entry))
     }
 
     /// The two words of a key, as in [`Index::export`].
-    pub fn pack(hash: &KeyHash, entry: Entry) -> (u64, u64) {
+    pub fn pack(hash: &KeyHash, entry: Entry) -> Pair {
         (hash.word, entry.pack(hash.fingerprint))
     }
 
@@ -252,10 +218,17 @@ impl Index {
         self.segment(hash.top()).is_pending()
     }
 
-    /// Takes over all keys that are still where they were found. Who decides by what the index does not know calls it first:
-    /// those are compared with their checksums then.
+    /// Takes over all keys that are still where they were found, on all cores. Who decides by what the index does not know
+    /// calls it first: only what is taken over is certainly what it was.
     pub fn take_over_all(&self) -> Result<(), Unavailable> {
-        (0..=u8::MAX).try_for_each(|root| self.lock_top(Cursor::of_root(root).top()).map(drop))
+        let is_pending = |root: usize| self.segment(Cursor::of_root(root as u8).top()).is_pending();
+        if !(0..1 << ROOT_BITS).any(is_pending) {
+            return Ok(());
+        }
+        let parts = on_all_cores(1 << ROOT_BITS, |mut roots| {
+            roots.try_for_each(|root| self.lock_top(Cursor::of_root(root as u8).top()).map(drop))
+        });
+        parts.into_iter().collect()
     }
 
     /// Locks the segment of a key.

@@ -50,8 +50,8 @@ pub(super) struct Segment {
     pub(super) writing: Mutex<Writing>,
 }
 
-/// One key of a segment outside of it.
-pub(super) type Pair = (u64, u64);
+/// One key of a segment outside of it, as two words: see [`super::Index::export`].
+pub type Pair = (u64, u64);
 
 impl Segment {
     /// A segment with one empty block.

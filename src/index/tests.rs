@@ -63,12 +63,9 @@ fn an_exported_index_is_imported_as_it_was() {
             let hash = hash_of(&hasher, key);
             index.lock_for_insert(hash).unwrap().insert(hash, entry_of(key));
         }
-        let roots: Vec<_> = (0..=255).map(|root| index.export(root)).collect();
-        let load = |root, keys: &mut Vec<(u64, u64)>| {
-            keys.extend(&roots[usize::from(root)]);
-            Some(())
-        };
-        let copy = Index::import(|| load).unwrap().unwrap();
+        let copy = Index::over(Box::new(Kept::of(&index))).unwrap();
+        copy.take_over_all().unwrap();
+        assert_eq!(copy.export(7).unwrap(), index.export(7).unwrap());
         assert_eq!(copy.len(), keys);
         for key in 0..keys + 10 {
             let hash = hash_of(&hasher, key);
@@ -91,7 +88,7 @@ struct Kept {
 
 impl Kept {
     fn of(index: &Index) -> Self {
-        let roots = (0..=255).map(|root| index.export(root)).collect();
+        let roots = (0..=255).map(|root| index.export(root).unwrap()).collect();
         Kept { roots, were_let_go: Default::default(), damaged: Default::default() }
     }
 }
@@ -105,8 +102,12 @@ impl Sorted for Kept {
         self.roots[usize::from(root)].iter().copied().skip_while(|key| key.0 < from).all(visit);
     }
 
-    fn is_intact(&self, root: u8) -> bool {
-        !self.damaged.load(Ordering::Relaxed) || root == 0
+    fn take(&self, root: u8, keys: &mut Vec<Pair>) -> Result<(), Unavailable> {
+        if self.damaged.load(Ordering::Relaxed) && root != 0 {
+            return Err(Unavailable::Damaged);
+        }
+        keys.extend(&self.roots[usize::from(root)]);
+        Ok(())
     }
 
     fn let_go(&self) {
@@ -175,7 +176,7 @@ fn a_root_that_changed_after_the_opening_is_not_taken_over() {
         assert!(hash.root == 0 || matches!(locked, Err(Unavailable::Damaged)));
         assert!(hash.root == 0 || matches!(lazy.lock(hash), Err(Unavailable::Damaged)));
     }
-    assert!(lazy.can_export(0) && !lazy.can_export(1));
+    assert!(lazy.export(0).is_ok() && lazy.export(1).is_err() && lazy.take_over_all().is_err());
     assert_eq!(lazy.len(), 10_000);
 }
 
@@ -334,7 +335,7 @@ fn versions_that_are_absorbed_in_any_order_leave_the_newest_of_each_key() {
         assert_eq!(index.len(), newest.len() as u64);
         assert!((0..keys).all(|key| index.get(hash(key)) == newest.get(&key).map(|(_, entry)| *entry)));
         let mut all = Vec::new();
-        (0..=255).for_each(|root| all.extend(index.export(root).iter().map(|pair| (root, pair.0))));
+        (0..=255).for_each(|root| all.extend(index.export(root).unwrap().iter().map(|pair| (root, pair.0))));
         assert!(all.len() == newest.len() && all.is_sorted());
         assert!(index.memory_bytes() <= newest.len() as u64 * 24 + (8 << 20));
     }

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::disk::Room;
 use crate::error::{Error, Result};
 use crate::format::file_header::FILE_HEADER_SIZE;
-use crate::format::frame::{self, Header, Kind, Origin};
+use crate::format::frame::{self, Epoch, Header, Kind, Origin};
 use crate::format::manifest::FileState;
 use crate::format::{ALIGNMENT, align};
 use crate::index::{Entry, Location, SizeClass};
@@ -103,9 +103,9 @@ const MOST_UNSEALED: usize = 16;
 /// Writers looked at the clock before they came to append, and may be this late; in milliseconds.
 const LATE: u64 = 24 * 60 * 60 * 1000;
 
-/// From where on times are counted in a file that is begun at `time_ms`.
-pub fn times_from(time_ms: u64) -> u64 {
-    time_ms.saturating_sub(LATE)
+/// From where on is counted in a file of the log whose first frame has the number `seq` and is written at `time_ms` or later.
+pub fn epoch(seq: u64, time_ms: u64) -> Epoch {
+    Epoch { seq, time_ms: time_ms.saturating_sub(LATE) }
 }
 
 /// So many bytes of room are kept for deletes: a put that would take them fails for lack of space.
@@ -329,7 +329,7 @@ impl Log {
         // The log has no far frames: what is not near the active file's begins another.
         let is_near = writer.active.origin.is_near(writer.next_seq, seqs, header.time_ms);
         if writer.tail + size > writer.capacity || !is_near {
-            self.rotate(writer, size, (seqs, header.time_ms))?;
+            self.rotate(writer, size, seqs, header.time_ms)?;
         }
         // Room for deletes is left over when the disk is full, so that it can be made less full.
         let adds = matches!(header.kind, Kind::Put | Kind::Batch);
@@ -443,7 +443,7 @@ impl Log {
         }
         let mut writer = self.writer.lock();
         let time_ms = writer.time_ms;
-        self.rotate(&mut writer, 0, (0, time_ms))
+        self.rotate(&mut writer, 0, 0, time_ms)
     }
 
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
@@ -456,7 +456,7 @@ impl Log {
 
     /// Begins a new file that has room for a frame of `size` bytes, which takes so many numbers and is written at `time_ms`.
     #[cold]
-    fn rotate(&self, writer: &mut Writer, size: u64, (seqs, time_ms): (u64, u64)) -> Result<()> {
+    fn rotate(&self, writer: &mut Writer, size: u64, seqs: u64, time_ms: u64) -> Result<()> {
         let needed = FILE_HEADER_SIZE + size;
         if align(needed) > u64::from(u32::MAX) * ALIGNMENT {
             return Err(Error::TooLarge { what: "record", size, limit: u64::from(u32::MAX) });
@@ -472,7 +472,7 @@ impl Log {
             }
         }
         let file = loop {
-            let file = self.create_listed(capacity, (seq, time_ms))?;
+            let file = self.create_listed(capacity, epoch(seq, time_ms))?;
             if file.id > writer.active.id && is_near(&file) {
                 break file;
             }
@@ -495,18 +495,16 @@ impl Log {
         (self.ask)(Work::Look);
     }
 
-    /// A new file that the manifest lists, for what has numbers from `seq` on and is written at `time_ms` or later. One that could
-    /// not be listed is kept for the next attempt.
-    fn create_listed(&self, capacity: u64, (seq, time_ms): (u64, u64)) -> Result<Arc<DataFile>> {
-        let first = (seq, times_from(time_ms));
+    /// A new file that the manifest lists. One that could not be listed is kept for the next attempt.
+    fn create_listed(&self, capacity: u64, epoch: Epoch) -> Result<Arc<DataFile>> {
         let mut unlisted = self.unlisted.lock();
         let (file, its_capacity) = match unlisted.take() {
             Some((file, its_capacity)) if its_capacity >= capacity => (file, its_capacity),
             Some((file, _)) => {
                 self.unsealed.lock().push(file);
-                (self.catalog.create_file(capacity, first)?, capacity)
+                (self.catalog.create_file(capacity, epoch)?, capacity)
             }
-            None => (self.catalog.create_file(capacity, first)?, capacity),
+            None => (self.catalog.create_file(capacity, epoch)?, capacity),
         };
         let listed = self.catalog.update(|manifest| manifest.files.push(Catalog::open_entry(&file)));
         match listed {

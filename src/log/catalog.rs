@@ -11,7 +11,7 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
-use crate::format::frame::Origin;
+use crate::format::frame::{Epoch, Origin};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::{FileId, names};
 use crate::gate::Table;
@@ -137,10 +137,9 @@ impl Catalog {
         self.add(disk_file, (entry.id, header.origin), size, slot)
     }
 
-    /// Creates an empty data file for frames up to `capacity`, most of them written not long after `time_ms` and with numbers
-    /// from `seq` on. Its header is durable; its name is after the next
-    /// [`Catalog::update`], and until that lists it the file does not count.
-    pub fn create_file(&self, capacity: u64, (seq, time_ms): (u64, u64)) -> Result<Arc<DataFile>> {
+    /// Creates an empty data file for frames up to `capacity`, most of them not long after `epoch`. Its header is durable; its
+    /// name is after the next [`Catalog::update`], and until that lists it the file does not count.
+    pub fn create_file(&self, capacity: u64, epoch: Epoch) -> Result<Arc<DataFile>> {
         let (id, store_id) = {
             let mut manifest = self.manifest.lock();
             let id = manifest.next_file_id;
@@ -154,7 +153,7 @@ impl Catalog {
         let io = |action, error: &std::io::Error| Error::io(action, &self.disk.path().join(&name), error);
         let random = self.disk.random().map_err(|e| io("choose a salt for", &e))?;
         let salt = u32::from_le_bytes([random[0], random[1], random[2], random[3]]);
-        let origin = Origin { salt, seq, time_ms };
+        let origin = Origin { salt, epoch };
         let header = FileHeader { id, store_id, origin };
         let disk_file = self.disk.create(&name, capacity).map_err(|e| io("create the data file", &e))?;
         let written = disk_file

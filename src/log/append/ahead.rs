@@ -91,11 +91,11 @@ impl Log {
 
     /// Creates the next file ahead.
     pub(super) fn make_spare(&self, room: Room) -> Result<()> {
-        let first = {
+        let epoch = {
             let writer = self.writer.lock();
-            (writer.next_seq, writer.time_ms)
+            super::epoch(writer.next_seq, writer.time_ms)
         };
-        let spare = self.create_listed(self.max_file_size, first)?;
+        let spare = self.create_listed(self.max_file_size, epoch)?;
         // Without room ahead the file is a file all the same; who writes to it makes the room.
         let _ = spare.prepare(room);
         let mut writer = self.writer.lock();
