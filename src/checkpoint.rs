@@ -83,7 +83,9 @@ pub fn write(engine: &Engine) -> Result<u64> {
             file.write_at(&[&packed], at)?;
             at += bytes;
         }
-        file.write_at(&[&header.encode()], 0)
+        file.write_at(&[&header.encode()], 0)?;
+        // What was reserved and not needed.
+        file.truncate(at)
     })?;
     Ok(id)
 }
@@ -102,12 +104,10 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     if !take_over_now && !keys.are_intact() {
         return Ok(None);
     }
-    let index = Index::over(Box::new(keys))?;
-    if take_over_now {
-        match index.take_over_all() {
-            Err(Unavailable::Damaged) => return Ok(None),
-            done => done?,
-        }
+    let mut index = Index::over(Box::new(keys))?;
+    // Whatever is in the way of it may not be in that of a rebuild, which says what is in its own.
+    if take_over_now && index.take_over_and_let_go().is_err() {
+        return Ok(None);
     }
 
     for (entry, saved) in manifest.files.iter().zip(&header.files) {
@@ -170,7 +170,9 @@ fn find_roots(header: &CheckpointHeader, start: u64, file_size: Option<u64>) -> 
     let mut end = start;
     let mut roots = Vec::with_capacity(ROOTS);
     for CheckpointRoot { records, bytes, crc } in header.roots.iter().copied() {
-        roots.push(Root { offset: end, bytes, count: usize::try_from(records).ok()?, crc });
+        // No key takes less than a byte. Who says otherwise made the number up, and no memory is asked for by it.
+        let count = usize::try_from(records).ok().filter(|_| records <= bytes)?;
+        roots.push(Root { offset: end, bytes, count, crc });
         end = end.checked_add(bytes)?;
     }
     (file_size == Some(end)).then_some(roots)
@@ -184,39 +186,46 @@ struct Keys {
 }
 
 impl Keys {
-    /// Whether all keys are what was written. Looks at them on all cores.
+    /// Whether all keys in the mapping are what was written. Looks at them on all cores.
     fn are_intact(&self) -> bool {
         let parts = on_all_cores(ROOTS, |mut roots| {
-            let mut buffer = Vec::new();
-            roots.all(|n| self.intact(&self.roots[n], &mut buffer).is_ok())
+            roots.all(|n| {
+                let root = &self.roots[n];
+                self.is_loaded(root) && self.in_place(root).is_some_and(|bytes| root.parse(bytes).is_ok())
+            })
         });
-        parts.into_iter().all(|is_intact| is_intact)
+        parts.into_iter().all(|are_intact| are_intact)
     }
 
-    /// The keys of a root, in the mapping or read into `buffer`, after a look at whether they are what was written.
-    fn intact<'a>(
-        &'a self,
-        root: &Root,
-        buffer: &'a mut Vec<u8>,
-    ) -> std::result::Result<Packed<'a>, Unavailable> {
-        let bytes = match &self.view {
-            // Loaded first: a page that the disk cannot give would end the process.
-            Some(view) if view.load(root.offset, root.offset + root.bytes) => {
-                view.get_settled(root.offset, root.bytes).ok_or(Unavailable::Damaged)?
-            }
-            Some(_) => return Err(Unavailable::Damaged),
-            None => {
-                let size = usize::try_from(root.bytes).map_err(|_| Unavailable::NoMemory)?;
-                buffer.try_reserve_exact(size).map_err(|_| Unavailable::NoMemory)?;
-                buffer.resize(size, 0);
-                self.file.read_at(buffer, root.offset).map_err(|_| Unavailable::Damaged)?;
-                buffer.as_slice()
-            }
-        };
-        if crc32fast::hash(bytes) != root.crc {
+    /// Whether the keys of a root can be read: a page of a mapping that the disk cannot give would end the process.
+    fn is_loaded(&self, root: &Root) -> bool {
+        self.view.as_ref().is_none_or(|view| view.load(root.offset, root.offset + root.bytes))
+    }
+
+    /// The bytes of a root in the mapping.
+    fn in_place(&self, root: &Root) -> Option<&[u8]> {
+        self.view.as_ref()?.get_settled(root.offset, root.bytes)
+    }
+
+    /// The bytes of a root, read into `buffer`, where they do not change any more.
+    fn read<'a>(&self, root: &Root, buffer: &'a mut Vec<u8>) -> std::result::Result<&'a [u8], Unavailable> {
+        let size = usize::try_from(root.bytes).map_err(|_| Unavailable::NoMemory)?;
+        buffer.try_reserve_exact(size).map_err(|_| Unavailable::NoMemory)?;
+        buffer.resize(size, 0);
+        if !self.is_loaded(root) || self.file.read_at(buffer, root.offset).is_err() {
             return Err(Unavailable::Damaged);
         }
-        Packed::parse(bytes, root.count).map_err(|_| Unavailable::Damaged)
+        Ok(buffer)
+    }
+}
+
+impl Root {
+    /// The keys in the bytes of a root, which are what was written.
+    fn parse<'a>(&self, bytes: &'a [u8]) -> std::result::Result<Packed<'a>, Unavailable> {
+        if crc32fast::hash(bytes) != self.crc {
+            return Err(Unavailable::Damaged);
+        }
+        Packed::parse(bytes, self.count).map_err(|_| Unavailable::Damaged)
     }
 }
 
@@ -228,14 +237,8 @@ impl Sorted for Keys {
     fn visit(&self, root: u8, from: u64, visit: &mut dyn FnMut(Pair) -> bool) {
         let root = &self.roots[usize::from(root)];
         let mut buffer = Vec::new();
-        let packed = match &self.view {
-            Some(view) => {
-                let bytes = view.get_settled(root.offset, root.bytes).unwrap_or_default();
-                Packed::parse(bytes, root.count).ok()
-            }
-            None => self.intact(root, &mut buffer).ok(),
-        };
-        if let Some(packed) = packed {
+        let bytes = self.in_place(root).or_else(|| self.read(root, &mut buffer).ok()).unwrap_or_default();
+        if let Ok(packed) = Packed::parse(bytes, root.count) {
             packed.iter_from(from).all(visit);
         }
     }
@@ -243,12 +246,8 @@ impl Sorted for Keys {
     fn take(&self, root: u8, keys: &mut Vec<Pair>) -> std::result::Result<(), Unavailable> {
         let root = &self.roots[usize::from(root)];
         let mut buffer = Vec::new();
-        keys.extend(self.intact(root, &mut buffer)?.iter_from(0));
-        match self.view {
-            // It may have changed between the look and the copy.
-            Some(_) => self.intact(root, &mut buffer).map(drop),
-            None => Ok(()),
-        }
+        keys.extend(root.parse(self.read(root, &mut buffer)?)?.iter_from(0));
+        Ok(())
     }
 
     fn let_go(&self) {

@@ -288,7 +288,7 @@ impl Db {
     /// # Errors
     /// [`Error::InvalidArgument`] for an empty key, [`Error::TooLarge`], [`Error::NoSpace`], [`Error::ReadOnly`]: nothing was
     /// written. [`Error::Unsupported`]: nothing was written; the store has all the files that it can have, or its checkpoint was
-    /// changed by another program since it was opened. [`Error::Io`] and [`Error::Poisoned`]: nothing was written, or, with
+    /// changed or damaged since it was opened. [`Error::Io`] and [`Error::Poisoned`]: nothing was written, or, with
     /// `sync=always`, it was and could not be made durable; then the handle takes no more writes.
     #[inline]
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {

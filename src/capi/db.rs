@@ -123,8 +123,8 @@ pub unsafe extern "C" fn filedb_close(db: *mut filedb_t, err: *mut filedb_error_
 /// Returns FILEDB_OK, or
 /// - FILEDB_ERR_INVALID_ARGUMENT: the key is empty, or a pointer is NULL;
 /// - FILEDB_ERR_TOO_LARGE: the key or the value is too long;
-/// - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and can have no more; or another program
-///   changed its checkpoint since it was opened, and it has to be closed and opened again;
+/// - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and can have no more; or its checkpoint
+///   was changed or damaged since it was opened: it has to be closed and opened again;
 /// - FILEDB_ERR_NO_SPACE, FILEDB_ERR_IO, FILEDB_ERR_READ_ONLY, FILEDB_ERR_POISONED,
 ///   FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
 ///

@@ -231,6 +231,13 @@ impl Index {
         parts.into_iter().collect()
     }
 
+    /// As [`Index::take_over_all`], before anybody uses the index, which does not keep them then.
+    pub fn take_over_and_let_go(&mut self) -> Result<(), Unavailable> {
+        self.take_over_all()?;
+        self.frozen = None;
+        Ok(())
+    }
+
     /// Locks the segment of a key.
     pub fn lock(&self, hash: KeyHash) -> Result<Locked<'_>, Unavailable> {
         self.lock_top(hash.top())

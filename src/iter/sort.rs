@@ -1,7 +1,7 @@
 //! The order in which a walk reads records: that of the files, roughly.
 //!
-//! A radix sort from the lowest digit up, and only as far as neighbours are in the same few pages: two passes for a file take
-//! less than half the time of comparing (docs/PERFORMANCE.md).
+//! A radix sort from the lowest digit up, and only as far as neighbours are in the same few pages: two passes for a file.
+//! Comparing was a fifth of a scan (docs/PERFORMANCE.md).
 
 /// The bits of a place that one pass of [`sort_last_first`] looks at. With more, there are more places to write to than the
 /// processor has translations at hand for.

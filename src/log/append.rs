@@ -103,7 +103,7 @@ const MOST_UNSEALED: usize = 16;
 /// Writers looked at the clock before they came to append, and may be this late; in milliseconds.
 const LATE: u64 = 24 * 60 * 60 * 1000;
 
-/// From where on is counted in a file of the log whose first frame has the number `seq` and is written at `time_ms` or later.
+/// From where on is counted in a file of the log that is begun when the next number is `seq` and the time `time_ms`.
 pub fn epoch(seq: u64, time_ms: u64) -> Epoch {
     Epoch { seq, time_ms: time_ms.saturating_sub(LATE) }
 }
