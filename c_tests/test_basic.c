@@ -131,6 +131,32 @@ static void get_into_copies_what_fits_and_tells_what_does_not(void) {
   close_store(db);
 }
 
+/* Large values are copied while their checksum is computed. */
+static void get_into_copies_large_values_whole_or_not_at_all(void) {
+  static char value[200001], buffer[sizeof value + 1];
+  const size_t sizes[] = {4096, 8191, 8192, 8193, 65536, sizeof value};
+  filedb_t *db = open_store(in_temp("store"));
+  void *copy = NULL;
+  size_t len, i, n;
+  NEED(db != NULL);
+  for (n = 0; n < sizeof value; n++) value[n] = (char)(n * 31);
+  for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const size_t size = sizes[i];
+    EXPECT(FILEDB_OK, filedb_put(db, "k", 1, value, size, &err));
+    memset(buffer, '.', sizeof buffer);
+    EXPECT(FILEDB_OK, filedb_get_into(db, "k", 1, buffer, size, &len, &err));
+    CHECK(len == size && memcmp(buffer, value, size) == 0 && buffer[size] == '.');
+    memset(buffer, '.', sizeof buffer);
+    len = 99;
+    EXPECT(FILEDB_ERR_BUFFER_TOO_SMALL, filedb_get_into(db, "k", 1, buffer, size - 1, &len, &err));
+    CHECK(len == size && buffer[0] == '.' && memcmp(buffer, buffer + 1, size) == 0);
+    EXPECT(FILEDB_OK, filedb_get(db, "k", 1, &copy, &len, &err));
+    CHECK(len == size && memcmp(copy, value, size) == 0);
+    filedb_free(copy);
+  }
+  close_store(db);
+}
+
 static void a_pinned_value_outlives_its_key_and_its_store(void) {
   filedb_t *db = open_store(in_temp("store"));
   filedb_pinned_t first, second, third;
@@ -318,6 +344,7 @@ int main(void) {
   RUN_BOTH(an_absent_key_is_not_found_by_any_verb);
   RUN_BOTH(a_deleted_key_is_gone_and_stays_gone);
   RUN_BOTH(get_into_copies_what_fits_and_tells_what_does_not);
+  RUN_BOTH(get_into_copies_large_values_whole_or_not_at_all);
   RUN_BOTH(a_pinned_value_outlives_its_key_and_its_store);
   RUN_BOTH(get_many_answers_every_key_by_itself);
   RUN_BOTH(get_many_reads_the_good_keys_beside_a_bad_one);

@@ -814,7 +814,8 @@ filedb_status_t filedb_get(filedb_t *db,
  * Returns as filedb_get(), and
  * - FILEDB_ERR_BUFFER_TOO_SMALL: the value is larger than the buffer, which is left as it was. This
  *   error sets an output too: `*value_len` is the size needed. (NULL, 0) for the buffer asks for
- *   the size of a value; an empty one is FILEDB_OK then.
+ *   the size of a value; an empty one is FILEDB_OK then;
+ * - FILEDB_ERR_CORRUPT: also here the value is damaged; the buffer may hold a part of it.
  *
  * Threads: any, several at once. Since 0.1.0.
  */

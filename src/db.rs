@@ -12,6 +12,7 @@ use crate::batch::Batch;
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
 use crate::disk::process::ForkGuard;
+pub(crate) use crate::engine::Copying;
 use crate::engine::{Condition, Engine, Inside};
 use crate::error::{Error, Result};
 use crate::gate::Gated;
@@ -43,6 +44,24 @@ use crate::{close, recovery};
 #[derive(Clone)]
 pub struct Db {
     owner: Arc<Owner>,
+}
+
+/// A copy of a value.
+#[derive(Default)]
+struct Copied {
+    value: Vec<u8>,
+    has_no_memory: bool,
+}
+
+impl Copying for Copied {
+    fn begin(&mut self, len: usize) -> bool {
+        self.has_no_memory = self.value.try_reserve_exact(len).is_err();
+        !self.has_no_memory
+    }
+
+    fn copy(&mut self, bytes: &[u8]) {
+        self.value.extend_from_slice(bytes);
+    }
 }
 
 /// What all clones of a store share. When the last of them goes, the store is closed, at once and by the thread that let
@@ -341,7 +360,18 @@ impl Db {
     /// # Errors
     /// [`Error::Corrupt`] where the record is damaged, [`Error::Io`], [`Error::NoMemory`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.look_at(key, <[u8]>::to_vec)
+        let mut copy = Copied::default();
+        match self.copy(key, &mut copy)? {
+            Some(len) if copy.has_no_memory => Err(Error::NoMemory { bytes: len as u64 }),
+            Some(_) => Ok(Some(copy.value)),
+            None => Ok(None),
+        }
+    }
+
+    /// Copies the value of `key`, and gives its size. For code of this library.
+    pub(crate) fn copy(&self, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
+        let engine = self.owner.shell.enter()?;
+        engine.copy(&engine, key, to)
     }
 
     /// Shows the value of `key` to `visit`, without a copy where files are mapped. The store cannot be closed, and

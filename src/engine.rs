@@ -3,6 +3,7 @@
 //! A put: limits, hash, lock of the key's segment, append, index, dead bytes; then, where asked for, the disk.
 //! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,6 +29,18 @@ const FORGET_AGAIN: u64 = 1_000;
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// And for this long at least: falling asleep takes time too.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
+
+/// Values of so many bytes and more are copied while their checksums are computed. Smaller ones are at hand after that.
+const COPIED_IN_PIECES: usize = 2 * frame::COPIED_AT_ONCE;
+
+/// Where a copy of a value goes.
+pub trait Copying {
+    /// Whether there is room for a value of so many bytes. Nothing is copied where there is not.
+    fn begin(&mut self, len: usize) -> bool;
+
+    /// The next bytes of the value. They count only if the call that copies succeeds.
+    fn copy(&mut self, bytes: &[u8]);
+}
 
 /// Proof of being inside the store's gate; files do not go away under its holder.
 pub type Inside<'a> = Entered<'a, Engine>;
@@ -297,6 +310,19 @@ impl Engine {
         key: &[u8],
         visit: impl FnOnce(Entry, &Frame<'_>) -> R,
     ) -> Result<Option<R>> {
+        self.at_checked(inside, entry, key, |frame| frame.is_intact(), visit)
+    }
+
+    /// As [`Engine::at`], with a look at the checksum of the caller's choice.
+    #[inline]
+    fn at_checked<R>(
+        &self,
+        inside: &Inside<'_>,
+        entry: Entry,
+        key: &[u8],
+        is_intact: impl FnOnce(&Frame<'_>) -> bool,
+        visit: impl FnOnce(Entry, &Frame<'_>) -> R,
+    ) -> Result<Option<R>> {
         let mut buffer = Vec::new();
         let file = self.file(inside, entry)?;
         let frame = file.frame(entry, &mut buffer)?;
@@ -304,7 +330,7 @@ impl Engine {
             // Another key with the same hash, which is next to impossible, or damage, which is not.
             return if frame.is_intact() { Ok(None) } else { Err(damaged(file, &frame)) };
         }
-        if self.options.verify_checksums && !frame.is_intact() {
+        if self.options.verify_checksums && !is_intact(&frame) {
             return Err(damaged(file, &frame));
         }
         if frame.header.kind != Kind::Put {
@@ -314,6 +340,30 @@ impl Engine {
             return Ok(None);
         }
         Ok(Some(visit(entry, &frame)))
+    }
+
+    /// Copies the value of a key, and gives its size; `None` where there is no such key.
+    pub fn copy(&self, inside: &Inside<'_>, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
+        frame::check_key(key)?;
+        let Some(entry) = self.index.get(self.hasher.hash(key)) else { return Ok(None) };
+        let to = Cell::new(Some(to));
+        let is_intact = |frame: &Frame<'_>| {
+            let len = frame.value().len();
+            if len < COPIED_IN_PIECES || frame.header.expiry_ms.is_some() {
+                return frame.is_intact();
+            }
+            let Some(to) = to.take() else { return frame.is_intact() };
+            if to.begin(len) { frame.is_intact_and_copied(|piece| to.copy(piece)) } else { frame.is_intact() }
+        };
+        self.at_checked(inside, entry, key, is_intact, |_, frame| {
+            let value = frame.value();
+            if let Some(to) = to.take()
+                && to.begin(value.len())
+            {
+                to.copy(value);
+            }
+            value.len()
+        })
     }
 
     /// Writes a key again with another expiry. False where there is no such key.

@@ -485,6 +485,60 @@ fn a_checkpoint_that_changes_after_the_opening_costs_no_data() {
 }
 
 #[test]
+fn values_of_any_size_are_copied_right_and_damage_to_any_part_of_them_is_noticed() {
+    use std::os::unix::fs::FileExt;
+    let sizes = [0, 100, 4_096, 8_191, 8_192, 8_193, 12_288, 65_536, 200_001];
+    let value = |size: usize| (0..size).map(|n| (n * 31 + size) as u8).collect::<Vec<u8>>();
+    for io in ["mmap", "pread"] {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir, &[("io", io)]);
+        let lasting = PutOptions { ttl_ms: Some(3_600_000), ..PutOptions::default() };
+        let brief = PutOptions { ttl_ms: Some(1), ..PutOptions::default() };
+        for size in sizes {
+            db.put(format!("plain {size}").as_bytes(), &value(size)).unwrap();
+            db.put_with(format!("lasts {size}").as_bytes(), &value(size), &lasting).unwrap();
+            db.put_with(format!("brief {size}").as_bytes(), &value(size), &brief).unwrap();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        for size in sizes {
+            assert!(db.get(format!("plain {size}").as_bytes()).unwrap() == Some(value(size)), "{io} {size}");
+            assert!(db.get(format!("lasts {size}").as_bytes()).unwrap() == Some(value(size)), "{io} {size}");
+            assert!(db.get(format!("brief {size}").as_bytes()).unwrap().is_none(), "{io} {size}");
+        }
+        db.close().unwrap();
+
+        // A byte in the middle of each value, and its last.
+        let path = largest_file(&dir.path().join("store"));
+        let bytes = std::fs::read(&path).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        for size in sizes {
+            let name = format!("plain {size}");
+            let key_at = bytes.windows(name.len()).position(|part| part == name.as_bytes()).unwrap();
+            let at = key_at + name.len();
+            for byte in [at + size / 2, (at + size).max(at + 1) - 1] {
+                let byte = if size == 0 { key_at } else { byte };
+                file.write_all_at(&[bytes[byte] ^ 1], byte as u64).unwrap();
+                for verify in ["true", "false"] {
+                    let db = open(&dir, &[("io", io), ("verify_checksums", verify), ("read_only", "true")]);
+                    let got = db.get(name.as_bytes());
+                    let is_noticed = matches!(got, Err(Error::Corrupt { .. }));
+                    // Another key is noticed always.
+                    assert_eq!(is_noticed, verify == "true" || size == 0, "{io} {size} {verify} {got:.80?}");
+                    assert!(db.get(b"lasts 8193").unwrap().is_some() || size == 8_193);
+                }
+                file.write_all_at(&bytes[byte..byte + 1], byte as u64).unwrap();
+            }
+        }
+    }
+}
+
+/// The data file of a store that has one.
+fn largest_file(store: &std::path::Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(store).unwrap().map(|file| file.unwrap().path());
+    files.max_by_key(|path| path.metadata().unwrap().len()).unwrap()
+}
+
+#[test]
 fn a_checkpoint_with_a_made_up_number_of_keys_is_not_believed() {
     use crate::format::checkpoint::{CheckpointHeader, PREFIX_SIZE};
     let dir = tempfile::tempdir().unwrap();

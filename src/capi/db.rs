@@ -2,7 +2,7 @@
 
 use super::error::{Failure, filedb_error_t};
 use super::guard;
-use super::handle::Block;
+use super::handle::CopiedBlock;
 use super::handle::shell::{self, Quarantine, Shell};
 use super::options::{self, filedb_options_t};
 use super::status::{FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t};
@@ -191,11 +191,10 @@ pub unsafe extern "C" fn filedb_get(
         let (value, value_len) = (value?, value_len?);
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
-        let Some(copy) = db.look_at(key, |bytes| (Block::of(bytes), bytes.len()))? else {
-            return Ok(FILEDB_NOT_FOUND);
-        };
-        value.set(copy.0?.hand_out());
-        value_len.set(copy.1);
+        let mut copy = CopiedBlock::default();
+        let Some(size) = db.copy(key, &mut copy)? else { return Ok(FILEDB_NOT_FOUND) };
+        value.set(copy.finish(size)?.hand_out());
+        value_len.set(size);
         Ok(FILEDB_OK)
     })
 }
@@ -206,7 +205,8 @@ pub unsafe extern "C" fn filedb_get(
 /// Returns as filedb_get(), and
 /// - FILEDB_ERR_BUFFER_TOO_SMALL: the value is larger than the buffer, which is left as it was. This
 ///   error sets an output too: `*value_len` is the size needed. (NULL, 0) for the buffer asks for
-///   the size of a value; an empty one is FILEDB_OK then.
+///   the size of a value; an empty one is FILEDB_OK then;
+/// - FILEDB_ERR_CORRUPT: also here the value is damaged; the buffer may hold a part of it.
 ///
 /// Threads: any, several at once. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -223,12 +223,10 @@ pub unsafe extern "C" fn filedb_get_into(
         let value_len = call.out("value_len", value_len)?;
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
-        let buffer = call.buffer(buffer, capacity)?;
-        let Some(copied) = db.look_at(key, |bytes| (buffer.fill("value", bytes), bytes.len()))? else {
-            return Ok(FILEDB_NOT_FOUND);
-        };
-        value_len.set(copied.1);
-        copied.0?;
+        let mut buffer = call.buffer(buffer, capacity)?;
+        let Some(size) = db.copy(key, &mut buffer)? else { return Ok(FILEDB_NOT_FOUND) };
+        value_len.set(size);
+        buffer.check_room("value", size)?;
         Ok(FILEDB_OK)
     })
 }

@@ -13,7 +13,7 @@ mod memory;
 pub(super) mod shell;
 mod sized;
 
-pub(super) use memory::{Block, Buffer, Out, Plain};
+pub(super) use memory::{Block, Buffer, CopiedBlock, Out, Plain};
 
 use super::db::filedb;
 use super::error::{Failure, Report, filedb_error, whole_members};

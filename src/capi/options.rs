@@ -112,7 +112,7 @@ pub unsafe extern "C" fn filedb_options_get(
         let len = call.out("len", len)?;
         let options = call.shell(options.cast_mut())?;
         let name = call.text("name", name)?;
-        let buffer = call.buffer(buffer.cast(), capacity)?;
+        let mut buffer = call.buffer(buffer.cast(), capacity)?;
         let mut text = options.read().get(&name.to_string_lossy())?;
         len.set(text.len());
         text.push('\0');

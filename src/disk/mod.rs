@@ -17,7 +17,7 @@ pub mod sim;
 mod tests;
 mod view;
 
-pub use view::View;
+pub use view::{View, prefetch};
 
 use std::io;
 use std::path::Path;

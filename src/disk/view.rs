@@ -132,19 +132,31 @@ impl View {
     /// after which it loads ahead by itself.
     #[inline]
     pub fn prefetch(&self, offset: u64, len: u64) {
-        #[cfg(target_arch = "x86_64")]
         if offset.saturating_add(MOST_PREFETCHED) < self.shared.mapping.len() as u64 {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let start = self.base.wrapping_add(offset as usize);
-            let end = start.wrapping_add(len.min(MOST_PREFETCHED) as usize);
-            let mut line = start.wrapping_sub(start.addr() % CACHE_LINE);
-            while line < end {
-                // SAFETY: a prefetch has no effect but on caches.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-                line = line.wrapping_add(CACHE_LINE);
-            }
+            prefetch_lines(self.base.wrapping_add(offset as usize), len.min(MOST_PREFETCHED) as usize);
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (offset, len);
     }
+}
+
+/// Asks the processor to load all cache lines of `bytes`, for a read that follows soon. It loads ahead by itself, but not from
+/// one page of 4 KiB to the next.
+pub fn prefetch(bytes: &[u8]) {
+    prefetch_lines(bytes.as_ptr(), bytes.len());
+}
+
+#[inline]
+fn prefetch_lines(start: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let end = start.wrapping_add(len);
+        let mut line = start.wrapping_sub(start.addr() % CACHE_LINE);
+        while line < end {
+            // SAFETY: a prefetch has no effect but on caches.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+            line = line.wrapping_add(CACHE_LINE);
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (start, len);
 }

@@ -33,6 +33,9 @@ pub const MAX_KEY_SIZE: usize = 64 << 10;
 /// The longest value, in bytes.
 pub const MAX_VALUE_SIZE: u64 = u32::MAX as u64;
 
+/// Values are copied and checked in pieces of so many bytes, which the processor's nearest caches hold.
+pub const COPIED_AT_ONCE: usize = 4096;
+
 const EXPIRES: u8 = 1;
 const FRONTIER: u8 = 2;
 const FAR: u8 = 4;
@@ -245,7 +248,7 @@ impl Header {
 
 /// The checksum of a frame whose bytes after the checksum field are `parts`.
 #[inline]
-pub fn checksum(seed: u32, parts: &[&[u8]]) -> u32 {
+pub fn checksum<'a>(seed: u32, parts: impl IntoIterator<Item = &'a [u8]>) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(seed);
     for part in parts {
         hasher.update(part);
@@ -257,9 +260,29 @@ pub fn checksum(seed: u32, parts: &[&[u8]]) -> u32 {
 #[inline]
 pub fn is_intact(seed: u32, frame: &[u8]) -> bool {
     match frame.split_first_chunk::<4>() {
-        Some((crc, rest)) => checksum(seed, &[rest]) == u32::from_le_bytes(*crc),
+        Some((crc, rest)) => checksum(seed, [rest]) == u32::from_le_bytes(*crc),
         None => false,
     }
+}
+
+/// As [`is_intact`], and shows what stands at `value` to `copy`, piece by piece, so that it is loaded from memory once for
+/// both. What it was shown counts only where this says yes.
+pub fn is_intact_and_copied(
+    seed: u32,
+    frame: &[u8],
+    value: std::ops::Range<usize>,
+    mut copy: impl FnMut(&[u8]),
+) -> bool {
+    let (Some((crc, _)), Some(value), Some(before), Some(behind)) = (
+        frame.split_first_chunk::<4>(),
+        frame.get(value.clone()),
+        frame.get(4..value.start),
+        frame.get(value.end..),
+    ) else {
+        return false;
+    };
+    let pieces = value.chunks(COPIED_AT_ONCE).inspect(|piece| copy(piece));
+    checksum(seed, [before].into_iter().chain(pieces).chain([behind])) == u32::from_le_bytes(*crc)
 }
 
 /// Why `bytes` cannot be a key, or `Ok`.
@@ -364,11 +387,37 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_copied_whole_and_counts_only_where_every_bit_of_the_frame_is_right() {
+        for len in [0, 1, COPIED_AT_ONCE - 1, COPIED_AT_ONCE, COPIED_AT_ONCE + 1, 3 * COPIED_AT_ONCE + 100] {
+            let content: Vec<u8> = (0..len).map(|n| (n * 7) as u8).collect();
+            let mut frame = [&[0; 30][..], &content, &[0; 5]].concat();
+            let crc = checksum(3, [&frame[4..]]);
+            frame[..4].copy_from_slice(&crc.to_le_bytes());
+            let copy = |frame: &[u8], seed| {
+                let mut copied = Vec::new();
+                let range = 30..30 + len;
+                (is_intact_and_copied(seed, frame, range, |piece| copied.extend_from_slice(piece)), copied)
+            };
+            assert_eq!(copy(&frame, 3), (true, content));
+            assert!(!copy(&frame, 4).0 && !copy(&frame[..3], 3).0);
+            for byte in (0..frame.len()).step_by(97).chain(frame.len() - 9..frame.len()) {
+                frame[byte] ^= 4;
+                assert!(!copy(&frame, 3).0, "{len} {byte}");
+                frame[byte] ^= 4;
+            }
+        }
+        assert!(
+            !is_intact_and_copied(0, &[0; 30], 2..8, |_| ())
+                && !is_intact_and_copied(0, &[0; 30], 9..31, |_| ())
+        );
+    }
+
+    #[test]
     fn a_frame_is_intact_in_its_own_place_only() {
         let header = Header { key_len: 1, value_len: 3, expiry_ms: None, frontier: None, ..put() };
         let mut frame = header.encode(&ORIGIN).0[..header.size()].to_vec();
         frame.extend_from_slice(b"kval");
-        let crc = checksum(ORIGIN.seed(64), &[&frame[4..]]);
+        let crc = checksum(ORIGIN.seed(64), [&frame[4..]]);
         frame[..4].copy_from_slice(&crc.to_le_bytes());
         assert!(is_intact(ORIGIN.seed(64), &frame));
         assert!(!is_intact(ORIGIN.seed(72), &frame));

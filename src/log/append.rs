@@ -377,7 +377,7 @@ impl Log {
         let end = header.value_range().end;
         let padding = &[0; ALIGNMENT as usize][..(size - end) as usize];
         let crc =
-            frame::checksum(active.origin.seed(offset), &[&bytes[4..header_size], body[0], body[1], padding]);
+            frame::checksum(active.origin.seed(offset), [&bytes[4..header_size], body[0], body[1], padding]);
         bytes[..4].copy_from_slice(&crc.to_le_bytes());
         let parts = [&bytes[..header_size], body[0], body[1], padding];
         if let Err(error) = active.disk_file.write_at(&parts, offset) {
@@ -574,6 +574,6 @@ pub fn encode_frame(header: &Header, body: &[&[u8]; 2], origin: &Origin, first: 
     out.extend_from_slice(body[0]);
     out.extend_from_slice(body[1]);
     out.resize(start + header.frame_size() as usize, 0);
-    let crc = frame::checksum(origin.seed(first + start as u64), &[&out[start + 4..]]);
+    let crc = frame::checksum(origin.seed(first + start as u64), [&out[start + 4..]]);
     out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::disk::{Disk, DiskFile, Room, View};
+use crate::disk::{Disk, DiskFile, Room, View, prefetch};
 use crate::error::{Error, Result};
-use crate::format::frame::{self, Header, Origin};
+use crate::format::frame::{self, COPIED_AT_ONCE, Header, Origin};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
 
@@ -153,6 +153,19 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn is_intact(&self) -> bool {
         frame::is_intact(self.seed, self.bytes)
+    }
+
+    /// Whether its checksum matches; on the way `copy` is shown the value, piece by piece. What it was shown counts only where
+    /// this says yes.
+    pub fn is_intact_and_copied(&self, mut copy: impl FnMut(&[u8])) -> bool {
+        let range = self.header.value_range();
+        let (value, mut ahead) =
+            (range.start as usize..range.end as usize, self.value().chunks(COPIED_AT_ONCE));
+        ahead.next().into_iter().for_each(prefetch);
+        frame::is_intact_and_copied(self.seed, self.bytes, value, |piece| {
+            ahead.next().into_iter().for_each(prefetch);
+            copy(piece);
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::capi::pinned::filedb_pinned;
 use crate::capi::put_options::filedb_put_options;
 use crate::capi::slice::filedb_slice;
 use crate::capi::stats::filedb_store_stats;
+use crate::db::Copying;
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -84,26 +85,47 @@ impl<T: Plain> Out<'_, T> {
 pub(in crate::capi) struct Buffer<'call> {
     data: *mut u8,
     capacity: usize,
+    /// So many bytes have been copied.
+    filled: usize,
     _call: PhantomData<&'call Call>,
 }
 
 impl Buffer<'_> {
     /// `data` is NULL only where `capacity` is 0.
     pub(super) fn new(data: *mut c_void, capacity: usize) -> Self {
-        Buffer { data: data.cast(), capacity, _call: PhantomData }
+        Buffer { data: data.cast(), capacity, filled: 0, _call: PhantomData }
     }
 
     /// Copies all the bytes, or none where there is no room for all.
-    pub(in crate::capi) fn fill(&self, what: &'static str, bytes: &[u8]) -> Result<(), Failure> {
-        let (size, capacity) = (bytes.len(), self.capacity);
-        if size > capacity {
-            return Err(Failure::BufferTooSmall { what, size, capacity });
-        }
-        if size > 0 {
-            // SAFETY: the header's contract: `capacity` writable bytes, which do not overlap with memory of ours.
-            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.data, size) };
-        }
+    pub(in crate::capi) fn fill(&mut self, what: &'static str, bytes: &[u8]) -> Result<(), Failure> {
+        self.check_room(what, bytes.len())?;
+        self.copy(bytes);
         Ok(())
+    }
+
+    /// `Err` where so many bytes do not fit.
+    pub(in crate::capi) fn check_room(&self, what: &'static str, size: usize) -> Result<(), Failure> {
+        match self.capacity {
+            capacity if size > capacity => Err(Failure::BufferTooSmall { what, size, capacity }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Copying for Buffer<'_> {
+    fn begin(&mut self, len: usize) -> bool {
+        len <= self.capacity
+    }
+
+    /// # Panics
+    /// Where they do not fit, which would be a wrong sum of ours.
+    fn copy(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.capacity - self.filled, "an answer does not fit its buffer");
+        if !bytes.is_empty() {
+            // SAFETY: the header's contract: `capacity` writable bytes, which do not overlap with memory of ours, and these fit.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.data.add(self.filled), bytes.len()) };
+            self.filled += bytes.len();
+        }
     }
 }
 
@@ -121,13 +143,6 @@ impl Block {
             Some(data) => Ok(Block { data, len }),
             None => Err(Error::NoMemory { bytes: len as u64 }.into()),
         }
-    }
-
-    /// A block that holds `bytes`.
-    pub(in crate::capi) fn of(bytes: &[u8]) -> Result<Block, Failure> {
-        let block = Block::new(bytes.len())?;
-        block.copy(0, bytes);
-        Ok(block)
     }
 
     /// Copies `bytes` to `offset`, and returns where that is.
@@ -159,6 +174,34 @@ impl Block {
         let data = self.data.as_ptr().cast();
         std::mem::forget(self);
         data
+    }
+}
+
+/// A block that is as large as what is copied to it.
+#[derive(Default)]
+pub(in crate::capi) struct CopiedBlock {
+    block: Option<Block>,
+    filled: usize,
+}
+
+impl CopiedBlock {
+    /// The block, for an answer of so many bytes; `Err` where there was no memory for it.
+    pub(in crate::capi) fn finish(self, size: usize) -> Result<Block, Failure> {
+        self.block.ok_or_else(|| Error::NoMemory { bytes: size as u64 }.into())
+    }
+}
+
+impl Copying for CopiedBlock {
+    fn begin(&mut self, len: usize) -> bool {
+        self.block = Block::new(len).ok();
+        self.block.is_some()
+    }
+
+    fn copy(&mut self, bytes: &[u8]) {
+        if let Some(block) = &self.block {
+            block.copy(self.filled, bytes);
+            self.filled += bytes.len();
+        }
     }
 }
 
