@@ -126,6 +126,38 @@ static void a_flipped_bit_in_a_value_is_an_error_of_its_key_alone(void) {
   free(image.bytes);
 }
 
+static void a_flipped_bit_in_a_large_value_is_an_error_and_no_answer(void) {
+  static char large[20000], buffer[sizeof large];
+  struct image image;
+  size_t place, len = 99;
+  void *value = NULL;
+  filedb_t *db = open_store(in_temp("store"));
+  NEED(db != NULL);
+  memset(large, 'x', sizeof large);
+  memcpy(large + 15000, marker, strlen(marker));
+  EXPECT(FILEDB_OK, filedb_put(db, "large", 5, large, sizeof large, &err));
+  EXPECT(FILEDB_OK, put_text(db, "small", "1"));
+  close_store(db);
+  image = load(data_file());
+  place = find(image, marker) + 10;
+  image.bytes[place] ^= 0x10;
+  save(data_file(), image, image.len);
+
+  if (open_with(in_temp("store"), NULL, NULL, &db) == FILEDB_OK) {
+    EXPECT_ERROR(FILEDB_ERR_CORRUPT, "offset", filedb_get(db, "large", 5, &value, &len, &err));
+    CHECK(value == NULL && len == 0 && err.file_id == 1 && err.offset <= place);
+    EXPECT_ERROR(FILEDB_ERR_CORRUPT, "offset",
+                 filedb_get_into(db, "large", 5, buffer, sizeof buffer, &len, &err));
+    CHECK(len == 0);
+    EXPECT_ERROR(FILEDB_ERR_CORRUPT, "offset", filedb_get_into(db, "large", 5, buffer, 7, &len, &err));
+    CHECK(len == 0 && has_text(db, "small", "1"));
+    filedb_close(db, &err);
+  } else {
+    CHECK(err.code == FILEDB_ERR_CORRUPT && err.file_id == 1 && err.offset <= place);
+  }
+  free(image.bytes);
+}
+
 static void a_flipped_bit_that_an_open_reads_past_is_refused_there(void) {
   struct image image;
   size_t place;
@@ -307,6 +339,7 @@ static void no_damage_is_ever_returned_as_a_value(void) {
 
 int main(void) {
   RUN_BOTH(a_flipped_bit_in_a_value_is_an_error_of_its_key_alone);
+  RUN_BOTH(a_flipped_bit_in_a_large_value_is_an_error_and_no_answer);
   RUN_BOTH(a_flipped_bit_that_an_open_reads_past_is_refused_there);
   RUN_BOTH(a_damaged_beginning_of_a_data_file_is_refused);
   RUN_BOTH(a_data_file_without_its_end_is_refused);

@@ -107,6 +107,21 @@ static void is_gone_for_every_verb(filedb_t *db) {
   CHECK(count_of(db) == 0);
 }
 
+static void an_expired_value_is_not_copied_however_large(void) {
+  static char large[20000], buffer[sizeof large];
+  filedb_t *db = open_store(in_temp("store"));
+  filedb_status_t status = FILEDB_OK;
+  size_t len = 99, i;
+  NEED(db != NULL);
+  memset(large, 'x', sizeof large);
+  EXPECT(FILEDB_OK, filedb_put_with(db, "k", 1, large, sizeof large, with(0, 1), &err));
+  while (status == FILEDB_OK) status = filedb_exists(db, "k", 1, &err);
+  EXPECT(FILEDB_NOT_FOUND, filedb_get_into(db, "k", 1, buffer, sizeof buffer, &len, &err));
+  CHECK(len == 0);
+  for (i = 0; i < sizeof buffer; i++) CHECK(buffer[i] == 0);
+  close_store(db);
+}
+
 static void an_expired_key_is_gone_and_stays_gone(void) {
   filedb_t *db = open_store(in_temp("store"));
   int round;
@@ -194,6 +209,7 @@ int main(void) {
   RUN_BOTH(a_condition_decides_whether_a_write_happens);
   RUN_BOTH(a_time_to_live_is_kept_changed_and_taken_away);
   RUN_BOTH(the_longest_time_to_live_is_no_overflow);
+  RUN_BOTH(an_expired_value_is_not_copied_however_large);
   RUN_BOTH(an_expired_key_is_gone_and_stays_gone);
   RUN_BOTH(options_that_contradict_each_other_are_refused);
   RUN_BOTH(put_options_of_another_size_are_understood_or_refused);

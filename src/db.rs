@@ -368,7 +368,7 @@ impl Db {
         }
     }
 
-    /// Copies the value of `key`, and gives its size. For code of this library.
+    /// Copies the value of `key`, if `to` has room for it, and gives its size. For code of this library.
     pub(crate) fn copy(&self, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
         let engine = self.owner.shell.enter()?;
         engine.copy(&engine, key, to)

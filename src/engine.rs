@@ -30,7 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// And for this long at least: falling asleep takes time too.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 
-/// Values of so many bytes and more are copied while their checksums are computed. Smaller ones are at hand after that.
+/// Values of so many bytes and more are copied while their checksums are computed. Smaller ones are at hand after that, and
+/// those that expire may turn out not to be there.
 const COPIED_IN_PIECES: usize = 2 * frame::COPIED_AT_ONCE;
 
 /// Where a copy of a value goes.
@@ -342,7 +343,7 @@ impl Engine {
         Ok(Some(visit(entry, &frame)))
     }
 
-    /// Copies the value of a key, and gives its size; `None` where there is no such key.
+    /// Copies the value of a key, if `to` has room for it, and gives its size; `None` where there is no such key.
     pub fn copy(&self, inside: &Inside<'_>, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
         frame::check_key(key)?;
         let Some(entry) = self.index.get(self.hasher.hash(key)) else { return Ok(None) };

@@ -199,14 +199,15 @@ pub unsafe extern "C" fn filedb_get(
     })
 }
 
-/// Reads the value of `key` into the caller's `buffer` of `capacity` bytes, without allocating
-/// memory. `*value_len` gets the size of the value. Buffer and key must not overlap.
+/// Reads the value of `key` into the caller's `buffer` of `capacity` bytes; with io=mmap no memory is
+/// allocated for it. `*value_len` gets the size of the value. Buffer and key must not overlap.
 ///
 /// Returns as filedb_get(), and
 /// - FILEDB_ERR_BUFFER_TOO_SMALL: the value is larger than the buffer, which is left as it was. This
 ///   error sets an output too: `*value_len` is the size needed. (NULL, 0) for the buffer asks for
 ///   the size of a value; an empty one is FILEDB_OK then;
-/// - FILEDB_ERR_CORRUPT: also here the value is damaged; the buffer may hold a part of it.
+/// - FILEDB_ERR_CORRUPT: the value is damaged; the buffer may have been written to, and holds nothing
+///   that is to be used.
 ///
 /// Threads: any, several at once. Since 0.1.0.
 #[unsafe(no_mangle)]
