@@ -129,6 +129,8 @@ impl Engine {
         frame::check_key(key)?;
         frame::check_value_len(value.len() as u64)?;
         let hash = self.hasher.hash(key);
+        // What the insertion needs is loaded during the append.
+        self.index.prefetch_to_insert(hash);
         let mut locked = self.index.lock_for_insert(hash)?;
         if condition != Condition::default() {
             let current = self.current(inside, locked.get(hash), key)?;

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::view::prefetch_lines;
 use super::{DiskFile, Room, View};
 
 /// The first reservation of a file; each further one doubles it, up to [`LARGEST_STEP`].
@@ -39,6 +40,8 @@ const PIECE: u64 = 16 << 20;
 const MOST_FAULTED: u64 = 16 << 20;
 /// Frames from this size on are written by `pwrite`, for which the kernel takes pages by the dozen and clears none of them.
 const LARGE: u64 = 6 << 10;
+/// What the next writers will write to, in bytes from the end of a write: far enough that it is there when they come.
+const WRITTEN_NEXT: std::ops::Range<usize> = 128..384;
 
 /// A range of addresses that a file is mapped at; unmapped when dropped.
 pub(super) struct Mapping {
@@ -415,6 +418,8 @@ impl DiskFile for MappedFile {
             unsafe { ptr::copy_nonoverlapping(part.as_ptr(), base.add(at), part.len()) };
             at += part.len();
         }
+        // Each lock that the next writer takes waits for its stores, and those for these lines: another core has made the pages.
+        prefetch_lines(base.wrapping_add(at + WRITTEN_NEXT.start), WRITTEN_NEXT.len());
         self.view.set_readable(end);
         Ok(())
     }

@@ -144,8 +144,9 @@ pub fn prefetch(bytes: &[u8]) {
     prefetch_lines(bytes.as_ptr(), bytes.len());
 }
 
+/// As [`prefetch`], of memory that may not be readable, or not be there: a prefetch does nothing then.
 #[inline]
-fn prefetch_lines(start: *const u8, len: usize) {
+pub(super) fn prefetch_lines(start: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -195,7 +195,13 @@ impl Index {
     /// Asks the processor to load what a lookup of this hash will need.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
-        self.segment(hash.top()).prefetch(hash);
+        self.segment(hash.top()).prefetch(hash, 1);
+    }
+
+    /// As [`Index::prefetch`], for somebody who will insert: that moves what stands behind.
+    #[inline]
+    pub fn prefetch_to_insert(&self, hash: KeyHash) {
+        self.segment(hash.top()).prefetch(hash, 3);
     }
 
     /// Makes ready what writers will need soon, so that they do not wait for it: memory to grow, and keys that can be

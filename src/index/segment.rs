@@ -144,18 +144,18 @@ impl Segment {
         ((rest * (slots - SPARE) as u64) >> 32) as usize
     }
 
-    /// The address where the search for a hash begins, to prefetch it.
-    #[inline]
-    pub(super) fn prefetch(&self, hash: KeyHash) {
-        let slot = self.slot(Self::home(hash.word, self.depth(), self.slots()));
+    /// Prefetches so many cache lines from where the search for a hash begins.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, hash: KeyHash, lines: usize) {
+        let slot = ptr::from_ref(self.slot(Self::home(hash.word, self.depth(), self.slots())));
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch has no effect but on caches.
-        unsafe {
+        for line in 0..lines {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(slot).cast());
+            // SAFETY: a prefetch has no effect but on caches, wherever it points.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(slot.cast::<i8>().wrapping_add(line * 64)) };
         }
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = slot;
+        let _ = (slot, lines);
     }
 
     /// Looks a hash up without the lock. `Err` where the segment changed meanwhile or does not cover the hash.

@@ -13,7 +13,16 @@ use crate::monitor::Monitor;
 #[derive(Default)]
 pub struct Commit {
     durable: AtomicU64,
-    leading: Monitor<bool>,
+    turn: Monitor<Turn>,
+}
+
+/// Who syncs, and who waits for that.
+#[derive(Default)]
+struct Turn {
+    /// Somebody is syncing.
+    is_led: bool,
+    /// So many wait until that is done. Where nobody does, nobody is woken, which is a system call.
+    waiting: u32,
 }
 
 impl Commit {
@@ -35,16 +44,18 @@ impl Commit {
             if self.durable() >= position {
                 return Ok(());
             }
-            let mut leading = self.leading.lock();
-            if *leading {
-                drop(self.leading.wait(leading));
+            let mut turn = self.turn.lock();
+            if turn.is_led {
+                turn.waiting += 1;
+                turn = self.turn.wait(turn);
+                turn.waiting -= 1;
                 continue;
             }
             if self.durable() >= position {
                 return Ok(());
             }
-            *leading = true;
-            drop(leading);
+            turn.is_led = true;
+            drop(turn);
             let _leader = Leader(self);
             self.durable.fetch_max(sync()?.0, Ordering::AcqRel);
         }
@@ -56,8 +67,13 @@ struct Leader<'a>(&'a Commit);
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        *self.0.leading.lock() = false;
-        self.0.leading.notify_all();
+        let mut turn = self.0.turn.lock();
+        turn.is_led = false;
+        let somebody_waits = turn.waiting > 0;
+        drop(turn);
+        if somebody_waits {
+            self.0.turn.notify_all();
+        }
     }
 }
 
