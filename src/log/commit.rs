@@ -106,9 +106,28 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_sync_reaches_the_one_who_led_it_and_frees_the_others() {
-        let commit = Commit::default();
-        assert!(commit.wait(Position(1), || Err(crate::Error::ReadOnly)).is_err());
-        assert!(commit.wait(Position(1), || Ok(Position(1))).is_ok());
+    fn a_sync_that_fails_or_panics_reaches_the_one_who_led_it_and_frees_those_who_wait() {
+        for panics in [false, true] {
+            let commit = Commit::default();
+            std::thread::scope(|scope| {
+                let leader = scope.spawn(|| {
+                    commit.wait(Position(1), || {
+                        while commit.turn.lock().waiting < 3 {
+                            std::thread::yield_now();
+                        }
+                        assert!(!panics, "a sync that panics");
+                        Err(crate::Error::ReadOnly)
+                    })
+                });
+                while !commit.turn.lock().is_led {
+                    std::thread::yield_now();
+                }
+                for _ in 0..3 {
+                    scope.spawn(|| commit.wait(Position(1), || Ok(Position(1))).unwrap());
+                }
+                assert!(leader.join().map_or(panics, |led| led.is_err() && !panics));
+            });
+            assert!(commit.durable() == Position(1) && commit.turn.lock().waiting == 0);
+        }
     }
 }
