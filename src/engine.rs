@@ -3,7 +3,6 @@
 //! A put: limits, hash, lock of the key's segment, append, index, dead bytes; then, where asked for, the disk.
 //! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -313,22 +312,23 @@ impl Engine {
         key: &[u8],
         visit: impl FnOnce(Entry, &Frame<'_>) -> R,
     ) -> Result<Option<R>> {
-        self.at_checked(inside, entry, key, |frame| frame.is_intact(), visit)
+        let mut buffer = Vec::new();
+        let frame = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())?;
+        Ok(frame.map(|frame| visit(entry, &frame)))
     }
 
-    /// As [`Engine::at`], with a look at the checksum of the caller's choice.
+    /// The record at `entry`, if it is one of this key and has not expired; `is_intact` looks at its checksum.
     #[inline]
-    fn at_checked<R>(
-        &self,
-        inside: &Inside<'_>,
+    fn record<'a>(
+        &'a self,
+        inside: &'a Inside<'_>,
         entry: Entry,
         key: &[u8],
+        buffer: &'a mut Vec<u8>,
         is_intact: impl FnOnce(&Frame<'_>) -> bool,
-        visit: impl FnOnce(Entry, &Frame<'_>) -> R,
-    ) -> Result<Option<R>> {
-        let mut buffer = Vec::new();
+    ) -> Result<Option<Frame<'a>>> {
         let file = self.file(inside, entry)?;
-        let frame = file.frame(entry, &mut buffer)?;
+        let frame = file.frame(entry, buffer)?;
         if frame.key() != key {
             // Another key with the same hash, which is next to impossible, or damage, which is not.
             return if frame.is_intact() { Ok(None) } else { Err(damaged(file, &frame)) };
@@ -342,31 +342,25 @@ impl Engine {
         if frame.header.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms)) {
             return Ok(None);
         }
-        Ok(Some(visit(entry, &frame)))
+        Ok(Some(frame))
     }
 
     /// Copies the value of a key, if `to` has room for it, and gives its size; `None` where there is no such key.
     pub fn copy(&self, inside: &Inside<'_>, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
         frame::check_key(key)?;
         let Some(entry) = self.index.get(self.hasher.hash(key)) else { return Ok(None) };
-        let to = Cell::new(Some(to));
+        let (mut buffer, mut is_copied) = (Vec::new(), false);
         let is_intact = |frame: &Frame<'_>| {
             let len = frame.value().len();
-            if len < COPIED_IN_PIECES || frame.header.expiry_ms.is_some() {
-                return frame.is_intact();
-            }
-            let Some(to) = to.take() else { return frame.is_intact() };
-            if to.begin(len) { frame.is_intact_and_copied(|piece| to.copy(piece)) } else { frame.is_intact() }
+            is_copied = len >= COPIED_IN_PIECES && frame.header.expiry_ms.is_none() && to.begin(len);
+            if is_copied { frame.is_intact_and_copied(|piece| to.copy(piece)) } else { frame.is_intact() }
         };
-        self.at_checked(inside, entry, key, is_intact, |_, frame| {
-            let value = frame.value();
-            if let Some(to) = to.take()
-                && to.begin(value.len())
-            {
-                to.copy(value);
-            }
-            value.len()
-        })
+        let Some(frame) = self.record(inside, entry, key, &mut buffer, is_intact)? else { return Ok(None) };
+        let value = frame.value();
+        if !is_copied && to.begin(value.len()) {
+            to.copy(value);
+        }
+        Ok(Some(value.len()))
     }
 
     /// Writes a key again with another expiry. False where there is no such key.
