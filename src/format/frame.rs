@@ -148,12 +148,12 @@ impl Header {
         align(self.value_range().end)
     }
 
-    /// The header's bytes, in a file with this origin, with a checksum of zero, and how many there are.
+    /// Writes the header's bytes, in a file with this origin, to the front of `bytes`, which has room for [`MAX_HEADER_SIZE`]; the
+    /// checksum is left as it is. Gives how many bytes there are with it.
     #[inline]
-    pub fn encode(&self, origin: &Origin) -> ([u8; MAX_HEADER_SIZE], usize) {
+    pub fn encode(&self, origin: &Origin, bytes: &mut [u8]) -> usize {
         debug_assert!(self.is_far || origin.is_near(self.seq, 0, self.time_ms));
-        let mut bytes = [0; MAX_HEADER_SIZE];
-        let (flags, size) = self.encode_optional(&mut bytes);
+        let (flags, size) = self.encode_optional(bytes);
         let (seq, time) = match self.is_far {
             true => (0, 0),
             false => {
@@ -167,12 +167,12 @@ impl Header {
         bytes[4..8].copy_from_slice(&self.value_len.to_le_bytes());
         bytes[8..12].copy_from_slice(&(seq as u32).to_le_bytes());
         bytes[12..20].copy_from_slice(&word.to_le_bytes());
-        (bytes, size)
+        size
     }
 
     /// Writes the fields behind the fixed ones, and gives the flags that say which are there, and where they end.
     #[inline]
-    fn encode_optional(&self, bytes: &mut [u8; MAX_HEADER_SIZE]) -> (u8, usize) {
+    fn encode_optional(&self, bytes: &mut [u8]) -> (u8, usize) {
         let (mut flags, mut end) = (0, FRAME_HEADER_SIZE);
         let mut add = |flag, field: u64| {
             bytes[end..end + 8].copy_from_slice(&field.to_le_bytes());
@@ -309,6 +309,13 @@ mod tests {
     const EPOCH: Epoch = Epoch { seq: 0x0102_0304_0000_0000, time_ms: 1_700_000_000_000 };
     const ORIGIN: Origin = Origin { salt: 5, epoch: EPOCH };
 
+    fn encoded(header: &Header) -> Vec<u8> {
+        let mut bytes = [0; MAX_HEADER_SIZE];
+        let size = header.encode(&ORIGIN, &mut bytes);
+        assert_eq!(size, header.size());
+        bytes[..size].to_vec()
+    }
+
     fn put() -> Header {
         Header {
             kind: Kind::Put,
@@ -334,9 +341,7 @@ mod tests {
                     (Kind::Mark, 0, 0),
                 ] {
                     let header = Header { kind, key_len, value_len, expiry_ms, frontier, is_far, ..put() };
-                    let (bytes, size) = header.encode(&ORIGIN);
-                    assert_eq!(size, header.size());
-                    assert_eq!(Header::decode(&bytes[..size], &ORIGIN), Ok(header));
+                    assert_eq!(Header::decode(&encoded(&header), &ORIGIN), Ok(header));
                 }
             }
         }
@@ -357,7 +362,7 @@ mod tests {
         ] {
             let header = Header { seq, time_ms, ..put() }.told_from(&ORIGIN);
             assert_eq!(header.is_far, is_far, "{seq} {time_ms}");
-            assert_eq!(Header::decode(&header.encode(&ORIGIN).0, &ORIGIN), Ok(header));
+            assert_eq!(Header::decode(&encoded(&header), &ORIGIN), Ok(header));
         }
         assert!(ORIGIN.is_near(last, 0, late - 1) && !ORIGIN.is_near(last, 1, late - 1));
     }
@@ -372,10 +377,10 @@ mod tests {
             Header { kind: Kind::Batch, ..put() },
             Header { kind: Kind::Batch, key_len: 0, value_len: 0, ..put() },
         ] {
-            assert!(Header::decode(&header.encode(&ORIGIN).0, &ORIGIN).is_err(), "{header:?}");
+            assert!(Header::decode(&encoded(&header), &ORIGIN).is_err(), "{header:?}");
         }
-        let (mut bytes, size) = put().encode(&ORIGIN);
-        for short in 0..size {
+        let mut bytes = encoded(&put());
+        for short in 0..bytes.len() {
             assert!(Header::decode(&bytes[..short], &ORIGIN).is_err());
         }
         for kind in [0, 5, 6, 7, 8, 15] {
@@ -415,7 +420,7 @@ mod tests {
     #[test]
     fn a_frame_is_intact_in_its_own_place_only() {
         let header = Header { key_len: 1, value_len: 3, expiry_ms: None, frontier: None, ..put() };
-        let mut frame = header.encode(&ORIGIN).0[..header.size()].to_vec();
+        let mut frame = encoded(&header);
         frame.extend_from_slice(b"kval");
         let crc = checksum(ORIGIN.seed(64), [&frame[4..]]);
         frame[..4].copy_from_slice(&crc.to_le_bytes());

@@ -30,8 +30,9 @@ pub(super) type Block = [Slot; BLOCK_SLOTS];
 const BLOCK_SIZE: usize = size_of::<Block>();
 const CHUNK_SIZE: usize = 2 << 20;
 const BLOCKS_PER_CHUNK: usize = CHUNK_SIZE / BLOCK_SIZE;
-/// Below this many chunks small pages save memory; an index this small fits the TLB anyway.
-const CHUNKS_OF_SMALL_PAGES: usize = 4;
+/// As many chunks are made of small pages as the smallest index has blocks in: few of those are ever touched in a store with few
+/// keys.
+const CHUNKS_OF_SMALL_PAGES: usize = 2;
 /// So many chunks are prepared at most. Segments fill evenly, and so they grow at the same time: then the index takes 100
 /// bytes for each new key for a while, a chunk for every 20,000.
 const MOST_PREPARED: usize = 4;

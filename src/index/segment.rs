@@ -36,6 +36,8 @@ const PENDING: u64 = u64::MAX;
 pub(super) struct Writing {
     /// Keys in the segment.
     pub(super) len: usize,
+    /// Whether the last slot is used, so that no key can be pushed any further. Known here, it need not be loaded.
+    is_end_used: bool,
 }
 
 #[repr(align(64))]
@@ -62,7 +64,7 @@ impl Segment {
             blocks: AtomicU32::new(1),
             prefix: AtomicU64::new(prefix),
             block: Default::default(),
-            writing: Mutex::new(Writing { len: 0 }),
+            writing: Mutex::new(Writing { len: 0, is_end_used: false }),
         };
         segment.block[0].store(arena.allocate()?.as_ptr(), Ordering::Relaxed);
         Some(segment)
@@ -89,7 +91,7 @@ impl Segment {
         }
         self.depth.store(part.depth(), Ordering::Relaxed);
         self.blocks.store(blocks, Ordering::Release);
-        writing.len = part.writing.into_inner().len;
+        *writing = part.writing.into_inner();
         self.version.store(0, Ordering::Release);
         if let Some(empty) = ptr::NonNull::new(empty) {
             arena.recycle(empty);
@@ -205,8 +207,8 @@ impl Segment {
     /// Whether one more key can be inserted without growing; the caller holds the lock.
     pub(super) fn has_room_for_one(&self, writing: &Writing) -> bool {
         let slots = self.slots();
-        (writing.len + 1) * 256 <= slots * MAX_LOAD_256
-            && self.slot(slots - 1).entry.load(Ordering::Relaxed) == 0
+        debug_assert_eq!(writing.is_end_used, self.slot(slots - 1).entry.load(Ordering::Relaxed) != 0);
+        (writing.len + 1) * 256 <= slots * MAX_LOAD_256 && !writing.is_end_used
     }
 
     /// Whether all of these sorted keys can be inserted without growing; the caller holds the lock. Inserting one by one
@@ -270,6 +272,7 @@ impl Segment {
             });
         }
         writing.len += 1;
+        writing.is_end_used |= end + 1 == slots;
         None
     }
 
@@ -302,6 +305,7 @@ impl Segment {
                 hole += 1;
             }
             self.store(hole, (0, 0));
+            writing.is_end_used &= hole + 1 < slots;
         });
         writing.len -= 1;
         Entry::unpack(entry)
@@ -425,7 +429,7 @@ impl Segment {
             next = at + 1;
         }
         (next..slots).for_each(|empty| store(empty, (0, 0)));
-        writing.len = keys.len();
+        *writing = Writing { len: keys.len(), is_end_used: next == slots };
     }
 
     /// The blocks, for going through all slots; the first stands in for those that the segment does not have. The

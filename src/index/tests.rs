@@ -299,6 +299,26 @@ fn keys_that_crowd_at_the_end_of_a_segment_find_room_together() {
 }
 
 #[test]
+fn keys_that_crowd_at_the_end_of_a_segment_come_and_go_one_by_one() {
+    let mut random = crate::disk::sim::Random::new(12);
+    for crowd in [54, 58, 61, 64] {
+        let index = Index::new().unwrap();
+        let mut model = std::collections::BTreeMap::new();
+        for n in 0..20_000 {
+            let word = u64::MAX - (random.number() >> (64 - crowd));
+            let hash = KeyHash { root: 200, word, fingerprint: 1 };
+            if random.below(5) < 3 {
+                let old = index.lock_for_insert(hash).unwrap().insert(hash, entry_of(n));
+                assert_eq!(old, model.insert(hash, entry_of(n)));
+            } else if let Some(hash) = model.range(hash..).next().map(|(hash, _)| *hash) {
+                assert_eq!(index.lock(hash).unwrap().remove(hash), model.remove(&hash));
+            }
+        }
+        assert_eq!(all_of(&index), model.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn versions_that_are_absorbed_in_any_order_leave_the_newest_of_each_key() {
     // Few keys in few segments, with hashes that share their words; and many, so that segments split.
     for (keys, versions, at_once) in [(50u64, 2_000u64, 7usize), (300_000, 900_000, 4_096)] {
