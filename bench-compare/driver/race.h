@@ -58,6 +58,8 @@ class Race {
 
   Session& session();
   void open();
+  // For a row that takes new memory: see make_memory_ready.
+  void ready_memory();
   void figure(const char* name, double number) const;
   void rate(const Totals& totals) const;
 

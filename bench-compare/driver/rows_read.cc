@@ -83,9 +83,9 @@ void Race::get_many() {
 }
 
 void Race::mixed(Choice choice, unsigned threads) {
-  session();
   version_.reset();
   const std::vector<uint32_t> drawn = draw(choice, plan_.operations, plan_.config.keys, 14);
+  ready_memory();
   const uint64_t share = drawn.size() / threads;
   rate(together(threads, share, plan_.seconds, [&](Session& session, unsigned thread) {
     return [&, value = Value(values_.size()), writer = ValueWriter(values_), first = thread * share](uint64_t i) mutable {
@@ -119,6 +119,7 @@ void Race::latency() {
   settle(plan_.config.directory, plan_.load_seconds);
   write_back(plan_.config.directory);
   const std::vector<uint32_t> drawn = draw(Choice::kUniform, plan_.operations, half, 15);
+  ready_memory();
 
   std::atomic<bool> loading{true};
   std::exception_ptr failure;

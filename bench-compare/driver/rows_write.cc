@@ -21,6 +21,7 @@ void Race::weigh() {
 void Race::load() {
   const uint64_t keys = plan_.config.keys;
   const Memory memory_before = resident_memory();
+  ready_memory();
   rate(fill(0, keys, kLoaded, plan_.load_seconds, [](uint64_t i) { return i; }));
   version_ = kLoaded;
   times_stored_++;
@@ -39,7 +40,7 @@ void Race::load() {
 
 void Race::load_batch() {
   const uint64_t keys = plan_.config.keys;
-  session();
+  ready_memory();
   const Stopwatch watch;
   fill(0, keys, kLoaded, -1, [](uint64_t i) { return i; });
   rate({keys, watch.seconds()});
@@ -47,6 +48,7 @@ void Race::load_batch() {
 }
 
 void Race::overwrite() {
+  ready_memory();
   rate(fill(0, plan_.config.keys, kOverwritten, plan_.load_seconds, Permutation(plan_.config.keys)));
   version_ = kOverwritten;
   times_stored_++;
@@ -57,6 +59,7 @@ void Race::overwrite() {
 void Race::erase() {
   const Permutation order(plan_.config.keys);
   Session& session = this->session();
+  ready_memory();
   const Totals totals = repeat(plan_.config.keys, plan_.load_seconds,
                                [&](uint64_t i) { session.erase(Key(order(i)).bytes()); });
   rate(totals);
