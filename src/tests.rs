@@ -37,6 +37,43 @@ fn a_value_is_read_back_at_once_after_a_close_and_after_a_drop() {
 }
 
 #[test]
+fn records_of_every_small_size_are_read_back_at_once_and_after_a_crash() {
+    for io in ["mmap", "pread"] {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir, &[("io", io), ("sync", "none")]);
+        let lasts = PutOptions { ttl_ms: Some(1 << 40), ..PutOptions::default() };
+        let key = |kind: &str, size: usize| format!("{kind} {size}").into_bytes();
+        let value = |size: usize| (0..size).map(|n| (n * 31 + size) as u8).collect::<Vec<_>>();
+        for size in 0..400 {
+            db.put(&key("put", size), &value(size)).unwrap();
+            db.put_with(&key("lasts", size), &value(size), &lasts).unwrap();
+            let mut batch = Batch::new();
+            batch.put(&key("batch", size), &value(size)).unwrap();
+            batch.delete(&vec![b'x'; size + 1]).unwrap();
+            db.write(&batch).unwrap();
+            db.put(&vec![b'k'; size + 1], b"").unwrap();
+            assert!(db.delete(&vec![b'k'; size + 1]).unwrap());
+        }
+        let check = |db: &Db| {
+            for size in 0..400 {
+                for kind in ["put", "lasts", "batch"] {
+                    assert_eq!(db.get(&key(kind, size)).unwrap(), Some(value(size)), "{io}, {kind} {size}");
+                }
+            }
+            assert_eq!(db.count().unwrap(), 1_200);
+        };
+        check(&db);
+        // What the next process finds after a kill.
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::create_dir(copy.path().join("store")).unwrap();
+        for file in std::fs::read_dir(dir.path().join("store")).unwrap().map(|file| file.unwrap()) {
+            std::fs::copy(file.path(), copy.path().join("store").join(file.file_name())).unwrap();
+        }
+        check(&open(&copy, &[("io", io)]));
+    }
+}
+
+#[test]
 fn a_long_tail_that_was_never_synced_is_found_after_a_crash() {
     for io in ["mmap", "pread"] {
         let dir = tempfile::tempdir().unwrap();

@@ -26,9 +26,9 @@ struct Memory {
 };
 Memory resident_memory();
 
-// Touches so many bytes of memory, or half of what the machine has left, and gives them back. In a virtual machine whose host
-// takes back what is free, the first touch of a page after that waits for the host, for longer than a store takes to write
-// what goes there: so the kernel has memory at hand when a row begins, for all stores alike.
+// Touches so many bytes of memory, or half of what is free, and gives them back. In a virtual machine whose host takes back what
+// is free, the first touch of a page after that waits for the host, for longer than a store takes to write what goes there: so
+// the kernel has memory at hand when a row begins. Where it cannot be done the row does without.
 void make_memory_ready(uint64_t bytes);
 
 // Bytes that this process caused to be written to the disk, by calls or by dirtying mapped pages.

@@ -71,10 +71,10 @@ Session& Race::session() {
 }
 
 void Race::ready_memory() {
-  session();
   const Stopwatch watch;
   make_memory_ready(static_cast<uint64_t>(std::min(live_bytes() * kReadyFactor, kMostReady)));
   figure("ready_memory_milliseconds", watch.seconds() * 1e3);
+  session();
 }
 
 void Race::figure(const char* name, double number) const { report::figure(row_, name, number); }

@@ -58,8 +58,8 @@ void Race::overwrite() {
 
 void Race::erase() {
   const Permutation order(plan_.config.keys);
-  Session& session = this->session();
   ready_memory();
+  Session& session = this->session();
   const Totals totals = repeat(plan_.config.keys, plan_.load_seconds,
                                [&](uint64_t i) { session.erase(Key(order(i)).bytes()); });
   rate(totals);

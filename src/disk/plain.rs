@@ -49,7 +49,7 @@ impl PlainFile {
 
 /// Writes the parts one after the other.
 pub(super) fn write_parts(file: &File, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
-    if parts.iter().map(|part| part.len()).sum::<usize>() <= GATHER_LIMIT {
+    if parts.len() > 1 && parts.iter().map(|part| part.len()).sum::<usize>() <= GATHER_LIMIT {
         return file.write_all_at(&parts.concat(), offset);
     }
     for part in parts {

@@ -30,6 +30,13 @@ use segment::{Grown, MAX_BLOCKS, MAX_DEPTH, Pair, Segment, Writing, blocks_for};
 /// There are at least this many segments, one for each value of the first 8 bits.
 const ROOT_BITS: u32 = 8;
 
+/// Up to so many keys no segment needs more memory than it has from the beginning, and none is made ready.
+const GROWS_FROM: u64 = (arena::BLOCK_SLOTS as u64) << (ROOT_BITS - 1);
+
+/// An insertion looks at so many cache lines, seldom at more: where a segment is as full as it gets at 26 slots on average (Knuth,
+/// The Art of Computer Programming, 6.4), four of which are a line.
+const MOVED_LINES: usize = 9;
+
 /// A walk takes about so many keys under one lock: what a segment holds.
 const AT_ONCE: usize = if cfg!(test) { 500 } else { MAX_BLOCKS * arena::BLOCK_SLOTS };
 
@@ -198,16 +205,18 @@ impl Index {
         self.segment(hash.top()).prefetch(hash, 1);
     }
 
-    /// As [`Index::prefetch`], for somebody who will insert: that moves what stands behind.
+    /// As [`Index::prefetch`], for somebody who will insert: that moves what stands behind, up to the first empty slot.
     #[inline]
     pub fn prefetch_to_insert(&self, hash: KeyHash) {
-        self.segment(hash.top()).prefetch(hash, 3);
+        self.segment(hash.top()).prefetch(hash, MOVED_LINES);
     }
 
     /// Makes ready what writers will need soon, so that they do not wait for it: memory to grow, and keys that can be
     /// changed. One root of those at a time: true where there are more.
     pub fn prepare(&self) -> bool {
-        self.arena.prepare();
+        if self.len() >= GROWS_FROM {
+            self.arena.prepare();
+        }
         let next = self
             .frozen
             .as_ref()

@@ -25,6 +25,9 @@ const SPARE: usize = 32;
 /// A segment grows when more than this part of its slots (of 256) is used.
 const MAX_LOAD_256: usize = 220;
 
+/// So many slots are looked at until the keys in them are put where they are wanted.
+const TAKEN_AT_ONCE: usize = 64;
+
 /// The most bits that the hashes of a segment share: two to the power of this many segments take 2^32 keys
 /// and far more. Hashes of keys never come near; those in a file that somebody made up may.
 pub(super) const MAX_DEPTH: u32 = 27;
@@ -318,11 +321,16 @@ impl Segment {
         for (n, block) in self.held_blocks()[..slots / BLOCK_SLOTS].iter().enumerate() {
             let Some(rest) = block.get(first.saturating_sub(n * BLOCK_SLOTS)..) else { continue };
             first = 0;
-            for slot in rest {
-                let (word, entry) = (slot.word.load(Ordering::Relaxed), slot.entry.load(Ordering::Relaxed));
-                if entry != 0 && word >= from {
-                    out.push((word, entry));
+            for slots in rest.chunks(TAKEN_AT_ONCE) {
+                // The processor cannot guess which slots are used: all are taken, and one that is not is written over by the next.
+                let (mut taken, mut len) = ([(0, 0); TAKEN_AT_ONCE], 0);
+                for slot in slots {
+                    let (word, entry) =
+                        (slot.word.load(Ordering::Relaxed), slot.entry.load(Ordering::Relaxed));
+                    taken[len] = (word, entry);
+                    len += usize::from((entry != 0) & (word >= from));
                 }
+                out.extend_from_slice(&taken[..len]);
             }
         }
     }
@@ -421,14 +429,14 @@ impl Segment {
             slot.word.store(word, Ordering::Relaxed);
             slot.entry.store(entry, Ordering::Relaxed);
         };
+        // All of them: where the gaps will be the processor cannot guess.
+        (0..slots).for_each(|at| store(at, (0, 0)));
         let mut next = 0;
         for pair in keys {
             let at = Self::home(pair.0, depth, slots).max(next);
-            (next..at).for_each(|empty| store(empty, (0, 0)));
             store(at, *pair);
             next = at + 1;
         }
-        (next..slots).for_each(|empty| store(empty, (0, 0)));
         *writing = Writing { len: keys.len(), is_end_used: next == slots };
     }
 

@@ -108,9 +108,10 @@ pub fn epoch(seq: u64, time_ms: u64) -> Epoch {
     Epoch { seq, time_ms: time_ms.saturating_sub(LATE) }
 }
 
-/// Frames up to this size are put together before they are written: a checksum of one piece, and a copy of one, take half the
-/// time of four.
+/// Frames up to this size are put together before they are written: a checksum and a copy of one piece take less time than of
+/// four.
 const WRITTEN_WHOLE: usize = 256;
+const _: () = assert!(WRITTEN_WHOLE >= frame::MAX_HEADER_SIZE);
 
 /// So many bytes of room are kept for deletes: a put that would take them fails for lack of space.
 const DELETE_HEADROOM: u64 = 64 << 10;
