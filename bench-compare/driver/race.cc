@@ -15,7 +15,7 @@ struct Row {
 constexpr double kReadyFactor = 12;
 constexpr double kMostReady = 6.0 * (1 << 30);
 
-// The names are those of the table that the orchestrator prints: ../race/src/rows.rs.
+// The names are those of the table that the orchestrator prints: ../race/src/lines.rs.
 constexpr Row kRows[] = {
     {"load", [](Race& race) { race.load(); }},
     {"load_batch", [](Race& race) { race.load_batch(); }},
@@ -74,7 +74,6 @@ void Race::ready_memory() {
   const Stopwatch watch;
   make_memory_ready(static_cast<uint64_t>(std::min(live_bytes() * kReadyFactor, kMostReady)));
   figure("ready_memory_milliseconds", watch.seconds() * 1e3);
-  session();
 }
 
 void Race::figure(const char* name, double number) const { report::figure(row_, name, number); }

@@ -58,7 +58,7 @@ class Race {
 
   Session& session();
   void open();
-  // For a row that takes new memory: see make_memory_ready. Opens the store after that where it is not open.
+  // For a row that takes new memory, before it opens the store: see make_memory_ready.
   void ready_memory();
   void figure(const char* name, double number) const;
   void rate(const Totals& totals) const;

@@ -86,6 +86,7 @@ void Race::mixed(Choice choice, unsigned threads) {
   version_.reset();
   const std::vector<uint32_t> drawn = draw(choice, plan_.operations, plan_.config.keys, 14);
   ready_memory();
+  session();
   const uint64_t share = drawn.size() / threads;
   rate(together(threads, share, plan_.seconds, [&](Session& session, unsigned thread) {
     return [&, value = Value(values_.size()), writer = ValueWriter(values_), first = thread * share](uint64_t i) mutable {

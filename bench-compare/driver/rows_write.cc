@@ -41,6 +41,7 @@ void Race::load() {
 void Race::load_batch() {
   const uint64_t keys = plan_.config.keys;
   ready_memory();
+  session();
   const Stopwatch watch;
   fill(0, keys, kLoaded, -1, [](uint64_t i) { return i; });
   rate({keys, watch.seconds()});

@@ -256,6 +256,14 @@ pub fn checksum<'a>(seed: u32, parts: impl IntoIterator<Item = &'a [u8]>) -> u32
     hasher.finalize()
 }
 
+/// Puts the checksum of a whole `frame` where the frame carries it.
+#[inline]
+pub fn seal(seed: u32, frame: &mut [u8]) {
+    if let Some((crc, rest)) = frame.split_first_chunk_mut::<4>() {
+        *crc = checksum(seed, [&*rest]).to_le_bytes();
+    }
+}
+
 /// Whether the whole `frame` has the checksum that it carries.
 #[inline]
 pub fn is_intact(seed: u32, frame: &[u8]) -> bool {
@@ -396,8 +404,7 @@ mod tests {
         for len in [0, 1, COPIED_AT_ONCE - 1, COPIED_AT_ONCE, COPIED_AT_ONCE + 1, 3 * COPIED_AT_ONCE + 100] {
             let content: Vec<u8> = (0..len).map(|n| (n * 7) as u8).collect();
             let mut frame = [&[0; 30][..], &content, &[0; 5]].concat();
-            let crc = checksum(3, [&frame[4..]]);
-            frame[..4].copy_from_slice(&crc.to_le_bytes());
+            seal(3, &mut frame);
             let copy = |frame: &[u8], seed| {
                 let mut copied = Vec::new();
                 let range = 30..30 + len;
@@ -422,8 +429,7 @@ mod tests {
         let header = Header { key_len: 1, value_len: 3, expiry_ms: None, frontier: None, ..put() };
         let mut frame = encoded(&header);
         frame.extend_from_slice(b"kval");
-        let crc = checksum(ORIGIN.seed(64), [&frame[4..]]);
-        frame[..4].copy_from_slice(&crc.to_le_bytes());
+        seal(ORIGIN.seed(64), &mut frame);
         assert!(is_intact(ORIGIN.seed(64), &frame));
         assert!(!is_intact(ORIGIN.seed(72), &frame));
         assert!(!is_intact(Origin { salt: 6, ..ORIGIN }.seed(64), &frame));

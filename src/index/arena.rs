@@ -51,9 +51,6 @@ struct Chunks {
 impl Chunks {
     /// How many chunks should be prepared: one in eight.
     fn wanted(&self) -> usize {
-        if self.mappings.len() < CHUNKS_OF_SMALL_PAGES {
-            return 0;
-        }
         (self.mappings.len() / 8).clamp(1, MOST_PREPARED)
     }
 }

@@ -386,8 +386,7 @@ impl Log {
             let (key, rest) = frame[header_size..].split_at_mut(body[0].len());
             key.copy_from_slice(body[0]);
             rest[..body[1].len()].copy_from_slice(body[1]);
-            let crc = frame::checksum(seed, [&frame[4..]]);
-            frame[..4].copy_from_slice(&crc.to_le_bytes());
+            frame::seal(seed, frame);
             active.disk_file.write_at(&[frame], offset)
         } else {
             let padding = &[0; ALIGNMENT as usize][..(size - end) as usize];
@@ -590,6 +589,5 @@ pub fn encode_frame(header: &Header, body: &[&[u8]; 2], origin: &Origin, first: 
     out.extend_from_slice(body[0]);
     out.extend_from_slice(body[1]);
     out.resize(start + header.frame_size() as usize, 0);
-    let crc = frame::checksum(origin.seed(first + start as u64), [&out[start + 4..]]);
-    out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+    frame::seal(origin.seed(first + start as u64), &mut out[start..]);
 }
