@@ -50,4 +50,6 @@ pub use pinned::{Pinned, Rows};
 pub use stats::{FileStats, Stats};
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod tests;
