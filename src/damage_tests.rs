@@ -134,6 +134,62 @@ fn a_checkpoint_with_a_made_up_number_of_keys_is_not_believed() {
     }
 }
 
+#[test]
+fn a_merge_reads_what_is_dead_only_where_that_may_hide_something() {
+    use crate::format::names;
+    use std::os::unix::fs::FileExt;
+    for (io, hides) in ["mmap", "pread"].into_iter().flat_map(|io| [(io, ""), (io, "delete"), (io, "expiry")]) {
+        let dir = tempfile::tempdir().unwrap();
+        let sizes = [("io", io), ("max_file_size", "65536"), ("merge", "manual"), ("sync", "none")];
+        let db = open(&dir, &sizes);
+        let key = |n: u32| format!("key {n:05}").into_bytes();
+        db.put(b"first", b"").unwrap();
+        match hides {
+            "delete" => assert!(db.delete(b"first").unwrap()),
+            "expiry" => {
+                let lasting = PutOptions { ttl_ms: Some(3_600_000), ..PutOptions::default() };
+                assert!(db.put_with(b"first", b"", &lasting).unwrap());
+            }
+            _ => {}
+        }
+        for n in 0..3_000 {
+            db.put(&key(n), b"overwritten").unwrap();
+        }
+        for n in (0..3_000).filter(|n| n % 50 > 0) {
+            db.put(&key(n), b"again").unwrap();
+        }
+        let path = dir.path().join("store").join(names::data(1));
+        let bytes = std::fs::read(&path).unwrap();
+        let dead = bytes.windows(9).position(|part| part == key(77)).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(b"damaged", dead as u64 + 9).unwrap();
+        let merged = db.merge();
+        if hides.is_empty() {
+            merged.unwrap();
+            assert!(!path.exists(), "{io}");
+            assert!(db.stats().unwrap().space_amplification() < 1.2, "{io}");
+        } else {
+            assert!(matches!(merged, Err(Error::Corrupt { .. })), "{io} {hides}");
+            assert!(path.exists(), "{io} {hides}");
+        }
+        let check = |db: &Db| {
+            for n in 0..3_000 {
+                let wanted: &[u8] = if n % 50 > 0 { b"again" } else { b"overwritten" };
+                assert_eq!(db.get(&key(n)).unwrap().as_deref(), Some(wanted), "{io} {hides} {n}");
+            }
+            assert_eq!(db.get(b"first").unwrap().is_none(), hides == "delete", "{io} {hides}");
+        };
+        check(&db);
+        db.close().unwrap();
+        check(&open(&dir, &sizes));
+        if hides.is_empty() {
+            // What the files say by themselves.
+            std::fs::remove_file(dir.path().join("store/CHECKPOINT")).unwrap();
+            check(&open(&dir, &sizes));
+        }
+    }
+}
+
 /// Whether stores in this directory map their files.
 fn db_is_mapped(path: &std::path::Path) -> bool {
     use crate::disk::{Access, Disk, fs};

@@ -8,6 +8,7 @@
 //! - The index is moved record by record, each only if it still points at the place that was copied.
 //! - An input is removed when no reader, snapshot or pinned value can be in it.
 
+mod places;
 mod policy;
 
 pub use policy::{live_bytes, reclaimable, sealed, slack, space};
@@ -29,8 +30,9 @@ use crate::hints;
 use crate::index::{Entry, KeyHash, Location, SizeClass};
 use crate::log::append::encode_frame;
 use crate::log::file::{DataFile, Frame};
-use crate::log::scan::{End, scan};
+use crate::log::scan::{End, frames_at, scan};
 use crate::maintenance;
+use places::Places;
 use policy::{choose, has_dead};
 
 /// Copies are written, and the index is moved, in pieces of about this many bytes.
@@ -164,6 +166,8 @@ struct Merge<'a> {
     blockers: Vec<(FileId, u64)>,
     /// From where on is counted in the outputs: all in the inputs are later, and most are near.
     epoch: Epoch,
+    /// Where the index points into the inputs that are next.
+    places: Places,
     /// Frames for the current output that are not written yet, and where each came from.
     buffer: Vec<u8>,
     moves: Vec<Move>,
@@ -189,6 +193,8 @@ struct Candidate {
 
 /// How many records are decided about at once.
 const GROUP: usize = 64;
+/// So many records before the index is moved, its cache lines are asked for.
+const ASKED_AHEAD: usize = 16;
 
 /// What becomes of a record of an input.
 enum Fate {
@@ -209,6 +215,7 @@ impl<'a> Merge<'a> {
             pace: Pace::new(),
             blockers: Vec::new(),
             epoch: Epoch::default(),
+            places: Places::default(),
             buffer: Vec::new(),
             moves: Vec::new(),
         }
@@ -292,7 +299,10 @@ impl<'a> Merge<'a> {
     }
 
     fn take_over_all(&mut self, inputs: &[Arc<DataFile>]) -> Result<()> {
-        for input in inputs {
+        for (n, input) in inputs.iter().enumerate() {
+            if self.places.in_file(input).is_none() {
+                self.places = Places::look_up(self.shell, &inputs[n..]);
+            }
             match self.take_over(input) {
                 Ok(true) => {
                     self.progress.files.0 += 1;
@@ -324,21 +334,18 @@ impl<'a> Merge<'a> {
     /// Copies what is needed of one input. False if told to stop before the end.
     ///
     /// Records are decided about in groups: the index is asked for all of a group before any of them is looked up, so
-    /// that the cache misses overlap. Most records are dead, and a lookup is all that they cost.
+    /// that the cache misses overlap.
     fn take_over(&mut self, input: &Arc<DataFile>) -> Result<bool> {
         let older = self.blockers.iter().filter(|(id, _)| *id != input.id).map(|(_, seq)| *seq).min();
         let older_elsewhere = older.unwrap_or(u64::MAX);
+        let Some(hasher) = self.shell.inside().map(|engine| engine.hasher) else { return Ok(false) };
+        let places = std::mem::take(&mut self.places);
         let (mut group, mut reported) = (Vec::with_capacity(GROUP), 0);
-        let scanned = scan(input, FILE_HEADER_SIZE, input.tail(), &mut |frame| {
+        let mut visit = |frame: &Frame<'_>| {
             if !matches!(frame.header.kind, Kind::Put | Kind::Tombstone) {
                 return Ok(());
             }
-            let hash = {
-                let engine = self.shell.inside().ok_or(Error::Closed)?;
-                let hash = engine.hasher.hash(frame.key());
-                engine.index.prefetch(hash);
-                hash
-            };
+            let hash = hasher.hash(frame.key());
             group.push(Candidate { offset: frame.offset, header: frame.header, hash });
             let is_piece = frame.offset - reported >= PIECE as u64;
             if is_piece || group.len() == GROUP {
@@ -353,13 +360,18 @@ impl<'a> Merge<'a> {
                 }
             }
             Ok(())
-        });
+        };
+        let scanned = match places.in_file(input) {
+            Some(places) => frames_at(input, places, &mut visit),
+            None => scan(input, FILE_HEADER_SIZE, input.tail(), &mut visit).map(|(_, end)| end),
+        };
+        self.places = places;
         match scanned {
             Err(Error::Closed) => {
                 self.stopped = true;
                 return self.flush_inside().map(|_| false);
             }
-            Ok((_, End::Damaged { offset, what })) => return Err(input.corrupt(offset, what)),
+            Ok(End::Damaged { offset, what }) => return Err(input.corrupt(offset, what)),
             done => done?,
         };
         self.decide(input, &mut group, older_elsewhere)?;
@@ -373,6 +385,7 @@ impl<'a> Merge<'a> {
     /// Copies those of a group that are needed, and empties it.
     fn decide(&mut self, input: &DataFile, group: &mut Vec<Candidate>, older_elsewhere: u64) -> Result<()> {
         let Some(engine) = self.shell.inside() else { return Ok(()) };
+        group.iter().for_each(|candidate| engine.index.prefetch_to_look(candidate.hash));
         let mut buffer = Vec::new();
         for candidate in group.drain(..) {
             let from = match fate(&engine, input, &candidate, older_elsewhere)? {
@@ -421,6 +434,7 @@ impl<'a> Merge<'a> {
             self.work.outputs.push(engine.catalog.create_file(capacity, self.epoch)?);
         }
         let Some(output) = self.work.outputs.last() else { return Ok(()) };
+        output.note_kind(header.kind, header.expiry_ms);
         let header = header.told_from(&output.origin);
         let size = header.frame_size();
         self.buffer.try_reserve(size as usize).map_err(|_| Error::NoMemory { bytes: size })?;
@@ -461,7 +475,11 @@ impl<'a> Merge<'a> {
         }
         output.advance(start + len, last);
         let mut failed = Ok(());
-        for moved in &moves {
+        for (n, moved) in moves.iter().enumerate() {
+            // What was looked up when it was decided about has left the caches.
+            if let Some(later) = moves.get(n + ASKED_AHEAD) {
+                engine.index.prefetch_to_look(later.hash);
+            }
             output.usage.wrote(moved.size);
             let Some(from) = moved.from else {
                 output.keep_tombstone(moved.size);

@@ -7,6 +7,7 @@
 use siphasher::sip128::SipHasher13;
 
 /// Makes hashes of keys; one per store.
+#[derive(Clone, Copy)]
 pub struct KeyHasher {
     sip: SipHasher13,
 }

@@ -37,6 +37,9 @@ const GROWS_FROM: u64 = (arena::BLOCK_SLOTS as u64) << (ROOT_BITS - 1);
 /// The Art of Computer Programming, 6.4), four of which are a line.
 const MOVED_LINES: usize = 9;
 
+/// A lookup looks at so many cache lines, seldom at more.
+const LOOKED_AT_LINES: usize = 2;
+
 /// A walk takes about so many keys under one lock: what a segment holds.
 const AT_ONCE: usize = if cfg!(test) { 500 } else { MAX_BLOCKS * arena::BLOCK_SLOTS };
 
@@ -203,6 +206,13 @@ impl Index {
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
         self.segment(hash.top()).prefetch(hash, 1);
+    }
+
+    /// As [`Index::prefetch`], for one of many lookups that follow: a search that goes on in the next cache line waits for that
+    /// one as well.
+    #[inline]
+    pub fn prefetch_to_look(&self, hash: KeyHash) {
+        self.segment(hash.top()).prefetch(hash, LOOKED_AT_LINES);
     }
 
     /// As [`Index::prefetch`], for somebody who will insert: that moves what stands behind, up to the first empty slot.

@@ -219,6 +219,7 @@ impl Log {
         };
         let size = self.write_frame(&mut writer, offset, &mut header, &[record.key, record.value], 1)?;
         let class = if record.kind == Kind::Put { size.1 } else { SizeClass::TOMBSTONE };
+        writer.active.note_kind(record.kind, record.expiry_ms);
         writer.active.usage.wrote(size.1);
         if record.kind == Kind::Tombstone {
             writer.active.usage.died(size.1);
@@ -277,6 +278,7 @@ impl Log {
         let mut at = first;
         for (n, inner) in headers.iter().enumerate() {
             let weight = SizeClass::of_units(inner.frame_size() / ALIGNMENT);
+            writer.active.note_kind(inner.kind, inner.expiry_ms);
             writer.active.usage.wrote(weight);
             let put = inner.kind == Kind::Put;
             if !put {

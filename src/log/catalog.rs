@@ -163,6 +163,7 @@ impl Catalog {
         written
             .map_err(|e| io("write the header of", &e))
             .and_then(|()| self.add(disk_file, (id, origin), FILE_HEADER_SIZE, None))
+            .inspect(|file| file.set_plain())
             .inspect_err(|_| {
                 let _ = self.disk.remove(&name);
             })

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile, Room, View, prefetch};
 use crate::error::{Error, Result};
-use crate::format::frame::{self, COPIED_AT_ONCE, Header, Origin};
+use crate::format::frame::{self, COPIED_AT_ONCE, Header, Kind, Origin};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
 
@@ -28,6 +28,8 @@ pub struct DataFile {
     disk: Arc<dyn Disk>,
     unmergeable: AtomicBool,
     replaced: AtomicBool,
+    /// Nothing but puts that do not expire was written to it.
+    plain: AtomicBool,
     /// What a recovery found that may not be on the disk, and has to be written again before a sync counts.
     unsure: Mutex<Option<(u64, u64)>>,
     /// Whether it has its final length, and grows no more.
@@ -186,6 +188,7 @@ impl DataFile {
             disk,
             unmergeable: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
+            plain: AtomicBool::new(false),
             unsure: Mutex::default(),
             complete: Mutex::new(false),
             tombstones: Default::default(),
@@ -298,6 +301,25 @@ impl DataFile {
     /// Whether a merge has replaced it.
     pub fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// The file is new: all that is written to it will be noted.
+    pub fn set_plain(&self) {
+        self.plain.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes what is about to be written to it.
+    #[inline]
+    pub fn note_kind(&self, kind: Kind, expiry_ms: Option<u64>) {
+        if kind == Kind::Tombstone || expiry_ms.is_some() {
+            self.plain.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it certainly holds nothing but puts that do not expire, so that nobody needs what the index does not point at.
+    /// What was there when the store was opened is not known to.
+    pub fn is_plain(&self) -> bool {
+        self.plain.load(Ordering::Relaxed)
     }
 
     /// Counts a tombstone that a merge could not drop.
