@@ -138,7 +138,8 @@ fn a_checkpoint_with_a_made_up_number_of_keys_is_not_believed() {
 fn a_merge_reads_what_is_dead_only_where_that_may_hide_something() {
     use crate::format::names;
     use std::os::unix::fs::FileExt;
-    for (io, hides) in ["mmap", "pread"].into_iter().flat_map(|io| [(io, ""), (io, "delete"), (io, "expiry")]) {
+    for (io, hides) in ["mmap", "pread"].into_iter().flat_map(|io| [(io, ""), (io, "delete"), (io, "expiry")])
+    {
         let dir = tempfile::tempdir().unwrap();
         let sizes = [("io", io), ("max_file_size", "65536"), ("merge", "manual"), ("sync", "none")];
         let db = open(&dir, &sizes);

@@ -3,7 +3,7 @@
 //! Invariants, each of which a test tries to break:
 //! - A record that is dropped is one that nobody can need: the index points at a newer one, which is durable before the
 //!   merge commits; or it is a tombstone, or has expired, and no file that stays can hold an older version of its key.
-//! - Inputs are worked on oldest first, and a file that is not finished counts as one that stays.
+//! - Inputs are worked on oldest first. A file counts as one that stays unless it goes together with what is worked on.
 //! - Until the manifest lists the outputs in place of the inputs, the inputs are the store. After that the outputs are.
 //! - The index is moved record by record, each only if it still points at the place that was copied.
 //! - An input is removed when no reader, snapshot or pinned value can be in it.
@@ -33,10 +33,18 @@ use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, frames_at, scan};
 use crate::maintenance;
 use places::Places;
-use policy::{choose, has_dead};
+use policy::{choose, has_dead, wants_new_file};
 
-/// Copies are written, and the index is moved, in pieces of about this many bytes.
-const PIECE: usize = 256 << 10;
+/// Between pieces of an input of so many bytes it is asked whether to go on.
+const PIECE: u64 = 256 << 10;
+
+/// Copies are written, and the index is moved, when they reach the next multiple of this: the kernel keeps what is written at once
+/// and fills a page of the processor's next size in one such page, and who reads it misses the TLB less often.
+const WRITTEN_AT_ONCE: u64 = 2 << 20;
+/// The same where a merge is kept slow.
+const WRITTEN_AT_ONCE_IF_SLOW: u64 = 256 << 10;
+/// And where files are small an eighth of one, so that what is tested with small files is what happens with large ones.
+const WRITES_PER_FILE: u64 = 8;
 
 /// How far a merge has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +64,7 @@ pub type Watch<'a> = &'a mut dyn FnMut(&MergeProgress) -> ControlFlow<()>;
 pub fn run_if_due(shell: &Shell) -> Result<()> {
     loop {
         let mut uncommitted = shell.merging().lock();
+        begin_new_file_if_due(shell)?;
         let inputs = {
             let Some(engine) = shell.inside() else { return Ok(()) };
             match choose(&engine) {
@@ -64,6 +73,20 @@ pub fn run_if_due(shell: &Shell) -> Result<()> {
             }
         };
         run(shell, &mut uncommitted, inputs, &mut |_| ControlFlow::Continue(()))?;
+    }
+}
+
+/// Lets the file that is written to be merged soon, where it is large for the store and merges are due.
+fn begin_new_file_if_due(shell: &Shell) -> Result<()> {
+    let begun = match shell.inside() {
+        Some(engine) if wants_new_file(&engine) => engine.log.rotate_if_dead(),
+        _ => Ok(false),
+    };
+    match begun {
+        Ok(true) => tidy(shell),
+        // Merges make room for it.
+        Ok(false) | Err(Error::NoSpace { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -110,12 +133,14 @@ fn run(
     mut inputs: Vec<Arc<DataFile>>,
     watch: Watch<'_>,
 ) -> Result<bool> {
-    inputs.sort_by_key(|file| file.seqs());
     let Some(limit) = shell.inside().map(|engine| engine.options.max_file_size) else { return Ok(true) };
     let mut merge = Merge::new(shell, uncommitted, watch);
+    merge.begin()?;
+    // What an earlier merge could not commit may have been chosen again.
+    inputs.retain(|file| !file.is_replaced());
+    inputs.sort_by_key(|file| file.seqs());
     merge.progress.files.1 = inputs.len() as u64;
     merge.progress.bytes.1 = inputs.iter().map(|file| file.tail()).sum();
-    merge.begin()?;
     while !inputs.is_empty() && !merge.stopped {
         let mut weight = 0;
         let fit = inputs.iter().take_while(|file| {
@@ -161,15 +186,20 @@ struct Merge<'a> {
     /// Told to stop, by the watcher or because the store is being closed.
     stopped: bool,
     pace: Pace,
+    /// Copies are written in multiples of so many bytes.
+    unit: u64,
     /// The files that had something dead in them when the merge began, and their first sequence numbers: only there can
-    /// an older version be of a key that was deleted before. Those that were finished are taken out.
+    /// an older version be of a key that was deleted before. Without those that are taken or finished.
     blockers: Vec<(FileId, u64)>,
+    /// Inputs of which everything that is needed is in an output or in the buffer: finished when that is written.
+    taken: Vec<Arc<DataFile>>,
     /// From where on is counted in the outputs: all in the inputs are later, and most are near.
     epoch: Epoch,
     /// Where the index points into the inputs that are next.
     places: Places,
-    /// Frames for the current output that are not written yet, and where each came from.
+    /// Frames for the current output from its tail on, how many of these bytes are written, and where each frame came from.
     buffer: Vec<u8>,
+    written: usize,
     moves: Vec<Move>,
 }
 
@@ -213,10 +243,13 @@ impl<'a> Merge<'a> {
             progress: MergeProgress::default(),
             stopped: false,
             pace: Pace::new(),
+            unit: WRITTEN_AT_ONCE,
             blockers: Vec::new(),
+            taken: Vec::new(),
             epoch: Epoch::default(),
             places: Places::default(),
             buffer: Vec::new(),
+            written: 0,
             moves: Vec::new(),
         }
     }
@@ -227,17 +260,37 @@ impl<'a> Merge<'a> {
             Err(Error::NoSpace { .. }) if self.release_reserve() => self.commit()?,
             done => done?,
         }
-        // A writer may have appended to an input and not yet told the index, or not yet counted what it made dead. It is
-        // inside the gate, and the inputs have been sealed before: once all who are inside have left, all that is in the
-        // inputs is known.
-        self.shell.gated().wait_for_readers();
         let Some(engine) = self.shell.inside() else { return Ok(()) };
         engine.index.take_over_all()?;
         self.pace.limit = engine.options.merge_rate_limit;
-        let mut files = engine.catalog.files.all();
-        files.retain(|file| has_dead(file) && file.seqs().0 > 0);
-        self.blockers = files.iter().map(|file| (file.id, file.seqs().0)).collect();
+        let most = if self.pace.limit > 0 { WRITTEN_AT_ONCE_IF_SLOW } else { WRITTEN_AT_ONCE };
+        self.unit = most.min(engine.options.max_file_size / WRITES_PER_FILE);
+        drop(engine);
+        self.note_blockers();
         Ok(())
+    }
+
+    /// Notes where older versions can be of what is in files that were sealed before. What is in those is known then: a writer
+    /// may have appended to one and not yet told the index, or not yet counted what it made dead, but it is inside the gate.
+    fn note_blockers(&mut self) {
+        self.shell.gated().wait_for_readers();
+        let Some(engine) = self.shell.inside() else { return };
+        let mut files = engine.catalog.files.all();
+        // A file that was replaced does not count, also after a crash.
+        files.retain(|file| has_dead(file) && file.seqs().0 > 0 && !file.is_replaced());
+        self.blockers = files.iter().map(|file| (file.id, file.seqs().0)).collect();
+    }
+
+    /// Everything that is needed of an input is in an output or in the buffer. After a failure the same may be counted again.
+    fn take(&mut self, input: &Arc<DataFile>) {
+        self.blockers.retain(|(id, _)| *id != input.id);
+        self.taken.push(input.clone());
+        self.progress.files.0 = (self.progress.files.0 + 1).min(self.progress.files.1);
+    }
+
+    /// What is in the buffer was lost, so inputs that were taken stay.
+    fn untake(&mut self) {
+        self.blockers.extend(self.taken.drain(..).map(|input| (input.id, input.seqs().0)));
     }
 
     /// Merges one group of inputs, in the order of their sequence numbers.
@@ -249,10 +302,18 @@ impl<'a> Merge<'a> {
             seq: inputs.iter().map(|input| input.seqs().0).filter(|seq| *seq > 0).min().unwrap_or(0),
             time_ms: inputs.iter().map(|input| input.origin.epoch.time_ms).min().unwrap_or(0),
         };
+        self.places = Places::default();
         let copied = self.take_over_all(inputs);
         // Also after a failure: the index points into the outputs already.
+        let flushed = self.flush_inside();
+        if matches!(flushed, Ok(true)) {
+            self.work.finished.append(&mut self.taken);
+        } else {
+            self.untake();
+        }
         let committed = self.commit();
         copied?;
+        self.stopped |= !flushed?;
         committed
     }
 
@@ -282,6 +343,8 @@ impl<'a> Merge<'a> {
             };
             self.commit()?;
             if let Some(file) = &smallest {
+                // It may have been sealed after the merge began.
+                self.note_blockers();
                 self.group(std::slice::from_ref(file))?;
                 tidy(self.shell)?;
                 merged += 1;
@@ -299,15 +362,16 @@ impl<'a> Merge<'a> {
     }
 
     fn take_over_all(&mut self, inputs: &[Arc<DataFile>]) -> Result<()> {
+        let mut is_worth_a_look = true;
         for (n, input) in inputs.iter().enumerate() {
-            if self.places.in_file(input).is_none() {
-                self.places = Places::look_up(self.shell, &inputs[n..]);
+            if is_worth_a_look && self.places.in_file(input).is_none() && Places::are_enough(input) {
+                let places = Places::look_up(self.shell, &inputs[n..]);
+                is_worth_a_look = places.is_some();
+                self.places = places.unwrap_or_default();
             }
             match self.take_over(input) {
                 Ok(true) => {
-                    self.progress.files.0 += 1;
-                    self.blockers.retain(|(id, _)| *id != input.id);
-                    self.work.finished.push(input.clone());
+                    self.take(input);
                     if !self.goes_on() {
                         return Ok(());
                     }
@@ -331,11 +395,12 @@ impl<'a> Merge<'a> {
         !self.stopped
     }
 
-    /// Copies what is needed of one input. False if told to stop before the end.
+    /// Copies what is needed of one input, to an output or the buffer. False if told to stop before the end.
     ///
     /// Records are decided about in groups: the index is asked for all of a group before any of them is looked up, so
     /// that the cache misses overlap.
     fn take_over(&mut self, input: &Arc<DataFile>) -> Result<bool> {
+        // Those that are taken go together with the input, or, if that fails, stay together with it.
         let older = self.blockers.iter().filter(|(id, _)| *id != input.id).map(|(_, seq)| *seq).min();
         let older_elsewhere = older.unwrap_or(u64::MAX);
         let Some(hasher) = self.shell.inside().map(|engine| engine.hasher) else { return Ok(false) };
@@ -347,12 +412,12 @@ impl<'a> Merge<'a> {
             }
             let hash = hasher.hash(frame.key());
             group.push(Candidate { offset: frame.offset, header: frame.header, hash });
-            let is_piece = frame.offset - reported >= PIECE as u64;
+            let is_piece = frame.offset - reported >= PIECE;
             if is_piece || group.len() == GROUP {
                 self.decide(input, &mut group, older_elsewhere)?;
             }
             if is_piece {
-                self.progress.bytes.0 += frame.offset - reported;
+                self.worked_through(frame.offset - reported);
                 reported = frame.offset;
                 if !self.goes_on() {
                     // Nobody needs the rest of the file.
@@ -369,17 +434,19 @@ impl<'a> Merge<'a> {
         match scanned {
             Err(Error::Closed) => {
                 self.stopped = true;
-                return self.flush_inside().map(|_| false);
+                return Ok(false);
             }
             Ok(End::Damaged { offset, what }) => return Err(input.corrupt(offset, what)),
             done => done?,
         };
         self.decide(input, &mut group, older_elsewhere)?;
-        self.progress.bytes.0 += input.tail() - reported;
-        // An input is finished when its last record is in an output, not when it is in the buffer.
-        let finished = self.flush_inside()?;
-        self.stopped |= !finished;
-        Ok(finished)
+        self.worked_through(input.tail() - reported);
+        Ok(true)
+    }
+
+    /// Counts bytes of an input; after a failure the same may be counted again.
+    fn worked_through(&mut self, bytes: u64) {
+        self.progress.bytes.0 = (self.progress.bytes.0 + bytes).min(self.progress.bytes.1);
     }
 
     /// Copies those of a group that are needed, and empties it.
@@ -396,6 +463,9 @@ impl<'a> Merge<'a> {
             let bytes = input.bytes(candidate.offset, candidate.header.frame_size(), &mut buffer)?;
             let frame = Frame::parse(bytes, candidate.offset, &input.origin)
                 .map_err(|what| input.corrupt(candidate.offset, what))?;
+            if !input.is_mapped() && !frame.is_intact() {
+                return Err(input.corrupt(candidate.offset, "a frame is not what it was a moment ago"));
+            }
             self.copy(&engine, &frame, candidate.hash, from)?;
         }
         Ok(())
@@ -449,31 +519,58 @@ impl<'a> Merge<'a> {
             seq: header.seq,
             expiry_ms: header.expiry_ms,
         });
-        if self.buffer.len() >= PIECE { self.flush(engine) } else { Ok(()) }
+        let end = first + self.buffer.len() as u64;
+        // Of a large frame nothing is kept: the next may be as large.
+        let whole = if size >= self.unit { end } else { end / self.unit * self.unit };
+        if whole > first + self.written as u64 { self.flush_to(engine, whole) } else { Ok(()) }
     }
 
-    /// Writes the buffer to the current output and moves the index.
+    /// Writes all of the buffer to the current output and moves the index.
     fn flush(&mut self, engine: &Inside<'_>) -> Result<()> {
-        let Some(output) = self.work.outputs.last().filter(|_| !self.buffer.is_empty()) else {
-            return Ok(());
-        };
-        let (start, len) = (output.tail(), self.buffer.len() as u64);
+        match self.work.outputs.last().map(|output| output.tail() + self.buffer.len() as u64) {
+            Some(end) if !self.buffer.is_empty() => self.flush_to(engine, end),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the buffer up to `end` of the current output, and moves the index of the frames that end there or before. After
+    /// an error no input counts as taken, and where writing failed the buffer is lost.
+    fn flush_to(&mut self, engine: &Inside<'_>, end: u64) -> Result<()> {
+        let Some(output) = self.work.outputs.last() else { return Ok(()) };
+        let start = output.tail();
         let failed = |e: std::io::Error| output.io_error("copy records to", &e);
+        let bytes = &self.buffer[self.written..(end - start) as usize];
         let written = output
             .disk_file
-            .reserve(start + len)
-            .and_then(|()| output.disk_file.write_at(&[&self.buffer], start))
+            .reserve(end)
+            .and_then(|()| output.disk_file.write_at(&[bytes], start + self.written as u64))
             .map_err(failed);
-        let moves = std::mem::take(&mut self.moves);
-        self.buffer.clear();
-        written?;
+        let mut moves = std::mem::take(&mut self.moves);
+        if let Err(error) = written {
+            // With records of inputs that were taken.
+            self.buffer.clear();
+            self.written = 0;
+            self.untake();
+            return Err(error);
+        }
+        // Frames follow upon one another: the last ends with the buffer, each other where the next begins.
+        let begins = |moved: &Move| u64::from(moved.units) * ALIGNMENT;
+        let (mut whole, mut tail) = (moves.len(), start + self.buffer.len() as u64);
+        while tail > end {
+            whole -= 1;
+            tail = begins(&moves[whole]);
+        }
+        self.moves.extend(moves.drain(whole..));
+        self.buffer.drain(..(tail - start) as usize);
+        self.written = (end - tail) as usize;
+        let len = tail - start;
         engine.counters.merged_bytes.fetch_add(len, Ordering::Relaxed);
         self.progress.copied_bytes += len;
         let last = moves.last().map_or(0, |last| last.seq);
         for moved in &moves {
             output.include_seqs(moved.seq, moved.seq);
         }
-        output.advance(start + len, last);
+        output.advance(tail, last);
         let mut failed = Ok(());
         for (n, moved) in moves.iter().enumerate() {
             // What was looked up when it was decided about has left the caches.
@@ -487,8 +584,8 @@ impl<'a> Merge<'a> {
             };
             let location = Location { slot: output.slot, units: moved.units };
             let to = Entry { location, size: moved.size };
-            // A copy that the index cannot be pointed at is counted as dead; the input is not finished then. (A merge begins
-            // with an index that can be changed everywhere: no such error is known.)
+            // A copy that the index cannot be pointed at is counted as dead; no input is finished then. (A merge begins with an
+            // index that can be changed everywhere: no such error is known.)
             let replaced = match engine.index.lock(moved.hash) {
                 Ok(mut locked) => locked.replace(moved.hash, from, to),
                 Err(error) => {
@@ -507,9 +604,10 @@ impl<'a> Merge<'a> {
                 output.usage.died(moved.size);
             }
         }
-        self.moves = moves;
-        self.moves.clear();
         self.pace.wrote(len, self.shell);
+        if failed.is_err() {
+            self.untake();
+        }
         failed
     }
 

@@ -336,6 +336,31 @@ fn tombstones_that_a_merge_kept_go_when_nothing_needs_them_also_after_a_reopenin
 }
 
 #[test]
+fn a_store_that_is_small_for_its_files_does_not_grow_until_one_is_full() {
+    for io in ["mmap", "pread"] {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir, &[("io", io), ("sync", "none")]);
+        let (keys, mut most) = (100_000u64, 0f64);
+        for n in 0..keys * 8 {
+            let key = if n < keys { n } else { n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys };
+            db.put(&key.to_le_bytes(), &n.to_le_bytes().repeat(12)).unwrap();
+            if n % 1_000 == 0 {
+                most = most.max(db.stats().unwrap().space_amplification());
+            }
+        }
+        let stats = db.stats().unwrap();
+        // Less where the threads are not late. All of it fits one file, and takes eight times as much there.
+        assert!(most < 4.0, "{most} times what is alive");
+        assert!(stats.merges > 0 && stats.merged_bytes < stats.appended_bytes, "{stats:?}");
+        for key in 0..keys {
+            let value = db.get(&key.to_le_bytes()).unwrap().unwrap();
+            let n = u64::from_le_bytes(value[..8].try_into().unwrap());
+            assert!(n == key || n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys == key);
+        }
+    }
+}
+
+#[test]
 fn a_merge_tells_how_far_it_is_and_ends_when_told_to() {
     use std::ops::ControlFlow::{Break, Continue};
     let dir = tempfile::tempdir().unwrap();

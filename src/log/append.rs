@@ -14,7 +14,6 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::disk::Room;
 use crate::error::{Error, Result};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{self, Epoch, Header, Kind, Origin};
@@ -326,6 +325,11 @@ impl Log {
         self.writer.lock().appended
     }
 
+    /// Bytes of the file that is written to.
+    pub fn active_size(&self) -> u64 {
+        self.writer.lock().tail
+    }
+
     /// Makes sure that a frame, which takes so many numbers, fits the active file and the disk, and gives where it goes.
     #[inline]
     fn make_room(&self, writer: &mut Writer, header: &mut Header, seqs: u64) -> Result<u64> {
@@ -441,25 +445,26 @@ impl Log {
         may_pause
     }
 
-    /// Begins a new file if something in the active one is dead, so that a merge can take it.
-    pub fn rotate_if_dead(&self) -> Result<()> {
+    /// Begins a new file if something in the active one is dead, so that a merge can take it. False where nothing is.
+    pub fn rotate_if_dead(&self) -> Result<bool> {
         self.catalog.poison.check()?;
         let needs_spare = {
             let mut writer = self.writer.lock();
             let usage = &writer.active.usage;
             if usage.live_records() == usage.records() {
-                return Ok(());
+                return Ok(false);
             }
             self.mark_unclean(&mut writer)?;
             writer.spare.is_none()
         };
         if needs_spare {
             // Not under the lock: writers do not wait for it.
-            self.make_spare(Room::default())?;
+            let room = self.pace.lock().last_room();
+            self.make_spare(room)?;
         }
         let mut writer = self.writer.lock();
         let time_ms = writer.time_ms;
-        self.rotate(&mut writer, 0, 0, time_ms)
+        self.rotate(&mut writer, 0, 0, time_ms).map(|()| true)
     }
 
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {

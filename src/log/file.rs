@@ -311,7 +311,8 @@ impl DataFile {
     /// Notes what is about to be written to it.
     #[inline]
     pub fn note_kind(&self, kind: Kind, expiry_ms: Option<u64>) {
-        if kind == Kind::Tombstone || expiry_ms.is_some() {
+        // Stored once only: readers look at what stands beside it.
+        if (kind == Kind::Tombstone || expiry_ms.is_some()) && self.is_plain() {
             self.plain.store(false, Ordering::Relaxed);
         }
     }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::db::Shell;
+use crate::format::FileId;
 use crate::index::{Cursor, Entry};
 use crate::log::file::DataFile;
 
@@ -24,38 +25,42 @@ const SPARSE: u64 = 8;
 pub struct Places {
     /// As [`Entry::place`] gives them, those of each file together and in order.
     sorted: Vec<u64>,
-    /// The files, by their slots.
-    slots: Vec<u16>,
+    /// The files.
+    files: Vec<FileId>,
 }
 
 impl Places {
-    /// Looks for the places in the first of `inputs`, and in as many of those after it as are known at once. Empty where to
+    /// Whether it is enough to know the places in a file, and of use.
+    pub fn are_enough(file: &DataFile) -> bool {
+        file.is_plain() && (file.is_mapped() || file.usage.live_records() * SPARSE < file.usage.records())
+    }
+
+    /// Looks for the places in the first of `inputs`, and in as many of those after it as are kept at once. `None` where to
     /// read the files takes less time, and where the store is being closed.
     ///
-    /// All in the inputs must be known to the index (see [`super::Merge::begin`]). What is written meanwhile goes elsewhere: so
-    /// places can turn out to be dead, and none is missing.
-    pub fn look_up(shell: &Shell, inputs: &[Arc<DataFile>]) -> Self {
+    /// All in the inputs must be known to the index (see [`super::Merge::note_blockers`]). What is written meanwhile goes
+    /// elsewhere: so places can turn out to be dead, and none is missing.
+    pub fn look_up(shell: &Shell, inputs: &[Arc<DataFile>]) -> Option<Self> {
         let mut places = Places::default();
-        let (mut live, mut dead) = (0, 0);
+        let (mut live, mut dead, mut is_wanted) = (0, 0, Vec::new());
         for file in inputs {
-            if !is_enough(file) || live + file.usage.live_records() > MOST_PLACES {
+            if !Self::are_enough(file) || live + file.usage.live_records() > MOST_PLACES {
                 break;
             }
             live += file.usage.live_records();
             dead += file.usage.records() - file.usage.live_records();
-            places.slots.push(file.slot);
+            places.files.push(file.id);
+            let slot = usize::from(file.slot);
+            is_wanted.resize(is_wanted.len().max(slot + 1), false);
+            is_wanted[slot] = true;
         }
         let keys = shell.inside().map_or(u64::MAX, |engine| engine.index.len());
         if keys > dead.saturating_mul(DEARER) || places.sorted.try_reserve(live as usize).is_err() {
-            return Places::default();
+            return None;
         }
-        let mut is_wanted = vec![false; usize::from(places.slots.iter().copied().max().unwrap_or(0)) + 1];
-        places.slots.iter().for_each(|slot| is_wanted[usize::from(*slot)] = true);
         let (mut cursor, mut entries) = (Some(Cursor::START), Vec::new());
         while let Some(at) = cursor {
-            let Some(engine) = shell.inside().filter(|_| !shell.signal().is_stopped()) else {
-                return Places::default();
-            };
+            let engine = shell.inside().filter(|_| !shell.signal().is_stopped())?;
             cursor = engine.index.collect(at, &mut entries);
             let wanted = entries.drain(..).map(|(_, entry)| entry).filter(|entry| {
                 is_wanted.get(usize::from(entry.location.slot)).is_some_and(|is_wanted| *is_wanted)
@@ -63,21 +68,16 @@ impl Places {
             places.sorted.extend(wanted.map(Entry::place));
         }
         places.sorted.sort_unstable();
-        places
+        Some(places)
     }
 
     /// The places in `file`, in order; `None` where they were not looked for.
     pub fn in_file(&self, file: &DataFile) -> Option<&[u64]> {
-        self.slots.contains(&file.slot).then(|| {
+        self.files.contains(&file.id).then(|| {
             let slot = |place: &u64| Entry::from_place(*place).map_or(0, |entry| entry.location.slot);
             let begin = self.sorted.partition_point(|place| slot(place) < file.slot);
             let rest = &self.sorted[begin..];
             &rest[..rest.partition_point(|place| slot(place) == file.slot)]
         })
     }
-}
-
-/// Whether it is enough to know what in a file is alive, and of use.
-fn is_enough(file: &DataFile) -> bool {
-    file.is_plain() && (file.is_mapped() || file.usage.live_records() * SPARSE < file.usage.records())
 }

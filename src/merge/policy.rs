@@ -55,6 +55,32 @@ pub fn slack(options: &Options) -> u64 {
     options.max_file_size.min(1 << 20)
 }
 
+/// Files of a store that is overwritten should be no larger than such a part of it: what is dead in the file that is written
+/// to cannot be merged away, and to merge a large file takes long.
+const FILES: u64 = 8;
+
+/// How large a file may be where so many bytes are alive.
+fn piece(options: &Options, live: u64) -> u64 {
+    (live / FILES).clamp(slack(options), options.max_file_size)
+}
+
+/// Merging begins at this part of the way to the target, so that a store under load settles at it and not above.
+const MERGED_FROM: f64 = 0.8;
+/// And a new file at this part, so that what is to be merged then is not in one large file.
+const DIVIDED_FROM: f64 = 0.4;
+
+/// Whether the store takes as much space as this part of the way to the target.
+fn is_beyond(engine: &Engine, part: f64, total: u64, live: u64) -> bool {
+    let bound = 1.0 + (engine.options.merge_space_amplification - 1.0) * part;
+    total as f64 > live as f64 * bound + slack(&engine.options) as f64
+}
+
+/// Whether merges will be due soon, and the file that is written to is large enough for one.
+pub fn wants_new_file(engine: &Engine) -> bool {
+    let (total, live) = space(engine);
+    is_beyond(engine, DIVIDED_FROM, total, live) && engine.log.active_size() > piece(&engine.options, live)
+}
+
 /// The files whose merge gives back the most for the least, if the store takes more space than it should.
 pub fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     let (total, live) = space(engine);
@@ -64,18 +90,16 @@ pub fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     {
         return Some(inputs);
     }
-    // Merging begins below the target, so that a store under load settles at it and not above.
-    let target = 1.0 + (engine.options.merge_space_amplification - 1.0) * 0.8;
-    if (total as f64) <= live as f64 * target + slack(&engine.options) as f64 {
+    if !is_beyond(engine, MERGED_FROM, total, live) {
         return None;
     }
     let mut files: Vec<_> = sealed(engine).into_iter().filter(|file| has_dead(file)).collect();
     files.sort_by(|a, b| dead_share(b).total_cmp(&dead_share(a)));
-    let mut weight = 0;
+    let (most, mut weight) = (piece(&engine.options, live), 0);
     let enough = files.iter().take_while(|file| {
         let before = weight;
         weight += live_bytes(file);
-        before < engine.options.max_file_size && dead_share(file) > 0.05
+        before < most && dead_share(file) > 0.05
     });
     let enough = enough.count().min(64);
     files.truncate(enough);

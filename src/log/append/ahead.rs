@@ -48,6 +48,11 @@ impl Pace {
             self.ahead = ahead.min(MOST_AHEAD).min(store_size() / 8);
             (self.since, self.appended, self.syncs) = (Instant::now(), appended, syncs);
         }
+        self.last_room()
+    }
+
+    /// How much room that was the last time.
+    pub(super) fn last_room(&self) -> Room {
         Room { bytes: self.ahead, in_bulk: self.in_bulk }
     }
 }
