@@ -15,7 +15,7 @@ use crate::events::LogLevel;
 use crate::hints;
 use crate::log::file::DataFile;
 use crate::monitor::Monitor;
-use crate::options::MergeMode;
+use crate::options::{MergeMode, SyncMode};
 
 /// Wakes a thread that works for a store, and stops it.
 #[derive(Default)]
@@ -78,15 +78,43 @@ impl Signal {
 pub struct Schedule {
     /// After a failure (a full disk, say) the same work is not tried again at once.
     not_before: Instant,
+    writers: Writers,
 }
 
 impl Schedule {
     /// Everything was just done.
     pub fn new() -> Self {
         let now = Instant::now();
-        Schedule { not_before: now }
+        Schedule { not_before: now, writers: Writers { since: now, appended: 0, are_fast: false } }
     }
 }
+
+/// How fast writers are.
+struct Writers {
+    since: Instant,
+    /// Bytes that were appended until then.
+    appended: u64,
+    are_fast: bool,
+}
+
+impl Writers {
+    /// Whether they write much, now that so many bytes were appended.
+    fn are_fast(&mut self, appended: u64) -> bool {
+        let elapsed = self.since.elapsed();
+        if elapsed >= MEASURED_FOR {
+            let rate = appended.saturating_sub(self.appended) as f64 / elapsed.as_secs_f64();
+            *self = Writers { since: Instant::now(), appended, are_fast: rate >= FAST };
+        }
+        self.are_fast
+    }
+}
+
+/// The least time that [`Writers`] are measured for.
+const MEASURED_FOR: Duration = Duration::from_millis(100);
+/// Bytes in a second that it is much to write.
+const FAST: f64 = 32e6;
+/// While seals wait for writers to slow down, it is looked as often as this.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Programs that only look something up are done by then, and need not wait for an index that can be changed.
@@ -169,7 +197,13 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
         }
     }
-    if now >= schedule.not_before
+    let seals_wait = {
+        let engine = shell.inside()?;
+        schedule.writers.are_fast(engine.log.appended_bytes()) && may_seal_later(&engine)
+    };
+    if seals_wait {
+        nap = nap.min(LOOK_AGAIN);
+    } else if now >= schedule.not_before
         && let Err(error) = tidy(shell)
     {
         report(shell, &error);
@@ -198,6 +232,18 @@ fn report(shell: &Shell, error: &Error) {
     if let Some(engine) = shell.inside() {
         engine.catalog.events.log(LogLevel::Warn, || error);
     }
+}
+
+/// Whether the files that were rotated out may wait to be sealed. A seal syncs, and where nobody asked for syncs those who write
+/// much should not share the processors and the disk with them; as long as nothing else needs it, and not without bounds.
+fn may_seal_later(engine: &Engine) -> bool {
+    let reserves = &engine.catalog.reserves;
+    engine.options.sync == SyncMode::None
+        && !engine.log.has_many_unsealed()
+        && engine.log.sync_lag() < 0.0
+        && !(reserves.merges.is_released() || reserves.deletes.is_released())
+        && (engine.options.merge == MergeMode::Manual || !crate::merge::is_near(engine))
+        && !engine.snapshots.has_replaced()
 }
 
 /// Seals the files that were rotated out, and lets go of those that nobody needs any more. Called from outside the gate.

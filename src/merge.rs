@@ -11,7 +11,7 @@
 mod places;
 mod policy;
 
-pub use policy::{live_bytes, reclaimable, sealed, slack, space};
+pub use policy::{is_near, live_bytes, reclaimable, sealed, slack, space};
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

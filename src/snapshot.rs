@@ -121,6 +121,11 @@ impl Snapshots {
         state.replaced.extend(files.into_iter().map(|file| (next_id, file)));
     }
 
+    /// Whether files are kept that a merge replaced.
+    pub fn has_replaced(&self) -> bool {
+        !self.state.lock().replaced.is_empty()
+    }
+
     /// The replaced files that no moment needs any more.
     pub fn take_unpinned(&self) -> Vec<Arc<DataFile>> {
         let mut state = self.state.lock();

@@ -90,7 +90,7 @@ pub enum Work {
 const LOOK_EVERY: u64 = 4 << 20;
 
 /// How far, in bytes of the active file, the tail may move until room ahead is prepared again: of a small file half its
-/// length.
+/// length, and more than this only where there is much room.
 const PREPARE_EVERY: std::ops::RangeInclusive<u64> = 32 << 10..=1 << 20;
 
 /// How often, in appended bytes, a writer asks whether it should pause.
@@ -137,6 +137,8 @@ pub struct Log {
     pub sync_nanos: AtomicU64,
     last_sync: Mutex<Instant>,
     pace: Mutex<Pace>,
+    /// How far the tail may move now until room ahead is prepared again.
+    prepare_every: AtomicU64,
     ask: Box<dyn Fn(Work) + Send + Sync>,
 }
 
@@ -194,6 +196,7 @@ impl Log {
             sync_nanos: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
             pace: Mutex::new(Pace::new()),
+            prepare_every: AtomicU64::new(*PREPARE_EVERY.end()),
             ask,
         }
     }
@@ -430,12 +433,14 @@ impl Log {
     #[inline]
     fn note_progress(&self, writer: &mut Writer) -> bool {
         if writer.tail >= writer.wake_at {
-            let half = (writer.tail / 2).clamp(*PREPARE_EVERY.start(), *PREPARE_EVERY.end());
+            let most = self.prepare_every.load(Ordering::Relaxed);
+            let half = (writer.tail / 2).clamp(*PREPARE_EVERY.start(), most);
             writer.wake_at = writer.tail + half.min(self.max_file_size / 4);
             (self.ask)(Work::Prepare);
         }
         if writer.appended >= writer.look_at {
-            writer.look_at = writer.appended + LOOK_EVERY;
+            // Seldom where that is little: to wake a thread takes up to 70 us where its processor sleeps.
+            writer.look_at = writer.appended + LOOK_EVERY.max(writer.tail / 16);
             (self.ask)(Work::Look);
         }
         let may_pause = writer.appended >= writer.pause_at;
@@ -542,6 +547,11 @@ impl Log {
     #[inline]
     pub fn is_sealing_late(&self) -> bool {
         self.rotated.load(Ordering::Relaxed) >= MOST_UNSEALED
+    }
+
+    /// Whether it will be so soon.
+    pub fn has_many_unsealed(&self) -> bool {
+        self.rotated.load(Ordering::Relaxed) >= MOST_UNSEALED / 2
     }
 
     /// Maintenance: the files that were rotated out and wait to be sealed.

@@ -75,6 +75,12 @@ fn is_beyond(engine: &Engine, part: f64, total: u64, live: u64) -> bool {
     total as f64 > live as f64 * bound + slack(&engine.options) as f64
 }
 
+/// Whether merges will be due soon.
+pub fn is_near(engine: &Engine) -> bool {
+    let (total, live) = space(engine);
+    is_beyond(engine, DIVIDED_FROM, total, live)
+}
+
 /// Whether merges will be due soon, and the file that is written to is large enough for one.
 pub fn wants_new_file(engine: &Engine) -> bool {
     let (total, live) = space(engine);

@@ -14,6 +14,10 @@ const MOST_AHEAD: u64 = 128 << 20;
 /// The room should last this long: a file system that is writing much lets a reservation wait for a tenth of a second.
 const LAST: Duration = Duration::from_millis(150);
 
+/// Such a part of the room is made anew at once, and so much at most: pages are ready for four times as much.
+const PARTS: u64 = 16;
+const MOST_EVERY: u64 = 4 << 20;
+
 /// Pages are made for bulk where writers fill this much in [`LAST`], and where no more than so many syncs fall into the time
 /// of a measurement.
 const BULK: u64 = 4 << 20;
@@ -77,6 +81,8 @@ impl Log {
         let store_size = || self.catalog.files.all().iter().map(|file| file.tail()).sum();
         let mut room = self.pace.lock().room(appended, self.syncs.load(Ordering::Relaxed), store_size);
         room.bytes = room.bytes.max(tail.clamp(*AHEAD.start(), *AHEAD.end()));
+        let every = (room.bytes / PARTS).clamp(*super::PREPARE_EVERY.end(), MOST_EVERY);
+        self.prepare_every.store(every, Ordering::Relaxed);
         active.prepare(room)?;
         // Without it the store works until the disk is full; the next pass tries again.
         let has_reserves = self.catalog.fill_reserves().is_ok();
