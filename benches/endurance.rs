@@ -1,4 +1,6 @@
-//! What a store does over time: `cargo bench --bench endurance -- churn|growth|machine|start|expiry|huge [keys] [key or value size]`.
+//! What a store does over time: `cargo bench --bench endurance -- churn|growth|machine|start|expiry|huge [keys] [size]`.
+//!
+//! The size is that of keys, of values with `huge`, and of data files, at most, with `churn`.
 //!
 //! - `churn`: overwrites every key ten times at random with merge on auto while another thread reads; prints the
 //!   latency histograms, the space amplification on the way and after settling, and the throughput beside the same
@@ -119,7 +121,12 @@ fn overwrite(
     rate
 }
 
-fn churn(dir: &Path, keys: u64) {
+/// Files of an eighth of so many keys.
+fn eighth(keys: u64) -> u64 {
+    (keys * 144 / 8).clamp(1 << 20, 256 << 20)
+}
+
+fn churn(dir: &Path, keys: u64, max_file_size: u64) {
     let rate_without = {
         let options = Options { merge: MergeMode::Manual, ..options() };
         let db = Db::open(dir.join("without"), &options).unwrap();
@@ -131,7 +138,7 @@ fn churn(dir: &Path, keys: u64) {
         std::fs::remove_dir_all(dir.join("without")).unwrap();
         rate
     };
-    let options = Options { max_file_size: (keys * 144 / 8).clamp(1 << 20, 256 << 20), ..options() };
+    let options = Options { max_file_size, ..options() };
     let db = Db::open(dir.join("with"), &options).unwrap();
     load(&db, keys, 16);
     println!("with merge on auto, {} overwrites", keys * 10);
@@ -416,7 +423,10 @@ fn main() {
     let place = std::env::var_os("FILEDB_BENCH_DIR").unwrap_or(".".into());
     let dir = tempfile::tempdir_in(place).unwrap();
     match arguments.first().map(String::as_str) {
-        Some("churn") => churn(dir.path(), number(1, 1_000_000)),
+        Some("churn") => {
+            let keys = number(1, 1_000_000);
+            churn(dir.path(), keys, number(2, eighth(keys)))
+        }
         Some("growth") => growth(dir.path(), number(1, 20_000_000), number(2, 16) as usize),
         Some("machine") => machine(dir.path(), number(1, 20_000_000), number(2, 1_000) as usize),
         Some("start") => start(dir.path(), number(1, 10_000_000)),
@@ -426,7 +436,7 @@ fn main() {
             eprintln!("there is no '{other}'; there are churn, growth, machine, start, expiry and huge")
         }
         None => {
-            churn(dir.path(), 20_000);
+            churn(dir.path(), 20_000, eighth(20_000));
             growth(dir.path(), 100_000, 16);
             machine(dir.path(), 100_000, 16);
             start(dir.path(), 20_000);

@@ -21,7 +21,7 @@ use crate::iter::{Iter, KeyList};
 use crate::log::append::Work;
 use crate::maintenance::{self, Signal};
 use crate::merge::{MergeProgress, Uncommitted};
-use crate::options::{IoMode, Options, SyncMode};
+use crate::options::{IoMode, MergeMode, Options, SyncMode};
 use crate::pinned::Pinned;
 use crate::stats::{self, FileStats, Stats};
 use crate::{close, recovery};
@@ -184,7 +184,11 @@ impl Shell {
             engine.purge_expired(&engine);
             engine.expiries.sweep(&engine.index);
         }
-        maintenance::tidy(self)
+        maintenance::tidy(self)?;
+        if self.enter()?.options.merge == MergeMode::Auto {
+            return crate::merge::run_if_due(self);
+        }
+        Ok(())
     }
 
     fn close(&self) -> Result<()> {

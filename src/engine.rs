@@ -163,7 +163,7 @@ impl Engine {
             return 0.0;
         }
         let (total, live) = merge::space(self);
-        if merge::reclaimable(self) <= live {
+        if merge::reclaimable(self) <= live.max(merge::least_piece(&self.options)) {
             // What is dead is where no merge can take it yet, or is little.
             return 0.0;
         }

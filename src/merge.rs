@@ -11,7 +11,7 @@
 mod places;
 mod policy;
 
-pub use policy::{is_near, live_bytes, reclaimable, sealed, slack, space};
+pub use policy::{is_near, least_piece, live_bytes, reclaimable, sealed, slack, space};
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, frames_at, scan};
 use crate::maintenance;
 use places::Places;
-use policy::{choose, has_dead, wants_new_file};
+use policy::{choose, has_dead, mergeable, wants_new_file};
 
 /// Between pieces of an input of so many bytes it is asked whether to go on.
 const PIECE: u64 = 256 << 10;
@@ -64,6 +64,9 @@ pub type Watch<'a> = &'a mut dyn FnMut(&MergeProgress) -> ControlFlow<()>;
 pub fn run_if_due(shell: &Shell) -> Result<()> {
     loop {
         let mut uncommitted = shell.merging().lock();
+        if shell.signal().is_stopped() {
+            return Ok(());
+        }
         begin_new_file_if_due(shell)?;
         let inputs = {
             let Some(engine) = shell.inside() else { return Ok(()) };
@@ -104,7 +107,7 @@ pub fn run_all(shell: &Shell, watch: Watch<'_>) -> Result<bool> {
         tidy(shell)?;
         let inputs = {
             let engine = shell.enter()?;
-            sealed(&engine).into_iter().filter(|file| has_dead(file)).collect()
+            mergeable(&engine)
         };
         run(shell, &mut uncommitted, inputs, watch)
     };

@@ -361,6 +361,26 @@ fn a_store_that_is_small_for_its_files_does_not_grow_until_one_is_full() {
 }
 
 #[test]
+fn what_little_is_alive_in_many_files_ends_up_in_few() {
+    use crate::disk::fs::{FsDisk, Io};
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.set("max_file_size", "64KiB").unwrap();
+    // Without threads: it merges in this one, so that it is certain when.
+    let disk = FsDisk::open(&dir.path().join("store"), true, Io::Mapped { synced: false }).unwrap();
+    let db = Db::open_on(Arc::new(disk), &options).unwrap();
+    for round in 0..100u32 {
+        db.put(&round.to_le_bytes(), b"stays").unwrap();
+        (0..1_000u32).for_each(|n| db.put(b"changes", &[n as u8; 100]).unwrap());
+    }
+    let stats = db.stats().unwrap();
+    assert!(stats.merges > 50, "{stats:?}");
+    assert!(stats.files <= 24, "{stats:?}");
+    assert!((0..100u32).all(|round| db.get(&round.to_le_bytes()).unwrap().is_some()));
+    assert_eq!(db.count().unwrap(), 101);
+}
+
+#[test]
 fn a_merge_tells_how_far_it_is_and_ends_when_told_to() {
     use std::ops::ControlFlow::{Break, Continue};
     let dir = tempfile::tempdir().unwrap();

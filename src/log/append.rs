@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::disk::Room;
 use crate::error::{Error, Result};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{self, Epoch, Header, Kind, Origin};
@@ -98,6 +99,9 @@ const PAUSE_EVERY: u64 = 256 << 10;
 
 /// So many files may wait to be sealed before writers help.
 const MOST_UNSEALED: usize = 16;
+
+/// So much may wait to be sealed while writers are fast: an opening after a kill reads all of it.
+const MOST_UNSEALED_BYTES: u64 = 1 << 30;
 
 /// Writers looked at the clock before they came to append, and may be this late; in milliseconds.
 const LATE: u64 = 24 * 60 * 60 * 1000;
@@ -450,24 +454,31 @@ impl Log {
         may_pause
     }
 
-    /// Begins a new file if something in the active one is dead, so that a merge can take it. False where nothing is.
+    /// Sees to it that a new file is begun if something in the active one is dead, so that a merge can take that. False where
+    /// nothing is.
     pub fn rotate_if_dead(&self) -> Result<bool> {
         self.catalog.poison.check()?;
-        let needs_spare = {
+        let (active, needs_spare) = {
             let mut writer = self.writer.lock();
             let usage = &writer.active.usage;
             if usage.live_records() == usage.records() {
                 return Ok(false);
             }
             self.mark_unclean(&mut writer)?;
-            writer.spare.is_none()
+            (writer.active.id, writer.spare.is_none())
         };
         if needs_spare {
-            // Not under the lock: writers do not wait for it.
-            let room = self.pace.lock().last_room();
+            // Not under the lock: writers do not wait for it. On a full disk it takes nothing of what was set aside.
+            let reserves = &self.catalog.reserves;
+            let is_full = reserves.merges.is_released() || reserves.deletes.is_released();
+            let room = if is_full { Room::default() } else { self.pace.lock().last_room() };
             self.make_spare(room)?;
         }
         let mut writer = self.writer.lock();
+        if writer.active.id != active {
+            // Somebody's record did not fit it any more.
+            return Ok(true);
+        }
         let time_ms = writer.time_ms;
         self.rotate(&mut writer, 0, 0, time_ms).map(|()| true)
     }
@@ -549,9 +560,11 @@ impl Log {
         self.rotated.load(Ordering::Relaxed) >= MOST_UNSEALED
     }
 
-    /// Whether it will be so soon.
+    /// Whether the files that wait to be sealed are many, or hold much.
     pub fn has_many_unsealed(&self) -> bool {
-        self.rotated.load(Ordering::Relaxed) >= MOST_UNSEALED / 2
+        let unsealed = self.unsealed.lock();
+        unsealed.len() >= MOST_UNSEALED / 2
+            || unsealed.iter().map(|file| file.tail()).sum::<u64>() > MOST_UNSEALED_BYTES
     }
 
     /// Maintenance: the files that were rotated out and wait to be sealed.

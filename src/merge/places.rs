@@ -35,8 +35,8 @@ impl Places {
         file.is_plain() && (file.is_mapped() || file.usage.live_records() * SPARSE < file.usage.records())
     }
 
-    /// Looks for the places in the first of `inputs`, and in as many of those after it as are kept at once. `None` where to
-    /// read the files takes less time, and where the store is being closed.
+    /// Looks for the places in the first of `inputs`, and in as many of those after it as are kept at once; in none if those in the
+    /// first are too many. `None` where to read the files takes less time, and where the store is being closed.
     ///
     /// All in the inputs must be known to the index (see [`super::Merge::note_blockers`]). What is written meanwhile goes
     /// elsewhere: so places can turn out to be dead, and none is missing.
@@ -53,6 +53,9 @@ impl Places {
             let slot = usize::from(file.slot);
             is_wanted.resize(is_wanted.len().max(slot + 1), false);
             is_wanted[slot] = true;
+        }
+        if places.files.is_empty() {
+            return Some(places);
         }
         let keys = shell.inside().map_or(u64::MAX, |engine| engine.index.len());
         if keys > dead.saturating_mul(DEARER) || places.sorted.try_reserve(live as usize).is_err() {

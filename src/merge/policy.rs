@@ -59,9 +59,20 @@ pub fn slack(options: &Options) -> u64 {
 /// to cannot be merged away, and to merge a large file takes long.
 const FILES: u64 = 8;
 
+/// But not smaller than this, where `max_file_size` allows it: each file and each merge takes a dozen syncs.
+const LEAST_PIECE: u64 = 16 << 20;
+/// A file of less than such a part of a piece is small. So many small ones are kept, more are merged into one.
+const SMALL: u64 = 8;
+const MOST_SMALL: usize = 16;
+
+/// The smallest size that files are divided at.
+pub fn least_piece(options: &Options) -> u64 {
+    options.max_file_size.min(LEAST_PIECE)
+}
+
 /// How large a file may be where so many bytes are alive.
 fn piece(options: &Options, live: u64) -> u64 {
-    (live / FILES).clamp(slack(options), options.max_file_size)
+    (live / FILES).clamp(least_piece(options), options.max_file_size)
 }
 
 /// Merging begins at this part of the way to the target, so that a store under load settles at it and not above.
@@ -69,22 +80,23 @@ const MERGED_FROM: f64 = 0.8;
 /// And a new file at this part, so that what is to be merged then is not in one large file.
 const DIVIDED_FROM: f64 = 0.4;
 
-/// Whether the store takes as much space as this part of the way to the target.
-fn is_beyond(engine: &Engine, part: f64, total: u64, live: u64) -> bool {
+/// Whether the store takes as much space as this part of the way to the target. What no merge can give back does not count.
+fn is_beyond(engine: &Engine, part: f64, (total, live): (u64, u64)) -> bool {
     let bound = 1.0 + (engine.options.merge_space_amplification - 1.0) * part;
-    total as f64 > live as f64 * bound + slack(&engine.options) as f64
+    let stuck = engine.catalog.files.all().into_iter().filter(|file| file.is_never_merged());
+    let stuck: u64 = stuck.map(|file| file.tail().saturating_sub(live_bytes(&file))).sum();
+    total.saturating_sub(stuck) as f64 > live as f64 * bound + slack(&engine.options) as f64
 }
 
 /// Whether merges will be due soon.
 pub fn is_near(engine: &Engine) -> bool {
-    let (total, live) = space(engine);
-    is_beyond(engine, DIVIDED_FROM, total, live)
+    is_beyond(engine, DIVIDED_FROM, space(engine))
 }
 
 /// Whether merges will be due soon, and the file that is written to is large enough for one.
 pub fn wants_new_file(engine: &Engine) -> bool {
     let (total, live) = space(engine);
-    is_beyond(engine, DIVIDED_FROM, total, live) && engine.log.active_size() > piece(&engine.options, live)
+    is_beyond(engine, DIVIDED_FROM, (total, live)) && engine.log.active_size() > piece(&engine.options, live)
 }
 
 /// The files whose merge gives back the most for the least, if the store takes more space than it should.
@@ -96,20 +108,35 @@ pub fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     {
         return Some(inputs);
     }
-    if !is_beyond(engine, MERGED_FROM, total, live) {
+    if !is_beyond(engine, MERGED_FROM, (total, live)) {
         return None;
     }
-    let mut files: Vec<_> = sealed(engine).into_iter().filter(|file| has_dead(file)).collect();
+    let mut files = mergeable(engine);
     files.sort_by(|a, b| dead_share(b).total_cmp(&dead_share(a)));
-    let (most, mut weight) = (piece(&engine.options, live), 0);
+    let (most, small, mut weight) = (piece(&engine.options, live), small(engine), 0);
     let enough = files.iter().take_while(|file| {
         let before = weight;
         weight += live_bytes(file);
-        before < most && dead_share(file) > 0.05
+        before < most && (dead_share(file) > 0.05 || file.tail() < small)
     });
     let enough = enough.count().min(64);
     files.truncate(enough);
     if files.is_empty() { None } else { Some(files) }
+}
+
+/// The files that it makes sense to merge: those that have something dead in them, and small ones where there are many. Merges
+/// leave those behind when little was alive in what they took.
+pub fn mergeable(engine: &Engine) -> Vec<Arc<DataFile>> {
+    let mut files = sealed(engine);
+    let small = small(engine);
+    let joins = files.iter().filter(|file| file.tail() < small).count() > MOST_SMALL;
+    files.retain(|file| has_dead(file) || joins && file.tail() < small);
+    files
+}
+
+/// A sealed file of less than this is small.
+fn small(engine: &Engine) -> u64 {
+    least_piece(&engine.options) / SMALL
 }
 
 /// Bytes of a file that are alive: the part of its weight that is, of its size.
