@@ -78,41 +78,16 @@ impl Signal {
 pub struct Schedule {
     /// After a failure (a full disk, say) the same work is not tried again at once.
     not_before: Instant,
-    writers: Writers,
 }
 
 impl Schedule {
     /// Everything was just done.
     pub fn new() -> Self {
         let now = Instant::now();
-        Schedule { not_before: now, writers: Writers { since: now, appended: 0, are_fast: false } }
+        Schedule { not_before: now }
     }
 }
 
-/// How fast writers are.
-struct Writers {
-    since: Instant,
-    /// Bytes that were appended until then.
-    appended: u64,
-    are_fast: bool,
-}
-
-impl Writers {
-    /// Whether they write much, now that so many bytes were appended.
-    fn are_fast(&mut self, appended: u64) -> bool {
-        let elapsed = self.since.elapsed();
-        if elapsed >= MEASURED_FOR {
-            let rate = appended.saturating_sub(self.appended) as f64 / elapsed.as_secs_f64();
-            *self = Writers { since: Instant::now(), appended, are_fast: rate >= FAST };
-        }
-        self.are_fast
-    }
-}
-
-/// The least time that [`Writers`] are measured for.
-const MEASURED_FOR: Duration = Duration::from_millis(100);
-/// Bytes in a second that it is much to write.
-const FAST: f64 = 32e6;
 /// While seals wait for writers to slow down, it is looked as often as this.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -197,11 +172,7 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
         }
     }
-    let seals_wait = {
-        let engine = shell.inside()?;
-        schedule.writers.are_fast(engine.log.appended_bytes()) && may_seal_later(&engine)
-    };
-    if seals_wait {
+    if may_seal_later(&*shell.inside()?) {
         nap = nap.min(LOOK_AGAIN);
     } else if now >= schedule.not_before
         && let Err(error) = tidy(shell)
@@ -239,6 +210,7 @@ fn report(shell: &Shell, error: &Error) {
 fn may_seal_later(engine: &Engine) -> bool {
     let reserves = &engine.catalog.reserves;
     engine.options.sync == SyncMode::None
+        && engine.log.is_filled_fast()
         && !engine.log.has_many_unsealed()
         && engine.log.sync_lag() < 0.0
         && !(reserves.merges.is_released() || reserves.deletes.is_released())

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod durable;
+mod rotate;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,12 +15,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::disk::Room;
 use crate::error::{Error, Result};
-use crate::format::file_header::FILE_HEADER_SIZE;
+use crate::format::ALIGNMENT;
 use crate::format::frame::{self, Epoch, Header, Kind, Origin};
-use crate::format::manifest::FileState;
-use crate::format::{ALIGNMENT, align};
 use crate::index::{Entry, Location, SizeClass};
 
 use super::Position;
@@ -96,12 +94,6 @@ const PREPARE_EVERY: std::ops::RangeInclusive<u64> = 32 << 10..=1 << 20;
 
 /// How often, in appended bytes, a writer asks whether it should pause.
 const PAUSE_EVERY: u64 = 256 << 10;
-
-/// So many files may wait to be sealed before writers help.
-const MOST_UNSEALED: usize = 16;
-
-/// So much may wait to be sealed while writers are fast: an opening after a kill reads all of it.
-const MOST_UNSEALED_BYTES: u64 = 1 << 30;
 
 /// Writers looked at the clock before they came to append, and may be this late; in milliseconds.
 const LATE: u64 = 24 * 60 * 60 * 1000;
@@ -454,143 +446,12 @@ impl Log {
         may_pause
     }
 
-    /// Sees to it that a new file is begun if something in the active one is dead, so that a merge can take that. False where
-    /// nothing is.
-    pub fn rotate_if_dead(&self) -> Result<bool> {
-        self.catalog.poison.check()?;
-        let (active, needs_spare) = {
-            let mut writer = self.writer.lock();
-            let usage = &writer.active.usage;
-            if usage.live_records() == usage.records() {
-                return Ok(false);
-            }
-            self.mark_unclean(&mut writer)?;
-            (writer.active.id, writer.spare.is_none())
-        };
-        if needs_spare {
-            // Not under the lock: writers do not wait for it. On a full disk it takes nothing of what was set aside.
-            let reserves = &self.catalog.reserves;
-            let is_full = reserves.merges.is_released() || reserves.deletes.is_released();
-            let room = if is_full { Room::default() } else { self.pace.lock().last_room() };
-            self.make_spare(room)?;
-        }
-        let mut writer = self.writer.lock();
-        if writer.active.id != active {
-            // Somebody's record did not fit it any more.
-            return Ok(true);
-        }
-        let time_ms = writer.time_ms;
-        self.rotate(&mut writer, 0, 0, time_ms).map(|()| true)
-    }
-
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
         if !writer.unclean {
             self.catalog.update(|manifest| manifest.clean = false)?;
             writer.unclean = true;
         }
         Ok(())
-    }
-
-    /// Begins a new file that has room for a frame of `size` bytes, which takes so many numbers and is written at `time_ms`.
-    #[cold]
-    fn rotate(&self, writer: &mut Writer, size: u64, seqs: u64, time_ms: u64) -> Result<()> {
-        let needed = FILE_HEADER_SIZE + size;
-        if align(needed) > u64::from(u32::MAX) * ALIGNMENT {
-            return Err(Error::TooLarge { what: "record", size, limit: u64::from(u32::MAX) });
-        }
-        let capacity = self.max_file_size.max(needed);
-        let seq = writer.next_seq;
-        let is_near = |file: &DataFile| file.origin.is_near(seq, seqs, time_ms);
-        if let Some(spare) = writer.spare.take() {
-            let fits = needed <= self.max_file_size && is_near(&spare);
-            self.retire(writer, spare, self.max_file_size);
-            if fits {
-                return Ok(());
-            }
-        }
-        let file = loop {
-            let file = self.create_listed(capacity, epoch(seq, time_ms))?;
-            if file.id > writer.active.id && is_near(&file) {
-                break file;
-            }
-            // Made for an earlier place in the log, where it is not needed any more: file numbers grow along the log.
-            self.unsealed.lock().push(file);
-        };
-        self.retire(writer, file, capacity);
-        Ok(())
-    }
-
-    /// Makes `next` the active file, and leaves the last one to be synced and sealed.
-    fn retire(&self, writer: &mut Writer, next: Arc<DataFile>, capacity: u64) {
-        let last = std::mem::replace(&mut writer.active, next);
-        self.unsynced.lock().push(last.clone());
-        self.unsealed.lock().push(last);
-        self.rotated.fetch_add(1, Ordering::Relaxed);
-        writer.capacity = capacity;
-        writer.tail = FILE_HEADER_SIZE;
-        writer.wake_at = 0;
-        (self.ask)(Work::Look);
-    }
-
-    /// A new file that the manifest lists. One that could not be listed is kept for the next attempt.
-    fn create_listed(&self, capacity: u64, epoch: Epoch) -> Result<Arc<DataFile>> {
-        let mut unlisted = self.unlisted.lock();
-        let (file, its_capacity) = match unlisted.take() {
-            Some((file, its_capacity)) if its_capacity >= capacity => (file, its_capacity),
-            Some((file, _)) => {
-                self.unsealed.lock().push(file);
-                (self.catalog.create_file(capacity, epoch)?, capacity)
-            }
-            None => (self.catalog.create_file(capacity, epoch)?, capacity),
-        };
-        let listed = self.catalog.update(|manifest| manifest.files.push(Catalog::open_entry(&file)));
-        match listed {
-            Ok(()) => Ok(file),
-            Err(error) => {
-                *unlisted = Some((file, its_capacity));
-                Err(error)
-            }
-        }
-    }
-
-    /// Whether files are rotated out so much faster than they are sealed that a writer must help: each takes a descriptor
-    /// and a mapping until then.
-    #[inline]
-    pub fn is_sealing_late(&self) -> bool {
-        self.rotated.load(Ordering::Relaxed) >= MOST_UNSEALED
-    }
-
-    /// Whether the files that wait to be sealed are many, or hold much.
-    pub fn has_many_unsealed(&self) -> bool {
-        let unsealed = self.unsealed.lock();
-        unsealed.len() >= MOST_UNSEALED / 2
-            || unsealed.iter().map(|file| file.tail()).sum::<u64>() > MOST_UNSEALED_BYTES
-    }
-
-    /// Maintenance: the files that were rotated out and wait to be sealed.
-    pub fn take_unsealed(&self) -> Vec<Arc<DataFile>> {
-        self.rotated.store(0, Ordering::Relaxed);
-        std::mem::take(&mut self.unsealed.lock())
-    }
-
-    /// Maintenance: gives back what [`Log::take_unsealed`] took and could not be sealed.
-    pub fn return_unsealed(&self, files: Vec<Arc<DataFile>>) {
-        let mut unsealed = self.unsealed.lock();
-        let newer = std::mem::replace(&mut *unsealed, files);
-        unsealed.extend(newer);
-    }
-
-    /// Maintenance: makes a rotated file's content and length final, and says so in the manifest.
-    pub fn seal(&self, file: &DataFile) -> Result<()> {
-        self.wait_durable(Position::new(file.id, file.tail()))?;
-        file.complete(&self.catalog.poison, "seal")?;
-        let (min_seq, max_seq) = file.seqs();
-        self.catalog.update(|manifest| {
-            if let Some(entry) = manifest.files.iter_mut().find(|entry| entry.id == file.id) {
-                entry.state = FileState::Sealed;
-                (entry.length, entry.min_seq, entry.max_seq) = (file.tail(), min_seq, max_seq);
-            }
-        })
     }
 
     /// For a clean close: the active file, cut to its length and synced, and the last sequence number. A spare that

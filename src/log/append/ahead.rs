@@ -62,6 +62,12 @@ impl Pace {
 }
 
 impl Log {
+    /// Whether writers are fast, and were so a moment ago.
+    pub fn is_filled_fast(&self) -> bool {
+        let pace = self.pace.lock();
+        pace.in_bulk && pace.since.elapsed() < 2 * LAST
+    }
+
     /// Keeps the tail's pages and the next file ready ahead of the writers.
     pub fn prepare(&self) -> Result<()> {
         let (active, spare, tail, appended) = {
