@@ -8,6 +8,7 @@
 //! - The index is moved record by record, each only if it still points at the place that was copied.
 //! - An input is removed when no reader, snapshot or pinned value can be in it.
 
+mod copies;
 mod places;
 mod policy;
 
@@ -16,7 +17,6 @@ pub use policy::{is_near, least_piece, live_bytes, reclaimable, sealed, slack, s
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use crate::db::Shell;
 use crate::engine::Inside;
@@ -27,24 +27,16 @@ use crate::format::frame::{Epoch, Header, Kind};
 use crate::format::manifest::{FileEntry, FileState};
 use crate::format::{ALIGNMENT, FileId};
 use crate::hints;
-use crate::index::{Entry, KeyHash, Location, SizeClass};
-use crate::log::append::encode_frame;
+use crate::index::{Entry, KeyHash, Location};
 use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, frames_at, scan};
 use crate::maintenance;
+use copies::Copies;
 use places::Places;
 use policy::{choose, has_dead, mergeable, wants_new_file};
 
 /// Between pieces of an input of so many bytes it is asked whether to go on.
 const PIECE: u64 = 256 << 10;
-
-/// Copies are written, and the index is moved, when they reach the next multiple of this: the kernel keeps what is written at once
-/// and fills a page of the processor's next size in one such page, and who reads it misses the TLB less often.
-const WRITTEN_AT_ONCE: u64 = 2 << 20;
-/// The same where a merge is kept slow.
-const WRITTEN_AT_ONCE_IF_SLOW: u64 = 256 << 10;
-/// And where files are small an eighth of one, so that what is tested with small files is what happens with large ones.
-const WRITES_PER_FILE: u64 = 8;
 
 /// How far a merge has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -188,33 +180,14 @@ struct Merge<'a> {
     progress: MergeProgress,
     /// Told to stop, by the watcher or because the store is being closed.
     stopped: bool,
-    pace: Pace,
-    /// Copies are written in multiples of so many bytes.
-    unit: u64,
     /// The files that had something dead in them when the merge began, and their first sequence numbers: only there can
     /// an older version be of a key that was deleted before. Without those that are taken or finished.
     blockers: Vec<(FileId, u64)>,
-    /// Inputs of which everything that is needed is in an output or in the buffer: finished when that is written.
+    /// Inputs of which everything that is needed was copied: finished when the copies are written.
     taken: Vec<Arc<DataFile>>,
-    /// From where on is counted in the outputs: all in the inputs are later, and most are near.
-    epoch: Epoch,
     /// Where the index points into the inputs that are next.
     places: Places,
-    /// Frames for the current output from its tail on, how many of these bytes are written, and where each frame came from.
-    buffer: Vec<u8>,
-    written: usize,
-    moves: Vec<Move>,
-}
-
-/// A record that goes to the output.
-struct Move {
-    hash: KeyHash,
-    /// Where it was; `None` for a tombstone, which the index does not know.
-    from: Option<Entry>,
-    units: u32,
-    size: SizeClass,
-    seq: u64,
-    expiry_ms: Option<u64>,
+    copies: Copies<'a>,
 }
 
 /// A record of an input that is to be decided about.
@@ -226,8 +199,6 @@ struct Candidate {
 
 /// How many records are decided about at once.
 const GROUP: usize = 64;
-/// So many records before the index is moved, its cache lines are asked for.
-const ASKED_AHEAD: usize = 16;
 
 /// What becomes of a record of an input.
 enum Fate {
@@ -245,15 +216,10 @@ impl<'a> Merge<'a> {
             watch,
             progress: MergeProgress::default(),
             stopped: false,
-            pace: Pace::new(),
-            unit: WRITTEN_AT_ONCE,
             blockers: Vec::new(),
             taken: Vec::new(),
-            epoch: Epoch::default(),
             places: Places::default(),
-            buffer: Vec::new(),
-            written: 0,
-            moves: Vec::new(),
+            copies: Copies::new(shell),
         }
     }
 
@@ -265,9 +231,7 @@ impl<'a> Merge<'a> {
         }
         let Some(engine) = self.shell.inside() else { return Ok(()) };
         engine.index.take_over_all()?;
-        self.pace.limit = engine.options.merge_rate_limit;
-        let most = if self.pace.limit > 0 { WRITTEN_AT_ONCE_IF_SLOW } else { WRITTEN_AT_ONCE };
-        self.unit = most.min(engine.options.max_file_size / WRITES_PER_FILE);
+        self.copies.suit(&engine.options);
         drop(engine);
         self.note_blockers();
         Ok(())
@@ -284,16 +248,11 @@ impl<'a> Merge<'a> {
         self.blockers = files.iter().map(|file| (file.id, file.seqs().0)).collect();
     }
 
-    /// Everything that is needed of an input is in an output or in the buffer. After a failure the same may be counted again.
+    /// Everything that is needed of an input was copied. After a failure the same may be counted again.
     fn take(&mut self, input: &Arc<DataFile>) {
         self.blockers.retain(|(id, _)| *id != input.id);
         self.taken.push(input.clone());
         self.progress.files.0 = (self.progress.files.0 + 1).min(self.progress.files.1);
-    }
-
-    /// What is in the buffer was lost, so inputs that were taken stay.
-    fn untake(&mut self) {
-        self.blockers.extend(self.taken.drain(..).map(|input| (input.id, input.seqs().0)));
     }
 
     /// Merges one group of inputs, in the order of their sequence numbers.
@@ -301,18 +260,25 @@ impl<'a> Merge<'a> {
         if let Some(engine) = self.shell.inside() {
             engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
         }
-        self.epoch = Epoch {
+        // All in the inputs are later, and most are near.
+        self.copies.epoch = Epoch {
             seq: inputs.iter().map(|input| input.seqs().0).filter(|seq| *seq > 0).min().unwrap_or(0),
             time_ms: inputs.iter().map(|input| input.origin.epoch.time_ms).min().unwrap_or(0),
         };
         self.places = Places::default();
         let copied = self.take_over_all(inputs);
         // Also after a failure: the index points into the outputs already.
-        let flushed = self.flush_inside();
-        if matches!(flushed, Ok(true)) {
+        let flushed = match self.shell.inside() {
+            Some(engine) => self.copies.flush(&engine, &self.work.outputs).map(|()| true),
+            None => Ok(false),
+        };
+        self.progress.copied_bytes = self.copies.bytes;
+        let is_lost = std::mem::take(&mut self.copies.is_lost);
+        if matches!(flushed, Ok(true)) && !is_lost {
             self.work.finished.append(&mut self.taken);
         } else {
-            self.untake();
+            // So they stay.
+            self.blockers.extend(self.taken.drain(..).map(|input| (input.id, input.seqs().0)));
         }
         let committed = self.commit();
         copied?;
@@ -394,11 +360,12 @@ impl<'a> Merge<'a> {
 
     /// Whether to go on; asked between pieces, from outside the gate.
     fn goes_on(&mut self) -> bool {
+        self.progress.copied_bytes = self.copies.bytes;
         self.stopped |= self.shell.signal().is_stopped() || (self.watch)(&self.progress).is_break();
         !self.stopped
     }
 
-    /// Copies what is needed of one input, to an output or the buffer. False if told to stop before the end.
+    /// Copies what is needed of one input. False if told to stop before the end.
     ///
     /// Records are decided about in groups: the index is asked for all of a group before any of them is looked up, so
     /// that the cache misses overlap.
@@ -469,149 +436,9 @@ impl<'a> Merge<'a> {
             if !input.is_mapped() && !frame.is_intact() {
                 return Err(input.corrupt(candidate.offset, "a frame is not what it was a moment ago"));
             }
-            self.copy(&engine, &frame, candidate.hash, from)?;
+            self.copies.append(&engine, &mut self.work.outputs, &frame, candidate.hash, from)?;
         }
         Ok(())
-    }
-
-    /// Writes what is in the buffer. False where the store is closed.
-    fn flush_inside(&mut self) -> Result<bool> {
-        match self.shell.inside() {
-            Some(engine) => self.flush(&engine).map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// Appends a record to the current output. Without an entry only its tombstone.
-    fn copy(
-        &mut self,
-        engine: &Inside<'_>,
-        frame: &Frame<'_>,
-        hash: KeyHash,
-        from: Option<Entry>,
-    ) -> Result<()> {
-        let mut header = Header { frontier: None, ..frame.header };
-        let mut value = frame.value();
-        if from.is_none() {
-            header = Header { kind: Kind::Tombstone, expiry_ms: None, value_len: 0, ..header };
-            value = &[];
-        }
-        let full = |output: &Arc<DataFile>| {
-            let size = header.told_from(&output.origin).frame_size();
-            output.tail() + self.buffer.len() as u64 + size > engine.options.max_file_size
-        };
-        if self.work.outputs.last().is_none_or(full) {
-            self.flush(engine)?;
-            let most = Header { is_far: true, ..header }.frame_size();
-            let capacity = engine.options.max_file_size.max(FILE_HEADER_SIZE + most);
-            self.work.outputs.push(engine.catalog.create_file(capacity, self.epoch)?);
-        }
-        let Some(output) = self.work.outputs.last() else { return Ok(()) };
-        output.note_kind(header.kind, header.expiry_ms);
-        let header = header.told_from(&output.origin);
-        let size = header.frame_size();
-        self.buffer.try_reserve(size as usize).map_err(|_| Error::NoMemory { bytes: size })?;
-        let first = output.tail();
-        let units = ((first + self.buffer.len() as u64) / ALIGNMENT) as u32;
-        encode_frame(&header, &[frame.key(), value], &output.origin, first, &mut self.buffer);
-        self.moves.push(Move {
-            hash,
-            from,
-            units,
-            size: SizeClass::of_units(size / ALIGNMENT),
-            seq: header.seq,
-            expiry_ms: header.expiry_ms,
-        });
-        let end = first + self.buffer.len() as u64;
-        // Of a large frame nothing is kept: the next may be as large.
-        let whole = if size >= self.unit { end } else { end / self.unit * self.unit };
-        if whole > first + self.written as u64 { self.flush_to(engine, whole) } else { Ok(()) }
-    }
-
-    /// Writes all of the buffer to the current output and moves the index.
-    fn flush(&mut self, engine: &Inside<'_>) -> Result<()> {
-        match self.work.outputs.last().map(|output| output.tail() + self.buffer.len() as u64) {
-            Some(end) if !self.buffer.is_empty() => self.flush_to(engine, end),
-            _ => Ok(()),
-        }
-    }
-
-    /// Writes the buffer up to `end` of the current output, and moves the index of the frames that end there or before. After
-    /// an error no input counts as taken, and where writing failed the buffer is lost.
-    fn flush_to(&mut self, engine: &Inside<'_>, end: u64) -> Result<()> {
-        let Some(output) = self.work.outputs.last() else { return Ok(()) };
-        let start = output.tail();
-        let failed = |e: std::io::Error| output.io_error("copy records to", &e);
-        let bytes = &self.buffer[self.written..(end - start) as usize];
-        let written = output
-            .disk_file
-            .reserve(end)
-            .and_then(|()| output.disk_file.write_at(&[bytes], start + self.written as u64))
-            .map_err(failed);
-        let mut moves = std::mem::take(&mut self.moves);
-        if let Err(error) = written {
-            // With records of inputs that were taken.
-            self.buffer.clear();
-            self.written = 0;
-            self.untake();
-            return Err(error);
-        }
-        // Frames follow upon one another: the last ends with the buffer, each other where the next begins.
-        let begins = |moved: &Move| u64::from(moved.units) * ALIGNMENT;
-        let (mut whole, mut tail) = (moves.len(), start + self.buffer.len() as u64);
-        while tail > end {
-            whole -= 1;
-            tail = begins(&moves[whole]);
-        }
-        self.moves.extend(moves.drain(whole..));
-        self.buffer.drain(..(tail - start) as usize);
-        self.written = (end - tail) as usize;
-        let len = tail - start;
-        engine.counters.merged_bytes.fetch_add(len, Ordering::Relaxed);
-        self.progress.copied_bytes += len;
-        let last = moves.last().map_or(0, |last| last.seq);
-        for moved in &moves {
-            output.include_seqs(moved.seq, moved.seq);
-        }
-        output.advance(tail, last);
-        let mut failed = Ok(());
-        for (n, moved) in moves.iter().enumerate() {
-            // What was looked up when it was decided about has left the caches.
-            if let Some(later) = moves.get(n + ASKED_AHEAD) {
-                engine.index.prefetch_to_look(later.hash);
-            }
-            output.usage.wrote(moved.size);
-            let Some(from) = moved.from else {
-                output.keep_tombstone(moved.size);
-                continue;
-            };
-            let location = Location { slot: output.slot, units: moved.units };
-            let to = Entry { location, size: moved.size };
-            // A copy that the index cannot be pointed at is counted as dead; no input is finished then. (A merge begins with an
-            // index that can be changed everywhere: no such error is known.)
-            let replaced = match engine.index.lock(moved.hash) {
-                Ok(mut locked) => locked.replace(moved.hash, from, to),
-                Err(error) => {
-                    failed = Err(error.into());
-                    false
-                }
-            };
-            if replaced {
-                if let Some(file) = engine.catalog.files.get(usize::from(from.location.slot), engine) {
-                    file.usage.died(from.size);
-                }
-                if let Some(expiry_ms) = moved.expiry_ms {
-                    engine.expiries.add(expiry_ms, moved.hash, (to, output.id));
-                }
-            } else {
-                output.usage.died(moved.size);
-            }
-        }
-        self.pace.wrote(len, self.shell);
-        if failed.is_err() {
-            self.untake();
-        }
-        failed
     }
 
     /// Makes the outputs durable and lets them take the place of the inputs that are finished.
@@ -677,26 +504,4 @@ fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_else
     // A tombstone, or what is left of an expired record, hides older versions of the key.
     let hides = (is_tombstone || expired) && older_elsewhere < header.seq;
     Ok(if hides { Fate::KeepTombstone } else { Fate::Drop })
-}
-
-/// Keeps a merge below its limit of bytes per second.
-struct Pace {
-    limit: u64,
-    begun: Instant,
-    bytes: u64,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Pace { limit: 0, begun: Instant::now(), bytes: 0 }
-    }
-
-    fn wrote(&mut self, bytes: u64, shell: &Shell) {
-        self.bytes += bytes;
-        while self.limit > 0 && !shell.signal().is_stopped() {
-            let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
-            let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };
-            std::thread::sleep(early.min(Duration::from_millis(20)));
-        }
-    }
 }

@@ -1,0 +1,229 @@
+//! What a merge copies: frames are gathered, written to the current output, and then the index is pointed at them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::db::Shell;
+use crate::engine::Inside;
+use crate::error::{Error, Result};
+use crate::format::ALIGNMENT;
+use crate::format::file_header::FILE_HEADER_SIZE;
+use crate::format::frame::{Epoch, Header, Kind};
+use crate::index::{Entry, KeyHash, Location, SizeClass};
+use crate::log::append::encode_frame;
+use crate::log::file::{DataFile, Frame};
+use crate::options::Options;
+
+/// Copies are written, and the index is moved, when they reach the next multiple of this: the kernel keeps what is written at once
+/// and fills a page of the processor's next size in one such page, and who reads it misses the TLB less often.
+const WRITTEN_AT_ONCE: u64 = 2 << 20;
+/// The same where a merge is kept slow.
+const WRITTEN_AT_ONCE_IF_SLOW: u64 = 256 << 10;
+/// And where files are small an eighth of one, so that what is tested with small files is what happens with large ones.
+const WRITES_PER_FILE: u64 = 8;
+
+/// So many records before the index is moved, its cache lines are asked for.
+const ASKED_AHEAD: usize = 16;
+
+/// See the module.
+pub struct Copies<'a> {
+    shell: &'a Shell,
+    pace: Pace,
+    /// They are written in multiples of so many bytes.
+    unit: u64,
+    /// From where on is counted in new outputs.
+    pub epoch: Epoch,
+    /// Frames for the current output from its tail on, how many of these bytes are written, and where each frame came from.
+    buffer: Vec<u8>,
+    written: usize,
+    moves: Vec<Move>,
+    /// Bytes of frames that were written.
+    pub bytes: u64,
+    /// Some could not be written, or the index not be pointed at them.
+    pub is_lost: bool,
+}
+
+/// A record that goes to the output.
+struct Move {
+    hash: KeyHash,
+    /// Where it was; `None` for a tombstone, which the index does not know.
+    from: Option<Entry>,
+    units: u32,
+    size: SizeClass,
+    seq: u64,
+    expiry_ms: Option<u64>,
+}
+
+impl<'a> Copies<'a> {
+    /// None yet.
+    pub fn new(shell: &'a Shell) -> Self {
+        Copies {
+            shell,
+            pace: Pace { limit: 0, begun: Instant::now(), bytes: 0 },
+            unit: WRITTEN_AT_ONCE,
+            epoch: Epoch::default(),
+            buffer: Vec::new(),
+            written: 0,
+            moves: Vec::new(),
+            bytes: 0,
+            is_lost: false,
+        }
+    }
+
+    /// For a store with these options.
+    pub fn suit(&mut self, options: &Options) {
+        self.pace.limit = options.merge_rate_limit;
+        let most = if self.pace.limit > 0 { WRITTEN_AT_ONCE_IF_SLOW } else { WRITTEN_AT_ONCE };
+        self.unit = most.min(options.max_file_size / WRITES_PER_FILE);
+    }
+
+    /// Appends a record to the last of `outputs`, or to a new one. Without an entry only its tombstone.
+    pub fn append(
+        &mut self,
+        engine: &Inside<'_>,
+        outputs: &mut Vec<Arc<DataFile>>,
+        frame: &Frame<'_>,
+        hash: KeyHash,
+        from: Option<Entry>,
+    ) -> Result<()> {
+        let mut header = Header { frontier: None, ..frame.header };
+        let mut value = frame.value();
+        if from.is_none() {
+            header = Header { kind: Kind::Tombstone, expiry_ms: None, value_len: 0, ..header };
+            value = &[];
+        }
+        let full = |output: &Arc<DataFile>| {
+            let size = header.told_from(&output.origin).frame_size();
+            output.tail() + self.buffer.len() as u64 + size > engine.options.max_file_size
+        };
+        if outputs.last().is_none_or(full) {
+            self.flush(engine, outputs)?;
+            let most = Header { is_far: true, ..header }.frame_size();
+            let capacity = engine.options.max_file_size.max(FILE_HEADER_SIZE + most);
+            outputs.push(engine.catalog.create_file(capacity, self.epoch)?);
+        }
+        let Some(output) = outputs.last() else { return Ok(()) };
+        output.note_kind(header.kind, header.expiry_ms);
+        let header = header.told_from(&output.origin);
+        let size = header.frame_size();
+        self.buffer.try_reserve(size as usize).map_err(|_| Error::NoMemory { bytes: size })?;
+        let first = output.tail();
+        let units = ((first + self.buffer.len() as u64) / ALIGNMENT) as u32;
+        encode_frame(&header, &[frame.key(), value], &output.origin, first, &mut self.buffer);
+        self.moves.push(Move {
+            hash,
+            from,
+            units,
+            size: SizeClass::of_units(size / ALIGNMENT),
+            seq: header.seq,
+            expiry_ms: header.expiry_ms,
+        });
+        let end = first + self.buffer.len() as u64;
+        // Of a large frame nothing is kept: the next may be as large.
+        let whole = if size >= self.unit { end } else { end / self.unit * self.unit };
+        if whole > first + self.written as u64 { self.write_to(engine, output, whole) } else { Ok(()) }
+    }
+
+    /// Writes all that was appended, and moves the index.
+    pub fn flush(&mut self, engine: &Inside<'_>, outputs: &[Arc<DataFile>]) -> Result<()> {
+        match outputs.last().filter(|_| !self.buffer.is_empty()) {
+            Some(output) => self.write_to(engine, output, output.tail() + self.buffer.len() as u64),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the buffer up to `end` of the output, and moves the index of the frames that end there or before.
+    fn write_to(&mut self, engine: &Inside<'_>, output: &DataFile, end: u64) -> Result<()> {
+        let start = output.tail();
+        let bytes = &self.buffer[self.written..(end - start) as usize];
+        let written = output
+            .disk_file
+            .reserve(end)
+            .and_then(|()| output.disk_file.write_at(&[bytes], start + self.written as u64))
+            .map_err(|e| output.io_error("copy records to", &e));
+        let mut moves = std::mem::take(&mut self.moves);
+        if let Err(error) = written {
+            self.buffer.clear();
+            self.written = 0;
+            self.is_lost = true;
+            return Err(error);
+        }
+        // Frames follow upon one another: the last ends with the buffer, each other where the next begins.
+        let (mut whole, mut tail) = (moves.len(), start + self.buffer.len() as u64);
+        while tail > end {
+            whole -= 1;
+            tail = u64::from(moves[whole].units) * ALIGNMENT;
+        }
+        self.moves.extend(moves.drain(whole..));
+        self.buffer.drain(..(tail - start) as usize);
+        self.written = (end - tail) as usize;
+        let len = tail - start;
+        engine.counters.merged_bytes.fetch_add(len, Ordering::Relaxed);
+        self.bytes += len;
+        for moved in &moves {
+            output.include_seqs(moved.seq, moved.seq);
+        }
+        output.advance(tail, moves.last().map_or(0, |last| last.seq));
+        let moved = move_index(engine, output, &moves);
+        self.is_lost |= moved.is_err();
+        self.pace.wrote(len, self.shell);
+        moved
+    }
+}
+
+/// Points the index at records that were written to `output`, where it still points at what was copied.
+fn move_index(engine: &Inside<'_>, output: &DataFile, moves: &[Move]) -> Result<()> {
+    let mut failed = Ok(());
+    for (n, moved) in moves.iter().enumerate() {
+        // What was looked up when it was decided about has left the caches.
+        if let Some(later) = moves.get(n + ASKED_AHEAD) {
+            engine.index.prefetch_to_look(later.hash);
+        }
+        output.usage.wrote(moved.size);
+        let Some(from) = moved.from else {
+            output.keep_tombstone(moved.size);
+            continue;
+        };
+        let location = Location { slot: output.slot, units: moved.units };
+        let to = Entry { location, size: moved.size };
+        // A copy that the index cannot be pointed at is counted as dead; no input is finished then. (A merge begins with an
+        // index that can be changed everywhere: no such error is known.)
+        let replaced = match engine.index.lock(moved.hash) {
+            Ok(mut locked) => locked.replace(moved.hash, from, to),
+            Err(error) => {
+                failed = Err(error.into());
+                false
+            }
+        };
+        if !replaced {
+            output.usage.died(moved.size);
+            continue;
+        }
+        if let Some(file) = engine.catalog.files.get(usize::from(from.location.slot), engine) {
+            file.usage.died(from.size);
+        }
+        if let Some(expiry_ms) = moved.expiry_ms {
+            engine.expiries.add(expiry_ms, moved.hash, (to, output.id));
+        }
+    }
+    failed
+}
+
+/// Keeps a merge below its limit of bytes per second.
+struct Pace {
+    limit: u64,
+    begun: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn wrote(&mut self, bytes: u64, shell: &Shell) {
+        self.bytes += bytes;
+        while self.limit > 0 && !shell.signal().is_stopped() {
+            let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
+            let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };
+            std::thread::sleep(early.min(Duration::from_millis(20)));
+        }
+    }
+}
