@@ -1,23 +1,15 @@
 //! Files that were changed behind the engine's back: what that costs, and that it is noticed.
 
-use std::sync::Arc;
-
-use crate::tests::open;
+use crate::tests::{open, open_without_threads};
 use crate::*;
 
 #[test]
 fn a_checkpoint_that_changes_after_the_opening_costs_no_data() {
-    use crate::disk::fs::{FsDisk, Io};
     use std::os::unix::fs::FileExt;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    let mut options = Options::default();
-    options.set("max_file_size", "65536").unwrap();
-    // Without threads, which would take keys over and expired ones out: what happens when is certain.
-    let open = || {
-        let disk = FsDisk::open(&path, true, Io::Mapped { synced: false }).unwrap();
-        Db::open_on(Arc::new(disk), &options).unwrap()
-    };
+    // Threads would take keys over, and expired ones out.
+    let open = || open_without_threads(&dir, &[("max_file_size", "65536")]);
     let key = |n: u32| n.to_be_bytes();
     let brief = PutOptions { ttl_ms: Some(1), ..PutOptions::default() };
     let db = open();

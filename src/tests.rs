@@ -10,6 +10,15 @@ pub fn open(dir: &tempfile::TempDir, set: &[(&str, &str)]) -> Db {
     Db::open(dir.path().join("store"), &options).unwrap()
 }
 
+/// Without threads: what they do happens in this one, so that it is certain when.
+pub fn open_without_threads(dir: &tempfile::TempDir, set: &[(&str, &str)]) -> Db {
+    use crate::disk::fs::{FsDisk, Io};
+    let mut options = Options::default();
+    set.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+    let disk = FsDisk::open(&dir.path().join("store"), true, Io::Mapped { synced: false }).unwrap();
+    Db::open_on(Arc::new(disk), &options).unwrap()
+}
+
 /// What another process would find if this one were killed now.
 fn copy_store(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir(to).unwrap();
@@ -362,13 +371,8 @@ fn a_store_that_is_small_for_its_files_does_not_grow_until_one_is_full() {
 
 #[test]
 fn what_little_is_alive_in_many_files_ends_up_in_few() {
-    use crate::disk::fs::{FsDisk, Io};
     let dir = tempfile::tempdir().unwrap();
-    let mut options = Options::default();
-    options.set("max_file_size", "64KiB").unwrap();
-    // Without threads: it merges in this one, so that it is certain when.
-    let disk = FsDisk::open(&dir.path().join("store"), true, Io::Mapped { synced: false }).unwrap();
-    let db = Db::open_on(Arc::new(disk), &options).unwrap();
+    let db = open_without_threads(&dir, &[("max_file_size", "64KiB")]);
     for round in 0..50u32 {
         db.put(&round.to_le_bytes(), b"stays").unwrap();
         (0..1_000u32).for_each(|n| db.put(b"changes", &[n as u8; 100]).unwrap());
