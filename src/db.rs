@@ -137,7 +137,8 @@ impl Shell {
     fn check_may_wait(&self) -> Result<()> {
         if self.engine.is_visited_by_caller() {
             return Err(Error::invalid(
-                "this call waits until no value is being visited, and was made by the visitor of one; make it after that",
+                "this call waits until no value is being visited and no merge is under way, and was made by a function that is shown \
+                 a value or told of a merge; make it after that",
             ));
         }
         Ok(())
@@ -184,11 +185,11 @@ impl Shell {
             engine.purge_expired(&engine);
             engine.expiries.sweep(&engine.index);
         }
-        maintenance::tidy(self)?;
-        if self.enter()?.options.merge == MergeMode::Auto {
-            return crate::merge::run_if_due(self);
+        if self.enter()?.options.merge == MergeMode::Manual {
+            return maintenance::tidy(self);
         }
-        Ok(())
+        maintenance::tidy_as_far_as_there_is_room(self)?;
+        crate::merge::run_if_due(self)
     }
 
     fn close(&self) -> Result<()> {
@@ -205,8 +206,12 @@ impl Shell {
         threads.into_iter().for_each(|thread| drop(thread.join()));
         // A merge that another thread runs sees the signal, commits what it has, and lets go.
         let mut uncommitted = self.merging.lock();
-        let tidied = crate::merge::commit_rest(self, &mut uncommitted).and_then(|()| maintenance::tidy(self));
+        // Until nobody is inside any more: another thread that takes files to seal them could not do it then.
+        let tidying = self.tidying.lock();
+        let committed = crate::merge::commit_rest(self, &mut uncommitted);
+        let tidied = committed.and_then(|()| maintenance::tidy_alone(self, &tidying));
         let engine = self.engine.take().ok_or(Error::Closed)?;
+        drop(tidying);
         tidied.and_then(|()| close::finish(&engine))
     }
 }

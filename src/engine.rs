@@ -142,9 +142,9 @@ impl Engine {
         }
         let record = Record { kind: Kind::Put, key, value, expiry_ms };
         let appended = self.log.append(&record, self.clock.coarse())?;
-        self.install(inside, &mut locked, hash, &appended);
+        self.install(inside, &mut locked, hash, &appended, expiry_ms);
         drop(locked);
-        self.finish_write(hash, &appended, expiry_ms, sync)?;
+        self.finish_write(&appended, sync)?;
         Ok(true)
     }
 
@@ -188,14 +188,12 @@ impl Engine {
             Err(error) => return Err(error),
         }
         let record = Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None };
-        let mut appended = self.log.append(&record, self.clock.coarse())?;
-        // What makes room waits for none.
-        appended.may_pause = false;
+        let appended = self.log.append(&record, self.clock.coarse())?;
         if let Some(old) = locked.remove(hash) {
             self.supersede(inside, hash, old, appended.seq);
         }
         drop(locked);
-        self.finish_write(hash, &appended, None, false)?;
+        self.finish_write(&appended, false)?;
         Ok(true)
     }
 
@@ -221,28 +219,34 @@ impl Engine {
             let at = locked.partition_point(|segment| segment.ends_before(*hash));
             let Some(segment) = locked.get_mut(at) else { continue };
             if record.kind == Kind::Put {
-                self.install(inside, segment, *hash, place);
+                self.install(inside, segment, *hash, place, record.expiry_ms);
             } else if let Some(old) = segment.remove(*hash) {
                 self.supersede(inside, *hash, old, place.seq);
             }
         }
         drop(locked);
-        for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
-            if let Some(expiry_ms) = record.expiry_ms {
-                self.expiries.add(expiry_ms, *hash, (place.entry, place.end.file()));
-            }
-        }
         match appended.last() {
-            Some(last) => self.finish_write(hashes[0], last, None, false),
+            Some(last) => self.finish_write(last, false),
             None => Ok(()),
         }
     }
 
-    /// Points the index at a record that was appended.
+    /// Points the index at a record that was appended, and notes when that expires: while the key is locked, or the line of
+    /// an older record could take the place of this one's.
     #[inline]
-    fn install(&self, inside: &Inside<'_>, locked: &mut Locked<'_>, hash: KeyHash, appended: &Appended) {
+    fn install(
+        &self,
+        inside: &Inside<'_>,
+        locked: &mut Locked<'_>,
+        hash: KeyHash,
+        appended: &Appended,
+        expiry_ms: Option<u64>,
+    ) {
         if let Some(old) = locked.insert(hash, appended.entry) {
             self.supersede(inside, hash, old, appended.seq);
+        }
+        if let Some(expiry_ms) = expiry_ms {
+            self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
         }
     }
 
@@ -258,16 +262,7 @@ impl Engine {
     }
 
     #[inline]
-    fn finish_write(
-        &self,
-        hash: KeyHash,
-        appended: &Appended,
-        expiry_ms: Option<u64>,
-        sync: bool,
-    ) -> Result<()> {
-        if let Some(expiry_ms) = expiry_ms {
-            self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
-        }
+    fn finish_write(&self, appended: &Appended, sync: bool) -> Result<()> {
         if sync || self.options.sync == SyncMode::Always {
             self.log.wait_durable(appended.end)?;
         }
@@ -376,9 +371,9 @@ impl Engine {
         };
         let Some(appended) = self.at(inside, entry, key, append)? else { return Ok(false) };
         let appended = appended?;
-        self.install(inside, &mut locked, hash, &appended);
+        self.install(inside, &mut locked, hash, &appended, expiry_ms);
         drop(locked);
-        self.finish_write(hash, &appended, expiry_ms, false)?;
+        self.finish_write(&appended, false)?;
         Ok(true)
     }
 
@@ -471,10 +466,13 @@ impl Engine {
             if due.is_empty() {
                 break;
             }
-            for (hash, line) in due {
+            for (expiry_ms, hash, line) in due {
                 let is_stuck = &mut stuck[usize::from(hash.root)];
                 // Another file may have taken the place of the one that the line is about.
-                if self.file(inside, line.0).is_ok_and(|file| file.id == line.1) {
+                if self.index.get(hash) == Some(line.0)
+                    && self.file(inside, line.0).is_ok_and(|file| file.id == line.1)
+                    && self.has_expired(expiry_ms)
+                {
                     *is_stuck = *is_stuck || self.forget_expired(inside, hash, line.0).is_err();
                     later.extend(is_stuck.then_some((hash, line)));
                 }

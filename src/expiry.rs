@@ -55,7 +55,7 @@ impl Default for Expiries {
 }
 
 impl Expiries {
-    /// Notes that the record of `entry` expires.
+    /// Notes that a record expires. Called by whoever has locked the key.
     pub fn add(&self, expiry_ms: u64, hash: KeyHash, line: Line) {
         let mut shard = self.shards[usize::from(hash.root) % SHARDS].lock();
         shard.lines.insert((expiry_ms, hash), line);
@@ -103,8 +103,8 @@ impl Expiries {
         self.purging.lock()
     }
 
-    /// Takes out lines that are due at `now`: all of them once the result is empty.
-    pub fn take_due(&self, now_ms: u64) -> Vec<(KeyHash, Line)> {
+    /// Takes out lines that are due at `now`, and when each was: all of them once the result is empty.
+    pub fn take_due(&self, now_ms: u64) -> Vec<(u64, KeyHash, Line)> {
         let mut due = Vec::new();
         if now_ms < self.next_due_ms() {
             return due;
@@ -118,8 +118,8 @@ impl Expiries {
                     self.next_due.fetch_min(first.key().0, Ordering::Relaxed);
                     break;
                 }
-                let ((_, hash), line) = first.remove_entry();
-                due.push((hash, line));
+                let ((expiry_ms, hash), line) = first.remove_entry();
+                due.push((expiry_ms, hash, line));
             }
         }
         due

@@ -8,6 +8,8 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use parking_lot::MutexGuard;
+
 use crate::db::Shell;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -172,13 +174,16 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
         }
     }
+    let may_try = now >= schedule.not_before;
+    let mut may_merge = may_try;
     if may_seal_later(&*shell.inside()?) {
         nap = nap.min(LOOK_AGAIN);
-    } else if now >= schedule.not_before
-        && let Err(error) = tidy(shell)
-    {
+    } else if may_try && let Err(error) = tidy(shell) {
         report(shell, &error);
         schedule.not_before = now + AFTER_FAILURE;
+        nap = nap.min(AFTER_FAILURE);
+        // Where there is no room to seal a file, merges make some.
+        may_merge = matches!(error, Error::NoSpace { .. });
     }
     {
         let engine = shell.inside()?;
@@ -190,9 +195,7 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             return Some(nap);
         }
     }
-    if now >= schedule.not_before
-        && let Err(error) = crate::merge::run_if_due(shell)
-    {
+    if may_merge && let Err(error) = crate::merge::run_if_due(shell) {
         report(shell, &error);
         schedule.not_before = Instant::now() + AFTER_FAILURE;
     }
@@ -220,7 +223,19 @@ fn may_seal_later(engine: &Engine) -> bool {
 
 /// Seals the files that were rotated out, and lets go of those that nobody needs any more. Called from outside the gate.
 pub fn tidy(shell: &Shell) -> Result<()> {
-    let _one_at_a_time = shell.tidying().lock();
+    tidy_alone(shell, &shell.tidying().lock())
+}
+
+/// As [`tidy`]. On a full disk files wait to be sealed until a merge has made room.
+pub fn tidy_as_far_as_there_is_room(shell: &Shell) -> Result<()> {
+    match tidy(shell) {
+        Err(Error::NoSpace { .. }) => Ok(()),
+        done => done,
+    }
+}
+
+/// As [`tidy`], for who sees to it that nobody else does it meanwhile.
+pub fn tidy_alone(shell: &Shell, _one_at_a_time: &MutexGuard<'_, ()>) -> Result<()> {
     let (unneeded, unsealed, catalog) = {
         let Some(engine) = shell.inside() else { return Ok(()) };
         if engine.options.read_only {

@@ -30,7 +30,7 @@ use crate::hints;
 use crate::index::{Entry, KeyHash, Location};
 use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, frames_at, scan};
-use crate::maintenance;
+use crate::maintenance::tidy_as_far_as_there_is_room as tidy;
 use copies::Copies;
 use places::Places;
 use policy::{choose, has_dead, mergeable, wants_new_file};
@@ -112,14 +112,6 @@ pub fn run_all(shell: &Shell, watch: Watch<'_>) -> Result<bool> {
     pass(watch)
 }
 
-/// Removes files that were replaced, and seals others. On a full disk those wait for the room that a merge makes.
-fn tidy(shell: &Shell) -> Result<()> {
-    match maintenance::tidy(shell) {
-        Err(Error::NoSpace { .. }) => Ok(()),
-        done => done,
-    }
-}
-
 /// Merges `inputs` in groups, each of which is committed before the next begins: so the space that is needed meanwhile
 /// is that of about one file.
 fn run(
@@ -180,8 +172,8 @@ struct Merge<'a> {
     progress: MergeProgress,
     /// Told to stop, by the watcher or because the store is being closed.
     stopped: bool,
-    /// The files that had something dead in them when the merge began, and their first sequence numbers: only there can
-    /// an older version be of a key that was deleted before. Without those that are taken or finished.
+    /// The files that had something dead in them when the merge began, and after which number that died: only there can
+    /// an older version be of a key that was deleted later. Without those that are taken or finished.
     blockers: Vec<(FileId, u64)>,
     /// Inputs of which everything that is needed was copied: finished when the copies are written.
     taken: Vec<Arc<DataFile>>,
@@ -240,12 +232,14 @@ impl<'a> Merge<'a> {
     /// Notes where older versions can be of what is in files that were sealed before. What is in those is known then: a writer
     /// may have appended to one and not yet told the index, or not yet counted what it made dead, but it is inside the gate.
     fn note_blockers(&mut self) {
+        let Some(last_seq) = self.shell.inside().map(|engine| engine.log.last_seq()) else { return };
         self.shell.gated().wait_for_readers();
         let Some(engine) = self.shell.inside() else { return };
+        self.copies.alive_after = last_seq;
         let mut files = engine.catalog.files.all();
         // A file that was replaced does not count, also after a crash.
         files.retain(|file| has_dead(file) && file.seqs().0 > 0 && !file.is_replaced());
-        self.blockers = files.iter().map(|file| (file.id, file.seqs().0)).collect();
+        self.blockers = files.iter().map(|file| (file.id, file.deaths_after())).collect();
     }
 
     /// Everything that is needed of an input was copied. After a failure the same may be counted again.
@@ -278,7 +272,7 @@ impl<'a> Merge<'a> {
             self.work.finished.append(&mut self.taken);
         } else {
             // So they stay.
-            self.blockers.extend(self.taken.drain(..).map(|input| (input.id, input.seqs().0)));
+            self.blockers.extend(self.taken.drain(..).map(|input| (input.id, input.deaths_after())));
         }
         let committed = self.commit();
         copied?;
@@ -361,7 +355,12 @@ impl<'a> Merge<'a> {
     /// Whether to go on; asked between pieces, from outside the gate.
     fn goes_on(&mut self) -> bool {
         self.progress.copied_bytes = self.copies.bytes;
-        self.stopped |= self.shell.signal().is_stopped() || (self.watch)(&self.progress).is_break();
+        self.copies.keep_pace();
+        let ended = {
+            let _visiting = self.shell.gated().visit();
+            (self.watch)(&self.progress).is_break()
+        };
+        self.stopped |= ended || self.shell.signal().is_stopped();
         !self.stopped
     }
 
@@ -371,8 +370,8 @@ impl<'a> Merge<'a> {
     /// that the cache misses overlap.
     fn take_over(&mut self, input: &Arc<DataFile>) -> Result<bool> {
         // Those that are taken go together with the input, or, if that fails, stay together with it.
-        let older = self.blockers.iter().filter(|(id, _)| *id != input.id).map(|(_, seq)| *seq).min();
-        let older_elsewhere = older.unwrap_or(u64::MAX);
+        let deaths = self.blockers.iter().filter(|(id, _)| *id != input.id).map(|(_, after)| *after).min();
+        let older_elsewhere = deaths.unwrap_or(u64::MAX);
         let Some(hasher) = self.shell.inside().map(|engine| engine.hasher) else { return Ok(false) };
         let places = std::mem::take(&mut self.places);
         let (mut group, mut reported) = (Vec::with_capacity(GROUP), 0);
@@ -468,6 +467,8 @@ impl<'a> Merge<'a> {
         let gone: Vec<u32> = self.work.finished.iter().map(|file| file.id).collect();
         engine.catalog.update(|manifest| {
             manifest.clean = false;
+            // The note of it may have stood in an input.
+            manifest.clock_ms = manifest.clock_ms.max(engine.counters.logged_time_ms.load(Ordering::Relaxed));
             manifest.files.retain(|entry| !gone.contains(&entry.id));
             manifest.files.extend(entries.iter().filter(|entry| !empty(entry)));
         })?;

@@ -373,6 +373,9 @@ fn a_store_that_is_small_for_its_files_does_not_grow_until_one_is_full() {
 fn what_little_is_alive_in_many_files_ends_up_in_few() {
     let dir = tempfile::tempdir().unwrap();
     let db = open_without_threads(&dir, &[("max_file_size", "64KiB")]);
+    // A file of which next to nothing is dead must not stand in the way.
+    (0..400u32).for_each(|n| db.put(format!("cold {n}").as_bytes(), &[1; 130]).unwrap());
+    (0..4u32).for_each(|n| db.put(format!("cold {n}").as_bytes(), &[2; 130]).unwrap());
     for round in 0..50u32 {
         db.put(&round.to_le_bytes(), b"stays").unwrap();
         (0..1_000u32).for_each(|n| db.put(b"changes", &[n as u8; 100]).unwrap());
@@ -381,7 +384,7 @@ fn what_little_is_alive_in_many_files_ends_up_in_few() {
     assert!(stats.merges > 25, "{stats:?}");
     assert!(stats.files <= 24, "{stats:?}");
     assert!((0..50u32).all(|round| db.get(&round.to_le_bytes()).unwrap().is_some()));
-    assert_eq!(db.count().unwrap(), 51);
+    assert_eq!(db.count().unwrap(), 451);
 }
 
 #[test]
@@ -520,5 +523,59 @@ fn records_written_decades_apart_share_a_file_after_a_merge() {
         db.put(b"late", b"again").unwrap();
         db.put(b"late", &[3]).unwrap();
         db.merge().unwrap();
+    }
+}
+
+#[test]
+fn tombstones_are_not_copied_again_and_again_while_somebody_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir, &[("max_file_size", "64KiB"), ("sync", "none")]);
+    let keys = 40_000u64;
+    let mut alive: Vec<u64> = (0..keys).collect();
+    alive.iter().for_each(|key| db.put(&key.to_le_bytes(), &[1; 60]).unwrap());
+    let mut replace = |fresh: std::ops::Range<u64>| {
+        let before = db.stats().unwrap();
+        for fresh in fresh {
+            let mixed = fresh.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let n = (mixed ^ mixed >> 31).wrapping_mul(0xBF58_476D_1CE4_E5B9) % keys;
+            let old = std::mem::replace(&mut alive[n as usize], fresh);
+            db.delete(&old.to_le_bytes()).unwrap();
+            db.put(&fresh.to_le_bytes(), &[1; 60]).unwrap();
+            if fresh % 50 == 0 {
+                // So that merges keep up. Where they do not, they copy less.
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        let stats = db.stats().unwrap();
+        (stats.merged_bytes - before.merged_bytes) as f64
+            / (stats.appended_bytes - before.appended_bytes) as f64
+    };
+    replace(keys..keys * 4);
+    // All files of the store hold tombstones and something dead by now. It is 0.9; if what died in a merge's outputs kept tombstones
+    // that the merge knew of, 2.0.
+    let copied = replace(keys * 4..keys * 6);
+    assert!(copied < 1.3, "{copied} bytes were copied for each that was written");
+    assert_eq!(db.count().unwrap(), keys);
+    assert!(alive.iter().all(|key| db.exists(&key.to_le_bytes()).unwrap()));
+}
+
+#[test]
+fn a_key_that_the_store_took_out_when_it_expired_stays_expired() {
+    use crate::disk::sim::SimDisk;
+    for purge in [|db: &Db| db.maintain().unwrap(), |db: &Db| assert_eq!(db.count().unwrap(), 0)] {
+        let disk = SimDisk::new();
+        let mut options = Options::default();
+        options.set("merge", "manual").unwrap();
+        let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        let brief = PutOptions { ttl_ms: Some(1_000), ..PutOptions::default() };
+        assert!(db.put_with(b"key", b"value", &brief).unwrap());
+        disk.advance_clock_ms(2_000);
+        purge(&db);
+        assert_eq!(db.get(b"key").unwrap(), None);
+        // The process is killed and the clock set back.
+        let disk = disk.kill();
+        disk.set_clock_ms(1_700_000_000_000);
+        let db = Db::open_on(Arc::new(disk), &options).unwrap();
+        assert_eq!(db.get(b"key").unwrap(), None);
     }
 }

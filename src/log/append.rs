@@ -48,7 +48,7 @@ pub struct Appended {
     pub seq: u64,
     /// The log position behind it: durable once that is.
     pub end: Position,
-    /// Enough was appended since the last time that it is worth asking whether writers should pause.
+    /// Enough was appended since the last time that it is worth asking whether this writer should pause.
     pub may_pause: bool,
 }
 
@@ -224,7 +224,7 @@ impl Log {
         }
         let location = Location { slot: writer.active.slot, units: (offset / ALIGNMENT) as u32 };
         let end = Position::new(writer.active.id, writer.tail);
-        let may_pause = self.note_progress(&mut writer);
+        let may_pause = self.note_progress(&mut writer, record.kind == Kind::Put);
         Ok(Appended { entry: Entry { location, size: class }, seq: header.seq, end, may_pause })
     }
 
@@ -288,7 +288,7 @@ impl Log {
             out.push(Appended { entry, seq: base + n as u64, end, may_pause: false });
             at += inner.frame_size();
         }
-        let may_pause = self.note_progress(&mut writer);
+        let may_pause = self.note_progress(&mut writer, true);
         if let Some(last) = out.last_mut() {
             last.may_pause = may_pause;
         }
@@ -310,7 +310,7 @@ impl Log {
         let mut writer = self.writer.lock();
         let offset = self.make_room(&mut writer, &mut header, 1)?;
         self.write_frame(&mut writer, offset, &mut header, &[&[], &[]], 1)?;
-        self.note_progress(&mut writer);
+        self.note_progress(&mut writer, false);
         Ok(())
     }
 
@@ -427,7 +427,7 @@ impl Log {
     }
 
     #[inline]
-    fn note_progress(&self, writer: &mut Writer) -> bool {
+    fn note_progress(&self, writer: &mut Writer, may_pause: bool) -> bool {
         if writer.tail >= writer.wake_at {
             let most = self.prepare_every.load(Ordering::Relaxed);
             let half = (writer.tail / 2).clamp(*PREPARE_EVERY.start(), most);
@@ -439,7 +439,8 @@ impl Log {
             writer.look_at = writer.appended + LOOK_EVERY.max(writer.tail / 16);
             (self.ask)(Work::Look);
         }
-        let may_pause = writer.appended >= writer.pause_at;
+        // What makes room waits for none, and leaves the pause to others.
+        let may_pause = may_pause && writer.appended >= writer.pause_at;
         if may_pause {
             writer.pause_at = writer.appended + PAUSE_EVERY;
         }

@@ -36,6 +36,8 @@ pub struct DataFile {
     complete: Mutex<bool>,
     /// Tombstones that a merge could not drop, and their weight.
     tombstones: (AtomicU64, AtomicU64),
+    /// See [`DataFile::set_alive_after`].
+    alive_after: AtomicU64,
     ends: Ends,
     /// Records and their weight (bytes by size class), written and dead.
     pub usage: Usage,
@@ -67,7 +69,7 @@ impl Usage {
     /// Counts a record that was written.
     #[inline]
     pub fn wrote(&self, size: SizeClass) {
-        // Only the holder of the append lock calls this: no read-modify-write is needed.
+        // One thread at a time calls this, who holds the append lock or merges: no read-modify-write is needed.
         self.records.store(self.records.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.weight.store(self.weight.load(Ordering::Relaxed) + size.bytes(), Ordering::Relaxed);
     }
@@ -192,6 +194,7 @@ impl DataFile {
             unsure: Mutex::default(),
             complete: Mutex::new(false),
             tombstones: Default::default(),
+            alive_after: AtomicU64::new(0),
             ends: Ends { tail: AtomicU64::new(tail), ..Ends::default() },
             usage: Usage::default(),
         }
@@ -308,7 +311,7 @@ impl DataFile {
         self.plain.store(true, Ordering::Relaxed);
     }
 
-    /// Notes what is about to be written to it.
+    /// Notes what is written to it, before others can know of it.
     #[inline]
     pub fn note_kind(&self, kind: Kind, expiry_ms: Option<u64>) {
         // Stored once only: readers look at what stands beside it.
@@ -321,6 +324,16 @@ impl DataFile {
     /// What was there when the store was opened is not known to.
     pub fn is_plain(&self) -> bool {
         self.plain.load(Ordering::Relaxed)
+    }
+
+    /// All that is written to it was alive when every write up to the number `seq` was known to the index.
+    pub fn set_alive_after(&self, seq: u64) {
+        self.alive_after.store(seq, Ordering::Relaxed);
+    }
+
+    /// What is dead in it was made so by numbers greater than this: tombstones up to it hide nothing here.
+    pub fn deaths_after(&self) -> u64 {
+        self.seqs().0.max(self.alive_after.load(Ordering::Relaxed))
     }
 
     /// Counts a tombstone that a merge could not drop.

@@ -34,6 +34,8 @@ pub struct Copies<'a> {
     unit: u64,
     /// From where on is counted in new outputs.
     pub epoch: Epoch,
+    /// Every write up to this number was known to the index before anything was copied.
+    pub alive_after: u64,
     /// Frames for the current output from its tail on, how many of these bytes are written, and where each frame came from.
     buffer: Vec<u8>,
     written: usize,
@@ -63,6 +65,7 @@ impl<'a> Copies<'a> {
             pace: Pace { limit: 0, begun: Instant::now(), bytes: 0 },
             unit: WRITTEN_AT_ONCE,
             epoch: Epoch::default(),
+            alive_after: 0,
             buffer: Vec::new(),
             written: 0,
             moves: Vec::new(),
@@ -101,7 +104,9 @@ impl<'a> Copies<'a> {
             self.flush(engine, outputs)?;
             let most = Header { is_far: true, ..header }.frame_size();
             let capacity = engine.options.max_file_size.max(FILE_HEADER_SIZE + most);
-            outputs.push(engine.catalog.create_file(capacity, self.epoch)?);
+            let output = engine.catalog.create_file(capacity, self.epoch)?;
+            output.set_alive_after(self.alive_after);
+            outputs.push(output);
         }
         let Some(output) = outputs.last() else { return Ok(()) };
         output.note_kind(header.kind, header.expiry_ms);
@@ -167,8 +172,13 @@ impl<'a> Copies<'a> {
         output.advance(tail, moves.last().map_or(0, |last| last.seq));
         let moved = move_index(engine, output, &moves);
         self.is_lost |= moved.is_err();
-        self.pace.wrote(len, self.shell);
+        self.pace.bytes += len;
         moved
+    }
+
+    /// Waits where more was written than the limit allows. To be called from outside the gate.
+    pub fn keep_pace(&self) {
+        self.pace.keep(self.shell);
     }
 }
 
@@ -190,7 +200,13 @@ fn move_index(engine: &Inside<'_>, output: &DataFile, moves: &[Move]) -> Result<
         // A copy that the index cannot be pointed at is counted as dead; no input is finished then. (A merge begins with an
         // index that can be changed everywhere: no such error is known.)
         let replaced = match engine.index.lock(moved.hash) {
-            Ok(mut locked) => locked.replace(moved.hash, from, to),
+            Ok(mut locked) => {
+                let replaced = locked.replace(moved.hash, from, to);
+                if let Some(expiry_ms) = moved.expiry_ms.filter(|_| replaced) {
+                    engine.expiries.add(expiry_ms, moved.hash, (to, output.id));
+                }
+                replaced
+            }
             Err(error) => {
                 failed = Err(error.into());
                 false
@@ -198,13 +214,8 @@ fn move_index(engine: &Inside<'_>, output: &DataFile, moves: &[Move]) -> Result<
         };
         if !replaced {
             output.usage.died(moved.size);
-            continue;
-        }
-        if let Some(file) = engine.catalog.files.get(usize::from(from.location.slot), engine) {
+        } else if let Some(file) = engine.catalog.files.get(usize::from(from.location.slot), engine) {
             file.usage.died(from.size);
-        }
-        if let Some(expiry_ms) = moved.expiry_ms {
-            engine.expiries.add(expiry_ms, moved.hash, (to, output.id));
         }
     }
     failed
@@ -218,8 +229,7 @@ struct Pace {
 }
 
 impl Pace {
-    fn wrote(&mut self, bytes: u64, shell: &Shell) {
-        self.bytes += bytes;
+    fn keep(&self, shell: &Shell) {
         while self.limit > 0 && !shell.signal().is_stopped() {
             let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
             let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };

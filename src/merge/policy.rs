@@ -27,8 +27,9 @@ pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
 fn unblock_tombstones(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     let mut files = sealed(engine);
     let newest = files.iter().filter(|file| file.kept_tombstones().1 > 0).map(|file| file.seqs().1).max()?;
-    let is_in_the_way =
-        |file: &Arc<DataFile>| !file.is_replaced() && has_dead(file) && (1..newest).contains(&file.seqs().0);
+    let is_in_the_way = |file: &Arc<DataFile>| {
+        !file.is_replaced() && has_dead(file) && (1..newest).contains(&file.deaths_after())
+    };
     let is_mergeable = |file: &Arc<DataFile>| files.iter().any(|sealed| sealed.id == file.id);
     if engine.catalog.files.all().iter().any(|file| is_in_the_way(file) && !is_mergeable(file)) {
         return None;
@@ -64,6 +65,10 @@ const LEAST_PIECE: u64 = 16 << 20;
 /// A file of less than such a part of a piece is small. So many small ones are kept, more are merged into one.
 const SMALL: u64 = 8;
 const MOST_SMALL: usize = 16;
+/// Of a file of which no more than this part is dead it is not worth to copy the rest.
+const LEAST_DEAD: f64 = 0.05;
+/// So many files are chosen at once.
+const MOST_AT_ONCE: usize = 64;
 
 /// The smallest size that files are divided at.
 pub fn least_piece(options: &Options) -> u64 {
@@ -111,32 +116,35 @@ pub fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     if !is_beyond(engine, MERGED_FROM, (total, live)) {
         return None;
     }
-    let mut files = mergeable(engine);
-    files.sort_by(|a, b| dead_share(b).total_cmp(&dead_share(a)));
-    let (most, small, mut weight) = (piece(&engine.options, live), small(engine), 0);
-    let enough = files.iter().take_while(|file| {
+    let files = sealed(engine);
+    let joined = joined(engine, &files);
+    // Once for each file: writers change it while they are sorted. Many small files come first, whatever is dead in them.
+    let worth = files.into_iter().map(|file| (if joined(&file) { 1.0 } else { dead_share(&file) }, file));
+    let mut files: Vec<_> = worth.filter(|(worth, _)| *worth > LEAST_DEAD).collect();
+    files.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let (most, mut weight) = (piece(&engine.options, live), 0);
+    let enough = files.into_iter().map(|(_, file)| file).take_while(|file| {
         let before = weight;
         weight += live_bytes(file);
-        before < most && (dead_share(file) > 0.05 || file.tail() < small)
+        before < most
     });
-    let enough = enough.count().min(64);
-    files.truncate(enough);
-    if files.is_empty() { None } else { Some(files) }
+    let enough: Vec<_> = enough.take(MOST_AT_ONCE).collect();
+    if enough.is_empty() { None } else { Some(enough) }
 }
 
-/// The files that it makes sense to merge: those that have something dead in them, and small ones where there are many. Merges
-/// leave those behind when little was alive in what they took.
+/// The files that it makes sense to merge: those that have something dead in them, and small ones where there are many.
 pub fn mergeable(engine: &Engine) -> Vec<Arc<DataFile>> {
     let mut files = sealed(engine);
-    let small = small(engine);
-    let joins = files.iter().filter(|file| file.tail() < small).count() > MOST_SMALL;
-    files.retain(|file| has_dead(file) || joins && file.tail() < small);
+    let joined = joined(engine, &files);
+    files.retain(|file| has_dead(file) || joined(file));
     files
 }
 
-/// A sealed file of less than this is small.
-fn small(engine: &Engine) -> u64 {
-    least_piece(&engine.options) / SMALL
+/// Tells which files are small, where so many of these are. Merges leave them behind when little was alive in what they took.
+fn joined(engine: &Engine, files: &[Arc<DataFile>]) -> impl Fn(&DataFile) -> bool + use<> {
+    let small = least_piece(&engine.options) / SMALL;
+    let are_many = files.iter().filter(|file| file.tail() < small).count() > MOST_SMALL;
+    move |file| are_many && file.tail() < small
 }
 
 /// Bytes of a file that are alive: the part of its weight that is, of its size.
