@@ -43,7 +43,8 @@ impl Pinned {
     /// A copy of `value`.
     pub(crate) fn copied(value: &[u8]) -> Result<Self> {
         let mut buffer = Vec::new();
-        buffer.try_reserve_exact(value.len()).map_err(|_| no_memory(value.len()))?;
+        // A place for an empty value too: what C is given points to memory.
+        buffer.try_reserve_exact(value.len().max(1)).map_err(|_| no_memory(value.len()))?;
         buffer.extend_from_slice(value);
         let buffer = Arc::new(buffer);
         Ok(Pinned { data: buffer.as_ptr(), len: buffer.len(), keeper: Keeper::Buffer(buffer) })

@@ -65,22 +65,22 @@ impl FsDisk {
         self.path.join(name)
     }
 
-    fn plain(&self, path: PathBuf, file: File, purpose: Purpose) -> Arc<dyn DiskFile> {
-        Arc::new(PlainFile::new(path, file, purpose, &self.descriptors))
+    fn plain(&self, path: PathBuf, file: File, purpose: Purpose) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(PlainFile::new(path, file, purpose, &self.descriptors)?))
     }
 
     fn wrap(&self, path: PathBuf, file: File, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         match access {
             Access::Append { capacity } => match self.mapped {
                 Some(writes) => Ok(Arc::new(MappedFile::appendable(file, capacity, writes)?)),
-                None => Ok(self.plain(path, file, Purpose::Append)),
+                None => self.plain(path, file, Purpose::Append),
             },
-            Access::Read if self.mapped.is_none() => Ok(self.plain(path, file, Purpose::Read)),
+            Access::Read if self.mapped.is_none() => self.plain(path, file, Purpose::Read),
             Access::Read => match MappedFile::sealed(&file) {
                 Ok(mapped) => Ok(Arc::new(mapped)),
                 // A process may have so many mappings (vm.max_map_count) and so many addresses, and no more.
                 Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
-                    Ok(self.plain(path, file, Purpose::Read))
+                    self.plain(path, file, Purpose::Read)
                 }
                 Err(error) => Err(error),
             },
@@ -117,7 +117,7 @@ impl Disk for FsDisk {
     fn create_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.join(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        Ok(self.plain(path, file, Purpose::Whole))
+        self.plain(path, file, Purpose::Whole)
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
@@ -133,7 +133,7 @@ impl Disk for FsDisk {
     fn open_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.join(name);
         let file = File::open(&path)?;
-        Ok(self.plain(path, file, Purpose::Whole))
+        self.plain(path, file, Purpose::Whole)
     }
 
     fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()> {
@@ -185,23 +185,32 @@ pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool
             return Ok(());
         }
         let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            // A failed fallocate may have allocated some of the range: give that back, and nothing of what was there.
-            if keep_size {
-                let hole = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-                // SAFETY: as above.
-                unsafe { libc::fallocate(file.as_raw_fd(), hole, start, length) };
-            } else {
-                let _ = file.set_len(size);
-            }
-            return Err(error);
+        match error.raw_os_error() {
+            Some(libc::EINTR) => continue,
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => {}
+            // It may have allocated some of the range.
+            _ if keep_size => give_back(file, range.start.max(size)..range.end),
+            _ => drop(file.set_len(size)),
         }
+        return Err(error);
     }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, range, keep_size);
         Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
     }
+}
+
+/// Gives the blocks of a range back to the disk, behind the end of the file: what is in them is gone.
+#[cfg(target_os = "linux")]
+fn give_back(file: &File, range: std::ops::Range<u64>) {
+    if range.is_empty() {
+        return;
+    }
+    let hole = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    let (start, length) = (range.start as i64, (range.end - range.start) as i64);
+    // SAFETY: the descriptor is open; fallocate touches no memory of ours.
+    unsafe { libc::fallocate(file.as_raw_fd(), hole, start, length) };
 }
 
 /// Makes the name of a new directory durable.
@@ -213,7 +222,7 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Whether the file system is one where a reserved block can be written through a mapping without a SIGBUS: local,
-/// and not copy-on-write. Elsewhere data files are plain.
+/// and not copy-on-write, on a machine with pages of the usual size. Elsewhere data files are plain.
 #[cfg(target_os = "linux")]
 fn is_safe_to_map(path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt;
@@ -227,7 +236,9 @@ fn is_safe_to_map(path: &Path) -> bool {
     let known = unsafe { libc::statfs(path.as_ptr(), &mut stat) } == 0;
     #[allow(clippy::unnecessary_cast)] // its type differs between C libraries
     let kind = stat.f_type as i64;
-    known && [EXT4, XFS, TMPFS].contains(&kind)
+    // SAFETY: sysconf only answers.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    known && [EXT4, XFS, TMPFS].contains(&kind) && page == super::mapped::PAGE as libc::c_long
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::DiskFile;
 use super::descriptors::{Descriptors, Reopened};
@@ -33,17 +33,26 @@ pub(super) struct PlainFile {
     size_limit: u64,
     /// Blocks exist below this offset, or the file system cannot reserve any.
     reserved: AtomicU64,
+    sealed: AtomicBool,
 }
 
 impl PlainFile {
     /// A file that is open at `path`.
-    pub(super) fn new(path: PathBuf, file: File, purpose: Purpose, descriptors: &Arc<Descriptors>) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        file: File,
+        purpose: Purpose,
+        descriptors: &Arc<Descriptors>,
+    ) -> io::Result<Self> {
+        // What a reservation that fails gives back begins behind what is there.
+        let reserved = AtomicU64::new(file.metadata()?.len());
         let file = Reopened::new(path, file, descriptors.clone());
         if purpose == Purpose::Read {
             file.let_go();
         }
         let step = if purpose == Purpose::Append { STEP } else { 0 };
-        PlainFile { file, step, size_limit: super::fs::file_size_limit(), reserved: AtomicU64::new(0) }
+        let (size_limit, sealed) = (super::fs::file_size_limit(), AtomicBool::new(false));
+        Ok(PlainFile { file, step, size_limit, reserved, sealed })
     }
 }
 
@@ -105,10 +114,18 @@ impl DiskFile for PlainFile {
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
+        let file = self.file.get()?;
+        if self.sealed.load(Ordering::Relaxed) {
+            // It keeps its size, and may be open for reading only.
+            let is_same = file.metadata()?.len() == size;
+            return if is_same { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EBADF)) };
+        }
         self.reserved.store(size, Ordering::Relaxed);
-        self.file.get()?.set_len(size)
+        file.set_len(size)
     }
+
     fn seal(&self) -> io::Result<()> {
+        self.sealed.store(true, Ordering::Relaxed);
         self.file.let_go();
         Ok(())
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::fs::{FsDisk, Io};
 use super::mapped::{MappedFile, Writes};
 use super::sim::SimDisk;
-use super::{Disk, DiskFile, Room};
+use super::{Access, Disk, DiskFile, Room};
 
 const CAPACITY: u64 = 256 << 10;
 
@@ -166,4 +166,45 @@ fn what_the_disk_cannot_give_is_noticed_before_it_is_read() {
     short.set_len(4_096).expect("it can be cut");
     assert!(view.load(0, 4_096));
     assert!(!view.load(50_000, 100_000) || cfg!(not(target_os = "linux")));
+}
+
+/// A memory file system refuses more than it has before it gives anything, and punches holes: what is left of a file after a
+/// reservation that failed shows which part of it was given back.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_reservation_that_fails_takes_nothing_of_what_was_in_a_file_that_is_opened_again() {
+    let Ok(directory) = tempfile::tempdir_in("/dev/shm") else { return };
+    for io in [Io::Plain, Io::Mapped { synced: false }] {
+        let name = "0000000001.data";
+        let content = vec![7; 300 << 10];
+        std::fs::write(directory.path().join(name), &content).expect("a file can be written");
+        let disk = FsDisk::open(directory.path(), false, io).expect("the directory can be opened");
+        // More than any machine has memory, less than a file may be large.
+        let file = disk.open(name, Access::Append { capacity: 1 << 42 }).expect("the file can be opened");
+        let failed = file.reserve(1 << 42).expect_err("so much room there is not");
+        assert_eq!(failed.raw_os_error(), Some(libc::ENOSPC));
+        assert!(read(&*file, content.len()) == content);
+        // And it can be written to as before.
+        let end = content.len() as u64;
+        file.reserve(end + 4).expect("a little room there is");
+        file.write_at(&[b"more"], end).expect("and can be used");
+        assert!(read(&*file, content.len() + 4).ends_with(b"\x07more"));
+    }
+}
+
+#[test]
+fn a_complete_file_can_be_completed_again_and_does_not_change_its_size() {
+    let directory = tempfile::tempdir().expect("there is a directory for temporary files");
+    for (name, file) in each_implementation(directory.path()) {
+        file.reserve(100).expect("there is room");
+        file.write_at(&[&[1; 100]], 0).expect("which can be written to");
+        for _ in 0..2 {
+            file.prepare(100, Room::default()).expect("nothing is in the way");
+            file.truncate(100).unwrap_or_else(|e| panic!("{name}: {e}"));
+            file.sync().expect("it can be synced");
+            file.seal().expect("and completed");
+        }
+        assert!(name == "simulated" || file.truncate(50).is_err(), "{name}");
+        assert_eq!(read(&*file, 100), [1; 100], "{name}");
+    }
 }
