@@ -243,6 +243,33 @@ void a_log_hears_of_it_until_the_store_is_closed() {
   CHECK(!heard->empty() && heard.use_count() == 1);
 }
 
+void what_is_moved_takes_along_all_that_belongs_to_it() {
+  TempDir one, two;
+  auto heard = std::make_shared<int>(0);
+  Store db = open(one, Options().set("log_level", "debug").set_log([heard](int, std::string_view) { ++*heard; }));
+  CHECK(db.try_put("a", "1").has_value());
+  // Closes the store that was here, which has its own log until then.
+  db = open(two, Options().set("log_level", "debug").set_log(nullptr));
+  CHECK(heard.use_count() == 1);
+  CHECK(open(one).try_get("a").value() == "1");
+  CHECK(db.try_put("b", "2").has_value());
+  auto keys = db.try_keys().value();
+  const auto taken = std::move(keys);
+  CHECK(keys.empty() && keys.begin() == keys.end() && taken.size() == 1 && taken[0] == "b");
+}
+
+void a_time_to_live_may_be_as_long_as_can_be_said() {
+  TempDir dir;
+  Store db = open(dir);
+  CHECK(db.try_put("a", "1", filedbxx::Put().expires_in(std::chrono::seconds::max())).has_value());
+  CHECK(db.try_put("b", "2").has_value() && *db.try_expire("b", std::chrono::hours::max()));
+  CHECK(db.try_put("c", "3").has_value() && *db.try_expire("c", std::chrono::duration<double>(1e300)));
+  for (const char *key : {"a", "b", "c"}) {
+    CHECK(db.try_get(key).value().has_value());
+    CHECK(**db.try_ttl(key) > std::chrono::hours(24 * 365 * 1000));
+  }
+}
+
 void plain_structs_are_bytes() {
   struct Point {
     int x, y;
@@ -336,6 +363,8 @@ int main() {
   RUN(errors_name_what_they_are_about);
   RUN(options_are_described_and_typed);
   RUN(a_log_hears_of_it_until_the_store_is_closed);
+  RUN(what_is_moved_takes_along_all_that_belongs_to_it);
+  RUN(a_time_to_live_may_be_as_long_as_can_be_said);
   RUN(plain_structs_are_bytes);
   RUN(threads_share_a_store);
 #if FILEDB_EXCEPTIONS

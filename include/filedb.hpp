@@ -25,6 +25,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -250,8 +251,11 @@ inline void free_slices(filedb_slice_t *slices) { filedb_free(slices); }
 
 template <class Rep, class Period>
 std::uint64_t count_ms(std::chrono::duration<Rep, Period> time) noexcept {
-  const auto ms = std::chrono::ceil<milliseconds>(time).count();
-  return ms < 0 ? 0 : static_cast<std::uint64_t>(ms);
+  // What is too long for a count of milliseconds is the longest that there is.
+  const auto ms = std::ceil(std::chrono::duration<long double, std::milli>(time).count());
+  if (!(ms > 0)) return 0;
+  constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+  return ms >= static_cast<long double>(most) ? most : static_cast<std::uint64_t>(ms);
 }
 
 }  // namespace detail
@@ -291,6 +295,15 @@ class Options {
   Options() : handle_(filedb_options_new()) {
     if (handle_.get() == nullptr) failed_ = detail::no_memory();
   }
+  /// The other has no options any more.
+  Options(Options &&other) noexcept = default;
+  /// Both change places.
+  Options &operator=(Options &&other) noexcept {
+    handle_ = std::move(other.handle_);
+    failed_.swap(other.failed_);
+    log_.swap(other.log_);
+    return *this;
+  }
 
   /// @{
   /// Sets the option `name`: text as filedb_options_set() takes it, a number, a bool, or a time.
@@ -325,13 +338,15 @@ class Options {
   /// Has the events of the stores that are opened with these options reported, up to the level of the option log_level.
   Options &set_log(Log log) & {
     if (failed_) return *this;
-    log_ = std::make_shared<Log>(std::move(log));
-    const auto call = [](void *ctx, std::int32_t level, const char *message, std::size_t size) {
+    auto kept = log ? std::make_shared<Log>(std::move(log)) : nullptr;
+    const auto call = [](void *ctx, std::int32_t level, const char *message, std::size_t size) noexcept {
       (*static_cast<const Log *>(ctx))(level, std::string_view(message, size));
     };
     detail::Report report;
-    const auto status = filedb_options_set_log(handle_.get(), call, log_.get(), &report.said);
+    const auto status =
+        filedb_options_set_log(handle_.get(), kept ? +call : nullptr, kept.get(), &report.said);
     if (status < 0) failed_ = report.error(status);
+    log_ = std::move(kept);
     return *this;
   }
   Options &&set_log(Log log) && { return std::move(set_log(std::move(log))); }
@@ -429,6 +444,14 @@ class Keys {
 
   /// Takes over what filedb_list() handed out.
   Keys(filedb_slice_t *keys, std::size_t size) noexcept : keys_(keys), size_(size) {}
+  /// One that was moved from has no keys, or those that were here.
+  Keys(Keys &&other) noexcept : keys_(std::move(other.keys_)), size_(std::exchange(other.size_, 0)) {}
+  /// As above.
+  Keys &operator=(Keys &&other) noexcept {
+    keys_ = std::move(other.keys_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
   /// How many there are.
   std::size_t size() const noexcept { return size_; }
   /// Whether there are none.
@@ -611,6 +634,15 @@ class Put {
 /// An open store.
 class Store {
  public:
+  /// The other is as if it had been closed.
+  Store(Store &&other) noexcept = default;
+  /// Both change places: the store that was here is closed with the other object, and tells its own log until then.
+  Store &operator=(Store &&other) noexcept {
+    log_.swap(other.log_);
+    handle_ = std::move(other.handle_);
+    return *this;
+  }
+
   /// Opens the store in the directory `path`, and creates it unless the option create_if_missing is false.
   static Result<Store> try_open(std::string_view path, const Options &options = Options()) {
     if (options.error()) return *options.error();

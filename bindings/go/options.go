@@ -6,6 +6,7 @@ package filedb
 import "C"
 
 import (
+	"fmt"
 	"runtime/cgo"
 	"strings"
 	"unsafe"
@@ -62,7 +63,17 @@ const (
 //
 //export filedbGoLog
 func filedbGoLog(log C.uintptr_t, level C.int32_t, message unsafe.Pointer, size C.size_t) {
+	// Frames of the library are below: nothing may unwind through them, to a recover above or to the end of a goroutine.
+	returned := false
+	defer func() {
+		if !returned {
+			why := recover()
+			go func() { panic(fmt.Sprintf("filedb: the log function did not return: %v", why)) }()
+			select {}
+		}
+	}()
 	cgo.Handle(log).Value().(func(Level, string))(Level(level), string(copyOf(message, size)))
+	returned = true
 }
 
 // DescribeOptions returns all options that Open takes.

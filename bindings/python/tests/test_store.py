@@ -150,6 +150,17 @@ def test_fold_visits_until_it_is_told_to_stop(db: filedb.Store) -> None:
     assert len(db) == 0
 
 
+def test_a_time_to_live_may_be_as_long_as_can_be_said(db: filedb.Store) -> None:
+    db.put(b"a", b"1", ttl=2**63)
+    db.put(b"b", b"2")
+    assert db.expire(b"b", float(2**63))
+    db.put(b"c", b"3")
+    assert db.expire(b"c", 18446744073709552)
+    for key in (b"a", b"b", b"c"):
+        left = db.ttl(key)
+        assert key in db and left is not None and left > 1e15
+
+
 def test_sync_and_merge(tmp_path: Path) -> None:
     with filedb.open(tmp_path / "store", max_file_size="64KiB", merge="manual") as db:
         for _ in range(50):

@@ -368,6 +368,7 @@ pub const Store = struct {
     /// that are there. With an error none is.
     pub fn getMany(self: Store, allocator: std.mem.Allocator, keys: []const []const u8, out: []?Pinned) Error!void {
         std.debug.assert(keys.len == out.len);
+        @memset(out, null);
         const slices = try allocator.alloc(c.filedb_slice_t, keys.len);
         defer allocator.free(slices);
         const pins = try allocator.alloc(c.filedb_pinned_t, keys.len);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Union
 
@@ -43,6 +43,11 @@ def _load() -> tuple[ctypes.CDLL, str]:
 
 
 lib, LIBRARY_PATH = _load()
+
+#: So many bytes from an address, copied. (ctypes.string_at() takes an int for the size, and values may be larger.)
+bytes_at: Callable[..., bytes] = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t)(
+    ("PyBytes_FromStringAndSize", ctypes.pythonapi)
+)
 
 SCRATCH_BYTES = 8192
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from . import _abi, _native, errors
-from ._native import lib
+from ._native import bytes_at, lib
 
 if TYPE_CHECKING:
     from .store import Store
@@ -75,11 +75,11 @@ class Scan(Iterator[tuple[bytes, bytes]]):
         if status == _abi.FILEDB_DONE:
             self._done = True
             return None
-        return ctypes.string_at(key[0], key[1]), ctypes.string_at(value[0], value[1])
+        return bytes_at(key[0], key[1]), bytes_at(value[0], value[1])
 
     def _fetch(self) -> list[tuple[bytes, bytes]]:
         """The next batch of rows, copied: the library's memory is good until the next call only."""
-        keys, values, string_at = self._keys, self._values, ctypes.string_at
+        keys, values = self._keys, self._values
         scratch = _native.take()
         status = ctypes.c_int32()
         count = lib.filedb_iter_next_batch(
@@ -87,7 +87,7 @@ class Scan(Iterator[tuple[bytes, bytes]]):
         )
         k, v = keys[: 2 * count], values[: 2 * count]
         lengths = k[1::2], v[1::2]
-        rows = list(zip(map(string_at, k[::2], lengths[0]), map(string_at, v[::2], lengths[1])))
+        rows = list(zip(map(bytes_at, k[::2], lengths[0]), map(bytes_at, v[::2], lengths[1])))
         if status.value < 0:
             try:
                 _native.fail(status.value, scratch)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, NoReturn, TypeVar, Union, overload
 
 from . import _abi, _native, errors
-from ._native import SCRATCH_BYTES, Bytes, Scratch, give_back, lib, take, to_bytes
+from ._native import SCRATCH_BYTES, Bytes, Scratch, bytes_at, give_back, lib, take, to_bytes
 from .batch import Batch
 from .options import Log, Options, OptionValue, c_log
 from .pinned import Pinned
@@ -148,7 +148,7 @@ class Store(MutableMapping[bytes, bytes]):
             give_back(scratch)
             return default
         try:
-            return ctypes.string_at(out.value or 0, length.value)
+            return bytes_at(out.value or 0, length.value)
         finally:
             lib.filedb_free(out)
             give_back(scratch)
@@ -203,9 +203,8 @@ class Store(MutableMapping[bytes, bytes]):
                 self._fail(status, scratch)
             give_back(scratch)
             words = (ctypes.c_size_t * (3 * count)).from_buffer(pins)[:]
-            string_at = ctypes.string_at
             return [
-                string_at(data, size) if found == 0 else None
+                bytes_at(data, size) if found == 0 else None
                 for found, data, size in zip(statuses[:], words[::3], words[1::3])
             ]
         finally:
@@ -374,7 +373,7 @@ class Store(MutableMapping[bytes, bytes]):
             return []
         try:
             words = (ctypes.c_size_t * (2 * count)).from_address(block)[:]
-            return [*map(ctypes.string_at, words[::2], words[1::2])]
+            return [*map(bytes_at, words[::2], words[1::2])]
         finally:
             lib.filedb_free(block)
 
@@ -385,7 +384,7 @@ class Store(MutableMapping[bytes, bytes]):
 
         def call(_: object, key: int, key_len: int, value: int, value_len: int) -> int:
             try:
-                row = ctypes.string_at(key, key_len), ctypes.string_at(value or 0, value_len)
+                row = bytes_at(key, key_len), bytes_at(value or 0, value_len)
                 return bool(visit(*row))
             except BaseException as why:
                 raised.append(why)
@@ -459,4 +458,5 @@ def _milliseconds(duration: Duration) -> int:
     )
     if milliseconds < 0:
         raise ValueError("a time to live cannot be negative")
-    return milliseconds
+    # What is longer than C can count is the longest that it can.
+    return min(milliseconds, 2**64 - 1)
