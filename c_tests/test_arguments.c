@@ -219,6 +219,20 @@ static void an_error_struct_of_any_size_is_written_within_its_bounds(void) {
   filedb_options_free(options);
 }
 
+static void the_message_of_an_outcome_ends_where_its_room_does(void) {
+  filedb_t *db = open_store(in_temp("store"));
+  filedb_error_t error;
+  uint32_t room;
+  NEED(db != NULL);
+  for (room = 1; room <= sizeof error.message; room++) {
+    memset(&error, 0xee, sizeof error);
+    error.struct_size = 32 + room;
+    EXPECT(FILEDB_NOT_FOUND, filedb_exists(db, "absent", 6, &error));
+    NEED(memchr(error.message, 0, room) != NULL);
+  }
+  EXPECT(FILEDB_OK, filedb_close(db, NULL));
+}
+
 static void an_error_struct_never_changes_what_a_call_does(void) {
   filedb_t *db = open_store(in_temp("store"));
   filedb_error_t forgotten; /* struct_size 0: the caller forgot to set it */
@@ -255,6 +269,7 @@ int main(void) {
   RUN(what_is_no_path_is_refused);
   RUN(freeing_nothing_does_nothing);
   RUN(an_error_struct_of_any_size_is_written_within_its_bounds);
+  RUN(the_message_of_an_outcome_ends_where_its_room_does);
   RUN(an_error_struct_never_changes_what_a_call_does);
   RUN(an_error_struct_tells_about_the_last_call_only);
   return finish();

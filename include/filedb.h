@@ -734,7 +734,8 @@ filedb_status_t filedb_open(const char *path,
 
 /**
  * Closes the store: waits for calls under way in other threads, makes everything durable in every
- * sync mode, and writes what lets the next open start at once.
+ * sync mode, and writes what lets the next open start at once. A filedb_fold() under way in another
+ * thread ends with FILEDB_ERR_CLOSED after the visit that it is at, for which this does not wait.
  *
  * The handle is gone whatever this returns. Pinned values stay as they are until filedb_unpin().
  *

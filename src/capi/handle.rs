@@ -131,6 +131,10 @@ impl Call {
         unsafe {
             let from = ptr::from_ref(&report.error).cast::<u8>().add(FIRST);
             ptr::copy_nonoverlapping(from, err.cast::<u8>().add(FIRST), len);
+            if size > offset_of!(filedb_error, message) {
+                // Also of a message that is longer than the room for it.
+                err.cast::<u8>().add(size - 1).write(0);
+            }
         }
     }
 
