@@ -164,7 +164,7 @@ impl Shell {
         if late && self.check_may_wait().is_ok() {
             let _ = maintenance::tidy(self);
         }
-        if !self.background && self.signal.take_work() {
+        if !self.background && self.check_may_wait().is_ok() && self.signal.take_work() {
             let _ = self.maintain();
         }
         Ok(done)
@@ -285,20 +285,23 @@ impl Db {
             merging: Mutex::default(),
             tidying: Mutex::new(()),
         });
+        // From here on a failure closes it: no thread works for a store that nobody has.
+        let db = Db { owner: Arc::new(Owner { shell }) };
+        let shell = &db.owner.shell;
         if background && !options.read_only {
-            let weak: Weak<Shell> = Arc::downgrade(&shell);
+            let weak: Weak<Shell> = Arc::downgrade(shell);
             shell.spawn("filedb", move || maintenance::run_guarded(&weak, &signal))?;
-            let weak = Arc::downgrade(&shell);
+            let weak = Arc::downgrade(shell);
             shell.spawn("filedb-ahead", move || maintenance::keep_room_ahead(&weak, &ahead))?;
             if options.sync == SyncMode::Interval {
-                let (weak, signal) = (Arc::downgrade(&shell), shell.sync_signal.clone());
+                let (weak, signal) = (Arc::downgrade(shell), shell.sync_signal.clone());
                 let interval = Duration::from_millis(options.sync_interval_ms);
                 shell.spawn("filedb-sync", move || {
                     maintenance::sync_at_intervals(&weak, &signal, interval);
                 })?;
             }
         }
-        Ok(Db { owner: Arc::new(Owner { shell }) })
+        Ok(db)
     }
 
     /// Closes the store: waits for calls under way, makes everything durable and writes what lets the next open skip all
@@ -545,7 +548,8 @@ impl Db {
     }
 
     /// As [`Db::merge`]; `watch` is told from time to time how far it has come, and ends it with `Break`. What was merged
-    /// until then stays merged. False if it was ended.
+    /// until then stays merged. False if it was ended. From `watch`, [`Db::close`], [`Db::merge`] and [`Db::write_hints`] of the
+    /// same store are refused.
     ///
     /// # Errors
     /// As [`Db::merge`].

@@ -479,7 +479,7 @@ impl Engine {
             }
         }
         for (hash, line) in later {
-            self.expiries.add(now.saturating_add(FORGET_AGAIN), hash, line);
+            self.expiries.give_back(now.saturating_add(FORGET_AGAIN), hash, line);
         }
     }
 

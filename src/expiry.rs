@@ -20,10 +20,12 @@ const AT_ONCE: usize = 1024;
 /// A record that expires: its place, and the number of its file.
 pub type Line = (Entry, FileId);
 
+/// By time and key: the record, and the number of its file. (Places are used again, numbers are not.)
+type Lines = BTreeMap<(u64, KeyHash), Line>;
+
 #[derive(Default)]
 struct Shard {
-    /// By time and key: the record, and the number of its file. (Places are used again, numbers are not.)
-    lines: BTreeMap<(u64, KeyHash), Line>,
+    lines: Lines,
     sweep_at: usize,
 }
 
@@ -57,8 +59,21 @@ impl Default for Expiries {
 impl Expiries {
     /// Notes that a record expires. Called by whoever has locked the key.
     pub fn add(&self, expiry_ms: u64, hash: KeyHash, line: Line) {
+        self.change(expiry_ms, hash, |lines| {
+            lines.insert((expiry_ms, hash), line);
+        });
+    }
+
+    /// Gives back a line that [`Expiries::take_due`] took out, for a later time; not in the place of one that was added since.
+    pub fn give_back(&self, expiry_ms: u64, hash: KeyHash, line: Line) {
+        self.change(expiry_ms, hash, |lines| {
+            lines.entry((expiry_ms, hash)).or_insert(line);
+        });
+    }
+
+    fn change(&self, expiry_ms: u64, hash: KeyHash, change: impl FnOnce(&mut Lines)) {
         let mut shard = self.shards[usize::from(hash.root) % SHARDS].lock();
-        shard.lines.insert((expiry_ms, hash), line);
+        change(&mut shard.lines);
         if shard.has_many_lines() {
             self.wants_sweep.store(true, Ordering::Relaxed);
         }

@@ -32,11 +32,11 @@ static NEXT_STRIPE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
-    /// The gates, by address, inside of which this thread runs code of the library's user.
+    /// The gates, by address, inside of which, or while it holds something up, this thread runs code of the library's user.
     static VISITING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Says, until it is dropped, that this thread runs code of the library's user inside a gate.
+/// Says, until it is dropped, that this thread runs code of the library's user which must not wait for it.
 pub struct Visiting;
 
 impl Drop for Visiting {
@@ -121,13 +121,14 @@ impl<T: Send + Sync> Gated<T> {
         std::ptr::from_ref(self).addr()
     }
 
-    /// For a thread that is inside and goes on with code of the library's user, which may call the library.
+    /// For a thread that is inside, or that others wait for, and goes on with code of the library's user, which may call the
+    /// library.
     pub fn visit(&self) -> Visiting {
         let _ = VISITING.try_with(|gates| gates.borrow_mut().push(self.address()));
         Visiting
     }
 
-    /// Whether this thread is inside and runs code of the library's user: it must not wait for itself to leave.
+    /// Whether this thread runs code of the library's user so: it must not wait for itself.
     pub fn is_visited_by_caller(&self) -> bool {
         VISITING.try_with(|gates| gates.borrow().contains(&self.address())).unwrap_or(false)
     }

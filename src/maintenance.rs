@@ -96,6 +96,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Programs that only look something up are done by then, and need not wait for an index that can be changed.
 const SETTLED_IN: Duration = Duration::from_millis(100);
+/// Keys that expire are taken out no more often than this: each time the log notes how late it is.
+const PURGED_EVERY: Duration = Duration::from_millis(100);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 /// The body of the maintenance thread.
@@ -187,10 +189,13 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
     }
     {
         let engine = shell.inside()?;
-        engine.purge_expired(&engine);
+        // A store that nobody wrote to stays as it was closed. Who looks for a key that has expired, or counts keys, sees that.
+        if engine.log.was_written_to() {
+            engine.purge_expired(&engine);
+            let due = engine.expiries.next_due_ms().saturating_sub(engine.clock.precise());
+            nap = nap.min(Duration::from_millis(due).max(PURGED_EVERY));
+        }
         engine.expiries.sweep(&engine.index);
-        let due = engine.expiries.next_due_ms().saturating_sub(engine.clock.precise());
-        nap = nap.min(Duration::from_millis(due.max(1)));
         if engine.options.merge == MergeMode::Manual {
             return Some(nap);
         }

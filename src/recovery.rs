@@ -233,5 +233,7 @@ fn choose_active(
     let is_sure = !unsealed.iter().chain([&active]).any(|file| file.is_unsure());
     let end = Position::new(active.id, active.tail());
     let durable = if is_sure { end } else { frontier.min(end) };
-    Ok(Start { active, durable, next_seq, time_ms, unsealed, unclean })
+    // The manifest of a clean close says how long the files are; else only frames tell how far the log is durable.
+    let recorded = if unclean { frontier.min(durable) } else { durable };
+    Ok(Start { active, durable, recorded, next_seq, time_ms, unsealed, unclean })
 }

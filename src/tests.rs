@@ -579,3 +579,23 @@ fn a_key_that_the_store_took_out_when_it_expired_stays_expired() {
         assert_eq!(db.get(b"key").unwrap(), None);
     }
 }
+
+#[test]
+fn a_store_that_is_only_opened_stays_as_it_was_though_keys_expire_meanwhile() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = || std::fs::metadata(dir.path().join("store/CHECKPOINT")).unwrap().ino();
+    let db = open(&dir, &[]);
+    let brief = PutOptions { ttl_ms: Some(20), ..PutOptions::default() };
+    assert!(db.put_with(b"key", b"value", &brief).unwrap());
+    db.close().unwrap();
+    let before = checkpoint();
+    let db = open(&dir, &[]);
+    // The maintenance thread looks at it at once; longer is as right.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    db.close().unwrap();
+    assert_eq!(checkpoint(), before);
+    let db = open(&dir, &[]);
+    assert_eq!(db.get(b"key").unwrap(), None);
+    assert_eq!(db.count().unwrap(), 0);
+}

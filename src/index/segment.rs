@@ -264,7 +264,7 @@ impl Segment {
         if end == at && at + 1 < slots {
             // Nothing moves: readers see the slot empty or, the word being there first, whole.
             let slot = self.slot(at);
-            slot.word.store(hash.word, Ordering::Relaxed);
+            slot.word.store(hash.word, Ordering::Release);
             slot.entry.store(packed, Ordering::Release);
         } else {
             self.moving(|| {

@@ -144,6 +144,8 @@ pub struct Start {
     pub active: Arc<DataFile>,
     /// All of the log before this is durable.
     pub durable: Position,
+    /// All of the log before this is durable by what the store itself says after a crash.
+    pub recorded: Position,
     /// The first free sequence number.
     pub next_seq: u64,
     /// No record of the store was written later, in milliseconds since 1970.
@@ -169,7 +171,7 @@ impl Log {
             tail,
             next_seq: start.next_seq,
             time_ms: start.time_ms,
-            recorded_frontier: start.durable,
+            recorded_frontier: start.recorded,
             spare: None,
             wake_at: 0,
             unclean: start.unclean,
@@ -322,6 +324,11 @@ impl Log {
     /// Bytes of frames that were appended since the store was opened.
     pub fn appended_bytes(&self) -> u64 {
         self.writer.lock().appended
+    }
+
+    /// Whether something was written, or may have been before the store was opened.
+    pub fn was_written_to(&self) -> bool {
+        self.writer.lock().unclean
     }
 
     /// Bytes of the file that is written to.
