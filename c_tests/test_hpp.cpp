@@ -4,6 +4,7 @@
 #include "filedb.hpp"
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -264,6 +265,11 @@ void a_time_to_live_may_be_as_long_as_can_be_said() {
   CHECK(db.try_put("a", "1", filedbxx::Put().expires_in(std::chrono::seconds::max())).has_value());
   CHECK(db.try_put("b", "2").has_value() && *db.try_expire("b", std::chrono::hours::max()));
   CHECK(db.try_put("c", "3").has_value() && *db.try_expire("c", std::chrono::duration<double>(1e300)));
+  Options options;
+  for (const double seconds : {0.001, 0.05, 0.1, 1.1}) {
+    options.set("sync_interval_ms", std::chrono::duration<double>(seconds));
+    CHECK(options.try_get("sync_interval_ms").value() == std::to_string(std::lround(seconds * 1000)));
+  }
   for (const char *key : {"a", "b", "c"}) {
     CHECK(db.try_get(key).value().has_value());
     CHECK(**db.try_ttl(key) > std::chrono::hours(24 * 365 * 1000));

@@ -251,11 +251,13 @@ inline void free_slices(filedb_slice_t *slices) { filedb_free(slices); }
 
 template <class Rep, class Period>
 std::uint64_t count_ms(std::chrono::duration<Rep, Period> time) noexcept {
-  // What is too long for a count of milliseconds is the longest that there is.
-  const auto ms = std::ceil(std::chrono::duration<long double, std::milli>(time).count());
+  // What is too long for a count of milliseconds is the longest that there is. Fractions stay in their own type, in which 0.1 s
+  // are 100 ms; counts go to one that holds them all.
+  using Wide = std::conditional_t<std::chrono::treat_as_floating_point_v<Rep>, Rep, long double>;
+  const auto ms = std::ceil(std::chrono::duration<Wide, std::milli>(time).count());
   if (!(ms > 0)) return 0;
   constexpr auto most = std::numeric_limits<std::uint64_t>::max();
-  return ms >= static_cast<long double>(most) ? most : static_cast<std::uint64_t>(ms);
+  return ms >= static_cast<Wide>(most) ? most : static_cast<std::uint64_t>(ms);
 }
 
 }  // namespace detail
@@ -345,8 +347,11 @@ class Options {
     detail::Report report;
     const auto status =
         filedb_options_set_log(handle_.get(), kept ? +call : nullptr, kept.get(), &report.said);
-    if (status < 0) failed_ = report.error(status);
-    log_ = std::move(kept);
+    if (status < 0) {
+      failed_ = report.error(status);
+    } else {
+      log_ = std::move(kept);
+    }
     return *this;
   }
   Options &&set_log(Log log) && { return std::move(set_log(std::move(log))); }
