@@ -11,6 +11,8 @@
 mod copies;
 mod places;
 mod policy;
+#[cfg(test)]
+mod tests;
 
 pub use policy::{is_near, least_piece, live_bytes, reclaimable, sealed, slack, space};
 

@@ -426,9 +426,6 @@ func size(b []byte) C.size_t { return C.size_t(len(b)) }
 // copyOf is never nil: an empty value is a value.
 func copyOf(data unsafe.Pointer, len C.size_t) []byte {
 	value := make([]byte, int(len))
-	if len == 0 {
-		return value
-	}
 	copy(value, unsafe.Slice((*byte)(data), int(len)))
 	return value
 }

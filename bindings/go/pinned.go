@@ -35,9 +35,6 @@ func (db *Store) Pin(key []byte) (*Pinned, error) {
 
 // Bytes is the value, to be read and not written to, until Close.
 func (p *Pinned) Bytes() []byte {
-	if p.pinned.len == 0 {
-		return []byte{}
-	}
 	return unsafe.Slice((*byte)(p.pinned.data), int(p.pinned.len))
 }
 
