@@ -76,20 +76,6 @@ impl Signal {
     }
 }
 
-/// Remembers when which kind of work was done last.
-pub struct Schedule {
-    /// After a failure (a full disk, say) the same work is not tried again at once.
-    not_before: Instant,
-}
-
-impl Schedule {
-    /// Everything was just done.
-    pub fn new() -> Self {
-        let now = Instant::now();
-        Schedule { not_before: now }
-    }
-}
-
 /// While seals wait for writers to slow down, it is looked as often as this.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -151,11 +137,12 @@ fn guard(shell: &Weak<Shell>, reason: &'static str, work: impl FnOnce()) {
 }
 
 fn run(shell: &Weak<Shell>, signal: &Signal) {
-    let mut schedule = Schedule::new();
+    // After a failure (a full disk, say) the same work is not tried again at once.
+    let mut not_before = Instant::now();
     let mut nap = Duration::ZERO;
     while signal.sleep(nap) {
         let Some(shell) = shell.upgrade() else { return };
-        nap = match pass(&shell, &mut schedule) {
+        nap = match pass(&shell, &mut not_before) {
             Some(nap) => nap,
             None => return,
         };
@@ -163,7 +150,7 @@ fn run(shell: &Weak<Shell>, signal: &Signal) {
 }
 
 /// One pass over all kinds of work; how long to sleep after it, or `None` once the store is closed.
-fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
+fn pass(shell: &Shell, not_before: &mut Instant) -> Option<Duration> {
     let now = Instant::now();
     let mut nap = LONGEST_SLEEP;
     {
@@ -176,13 +163,13 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
             nap = nap.min(Duration::from_millis(options.merge_interval_ms));
         }
     }
-    let may_try = now >= schedule.not_before;
+    let may_try = now >= *not_before;
     let mut may_merge = may_try;
     if may_seal_later(&*shell.inside()?) {
         nap = nap.min(LOOK_AGAIN);
     } else if may_try && let Err(error) = tidy(shell) {
         report(shell, &error);
-        schedule.not_before = now + AFTER_FAILURE;
+        *not_before = now + AFTER_FAILURE;
         nap = nap.min(AFTER_FAILURE);
         // Where there is no room to seal a file, merges make some.
         may_merge = matches!(error, Error::NoSpace { .. });
@@ -202,9 +189,9 @@ fn pass(shell: &Shell, schedule: &mut Schedule) -> Option<Duration> {
     }
     if may_merge && let Err(error) = crate::merge::run_if_due(shell) {
         report(shell, &error);
-        schedule.not_before = Instant::now() + AFTER_FAILURE;
+        *not_before = Instant::now() + AFTER_FAILURE;
     }
-    Some(if now < schedule.not_before { nap.min(AFTER_FAILURE) } else { nap })
+    Some(if now < *not_before { nap.min(AFTER_FAILURE) } else { nap })
 }
 
 fn report(shell: &Shell, error: &Error) {
