@@ -149,7 +149,9 @@ impl Shell {
         if self.fork.is_forked() {
             return Err(Error::Forked);
         }
-        self.engine.enter().ok_or(Error::Closed)
+        // Not `ok_or`: the error that is not needed would have to be dropped.
+        let Some(engine) = self.engine.enter() else { return Err(Error::Closed) };
+        Ok(engine)
     }
 
     /// Makes a change from inside the gate. From outside of it, does the work that comes of it: for stores without a thread,
@@ -404,7 +406,7 @@ impl Db {
     #[inline]
     pub(crate) fn look_at<R>(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         let engine = self.owner.shell.enter()?;
-        engine.find(&engine, key, |_, frame| visit(frame.value()))
+        engine.find(&engine, key, |current| visit(current.value))
     }
 
     /// The value of `key`, readable for as long as it is held, without a copy where files are mapped.
@@ -500,7 +502,7 @@ impl Db {
     /// As [`Db::get`].
     pub fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
         let engine = self.owner.shell.enter()?;
-        let expiry = engine.find(&engine, key, |_, frame| frame.header.expiry_ms)?;
+        let expiry = engine.find(&engine, key, |current| current.expiry_ms)?;
         Ok(expiry.map(|expiry_ms| match expiry_ms {
             None => Ttl::Forever,
             Some(expiry_ms) => Ttl::Ms(expiry_ms.saturating_sub(engine.clock.precise())),

@@ -82,6 +82,15 @@ pub struct Counters {
     pub expired: AtomicU64,
 }
 
+/// What a key has.
+#[derive(Clone, Copy, Debug)]
+pub struct Current<'a> {
+    /// The value.
+    pub value: &'a [u8],
+    /// When it expires.
+    pub expiry_ms: Option<u64>,
+}
+
 /// What must hold for a write to happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
@@ -278,18 +287,18 @@ impl Engine {
     /// What a condition asks: `None` where the key is not there, else when it expires.
     fn current(&self, inside: &Inside<'_>, entry: Option<Entry>, key: &[u8]) -> Result<Option<Option<u64>>> {
         match entry {
-            Some(entry) => self.at(inside, entry, key, |_, frame| frame.header.expiry_ms),
+            Some(entry) => self.at(inside, entry, key, |current| current.expiry_ms),
             None => Ok(None),
         }
     }
 
-    /// Finds a key's record and shows it to `visit`; `None` where there is none.
+    /// Finds what a key has and shows it to `visit`; `None` where there is no such key.
     #[inline]
     pub fn find<R>(
         &self,
         inside: &Inside<'_>,
         key: &[u8],
-        visit: impl FnOnce(Entry, &Frame<'_>) -> R,
+        visit: impl FnOnce(Current<'_>) -> R,
     ) -> Result<Option<R>> {
         frame::check_key(key)?;
         match self.index.get(self.hasher.hash(key)) {
@@ -298,22 +307,34 @@ impl Engine {
         }
     }
 
-    /// Shows the record at `entry` to `visit`, if it is one of this key and has not expired.
+    /// Shows what the record at `entry` says to `visit`, if it is one of this key and has not expired.
     #[inline]
     pub fn at<R>(
         &self,
         inside: &Inside<'_>,
         entry: Entry,
         key: &[u8],
-        visit: impl FnOnce(Entry, &Frame<'_>) -> R,
+        visit: impl FnOnce(Current<'_>) -> R,
     ) -> Result<Option<R>> {
+        if let Some(value) = self.plain_value(inside, entry, key) {
+            return Ok(Some(visit(Current { value, expiry_ms: None })));
+        }
         let mut buffer = Vec::new();
         let frame = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())?;
-        Ok(frame.map(|frame| visit(entry, &frame)))
+        Ok(frame.map(|frame| visit(Current { value: frame.value(), expiry_ms: frame.header.expiry_ms })))
+    }
+
+    /// The value of the record at `entry`, where that is a put of this key and as nearly all are: mapped, intact, without
+    /// anything optional. `None` for any other; [`Engine::record`] tells what it is.
+    #[inline(always)]
+    fn plain_value<'a>(&'a self, inside: &'a Inside<'_>, entry: Entry, key: &[u8]) -> Option<&'a [u8]> {
+        let put = self.catalog.files.get(usize::from(entry.location.slot), inside)?.plain_put(entry)?;
+        let is_its = put.key == key && (!self.options.verify_checksums || put.is_intact());
+        is_its.then_some(put.value)
     }
 
     /// The record at `entry`, if it is one of this key and has not expired; `is_intact` looks at its checksum.
-    #[inline]
+    #[inline(never)]
     fn record<'a>(
         &'a self,
         inside: &'a Inside<'_>,
@@ -341,9 +362,30 @@ impl Engine {
     }
 
     /// Copies the value of a key, if `to` has room for it, and gives its size; `None` where there is no such key.
+    #[inline]
     pub fn copy(&self, inside: &Inside<'_>, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
         frame::check_key(key)?;
         let Some(entry) = self.index.get(self.hasher.hash(key)) else { return Ok(None) };
+        if entry.size.bytes() < COPIED_IN_PIECES as u64
+            && let Some(value) = self.plain_value(inside, entry, key)
+        {
+            if to.begin(value.len()) {
+                to.copy(value);
+            }
+            return Ok(Some(value.len()));
+        }
+        self.copy_at(inside, entry, key, to)
+    }
+
+    /// As [`Engine::copy`], of a record that is large or not plain.
+    #[inline(never)]
+    fn copy_at(
+        &self,
+        inside: &Inside<'_>,
+        entry: Entry,
+        key: &[u8],
+        to: &mut impl Copying,
+    ) -> Result<Option<usize>> {
         let (mut buffer, mut is_copied) = (Vec::new(), false);
         let is_intact = |frame: &Frame<'_>| {
             let len = frame.value().len();
@@ -365,8 +407,8 @@ impl Engine {
         let hash = self.hasher.hash(key);
         let mut locked = self.index.lock_for_insert(hash)?;
         let Some(entry) = locked.get(hash) else { return Ok(false) };
-        let append = |_: Entry, frame: &Frame<'_>| {
-            let record = Record { kind: Kind::Put, key, value: frame.value(), expiry_ms };
+        let append = |current: Current<'_>| {
+            let record = Record { kind: Kind::Put, key, value: current.value, expiry_ms };
             self.log.append(&record, self.clock.coarse())
         };
         let Some(appended) = self.at(inside, entry, key, append)? else { return Ok(false) };
@@ -389,9 +431,9 @@ impl Engine {
     fn pin_at(&self, inside: &Inside<'_>, entry: Entry, key: &[u8]) -> Result<Option<Pinned>> {
         let slot = usize::from(entry.location.slot);
         let Some(pinned) =
-            self.at(inside, entry, key, |_, frame| match self.catalog.files.get_counted(slot, inside) {
-                Some(file) if file.is_mapped() => Ok(Pinned::in_file(file, frame.value())),
-                _ => Pinned::copied(frame.value()),
+            self.at(inside, entry, key, |current| match self.catalog.files.get_counted(slot, inside) {
+                Some(file) if file.is_mapped() => Ok(Pinned::in_file(file, current.value)),
+                _ => Pinned::copied(current.value),
             })?
         else {
             return Ok(None);

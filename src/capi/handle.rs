@@ -19,6 +19,7 @@ use super::db::filedb;
 use super::error::{Failure, Report, filedb_error, whole_members};
 use super::failpoint::failpoint;
 use super::pinned::filedb_pinned;
+use super::status::FILEDB_OK;
 use crate::format::frame::{MAX_KEY_SIZE, MAX_VALUE_SIZE};
 use crate::{Db, Error, Pinned};
 use shell::Shell;
@@ -117,6 +118,25 @@ impl Call {
     /// How many bytes the caller's error struct has for the message.
     pub(super) fn message_room(&self, err: *mut filedb_error) -> usize {
         error_size(err).map_or(0, |(_, message)| message)
+    }
+
+    /// As [`Call::write_error`], of a success, which most calls are: a copy of known length.
+    #[inline(always)]
+    pub(super) fn write_success(&self, err: *mut filedb_error) {
+        const FIRST: usize = offset_of!(filedb_error, code);
+        // With the NUL of the empty message.
+        const END: usize = offset_of!(filedb_error, message) + 1;
+        let success = Report::of_outcome(FILEDB_OK);
+        let Some(struct_size) = struct_size(err) else { return };
+        if struct_size < END {
+            return self.write_error(err, success);
+        }
+        // SAFETY: the caller's struct has at least `END` bytes, it says so, and `filedb_error` has more. `success` is ours, so
+        // they do not overlap.
+        unsafe {
+            let from = ptr::from_ref(&success.error).cast::<u8>().add(FIRST);
+            ptr::copy_nonoverlapping(from, err.cast::<u8>().add(FIRST), END - FIRST);
+        }
     }
 
     /// Copies the members that the caller's error struct has room for. Does nothing where there is none.
@@ -245,8 +265,13 @@ fn present_many<T>(what: &str, pointer: *mut T, count: usize) -> Result<NonNull<
 
 /// How many bytes of the caller's struct may be written, and how many of those are message.
 fn error_size(err: *mut filedb_error) -> Option<(usize, usize)> {
+    struct_size(err).map(whole_members)
+}
+
+/// How large the caller says that its struct is; `None` where there is none.
+#[inline]
+fn struct_size(err: *mut filedb_error) -> Option<usize> {
     let err = NonNull::new(err).filter(|err| err.is_aligned())?;
     // SAFETY: the header's contract: there is at least the first member, and it says how much more there is.
-    let struct_size = unsafe { (&raw const (*err.as_ptr()).struct_size).read() };
-    Some(whole_members(struct_size as usize))
+    Some(unsafe { (&raw const (*err.as_ptr()).struct_size).read() } as usize)
 }
