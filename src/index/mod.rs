@@ -278,6 +278,7 @@ impl Index {
     }
 
     /// Locks the segment of a key, which then has room to insert it.
+    #[inline(always)]
     pub fn lock_for_insert(&self, hash: KeyHash) -> Result<Locked<'_>, Unavailable> {
         loop {
             let mut locked = self.lock_top(hash.top())?;
@@ -370,6 +371,7 @@ impl Index {
     }
 
     /// Locks the segment of a hash, with its keys where they can be changed.
+    #[inline(always)]
     fn lock_top(&self, top: u64) -> Result<Locked<'_>, Unavailable> {
         loop {
             let mut locked = self.lock_as_it_is(top);
@@ -383,6 +385,7 @@ impl Index {
     }
 
     /// Locks the segment of a hash, which may be pending.
+    #[inline(always)]
     fn lock_as_it_is(&self, top: u64) -> Locked<'_> {
         loop {
             let segment = self.segment(top);

@@ -337,10 +337,12 @@ impl Log {
     }
 
     /// Makes sure that a frame, which takes so many numbers, fits the active file and the disk, and gives where it goes.
-    #[inline]
+    #[inline(always)]
     fn make_room(&self, writer: &mut Writer, header: &mut Header, seqs: u64) -> Result<u64> {
         self.catalog.poison.check()?;
-        self.mark_unclean(writer)?;
+        if !writer.unclean {
+            self.mark_unclean(writer)?;
+        }
         let durable = self.commit.durable();
         if durable > writer.recorded_frontier {
             header.frontier = Some(durable.0);
@@ -379,7 +381,7 @@ impl Log {
     }
 
     /// Writes the frame at `offset` and moves the tail. After an error the tail is where it was.
-    #[inline]
+    #[inline(always)]
     fn write_frame(
         &self,
         writer: &mut Writer,
@@ -454,11 +456,10 @@ impl Log {
         may_pause
     }
 
+    #[cold]
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
-        if !writer.unclean {
-            self.catalog.update(|manifest| manifest.clean = false)?;
-            writer.unclean = true;
-        }
+        self.catalog.update(|manifest| manifest.clean = false)?;
+        writer.unclean = true;
         Ok(())
     }
 
