@@ -134,10 +134,14 @@ const EMPTY: filedb_error = filedb_error {
     message: [0; MESSAGE_SIZE],
 };
 
+/// The message of an outcome that is no error has fewer bytes.
+pub(super) const LONGEST_OUTCOME: usize = 40;
+
 const fn outcome(status: filedb_status_t) -> Report {
     let mut error = EMPTY;
     error.code = status;
     let text = if status == FILEDB_OK { b"" } else { sentence(status).to_bytes() };
+    assert!(text.len() < LONGEST_OUTCOME);
     let mut i = 0;
     while i < text.len() {
         error.message[i] = text[i] as c_char;

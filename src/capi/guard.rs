@@ -5,7 +5,7 @@
 
 use super::error::{Failure, Report, filedb_error_t};
 use super::handle::Call;
-use super::status::{FILEDB_OK, filedb_status_t};
+use super::status::filedb_status_t;
 use crate::{Db, Error};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -19,13 +19,13 @@ pub(super) type Answer = Result<filedb_status_t, Failure>;
 pub(super) fn enter(err: *mut filedb_error_t, body: impl FnOnce(&Call) -> Answer) -> filedb_status_t {
     let call = Call::begin();
     let answer = catch(&call, || match body(&call) {
-        Ok(FILEDB_OK) => {
-            call.write_success(err);
-            FILEDB_OK
+        Ok(status) => {
+            call.write_outcome(err, status);
+            status
         }
-        answer => report(&call, err, answer),
+        Err(failure) => report(&call, err, &failure),
     });
-    answer.unwrap_or_else(|panic| report(&call, err, Err(panic)))
+    answer.unwrap_or_else(|panic| report(&call, err, &panic))
 }
 
 /// Runs the body of an entry that returns something else than a status; a failure becomes `otherwise`.
@@ -34,17 +34,10 @@ pub(super) fn enter_plain<R>(otherwise: R, body: impl FnOnce(&Call) -> Result<R,
     catch(&call, || body(&call)).and_then(|answer| answer).unwrap_or(otherwise)
 }
 
-fn report(call: &Call, err: *mut filedb_error_t, answer: Answer) -> filedb_status_t {
-    match answer {
-        Ok(status) => {
-            call.write_error(err, Report::of_outcome(status));
-            status
-        }
-        Err(failure) => {
-            call.write_error(err, &Report::of_failure(&failure, call.message_room(err)));
-            failure.code()
-        }
-    }
+#[cold]
+fn report(call: &Call, err: *mut filedb_error_t, failure: &Failure) -> filedb_status_t {
+    call.write_error(err, &Report::of_failure(failure, call.message_room(err)));
+    failure.code()
 }
 
 fn catch<R>(call: &Call, body: impl FnOnce() -> R) -> Result<R, Failure> {

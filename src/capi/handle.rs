@@ -16,10 +16,10 @@ mod sized;
 pub(super) use memory::{Block, Buffer, CopiedBlock, Out, Plain};
 
 use super::db::filedb;
-use super::error::{Failure, Report, filedb_error, whole_members};
+use super::error::{Failure, LONGEST_OUTCOME, Report, filedb_error, whole_members};
 use super::failpoint::failpoint;
 use super::pinned::filedb_pinned;
-use super::status::FILEDB_OK;
+use super::status::filedb_status_t;
 use crate::format::frame::{MAX_KEY_SIZE, MAX_VALUE_SIZE};
 use crate::{Db, Error, Pinned};
 use shell::Shell;
@@ -120,21 +120,20 @@ impl Call {
         error_size(err).map_or(0, |(_, message)| message)
     }
 
-    /// As [`Call::write_error`], of a success, which most calls are: a copy of known length.
+    /// As [`Call::write_error`], of an outcome that is no error, which most calls have: a copy of known length.
     #[inline(always)]
-    pub(super) fn write_success(&self, err: *mut filedb_error) {
+    pub(super) fn write_outcome(&self, err: *mut filedb_error, status: filedb_status_t) {
         const FIRST: usize = offset_of!(filedb_error, code);
-        // With the NUL of the empty message.
-        const END: usize = offset_of!(filedb_error, message) + 1;
-        let success = Report::of_outcome(FILEDB_OK);
+        const END: usize = offset_of!(filedb_error, message) + LONGEST_OUTCOME;
+        let report = Report::of_outcome(status);
         let Some(struct_size) = struct_size(err) else { return };
         if struct_size < END {
-            return self.write_error(err, success);
+            return self.write_error(err, report);
         }
-        // SAFETY: the caller's struct has at least `END` bytes, it says so, and `filedb_error` has more. `success` is ours, so
+        // SAFETY: the caller's struct has at least `END` bytes, it says so, and `filedb_error` has more. `report` is ours, so
         // they do not overlap.
         unsafe {
-            let from = ptr::from_ref(&success.error).cast::<u8>().add(FIRST);
+            let from = ptr::from_ref(&report.error).cast::<u8>().add(FIRST);
             ptr::copy_nonoverlapping(from, err.cast::<u8>().add(FIRST), END - FIRST);
         }
     }

@@ -4,7 +4,7 @@
 //! of it are kept: 8 choose the root, 72 are stored. Two keys with the same 80 bits would be taken for one, by writes
 //! only (a read compares the key itself): among 10 million keys that happens in one store of 2^34, see FORMAT.md.
 
-use siphasher::sip128::SipHasher13;
+use super::sip::SipHasher13;
 
 /// Makes hashes of keys; one per store.
 #[derive(Clone, Copy)]
@@ -26,17 +26,17 @@ pub struct KeyHash {
 impl KeyHasher {
     /// A hasher with the key of a store.
     pub fn new(key: &[u8; 16]) -> Self {
-        KeyHasher { sip: SipHasher13::new_with_key(key) }
+        KeyHasher { sip: SipHasher13::new(key) }
     }
 
     /// The hash of `key`.
-    #[inline]
+    #[inline(always)]
     pub fn hash(&self, key: &[u8]) -> KeyHash {
-        let hash = self.sip.hash(key);
+        let (first, second) = self.sip.hash(key);
         KeyHash {
-            root: (hash.h1 >> 56) as u8,
-            word: hash.h1 << 8 | hash.h2 >> 56,
-            fingerprint: (hash.h2 >> 48) as u8,
+            root: (first >> 56) as u8,
+            word: first << 8 | second >> 56,
+            fingerprint: (second >> 48) as u8,
         }
     }
 }

@@ -11,6 +11,7 @@ mod entry;
 mod frozen;
 mod hash;
 mod segment;
+mod sip;
 
 pub use absorb::{Absorber, Version};
 pub use entry::{Entry, Location, SizeClass};
