@@ -22,6 +22,7 @@ constexpr Row kRows[] = {
     {"overwrite", [](Race& race) { race.overwrite(); }},
     {"delete", [](Race& race) { race.erase(); }},
     {"get", [](Race& race) { race.get(Choice::kUniform, 1); }},
+    {"get_chain", [](Race& race) { race.get_chain(); }},
     {"get_all", [](Race& race) { race.get(Choice::kUniform, race.cores()); }},
     {"get_zipf", [](Race& race) { race.get(Choice::kZipfian, 1); }},
     {"get_zipf_all", [](Race& race) { race.get(Choice::kZipfian, race.cores()); }},

@@ -38,6 +38,7 @@ class Race {
   void die();
   // In rows_read.cc.
   void get(Choice choice, unsigned threads);
+  void get_chain();
   void absent(unsigned threads);
   void get_many();
   void mixed(Choice choice, unsigned threads);

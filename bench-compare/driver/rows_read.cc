@@ -49,6 +49,22 @@ void Race::get(Choice choice, unsigned threads) {
   }));
 }
 
+void Race::get_chain() {
+  Session& session = this->session();
+  const std::vector<uint32_t> drawn = draw(Choice::kUniform, plan_.operations, plan_.config.keys, 16);
+  Value value(values_.size());
+  uint64_t told = 0;
+  uint64_t expected = 0;
+  rate(repeat(drawn.size(), plan_.seconds, [&](uint64_t i) {
+    // What is added is 0, which only who has read the value knows.
+    const uint64_t n = drawn[i] + (told ^ expected);
+    if (!session.get(Key(n).bytes(), value)) throw std::runtime_error("key " + std::to_string(n) + " is missing");
+    verify(value.bytes, n);
+    std::memcpy(&told, value.bytes.data(), sizeof told);
+    expected = n;
+  }));
+}
+
 void Race::absent(unsigned threads) {
   session();
   const uint64_t keys = plan_.config.keys;

@@ -137,6 +137,7 @@ pub const LINES: &[Line] = &[
     Line { small: Some(TimesBestPeer(1.5)), ..rate("overwrite", "Overwrite, 1 thread") },
     Line { small: Some(TimesBestPeer(2.0)), large: Some(TimesBestPeer(1.2)), ..rate("get", "Get, 1 thread") },
     Line { small: Some(TimesFloorTime(1.25)), row: "get", ..rate("get_floor", "Get against the bare floor") },
+    rate("get_chain", "Get, 1 thread, each key known from the value before"),
     Line { small: Some(TimesBestPeer(2.0)), ..rate("get_all", "Get, all cores") },
     Line {
         small: Some(TimesOwn("get", 1.8)),

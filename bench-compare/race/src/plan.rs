@@ -39,6 +39,7 @@ const READ: Group = Group {
             &[
                 "load",
                 "get",
+                "get_chain",
                 "get_all",
                 "get_zipf",
                 "get_zipf_all",
@@ -103,7 +104,7 @@ const QUICK_LARGE_GROUPS: &[&Group] = &[&QUICK_VALUES];
 
 /// What the floor can do.
 const FLOOR_ROWS: &[&str] =
-    &["load", "get", "get_all", "get_zipf", "get_zipf_all", "absent", "absent_all", "overwrite"];
+    &["load", "get", "get_chain", "get_all", "get_zipf", "get_zipf_all", "absent", "absent_all", "overwrite"];
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
