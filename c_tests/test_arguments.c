@@ -219,16 +219,39 @@ static void an_error_struct_of_any_size_is_written_within_its_bounds(void) {
   filedb_options_free(options);
 }
 
-static void the_message_of_an_outcome_ends_where_its_room_does(void) {
+/* The struct of every size after a call that found nothing, and after one that succeeded. */
+static void an_outcome_is_written_within_the_bounds_of_its_struct(void) {
   filedb_t *db = open_store(in_temp("store"));
-  filedb_error_t error;
-  uint32_t room;
+  union {
+    filedb_error_t error;
+    unsigned char bytes[sizeof(filedb_error_t) + 64];
+  } memory;
+  uint32_t size;
+  int found;
   NEED(db != NULL);
-  for (room = 1; room <= sizeof error.message; room++) {
-    memset(&error, 0xee, sizeof error);
-    error.struct_size = 32 + room;
-    EXPECT(FILEDB_NOT_FOUND, filedb_exists(db, "absent", 6, &error));
-    NEED(memchr(error.message, 0, room) != NULL);
+  EXPECT(FILEDB_OK, put_text(db, "there", "1"));
+  for (size = 0; size <= sizeof memory; size++) {
+    for (found = 0; found < 2; found++) {
+      filedb_status_t outcome = found ? FILEDB_OK : FILEDB_NOT_FOUND;
+      const char *sentence = found ? "" : filedb_strerror(FILEDB_NOT_FOUND);
+      size_t i, end = size < sizeof(filedb_error_t) ? size : sizeof(filedb_error_t);
+      memset(&memory, 0xee, sizeof memory);
+      memory.error.struct_size = size;
+      EXPECT(outcome, filedb_exists(db, found ? "there" : "where", 5, &memory.error));
+      CHECK(memory.error.struct_size == size);
+      for (i = end < 4 ? 4 : end; i < sizeof memory; i++) NEED(memory.bytes[i] == 0xee);
+      CHECK((memory.error.code == outcome) == (size >= 8));
+      CHECK((memory.error.os_errno == 0) == (size >= 12));
+      CHECK((memory.error.reserved == 0) == (size >= 16));
+      CHECK((memory.error.file_id == 0) == (size >= 24));
+      CHECK((memory.error.offset == 0) == (size >= 32));
+      if (size > 32) {
+        size_t room = end - 32 - 1, len = strlen(sentence);
+        NEED(memchr(memory.error.message, 0, room + 1) != NULL);
+        CHECK(strlen(memory.error.message) == (len < room ? len : room));
+        CHECK(strncmp(memory.error.message, sentence, room) == 0);
+      }
+    }
   }
   EXPECT(FILEDB_OK, filedb_close(db, NULL));
 }
@@ -269,7 +292,7 @@ int main(void) {
   RUN(what_is_no_path_is_refused);
   RUN(freeing_nothing_does_nothing);
   RUN(an_error_struct_of_any_size_is_written_within_its_bounds);
-  RUN(the_message_of_an_outcome_ends_where_its_room_does);
+  RUN(an_outcome_is_written_within_the_bounds_of_its_struct);
   RUN(an_error_struct_never_changes_what_a_call_does);
   RUN(an_error_struct_tells_about_the_last_call_only);
   return finish();

@@ -131,23 +131,27 @@ static void a_value_of_many_megabytes_is_a_value(void) {
   free(large);
 }
 
+/* The addresses that are taken, in bytes. */
+static rlim_t memory_in_use(void) {
+  long pages = 0;
+  FILE *statm = fopen("/proc/self/statm", "r");
+  CHECK(statm != NULL && fscanf(statm, "%ld", &pages) == 1 && fclose(statm) == 0);
+  return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
 static void read_without_memory(void *unused) {
   const filedb_slice_t name_of_large = {"large", 5};
   const size_t size = 64u << 20;
   filedb_t *db = open_store(in_temp("store"));
   unsigned char *large = calloc(1, size);
   struct rlimit limit;
-  long pages = 0;
-  FILE *statm;
   char small[4];
   (void)unused;
   NEED(db != NULL && large != NULL);
   EXPECT(FILEDB_OK, put_text(db, "small", "abc"));
   EXPECT(FILEDB_OK, filedb_put(db, "large", 5, large, size, &err));
   free(large);
-  statm = fopen("/proc/self/statm", "r");
-  NEED(statm != NULL && fscanf(statm, "%ld", &pages) == 1 && fclose(statm) == 0);
-  limit.rlim_cur = limit.rlim_max = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (16u << 20);
+  limit.rlim_cur = limit.rlim_max = memory_in_use() + (16u << 20);
   NEED(setrlimit(RLIMIT_AS, &limit) == 0);
   EXPECT_ERROR(FILEDB_ERR_NO_MEMORY, "memory", filedb_get(db, "large", 5, &value, &len, &err));
   CHECK(value == NULL && len == 0);
@@ -167,13 +171,53 @@ static void read_without_memory(void *unused) {
   close_store(db);
 }
 
-static void a_value_that_memory_has_no_room_for_is_an_error_and_not_the_end(void) {
+static void write_without_memory(void *unused) {
+  const rlim_t step = 2u << 20;
+  const size_t count = 300000;
+  filedb_t *db = open_store(in_temp("store"));
+  filedb_batch_t *batch = filedb_batch_new();
+  filedb_status_t written = FILEDB_ERR_NO_MEMORY;
+  struct rlimit limit;
+  size_t i, refused;
+  (void)unused;
+  NEED(db != NULL && batch != NULL);
+  for (i = 0; i < count; i++) {
+    NEED(filedb_batch_put(batch, i % 2 ? "odd" : "even", i % 2 ? 3 : 4, &i, sizeof i, &err) == FILEDB_OK);
+  }
+  NEED(getrlimit(RLIMIT_AS, &limit) == 0);
+  limit.rlim_cur = memory_in_use();
+  for (refused = 0; written == FILEDB_ERR_NO_MEMORY; refused++) {
+    limit.rlim_cur += step;
+    NEED(setrlimit(RLIMIT_AS, &limit) == 0);
+    written = filedb_write(db, batch, &err);
+    CHECK(written == FILEDB_OK || filedb_exists(db, "odd", 3, &err) == FILEDB_NOT_FOUND);
+  }
+  EXPECT(FILEDB_OK, written);
+  /* Records, hashes twice, places, headers and frames: 20 steps and more. */
+  CHECK(refused > 20);
+  i = count - 1;
+  CHECK(has_bytes(db, "odd", 3, &i, sizeof i));
+  i = count - 2;
+  CHECK(has_bytes(db, "even", 4, &i, sizeof i));
+  filedb_batch_free(batch);
+  close_store(db);
+}
+
+static void without_memory(void (*body)(void *)) {
   const char *preload = getenv("LD_PRELOAD");
   if (preload != NULL && strstr(preload, "vgpreload") != NULL) {
     printf("  SKIPPED: valgrind needs the memory itself that this test takes away\n");
     return;
   }
-  in_child(read_without_memory, NULL);
+  in_child(body, NULL);
+}
+
+static void a_batch_that_memory_has_no_room_for_is_an_error_and_not_the_end(void) {
+  without_memory(write_without_memory);
+}
+
+static void a_value_that_memory_has_no_room_for_is_an_error_and_not_the_end(void) {
+  without_memory(read_without_memory);
 }
 
 int main(void) {
@@ -184,5 +228,6 @@ int main(void) {
   RUN_BOTH(a_value_larger_than_a_file_gets_a_file_of_its_own);
   RUN_BOTH(a_value_of_many_megabytes_is_a_value);
   RUN_BOTH(a_value_that_memory_has_no_room_for_is_an_error_and_not_the_end);
+  RUN_BOTH(a_batch_that_memory_has_no_room_for_is_an_error_and_not_the_end);
   return finish();
 }

@@ -1,6 +1,6 @@
 //! Several writes that happen together.
 
-use crate::error::Result;
+use crate::error::{Result, vec_with_room};
 use crate::format::frame::{self, Kind};
 use crate::log::append::Record;
 
@@ -82,18 +82,17 @@ impl Batch {
     }
 
     /// What is in it, for a write at this time.
-    pub(crate) fn records(&self, now_ms: u64) -> Vec<Record<'_>> {
-        self.operations
-            .iter()
-            .map(|operation| {
-                let (key, rest) = self.bytes[operation.start..].split_at(operation.key_len);
-                Record {
-                    kind: operation.kind,
-                    key,
-                    value: &rest[..operation.value_len],
-                    expiry_ms: operation.ttl_ms.map(|ttl| now_ms.saturating_add(ttl)),
-                }
-            })
-            .collect()
+    pub(crate) fn records(&self, now_ms: u64) -> Result<Vec<Record<'_>>> {
+        let mut records = vec_with_room(self.operations.len())?;
+        records.extend(self.operations.iter().map(|operation| {
+            let (key, rest) = self.bytes[operation.start..].split_at(operation.key_len);
+            Record {
+                kind: operation.kind,
+                key,
+                value: &rest[..operation.value_len],
+                expiry_ms: operation.ttl_ms.map(|ttl| now_ms.saturating_add(ttl)),
+            }
+        }));
+        Ok(records)
     }
 }

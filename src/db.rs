@@ -366,7 +366,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`]; [`Error::TooLarge`] where the batch as a whole is.
     pub fn write(&self, batch: &Batch) -> Result<()> {
-        self.owner.shell.change(|engine| engine.write_batch(engine, &batch.records(engine.clock.precise())))
+        self.owner.shell.change(|engine| engine.write_batch(engine, &batch.records(engine.clock.precise())?))
     }
 
     /// A copy of the value of `key`.

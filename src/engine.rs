@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::StoreClock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, vec_with_room};
 use crate::expiry::Expiries;
 use crate::format::frame::{self, Kind};
 use crate::gate::Entered;
@@ -216,12 +216,14 @@ impl Engine {
             frame::check_key(record.key)?;
             frame::check_value_len(record.value.len() as u64)?;
         }
-        let hashes: Vec<_> = records.iter().map(|record| self.hasher.hash(record.key)).collect();
-        let mut sorted = hashes.clone();
+        let mut hashes = vec_with_room(records.len())?;
+        hashes.extend(records.iter().map(|record| self.hasher.hash(record.key)));
+        let mut sorted = vec_with_room(hashes.len())?;
+        sorted.extend_from_slice(&hashes);
         sorted.sort_unstable();
         sorted.dedup();
         let mut locked = self.index.lock_all_for_insert(&sorted)?;
-        let mut appended = Vec::with_capacity(records.len());
+        let mut appended = vec_with_room(records.len())?;
         self.log.append_batch(records, self.clock.coarse(), &mut appended)?;
         for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
             // Segments are in the order of hashes.
@@ -316,7 +318,7 @@ impl Engine {
         key: &[u8],
         visit: impl FnOnce(Current<'_>) -> R,
     ) -> Result<Option<R>> {
-        if let Some(value) = self.plain_value(inside, entry, key) {
+        if let Some(value) = self.bare_value(inside, entry, key) {
             return Ok(Some(visit(Current { value, expiry_ms: None })));
         }
         let mut buffer = Vec::new();
@@ -324,11 +326,11 @@ impl Engine {
         Ok(frame.map(|frame| visit(Current { value: frame.value(), expiry_ms: frame.header.expiry_ms })))
     }
 
-    /// The value of the record at `entry`, where that is a put of this key and as nearly all are: mapped, intact, without
-    /// anything optional. `None` for any other; [`Engine::record`] tells what it is.
+    /// The value of the record at `entry`, where that is a mapped [`frame::BarePut`] of this key and, if that is to be verified,
+    /// intact. `None` for any other: [`Engine::record`] tells what it is.
     #[inline(always)]
-    fn plain_value<'a>(&'a self, inside: &'a Inside<'_>, entry: Entry, key: &[u8]) -> Option<&'a [u8]> {
-        let put = self.catalog.files.get(usize::from(entry.location.slot), inside)?.plain_put(entry)?;
+    fn bare_value<'a>(&'a self, inside: &'a Inside<'_>, entry: Entry, key: &[u8]) -> Option<&'a [u8]> {
+        let put = self.catalog.files.get(usize::from(entry.location.slot), inside)?.bare_put(entry)?;
         let is_its = put.key == key && (!self.options.verify_checksums || put.is_intact());
         is_its.then_some(put.value)
     }
@@ -367,7 +369,7 @@ impl Engine {
         frame::check_key(key)?;
         let Some(entry) = self.index.get(self.hasher.hash(key)) else { return Ok(None) };
         if entry.size.bytes() < COPIED_IN_PIECES as u64
-            && let Some(value) = self.plain_value(inside, entry, key)
+            && let Some(value) = self.bare_value(inside, entry, key)
         {
             if to.begin(value.len()) {
                 to.copy(value);
@@ -377,7 +379,7 @@ impl Engine {
         self.copy_at(inside, entry, key, to)
     }
 
-    /// As [`Engine::copy`], of a record that is large or not plain.
+    /// As [`Engine::copy`], of a record that is large or has more than a key and a value.
     #[inline(never)]
     fn copy_at(
         &self,

@@ -9,6 +9,14 @@ use std::path::{Path, PathBuf};
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// An empty vector with room for `count` items; where there is no memory for them an error, and not the end of the process.
+pub(crate) fn vec_with_room<T>(count: usize) -> Result<Vec<T>> {
+    let mut items = Vec::new();
+    let no_memory = |_| Error::NoMemory { bytes: count.saturating_mul(size_of::<T>()) as u64 };
+    items.try_reserve_exact(count).map_err(no_memory)?;
+    Ok(items)
+}
+
 /// Everything that a call of this library can fail with.
 ///
 /// The numbers of [`Error::code`] are part of the C ABI and are never reused.

@@ -125,6 +125,7 @@ impl Call {
     pub(super) fn write_outcome(&self, err: *mut filedb_error, status: filedb_status_t) {
         const FIRST: usize = offset_of!(filedb_error, code);
         const END: usize = offset_of!(filedb_error, message) + LONGEST_OUTCOME;
+        const { assert!(END <= size_of::<filedb_error>()) };
         let report = Report::of_outcome(status);
         let Some(struct_size) = struct_size(err) else { return };
         if struct_size < END {
@@ -142,7 +143,7 @@ impl Call {
     pub(super) fn write_error(&self, err: *mut filedb_error, report: &Report) {
         const FIRST: usize = offset_of!(filedb_error, code);
         let Some((size, _)) = error_size(err) else { return };
-        // The message is copied to its end and no further, so that a success does not cost 256 bytes of zeroes.
+        // The message is copied to its end and no further: what is behind it stays as it is.
         let size = size.min(offset_of!(filedb_error, message) + report.message_size);
         let Some(len) = size.checked_sub(FIRST) else { return };
         // SAFETY: both structs have at least `size` bytes: the caller's because its struct_size says so, ours because

@@ -246,9 +246,9 @@ impl Header {
     }
 }
 
-/// A frame that is a put without optional fields, as nearly all are; its header was checked and nothing else. What a get needs
-/// of it and no more: with a whole [`Header`] a get takes 200 instructions more.
-pub struct PlainPut<'a> {
+/// A frame that is a put which does not expire and is near its file's origin; its header was checked and nothing else. What a get
+/// needs of it and no more: with a whole [`Header`] a get takes 200 instructions more.
+pub struct BarePut<'a> {
     /// The key.
     pub key: &'a [u8],
     /// The value.
@@ -257,22 +257,27 @@ pub struct PlainPut<'a> {
     seed: u32,
 }
 
-impl<'a> PlainPut<'a> {
+impl<'a> BarePut<'a> {
     /// The frame with this seed at the front of `bytes`, which may be longer. `None` where it is another one, or none:
     /// [`Header::decode`] tells which.
     #[inline(always)]
     pub fn parse(bytes: &'a [u8], seed: u32) -> Option<Self> {
+        // Kind and flags.
+        const PUT: u8 = Kind::Put as u8;
+        const PUT_WITH_FRONTIER: u8 = PUT | FRONTIER << 4;
         let fixed = bytes.first_chunk::<FRAME_HEADER_SIZE>()?;
-        // The kind, and no flags.
-        if fixed[19] != Kind::Put as u8 {
-            return None;
-        }
+        let start = match fixed[19] {
+            PUT => FRAME_HEADER_SIZE,
+            // With sync=always nearly all frames have a frontier.
+            PUT_WITH_FRONTIER => FRAME_HEADER_SIZE + 8,
+            _ => return None,
+        };
         let key_len = usize::from(u16::from_le_bytes([fixed[17], fixed[18]])) + 1;
         let value_len = u32::from_le_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
-        let end = (FRAME_HEADER_SIZE + key_len) as u64 + u64::from(value_len);
+        let end = (start + key_len) as u64 + u64::from(value_len);
         let frame = bytes.get(..super::align(end) as usize)?;
-        let (key, value) = frame.get(FRAME_HEADER_SIZE..end as usize)?.split_at_checked(key_len)?;
-        Some(PlainPut { key, value, frame, seed })
+        let (key, value) = frame.get(start..end as usize)?.split_at_checked(key_len)?;
+        Some(BarePut { key, value, frame, seed })
     }
 
     /// Whether its checksum matches.
@@ -391,46 +396,75 @@ mod tests {
         }
     }
 
+    /// The frame of this header, with a seed of 7.
+    fn sealed(header: &Header) -> Vec<u8> {
+        let mut frame = encoded(header);
+        frame.resize(header.value_range().start as usize, b'k');
+        frame.resize(header.value_range().end as usize, b'v');
+        frame.resize(header.frame_size() as usize, 0);
+        seal(7, &mut frame);
+        frame
+    }
+
     #[test]
-    fn a_plain_put_is_what_its_header_says_and_nothing_else_is_one() {
-        let plain = Header { expiry_ms: None, frontier: None, key_len: 3, value_len: 5, ..put() };
-        let others = [
-            Header { expiry_ms: Some(9), ..plain },
-            Header { frontier: Some(77), ..plain },
-            Header { is_far: true, ..plain },
-            Header { kind: Kind::Tombstone, value_len: 0, ..plain },
-            Header { kind: Kind::Batch, key_len: 0, ..plain },
-            Header { kind: Kind::Mark, key_len: 0, value_len: 0, ..plain },
-        ];
-        let frame = |header: &Header| {
-            let mut frame = encoded(header);
-            frame.resize(header.value_range().start as usize, b'k');
-            frame.resize(header.value_range().end as usize, b'v');
-            frame.resize(header.frame_size() as usize, 0);
-            seal(7, &mut frame);
-            frame
-        };
-        for value_len in [0, 1, 4, 5, 300] {
-            let header = Header { value_len, ..plain };
-            let mut frame = frame(&header);
+    fn a_bare_put_is_what_its_header_says_and_nothing_else_is_one() {
+        let bare = Header { expiry_ms: None, frontier: None, key_len: 3, value_len: 5, ..put() };
+        for (value_len, frontier) in
+            [(0, None), (1, None), (4, Some(7)), (5, Some(77)), (300, None), (300, Some(0))]
+        {
+            let mut frame = sealed(&Header { value_len, frontier, ..bare });
             let (end, len) = (frame.len(), value_len as usize);
             for more in [0, 1, 64] {
                 frame.resize(end + more, 0xFF);
-                let found = PlainPut::parse(&frame, 7).unwrap();
+                let found = BarePut::parse(&frame, 7).unwrap();
                 assert_eq!((found.key, found.value), (&b"kkk"[..], &vec![b'v'; len][..]));
-                assert!(found.is_intact() && !PlainPut::parse(&frame, 8).unwrap().is_intact());
+                assert!(found.is_intact() && !BarePut::parse(&frame, 8).unwrap().is_intact());
             }
-            assert!((0..end).all(|cut| PlainPut::parse(&frame[..cut], 7).is_none()));
-            for at in (0..end).filter(|at| *at != 19) {
-                frame[at] ^= 1;
-                assert!(!PlainPut::parse(&frame, 7).is_some_and(|found| found.is_intact()), "{at}");
-                frame[at] ^= 1;
+            assert!((0..end).all(|cut| BarePut::parse(&frame[..cut], 7).is_none()));
+            for bit in 0..end * 8 {
+                frame[bit / 8] ^= 1 << (bit % 8);
+                assert!(!BarePut::parse(&frame, 7).is_some_and(|found| found.is_intact()), "bit {bit}");
+                frame[bit / 8] ^= 1 << (bit % 8);
             }
         }
-        for header in others {
-            assert!(PlainPut::parse(&frame(&header), 7).is_none(), "{header:?}");
+        for header in [
+            Header { expiry_ms: Some(9), ..bare },
+            Header { expiry_ms: Some(9), frontier: Some(77), ..bare },
+            Header { is_far: true, ..bare },
+            Header { kind: Kind::Tombstone, value_len: 0, ..bare },
+            Header { kind: Kind::Batch, key_len: 0, ..bare },
+            Header { kind: Kind::Mark, key_len: 0, value_len: 0, ..bare },
+        ] {
+            assert!(BarePut::parse(&sealed(&header), 7).is_none(), "{header:?}");
         }
-        assert!(PlainPut::parse(&[0; 64], 7).is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_bare_put_of_any_bytes_is_what_decoding_them_says(
+            kind_and_flags in 0u8..=255,
+            lengths in (0u32..64, 0u16..64),
+            rest in proptest::collection::vec(0u8..=255, 0..160),
+        ) {
+            let mut bytes = [&[0; FRAME_HEADER_SIZE][..], &rest].concat();
+            bytes[4..8].copy_from_slice(&lengths.0.to_le_bytes());
+            bytes[17..19].copy_from_slice(&lengths.1.to_le_bytes());
+            for kind in [kind_and_flags, Kind::Put as u8, Kind::Put as u8 | FRONTIER << 4] {
+                bytes[19] = kind;
+                let whole = Header::decode(&bytes, &ORIGIN).ok().filter(|header| {
+                    let is_bare = header.kind == Kind::Put && header.expiry_ms.is_none() && !header.is_far;
+                    is_bare && header.frame_size() <= bytes.len() as u64
+                });
+                let expected = whole.map(|header| {
+                    let value = header.value_range();
+                    (&bytes[header.key_range()], &bytes[value.start as usize..value.end as usize])
+                });
+                let found = BarePut::parse(&bytes, 7);
+                proptest::prop_assert_eq!(found.as_ref().map(|found| (found.key, found.value)), expected);
+                let is_whole_intact = whole.map(|header| is_intact(7, &bytes[..header.frame_size() as usize]));
+                proptest::prop_assert_eq!(found.map(|found| found.is_intact()), is_whole_intact);
+            }
+        }
     }
 
     #[test]

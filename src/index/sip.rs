@@ -92,9 +92,9 @@ mod tests {
         #[test]
         fn it_is_what_the_crate_siphasher_computes(
             key: [u8; 16],
-            message in prop::collection::vec(any::<u8>(), 0..200),
+            message in prop::collection::vec(any::<u8>(), 300),
         ) {
-            for len in [message.len(), message.len().min(8), message.len().min(16)] {
+            for len in 0..message.len() {
                 let theirs = siphasher::sip128::SipHasher13::new_with_key(&key).hash(&message[..len]);
                 prop_assert_eq!(SipHasher13::new(&key).hash(&message[..len]), (theirs.h1, theirs.h2));
             }

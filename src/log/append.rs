@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, vec_with_room};
 use crate::format::ALIGNMENT;
 use crate::format::frame::{self, Epoch, Header, Kind, Origin};
 use crate::index::{Entry, Location, SizeClass};
@@ -232,19 +232,17 @@ impl Log {
 
     /// Appends all records as one frame, all or none of which count, and gives where each went to `out`.
     pub fn append_batch(&self, records: &[Record<'_>], time_ms: u64, out: &mut Vec<Appended>) -> Result<()> {
-        let mut headers: Vec<_> = records
-            .iter()
-            .map(|r| Header {
-                kind: r.kind,
-                seq: 0,
-                time_ms,
-                expiry_ms: r.expiry_ms,
-                frontier: None,
-                key_len: r.key.len() as u32,
-                value_len: r.value.len() as u32,
-                is_far: false,
-            })
-            .collect();
+        let mut headers = vec_with_room(records.len())?;
+        headers.extend(records.iter().map(|r| Header {
+            kind: r.kind,
+            seq: 0,
+            time_ms,
+            expiry_ms: r.expiry_ms,
+            frontier: None,
+            key_len: r.key.len() as u32,
+            value_len: r.value.len() as u32,
+            is_far: false,
+        }));
         let inside: u64 = headers.iter().map(Header::frame_size).sum();
         let limit = frame::MAX_VALUE_SIZE;
         if inside > limit {
@@ -260,8 +258,7 @@ impl Log {
             value_len: inside as u32,
             is_far: false,
         };
-        let mut body = Vec::new();
-        body.try_reserve_exact(inside as usize).map_err(|_| Error::NoMemory { bytes: inside })?;
+        let mut body = vec_with_room(inside as usize)?;
 
         let mut writer = self.writer.lock();
         let offset = self.make_room(&mut writer, &mut header, records.len() as u64)?;
@@ -340,9 +337,7 @@ impl Log {
     #[inline(always)]
     fn make_room(&self, writer: &mut Writer, header: &mut Header, seqs: u64) -> Result<u64> {
         self.catalog.poison.check()?;
-        if !writer.unclean {
-            self.mark_unclean(writer)?;
-        }
+        self.mark_unclean(writer)?;
         let durable = self.commit.durable();
         if durable > writer.recorded_frontier {
             header.frontier = Some(durable.0);
@@ -456,8 +451,17 @@ impl Log {
         may_pause
     }
 
-    #[cold]
+    #[inline]
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
+        if writer.unclean { Ok(()) } else { self.mark_unclean_first(writer) }
+    }
+
+    #[cold]
+    fn mark_unclean_first(&self, writer: &mut Writer) -> Result<()> {
+        debug_assert!(
+            !writer.unclean,
+            "the manifest says so already, and to write it takes two syncs under this lock"
+        );
         self.catalog.update(|manifest| manifest.clean = false)?;
         writer.unclean = true;
         Ok(())

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile, Room, View, prefetch};
 use crate::error::{Error, Result};
-use crate::format::frame::{self, COPIED_AT_ONCE, Header, Kind, Origin, PlainPut};
+use crate::format::frame::{self, BarePut, COPIED_AT_ONCE, Header, Kind, Origin};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
 
@@ -361,14 +361,14 @@ impl DataFile {
         Frame::parse(bytes, offset, &self.origin).map_err(|what| self.corrupt(offset, what))
     }
 
-    /// As [`DataFile::frame`], of a put without optional fields, as nearly all are. `None` where it is none, or is not mapped.
+    /// As [`DataFile::frame`], of a put that does not expire. `None` where it is none, or is not mapped.
     #[inline(always)]
-    pub fn plain_put(&self, entry: Entry) -> Option<PlainPut<'_>> {
+    pub fn bare_put(&self, entry: Entry) -> Option<BarePut<'_>> {
         self.prefetch(entry);
         let (offset, len) = (u64::from(entry.location.units) * ALIGNMENT, entry.size.bytes());
         let view = self.view.as_ref()?;
         let bytes = view.get_settled(offset, len).or_else(|| view.get(offset, len))?;
-        PlainPut::parse(bytes, self.origin.seed(offset))
+        BarePut::parse(bytes, self.origin.seed(offset))
     }
 
     /// The bytes from `offset`, `len` of them or as many as there are up to the tail.
