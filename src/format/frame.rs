@@ -407,6 +407,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "there is nothing unsafe here, and so many cases are slow")]
     fn a_bare_put_is_what_its_header_says_and_nothing_else_is_one() {
         let bare = Header { expiry_ms: None, frontier: None, key_len: 3, value_len: 5, ..put() };
         for (value_len, frontier) in
@@ -441,6 +442,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "there is nothing unsafe here, and so many cases are slow")]
         fn a_bare_put_of_any_bytes_is_what_decoding_them_says(
             kind_and_flags in 0u8..=255,
             lengths in (0u32..64, 0u16..64),

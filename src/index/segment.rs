@@ -144,8 +144,9 @@ impl Segment {
     /// The slot where the search for a hash begins.
     #[inline]
     fn home(word: u64, depth: u32, slots: usize) -> usize {
-        // The first 8 bits of the hash are the root and not in the word.
-        let rest = (word << ((depth - 8) & 63)) >> 32;
+        // The first 8 bits of the hash are the root and not in the word, whose last are not looked at whatever the depth: the hash
+        // of a key that is looked up is half done when its home is known.
+        let rest = ((word & !0xFF) << ((depth - 8) & 63)) >> 32;
         ((rest * (slots - SPARE) as u64) >> 32) as usize
     }
 
