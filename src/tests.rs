@@ -15,7 +15,11 @@ pub fn open_without_threads(dir: &tempfile::TempDir, set: &[(&str, &str)]) -> Db
     use crate::disk::fs::{FsDisk, Io};
     let mut options = Options::default();
     set.iter().for_each(|(name, value)| options.set(name, value).unwrap());
-    let disk = FsDisk::open(&dir.path().join("store"), true, Io::Mapped { synced: false }).unwrap();
+    let io = match options.io {
+        IoMode::Mmap => Io::Mapped { synced: false },
+        IoMode::Pread => Io::Plain,
+    };
+    let disk = FsDisk::open(&dir.path().join("store"), true, io).unwrap();
     Db::open_on(Arc::new(disk), &options).unwrap()
 }
 

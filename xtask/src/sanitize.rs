@@ -17,8 +17,6 @@ const CHECKERS: &[Checker] =
 /// Tests with one thread and much work: under ThreadSanitizer there is nothing to find in them.
 const SINGLE_THREADED: &[&str] =
     &["format::", "disk::sim::", "options::", "a_panic_anywhere", "memory_stays_below"];
-/// What these assert rests on merges that keep up with a writer, which under ThreadSanitizer they do not.
-const PACED: &[&str] = &["a_store_that_is_small_for_its_files"];
 /// Tests that say little more about memory than the others, and take long.
 const SLOW: &[&str] = &["the_same_seed_gives", "memory_stays_below", "an_exported_index", "several_segments"];
 /// What Miri can run: it knows neither files nor huge pages, which the index asks for, and is slow.
@@ -95,7 +93,7 @@ fn address(workspace: &Workspace, short: bool) -> Result<()> {
 
 /// Data races. The standard library has to be built with it, or its own synchronisation would not be seen.
 fn thread(workspace: &Workspace, short: bool) -> Result<()> {
-    let skipped = if short { [PACED, SINGLE_THREADED, SLOW].concat() } else { PACED.to_vec() };
+    let skipped = if short { [SINGLE_THREADED, SLOW].concat() } else { Vec::new() };
     under(workspace, "thread", &["+nightly", "test", "-Zbuild-std"], &skipped, short)
 }
 
