@@ -146,6 +146,7 @@ impl Segment {
     fn home(word: u64, depth: u32, slots: usize) -> usize {
         // The first 8 bits of the hash are the root and not in the word, whose last are not looked at whatever the depth: the hash
         // of a key that is looked up is half done when its home is known.
+        const { assert!(MAX_DEPTH <= 32) };
         let rest = ((word & !0xFF) << ((depth - 8) & 63)) >> 32;
         ((rest * (slots - SPARE) as u64) >> 32) as usize
     }

@@ -39,6 +39,23 @@ pub struct Record<'a> {
     pub expiry_ms: Option<u64>,
 }
 
+impl Record<'_> {
+    /// The header of its frame, but for what the log adds.
+    #[inline]
+    fn header(&self, time_ms: u64) -> Header {
+        Header {
+            kind: self.kind,
+            seq: 0,
+            time_ms,
+            expiry_ms: self.expiry_ms,
+            frontier: None,
+            key_len: self.key.len() as u32,
+            value_len: self.value.len() as u32,
+            is_far: false,
+        }
+    }
+}
+
 /// Where a record went.
 #[derive(Clone, Copy, Debug)]
 pub struct Appended {
@@ -202,16 +219,7 @@ impl Log {
     /// Appends one record. After an error nothing was written.
     #[inline]
     pub fn append(&self, record: &Record<'_>, time_ms: u64) -> Result<Appended> {
-        let mut header = Header {
-            kind: record.kind,
-            seq: 0,
-            time_ms,
-            expiry_ms: record.expiry_ms,
-            frontier: None,
-            key_len: record.key.len() as u32,
-            value_len: record.value.len() as u32,
-            is_far: false,
-        };
+        let mut header = record.header(time_ms);
         let mut writer = self.writer.lock();
         let offset = match self.make_room(&mut writer, &mut header, 1) {
             Ok(offset) => offset,
@@ -233,16 +241,7 @@ impl Log {
     /// Appends all records as one frame, all or none of which count, and gives where each went to `out`.
     pub fn append_batch(&self, records: &[Record<'_>], time_ms: u64, out: &mut Vec<Appended>) -> Result<()> {
         let mut headers = vec_with_room(records.len())?;
-        headers.extend(records.iter().map(|r| Header {
-            kind: r.kind,
-            seq: 0,
-            time_ms,
-            expiry_ms: r.expiry_ms,
-            frontier: None,
-            key_len: r.key.len() as u32,
-            value_len: r.value.len() as u32,
-            is_far: false,
-        }));
+        headers.extend(records.iter().map(|record| record.header(time_ms)));
         let inside: u64 = headers.iter().map(Header::frame_size).sum();
         let limit = frame::MAX_VALUE_SIZE;
         if inside > limit {
@@ -453,17 +452,10 @@ impl Log {
 
     #[inline]
     fn mark_unclean(&self, writer: &mut Writer) -> Result<()> {
-        if writer.unclean { Ok(()) } else { self.mark_unclean_first(writer) }
-    }
-
-    #[cold]
-    fn mark_unclean_first(&self, writer: &mut Writer) -> Result<()> {
-        debug_assert!(
-            !writer.unclean,
-            "the manifest says so already, and to write it takes two syncs under this lock"
-        );
-        self.catalog.update(|manifest| manifest.clean = false)?;
-        writer.unclean = true;
+        if !writer.unclean {
+            self.catalog.update(|manifest| manifest.clean = false)?;
+            writer.unclean = true;
+        }
         Ok(())
     }
 
