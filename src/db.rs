@@ -266,6 +266,12 @@ impl Db {
         self.owner.shell.maintain()
     }
 
+    /// What the threads of a store hold of it.
+    #[cfg(test)]
+    pub(crate) fn shell(&self) -> std::sync::Weak<Shell> {
+        Arc::downgrade(&self.owner.shell)
+    }
+
     fn start(disk: Arc<dyn Disk>, options: &Options, background: bool) -> Result<Db> {
         options.check()?;
         let (signal, ahead) = (Arc::new(Signal::default()), Arc::new(Signal::default()));

@@ -33,6 +33,7 @@ mod maintenance;
 mod merge;
 mod monitor;
 mod options;
+mod panics;
 mod parallel;
 mod pinned;
 mod recovery;

@@ -18,6 +18,7 @@ use crate::hints;
 use crate::log::file::DataFile;
 use crate::monitor::Monitor;
 use crate::options::{MergeMode, SyncMode};
+use crate::panics;
 
 /// Wakes a thread that works for a store, and stops it.
 #[derive(Default)]
@@ -88,12 +89,12 @@ const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 /// The body of the maintenance thread.
 pub fn run_guarded(shell: &Weak<Shell>, signal: &Signal) {
-    guard(shell, "the maintenance thread panicked", || run(shell, signal));
+    guard(shell, "the maintenance thread", || run(shell, signal));
 }
 
 /// The body of the thread that keeps files and memory ready for what is written next.
 pub fn keep_room_ahead(shell: &Weak<Shell>, signal: &Signal) {
-    guard(shell, "the thread that keeps room ahead panicked", || {
+    guard(shell, "the thread that keeps room ahead", || {
         let mut nap = SETTLED_IN;
         while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
@@ -112,7 +113,7 @@ pub fn keep_room_ahead(shell: &Weak<Shell>, signal: &Signal) {
 
 /// The body of the thread that syncs at intervals.
 pub fn sync_at_intervals(shell: &Weak<Shell>, signal: &Signal, interval: Duration) {
-    guard(shell, "the thread that syncs panicked", || {
+    guard(shell, "the thread that syncs", || {
         // A write that comes right after a look is synced one look later: so it looks twice as often as it must sync.
         while signal.sleep(interval / 2) {
             let Some(shell) = shell.upgrade() else { return };
@@ -126,13 +127,14 @@ pub fn sync_at_intervals(shell: &Weak<Shell>, signal: &Signal, interval: Duratio
 }
 
 /// Runs the body of a thread. A panic in it, which would be a bug, stops all writes and is reported.
-fn guard(shell: &Weak<Shell>, reason: &'static str, work: impl FnOnce()) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err()
+fn guard(shell: &Weak<Shell>, thread: &str, work: impl FnOnce()) {
+    if let Err(words) = panics::catch(work)
         && let Some(shell) = shell.upgrade()
         && let Some(engine) = shell.inside()
     {
-        engine.catalog.poison.set_reason(reason);
-        engine.catalog.events.log(LogLevel::Error, || reason);
+        let reason = format!("{thread} panicked, which is a bug in filedb: {words}");
+        engine.catalog.poison.set_reason(&reason);
+        engine.catalog.events.log(LogLevel::Error, || &reason);
     }
 }
 
@@ -285,4 +287,35 @@ fn write_hint(engine: &Engine, file: &DataFile) -> Result<()> {
         engine.catalog.events.log(LogLevel::Warn, || &error);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_thread_of_the_store_stops_writes_and_is_told_in_its_own_words() {
+        panics::keep_quiet();
+        let (told, directory) = (Arc::new(parking_lot::Mutex::new(Vec::new())), tempfile::tempdir().unwrap());
+        let sink = told.clone();
+        let log = crate::LogSink::new(move |level, words| {
+            if level == LogLevel::Error {
+                sink.lock().push(words.to_string());
+            }
+        });
+        let options = crate::Options { log, ..crate::Options::default() };
+        let db = crate::Db::open(directory.path().join("store"), &options).unwrap();
+        db.put(b"key", b"before").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| guard(&db.shell(), "a thread", || panic!("it went wrong"))).join().unwrap()
+        });
+        let refused = db.put(b"key", b"after").unwrap_err();
+        assert!(
+            matches!(&refused, Error::Poisoned { reason } if reason.contains("a thread panicked")),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("it went wrong, at src/maintenance.rs:"), "{refused}");
+        assert!(told.lock().iter().any(|words| words.contains("it went wrong")));
+        assert_eq!(db.get(b"key").unwrap().as_deref(), Some(&b"before"[..]));
+    }
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::panics;
+
 /// The numbers of the pieces that nobody has taken yet; each is given once, to one thread.
 pub struct Pieces<'a> {
     next: &'a AtomicUsize,
@@ -25,11 +27,11 @@ pub fn cores() -> usize {
 }
 
 /// Runs `work` in as many threads as there are cores, or pieces, if those are fewer, and gives what they answer. All take
-/// from the same `pieces`, numbered from 0. A panic in one of them is one here.
+/// from the same `pieces`, numbered from 0. A panic in one of them is one here, with the same words.
 pub fn on_all_cores<R: Send>(pieces: usize, work: impl Fn(Pieces<'_>) -> R + Sync) -> Vec<R> {
     let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
-        let answer = work(Pieces { next: &next, end: pieces });
+        let answer = panics::catch(|| work(Pieces { next: &next, end: pieces }));
         answers.lock().push(answer);
     };
     let threads = cores().min(pieces);
@@ -40,7 +42,11 @@ pub fn on_all_cores<R: Send>(pieces: usize, work: impl Fn(Pieces<'_>) -> R + Syn
         }
         work();
     });
-    answers.into_inner()
+    answers
+        .into_inner()
+        .into_iter()
+        .map(|answer| answer.unwrap_or_else(|words| panics::go_on(words)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -57,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "thread")]
+    #[should_panic(expected = "a thread found a bug")]
     fn a_panic_in_a_piece_is_not_lost() {
         on_all_cores(64, |pieces| {
             pieces.for_each(|piece| assert!(piece != 63, "a thread found a bug"));

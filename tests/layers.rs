@@ -14,19 +14,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("options", &["error", "events"]),
     ("gate", &[]),
     ("monitor", &[]),
-    ("parallel", &[]),
+    ("panics", &[]),
+    ("parallel", &["panics"]),
     ("format", &["error"]),
     ("disk", &["error"]),
     ("index", &["error", "parallel"]),
     // The index's entries are the places in the log that it answers with.
     ("log", &["error", "events", "options", "gate", "monitor", "format", "disk", "index"]),
     // The C API translates: it sees what a Rust program sees, and of the inside the limits of the format.
-    ("capi", &["error", "events", "options", "format", "db", "stats", "batch", "iter", "pinned"]),
+    ("capi", &["error", "events", "options", "panics", "format", "db", "stats", "batch", "iter", "pinned"]),
 ];
 
 /// What stands below the engine's own files, each with a rule above.
-const BELOW: &[&str] =
-    &["error", "events", "options", "gate", "monitor", "parallel", "format", "disk", "index", "log"];
+const BELOW: &[&str] = &[
+    "error", "events", "options", "gate", "monitor", "panics", "parallel", "format", "disk", "index", "log",
+];
 
 /// Where `unsafe` may be written.
 const MAY_BE_UNSAFE: &[&str] = &["disk/", "index/", "gate.rs", "pinned.rs", "capi/handle.rs", "capi/handle/"];

@@ -5,7 +5,7 @@ use super::error::filedb_error_t;
 use super::guard;
 use super::handle::shell::{self, Quarantine, Shell};
 use super::status::{FILEDB_OK, filedb_status_t};
-use crate::Batch;
+use crate::{Batch, panics};
 use parking_lot::Mutex;
 use std::ffi::c_void;
 use std::sync::atomic::AtomicU64;
@@ -42,7 +42,7 @@ impl Shell for filedb_batch {
 /// Threads: any, at any time. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn filedb_batch_new() -> *mut filedb_batch_t {
-    guard::keep_panics_quiet();
+    panics::keep_quiet();
     guard::enter_plain(std::ptr::null_mut(), |_| {
         let tag = AtomicU64::new(filedb_batch::IN_USE);
         shell::make(filedb_batch { tag, batch: Mutex::new(Batch::new()) })

@@ -6,7 +6,7 @@ use super::handle::CopiedBlock;
 use super::handle::shell::{self, Quarantine, Shell};
 use super::options::{self, filedb_options_t};
 use super::status::{FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t};
-use crate::Db;
+use crate::{Db, panics};
 use std::ffi::{OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::AtomicU64;
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn filedb_open(
     out: *mut *mut filedb_t,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::keep_panics_quiet();
+    panics::keep_quiet();
     guard::enter(err, |call| {
         let out = call.out("out", out)?;
         let path = call.text("path", path)?;

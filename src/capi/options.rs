@@ -6,6 +6,7 @@ use super::guard;
 use super::handle::shell::{self, Quarantine, Shell};
 use super::status::{FILEDB_DONE, FILEDB_OK, filedb_status_t};
 use crate::options::{OPTIONS, Options};
+use crate::panics;
 use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
@@ -56,7 +57,7 @@ impl filedb_options {
 /// Threads: any, at any time. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn filedb_options_new() -> *mut filedb_options_t {
-    guard::keep_panics_quiet();
+    panics::keep_quiet();
     guard::enter_plain(std::ptr::null_mut(), |_| {
         let tag = AtomicU64::new(filedb_options::IN_USE);
         shell::make(filedb_options { tag, options: Mutex::new(Options::default()) })

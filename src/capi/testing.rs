@@ -4,9 +4,10 @@
 use super::error::filedb_error_t;
 use super::guard;
 use super::status::filedb_status_t;
+use crate::panics;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn filedb_testing_panic(err: *mut filedb_error_t) -> filedb_status_t {
-    guard::keep_panics_quiet();
+    panics::keep_quiet();
     guard::enter(err, |_| panic!("somebody asked for it"))
 }
