@@ -100,10 +100,19 @@ impl Iter {
     /// # Errors
     /// As [`Iter::next_row`]; the rows before the error are added.
     pub fn next_rows(&mut self, most: usize, rows: &mut Rows) -> Result<bool> {
+        self.next_rows_within(most, usize::MAX, rows)
+    }
+
+    /// As [`Iter::next_rows`], of which no more are added once `rows` holds copies of so many bytes: those that are not in a
+    /// mapped file.
+    ///
+    /// # Errors
+    /// As [`Iter::next_rows`].
+    pub fn next_rows_within(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool> {
         let shell = self.shell.clone();
         let engine = shell.enter()?;
         let mut left = most;
-        while left > 0 {
+        while left > 0 && rows.copied_bytes() < most_copied {
             let added = self.advance(&engine, |engine, entry, frame| {
                 let row = (frame.key_and_value(), frame.key().len());
                 let slot = usize::from(entry.location.slot);

@@ -101,6 +101,8 @@ pub struct Rows {
     /// What the places point into.
     files: Vec<Arc<DataFile>>,
     buffers: Vec<Vec<u8>>,
+    /// The bytes of those together.
+    copied: usize,
 }
 
 struct Place {
@@ -149,6 +151,12 @@ impl Rows {
         self.places.clear();
         self.files.clear();
         self.buffers.clear();
+        self.copied = 0;
+    }
+
+    /// The bytes of the rows that are copies.
+    pub fn copied_bytes(&self) -> usize {
+        self.copied
     }
 
     /// Adds a row of which key and value lie one behind the other in the mapping of a file with this number, which
@@ -175,6 +183,7 @@ impl Rows {
         buffer.extend_from_slice(bytes);
         self.buffers.try_reserve(1).map_err(|_| no_memory(size_of::<Vec<u8>>()))?;
         self.add((&buffer, key_len))?;
+        self.copied += buffer.len();
         // The bytes of a Vec stay where they are when it moves.
         self.buffers.push(buffer);
         Ok(())

@@ -34,6 +34,8 @@ struct Walk {
 
 /// How many rows filedb_fold() holds at once.
 const FOLD_AT_ONCE: usize = 64;
+/// Where values are copied, it holds no more than these bytes and one row.
+const FOLD_COPIED: usize = 1 << 20;
 
 /// A walk through the keys of a store. Since 0.1.0.
 pub type filedb_iter_t = filedb_iter;
@@ -235,7 +237,7 @@ pub unsafe extern "C" fn filedb_fold(
         // Rows that are held, and not inside of one call of the engine's: a store cannot be closed while one is under way.
         loop {
             rows.clear();
-            let more = iter.next_rows(FOLD_AT_ONCE, &mut rows);
+            let more = iter.next_rows_within(FOLD_AT_ONCE, FOLD_COPIED, &mut rows);
             for row in 0..rows.len() {
                 if call.show(function, ctx, rows.key(row), rows.value(row)) != 0 {
                     return Ok(FILEDB_OK);
