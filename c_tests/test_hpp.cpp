@@ -200,6 +200,8 @@ void errors_name_what_they_are_about() {
   const auto unknown = Store::try_open(dir.store() + "2", Options().set("sink", "always").set("sync", "always"));
   CHECK(!unknown && unknown.error().message().find("sink") != std::string::npos);
   CHECK(Store::try_open("a\0b"s).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(Options().set("sync", "none\0x"s).error()->code() == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(Options().set("sync\0x"s, "none").error()->code() == FILEDB_ERR_INVALID_ARGUMENT);
   const auto file = dir.path / "file";
   std::fclose(std::fopen(file.c_str(), "w"));
   const auto blocked = Store::try_open((file / "store").string());

@@ -311,6 +311,10 @@ class Options {
   /// Sets the option `name`: text as filedb_options_set() takes it, a number, a bool, or a time.
   Options &set(std::string_view name, std::string_view value) & {
     if (failed_) return *this;
+    if (name.find('\0') != name.npos || value.find('\0') != value.npos) {
+      failed_ = Error(FILEDB_ERR_INVALID_ARGUMENT, "an option has a NUL in it");
+      return *this;
+    }
     detail::Report report;
     const std::string name_text(name), value_text(value);
     const auto status = filedb_options_set(handle_.get(), name_text.c_str(), value_text.c_str(), &report.said);

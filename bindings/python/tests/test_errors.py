@@ -34,6 +34,8 @@ def test_what_the_system_refuses_is_an_os_error(tmp_path: Path) -> None:
         filedb.open(tmp_path / "absent", create_if_missing=False)
     with pytest.raises(ValueError, match="null"):
         filedb.open("a\0b")
+    with pytest.raises(ValueError, match="null"):
+        filedb.open(tmp_path / "absent", sync="none\0x")
     with pytest.raises(filedb.InvalidArgumentError):
         filedb.open("")
 

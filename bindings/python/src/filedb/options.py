@@ -81,6 +81,8 @@ class Options:
         self.handle = None
 
     def _set(self, name: str, value: str) -> None:
+        if "\0" in name + value:
+            raise ValueError("embedded null byte")
         scratch = _native.take()
         status = lib.filedb_options_set(self.handle, name.encode(), value.encode(), scratch.error_ref)
         if status:
