@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,7 +56,9 @@ impl FsDisk {
             Io::Mapped { synced: false } => Some(Writes::Mapped),
             Io::Mapped { synced: true } => Some(Writes::Descriptor),
         };
-        let mapped = mapped.filter(|_| cfg!(target_pointer_width = "64") && is_safe_to_map(&path));
+        let can_map =
+            || cfg!(target_pointer_width = "64") && is_safe_to_map(&path) && !refuses_to_reserve(&path);
+        let mapped = mapped.filter(|_| can_map());
         let directory = File::open(&path)?;
         Ok(FsDisk { path, directory, mapped, descriptors: Arc::new(Descriptors::new()) })
     }
@@ -244,6 +246,24 @@ fn is_safe_to_map(path: &Path) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn is_safe_to_map(_: &Path) -> bool {
     false
+}
+
+/// Whether the file system says that it cannot reserve blocks: ext2 and ext3 go by the name of ext4. Where nothing can be
+/// written now nobody knows, and nobody has to.
+pub(super) fn refuses_to_reserve(directory: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        // A file without a name, which is gone when it is closed.
+        let file = OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(directory);
+        let refused =
+            file.and_then(|file| allocate(&file, 0..1, true)).err().and_then(|error| error.raw_os_error());
+        matches!(refused, Some(libc::EOPNOTSUPP | libc::ENOSYS))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = directory;
+        true
+    }
 }
 
 /// The size at which this process may not write to a file any more (`ulimit -f`).

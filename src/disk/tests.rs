@@ -174,14 +174,14 @@ fn what_the_disk_cannot_give_is_noticed_before_it_is_read() {
 #[cfg(target_os = "linux")]
 fn a_reservation_that_fails_takes_nothing_of_what_was_in_a_file_that_is_opened_again() {
     let Ok(directory) = tempfile::tempdir_in("/dev/shm") else { return };
+    let too_much = more_than_all_of(directory.path());
     for io in [Io::Plain, Io::Mapped { synced: false }] {
         let name = "0000000001.data";
         let content = vec![7; 300 << 10];
         std::fs::write(directory.path().join(name), &content).expect("a file can be written");
         let disk = FsDisk::open(directory.path(), false, io).expect("the directory can be opened");
-        // More than any machine has memory, less than a file may be large.
-        let file = disk.open(name, Access::Append { capacity: 1 << 42 }).expect("the file can be opened");
-        let failed = file.reserve(1 << 42).expect_err("so much room there is not");
+        let file = disk.open(name, Access::Append { capacity: too_much }).expect("the file can be opened");
+        let failed = file.reserve(too_much).expect_err("so much room there is not");
         assert_eq!(failed.raw_os_error(), Some(libc::ENOSPC));
         assert!(read(&*file, content.len()) == content);
         // And it can be written to as before.
@@ -190,6 +190,30 @@ fn a_reservation_that_fails_takes_nothing_of_what_was_in_a_file_that_is_opened_a
         file.write_at(&[b"more"], end).expect("and can be used");
         assert!(read(&*file, content.len() + 4).ends_with(b"\x07more"));
     }
+}
+
+/// More bytes than the file system of a directory has, used or free. No more than that: with ThreadSanitizer a process has few
+/// addresses.
+#[cfg(target_os = "linux")]
+fn more_than_all_of(directory: &std::path::Path) -> u64 {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(directory.as_os_str().as_bytes()).expect("a path has no NUL");
+    // SAFETY: statvfs is plain data for which all zeros is a valid value.
+    let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call; the path ends with a zero byte.
+    assert_eq!(unsafe { libc::statvfs(path.as_ptr(), &mut stat) }, 0);
+    // One without a limit says that it has nothing: then more than any machine has memory.
+    if stat.f_blocks == 0 { 1 << 42 } else { stat.f_blocks * stat.f_frsize + (1 << 20) }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_system_that_cannot_reserve_is_known_before_anything_is_mapped() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    assert!(!super::fs::refuses_to_reserve(directory.path()));
+    assert_eq!(std::fs::read_dir(directory.path()).expect("it can be read").count(), 0);
+    // There no file can be made at all, and the system says so in the same words.
+    assert!(super::fs::refuses_to_reserve(std::path::Path::new("/proc")));
 }
 
 #[test]
