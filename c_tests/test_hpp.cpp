@@ -202,6 +202,7 @@ void errors_name_what_they_are_about() {
   CHECK(Store::try_open("a\0b"s).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
   CHECK(Options().set("sync", "none\0x"s).error()->code() == FILEDB_ERR_INVALID_ARGUMENT);
   CHECK(Options().set("sync\0x"s, "none").error()->code() == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(Options().try_get("sync\0x"s).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
   const auto file = dir.path / "file";
   std::fclose(std::fopen(file.c_str(), "w"));
   const auto blocked = Store::try_open((file / "store").string());

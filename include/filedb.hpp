@@ -219,6 +219,10 @@ inline Result<void> answer(filedb_status_t status, const Report &report) {
 
 inline Error no_memory() { return Error(FILEDB_ERR_NO_MEMORY, filedb_strerror(FILEDB_ERR_NO_MEMORY)); }
 
+/// C would take the text to end there.
+inline bool has_nul(std::string_view text) noexcept { return text.find('\0') != text.npos; }
+inline Error nul_in(const std::string &what) { return Error(FILEDB_ERR_INVALID_ARGUMENT, what + " has a NUL in it"); }
+
 inline std::string_view view(const void *data, std::size_t size) noexcept {
   return size == 0 ? std::string_view() : std::string_view(static_cast<const char *>(data), size);
 }
@@ -311,8 +315,8 @@ class Options {
   /// Sets the option `name`: text as filedb_options_set() takes it, a number, a bool, or a time.
   Options &set(std::string_view name, std::string_view value) & {
     if (failed_) return *this;
-    if (name.find('\0') != name.npos || value.find('\0') != value.npos) {
-      failed_ = Error(FILEDB_ERR_INVALID_ARGUMENT, "an option has a NUL in it");
+    if (detail::has_nul(name) || detail::has_nul(value)) {
+      failed_ = detail::nul_in("an option");
       return *this;
     }
     detail::Report report;
@@ -364,6 +368,7 @@ class Options {
   /// The value of an option, in the form that set() takes.
   Result<std::string> try_get(std::string_view name) const {
     if (failed_) return *failed_;
+    if (detail::has_nul(name)) return detail::nul_in("an option");
     const std::string text(name);
     std::string value(64, '\0');
     for (;;) {
@@ -655,7 +660,7 @@ class Store {
   /// Opens the store in the directory `path`, and creates it unless the option create_if_missing is false.
   static Result<Store> try_open(std::string_view path, const Options &options = Options()) {
     if (options.error()) return *options.error();
-    if (path.find('\0') != path.npos) return Error(FILEDB_ERR_INVALID_ARGUMENT, "the path has a NUL in it");
+    if (detail::has_nul(path)) return detail::nul_in("the path");
     detail::Report report;
     filedb_t *db = nullptr;
     const auto status = filedb_open(std::string(path).c_str(), options.handle(), &db, &report.said);
