@@ -15,15 +15,19 @@ thread_local! {
 /// Runs `body`. A panic in it becomes its own words and, after [`keep_quiet`], the place where it happened.
 #[inline]
 pub fn catch<R>(body: impl FnOnce() -> R) -> Result<R, String> {
+    quietly(body).map_err(describe)
+}
+
+#[inline]
+fn quietly<R>(body: impl FnOnce() -> R) -> std::thread::Result<R> {
     // In one access, around the body: finding a thread's own memory costs a call in a shared library.
-    let outcome = DEPTH.with(|depth| {
+    DEPTH.with(|depth| {
         depth.set(depth.get() + 1);
         // What a panic leaves half done is for the caller to stop using.
         let outcome = panic::catch_unwind(AssertUnwindSafe(body));
         depth.set(depth.get() - 1);
         outcome
-    });
-    outcome.map_err(describe)
+    })
 }
 
 /// Panics with the words of a panic that was caught, which is not printed again.
@@ -44,7 +48,8 @@ pub fn keep_quiet() {
                 return before(panic);
             }
             let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
-            PLACE.set(place);
+            // A thread that is being torn down may have no place for it any more.
+            let _ = PLACE.try_with(|known| known.replace(place));
         }));
     });
 }
@@ -52,6 +57,7 @@ pub fn keep_quiet() {
 /// The panic's own words and where it happened.
 #[cold]
 fn describe(payload: Box<dyn Any + Send>) -> String {
+    let place = take_place();
     let words = match payload.downcast::<String>() {
         Ok(words) => *words,
         Err(payload) => match payload.downcast::<&'static str>() {
@@ -62,7 +68,7 @@ fn describe(payload: Box<dyn Any + Send>) -> String {
             }
         },
     };
-    match PLACE.take() {
+    match place {
         Some(place) => format!("{words}, at {place}"),
         None => words,
     }
@@ -70,9 +76,14 @@ fn describe(payload: Box<dyn Any + Send>) -> String {
 
 /// Drops what a panic carried, which may be anything, and may panic again; then it is left where it is.
 fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+    if let Err(another) = quietly(|| drop(payload)) {
         std::mem::forget(another);
+        take_place();
     }
+}
+
+fn take_place() -> Option<String> {
+    PLACE.try_with(RefCell::take).ok().flatten()
 }
 
 #[cfg(test)]
@@ -99,6 +110,9 @@ mod tests {
         }
         keep_quiet();
         let words = catch(|| panic::panic_any(PanicsToo)).map(|()| "").unwrap_err();
-        assert!(words.starts_with("no message"), "{words}");
+        let line = line!() - 1;
+        assert_eq!(words, format!("no message, at src/panics.rs:{line}"));
+        let words = catch(|| go_on("as it was".to_owned())).map(|()| "").unwrap_err();
+        assert_eq!(words, "as it was");
     }
 }
