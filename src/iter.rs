@@ -105,10 +105,12 @@ impl Iter {
 
     /// As [`Iter::next_rows`], of which no more are added once `rows` holds copies of so many bytes: those that are not in a
     /// mapped file.
-    ///
-    /// # Errors
-    /// As [`Iter::next_rows`].
-    pub fn next_rows_within(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool> {
+    pub(crate) fn next_rows_within(
+        &mut self,
+        most: usize,
+        most_copied: usize,
+        rows: &mut Rows,
+    ) -> Result<bool> {
         let shell = self.shell.clone();
         let engine = shell.enter()?;
         let mut left = most;

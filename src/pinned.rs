@@ -155,7 +155,7 @@ impl Rows {
     }
 
     /// The bytes of the rows that are copies.
-    pub fn copied_bytes(&self) -> usize {
+    pub(crate) fn copied_bytes(&self) -> usize {
         self.copied
     }
 
