@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #define MAX_KEY 65536u
 
@@ -220,6 +221,67 @@ static void a_value_that_memory_has_no_room_for_is_an_error_and_not_the_end(void
   without_memory(read_without_memory);
 }
 
+struct limited {
+  const char *path;
+  rlim_t bytes;
+};
+
+static unsigned char kilobyte[1000];
+
+static void write_until_a_file_may_not_grow(void *argument) {
+  const struct limited *limited = argument;
+  struct rlimit limit;
+  filedb_t *db = NULL;
+  filedb_status_t answer;
+  unsigned n;
+  NEED(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  limit.rlim_cur = limited->bytes;
+  NEED(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  answer = open_with(limited->path, NULL, NULL, &db);
+  for (n = 0; answer == FILEDB_OK && n < 100000; n++) {
+    answer = filedb_put(db, &n, sizeof n, kilobyte, sizeof kilobyte, &err);
+  }
+  EXPECT(FILEDB_ERR_NO_SPACE, answer);
+  if (db == NULL) return;
+  while (--n > 0) {
+    const unsigned before = n - 1;
+    CHECK(has_bytes(db, &before, sizeof before, kilobyte, sizeof kilobyte));
+  }
+  /* There may be no room for what an opening is quick by, either. */
+  answer = filedb_close(db, &err);
+  CHECK(answer == FILEDB_OK || answer == FILEDB_ERR_NO_SPACE);
+}
+
+static void a_limit_on_the_size_of_files_is_an_error_and_not_the_end_in(const char *directory) {
+  static const rlim_t limits[] = {0, 1, 4096, 70000, 300000, 2000000};
+  struct limited limited;
+  unsigned i, n;
+  for (i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+    char path[700];
+    filedb_t *db;
+    uint64_t count;
+    snprintf(path, sizeof path, "%s/store %u", directory, i);
+    limited.path = path;
+    limited.bytes = limits[i];
+    in_child(write_until_a_file_may_not_grow, &limited);
+    NEED((db = open_store(path)) != NULL);
+    count = count_of(db);
+    CHECK(count * 1000 <= limits[i] && (limits[i] < 300000 || count > 0));
+    for (n = 0; n < count; n++) CHECK(has_bytes(db, &n, sizeof n, kilobyte, sizeof kilobyte));
+    close_store(db);
+  }
+}
+
+/* The kernel ends most programs that write behind such a limit, and on file systems in memory those that only reserve. */
+static void a_limit_on_the_size_of_files_is_an_error_and_not_the_end(void) {
+  char in_memory[64];
+  a_limit_on_the_size_of_files_is_an_error_and_not_the_end_in(temp_dir);
+  snprintf(in_memory, sizeof in_memory, "/dev/shm/filedb-test-%ld", (long)getpid());
+  if (mkdir(in_memory, 0777) != 0) return;
+  a_limit_on_the_size_of_files_is_an_error_and_not_the_end_in(in_memory);
+  remove_tree(in_memory);
+}
+
 int main(void) {
   RUN_BOTH(the_longest_key_is_a_key);
   RUN_BOTH(a_key_that_is_too_long_is_refused_by_every_verb);
@@ -229,5 +291,6 @@ int main(void) {
   RUN_BOTH(a_value_of_many_megabytes_is_a_value);
   RUN_BOTH(a_value_that_memory_has_no_room_for_is_an_error_and_not_the_end);
   RUN_BOTH(a_batch_that_memory_has_no_room_for_is_an_error_and_not_the_end);
+  RUN_BOTH(a_limit_on_the_size_of_files_is_an_error_and_not_the_end);
   return finish();
 }

@@ -19,7 +19,8 @@ pub enum SyncMode {
 /// How data files are read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoMode {
-    /// Through memory mappings, with disk blocks reserved ahead of the tail.
+    /// Through memory mappings, with disk blocks reserved ahead of the tail. Where the file system is not ext4, XFS or tmpfs,
+    /// or cannot reserve blocks, as [`IoMode::Pread`].
     Mmap,
     /// Through `pread` and `pwrite`: slower, but a failing disk is an error and never a signal.
     Pread,
@@ -141,7 +142,7 @@ pub static OPTIONS: &[OptionInfo] = &[
     OptionInfo {
         name: "io",
         values: "mmap | pread",
-        help: "How data files are read and written.",
+        help: "How data files are read and written; mmap where the file system is ext4, XFS or tmpfs, else as pread.",
         set: |o, v| choose(v, &[("mmap", IoMode::Mmap), ("pread", IoMode::Pread)]).map(|mode| o.io = mode),
         get: |o| if o.io == IoMode::Mmap { "mmap".into() } else { "pread".into() },
     },

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,9 +56,7 @@ impl FsDisk {
             Io::Mapped { synced: false } => Some(Writes::Mapped),
             Io::Mapped { synced: true } => Some(Writes::Descriptor),
         };
-        let can_map =
-            || cfg!(target_pointer_width = "64") && is_safe_to_map(&path) && !refuses_to_reserve(&path);
-        let mapped = mapped.filter(|_| can_map());
+        let mapped = mapped.filter(|_| cfg!(target_pointer_width = "64") && is_safe_to_map(&path));
         let directory = File::open(&path)?;
         Ok(FsDisk { path, directory, mapped, descriptors: Arc::new(Descriptors::new()) })
     }
@@ -74,8 +72,10 @@ impl FsDisk {
     fn wrap(&self, path: PathBuf, file: File, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         match access {
             Access::Append { capacity } => match self.mapped {
-                Some(writes) => Ok(Arc::new(MappedFile::appendable(file, capacity, writes)?)),
-                None => self.plain(path, file, Purpose::Append),
+                Some(writes) if can_reserve(&file)? => {
+                    Ok(Arc::new(MappedFile::appendable(file, capacity, writes)?))
+                }
+                _ => self.plain(path, file, Purpose::Append),
             },
             Access::Read if self.mapped.is_none() => self.plain(path, file, Purpose::Read),
             Access::Read => match MappedFile::sealed(&file) {
@@ -147,7 +147,7 @@ impl Disk for FsDisk {
         }
         match allocate(&file, held..bytes, true) {
             // Where no room can be set aside, none is.
-            Err(error) if !matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+            Err(error) if !is_unable(&error) && error.raw_os_error() != Some(libc::EFBIG) => {
                 if held == 0 {
                     let _ = fs::remove_file(&path);
                 }
@@ -174,8 +174,25 @@ impl Disk for FsDisk {
     }
 }
 
+/// Whether blocks can be reserved for a file, which its file system may not know how to: ext2 and ext3 go by the name of ext4.
+/// To know it, the block behind its end is.
+pub(super) fn can_reserve(file: &File) -> io::Result<bool> {
+    let end = file.metadata()?.len();
+    // Where there is no room, that is said to who needs it.
+    Ok(!allocate(file, end..end + 1, true).is_err_and(|error| is_unable(&error)))
+}
+
+/// Whether the system does not know how to do what was asked.
+pub(super) fn is_unable(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS))
+}
+
 /// Gives a range at the end of a file blocks on the disk; without `keep_size` it belongs to the file then, as zeros.
 pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool) -> io::Result<()> {
+    // Past the process's limit the kernel would send SIGXFSZ, which ends most programs.
+    if range.end > file_size_limit() {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
     #[cfg(target_os = "linux")]
     let size = file.metadata()?.len();
     #[cfg(target_os = "linux")]
@@ -189,7 +206,7 @@ pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::EINTR) => continue,
-            Some(libc::EOPNOTSUPP | libc::ENOSYS) => {}
+            _ if is_unable(&error) => {}
             // It may have allocated some of the range.
             _ if keep_size => give_back(file, range.start.max(size)..range.end),
             _ => drop(file.set_len(size)),
@@ -246,24 +263,6 @@ fn is_safe_to_map(path: &Path) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn is_safe_to_map(_: &Path) -> bool {
     false
-}
-
-/// Whether the file system says that it cannot reserve blocks: ext2 and ext3 go by the name of ext4. Where nothing can be
-/// written now nobody knows, and nobody has to.
-pub(super) fn refuses_to_reserve(directory: &Path) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        // A file without a name, which is gone when it is closed.
-        let file = OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(directory);
-        let refused =
-            file.and_then(|file| allocate(&file, 0..1, true)).err().and_then(|error| error.raw_os_error());
-        matches!(refused, Some(libc::EOPNOTSUPP | libc::ENOSYS))
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = directory;
-        true
-    }
 }
 
 /// The size at which this process may not write to a file any more (`ulimit -f`).

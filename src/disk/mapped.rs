@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::fs::allocate;
 use super::view::prefetch_lines;
 use super::{DiskFile, Room, View};
 
@@ -283,12 +284,12 @@ impl MappedFile {
         }
         let ahead = (from + tail.step).min(self.capacity).min(self.size_limit);
         // First with room to spare; where the disk is too full for that, only what this write needs.
-        let reached = match self.fallocate(&tail.file, from, end.max(ahead)) {
+        let reached = match allocate(&tail.file, from..end.max(ahead), false) {
             Ok(()) => end.max(ahead),
             Err(error)
                 if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) && ahead > end =>
             {
-                self.fallocate(&tail.file, from, end)?;
+                allocate(&tail.file, from..end, false)?;
                 end
             }
             Err(error) => return Err(error),
@@ -307,7 +308,7 @@ impl MappedFile {
             return Ok(false);
         }
         let to = wanted.min(from + tail.piece);
-        match self.fallocate(&tail.file, from, to) {
+        match allocate(&tail.file, from..to, false) {
             Ok(()) => {
                 self.reserved.store(to, Ordering::Release);
                 Ok(to < wanted)
@@ -353,14 +354,6 @@ impl MappedFile {
         if !near.is_empty() {
             mapping.fault_in(near);
         }
-    }
-
-    fn fallocate(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
-        // Past the process's limit the kernel would send SIGXFSZ, which ends most programs.
-        if to > self.size_limit {
-            return Err(io::Error::from_raw_os_error(libc::EFBIG));
-        }
-        super::fs::allocate(file, from..to, false)
     }
 }
 

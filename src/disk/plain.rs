@@ -95,7 +95,7 @@ impl DiskFile for PlainFile {
                 super::fs::allocate(&file, reserved..end, true)?;
                 end
             }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => u64::MAX,
+            Err(error) if super::fs::is_unable(&error) => u64::MAX,
             Err(error) => return Err(error),
         };
         self.reserved.store(reached, Ordering::Relaxed);

@@ -208,12 +208,18 @@ fn more_than_all_of(directory: &std::path::Path) -> u64 {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_system_that_cannot_reserve_is_known_before_anything_is_mapped() {
-    let directory = tempfile::tempdir().expect("a directory can be made");
-    assert!(!super::fs::refuses_to_reserve(directory.path()));
-    assert_eq!(std::fs::read_dir(directory.path()).expect("it can be read").count(), 0);
-    // There no file can be made at all, and the system says so in the same words.
-    assert!(super::fs::refuses_to_reserve(std::path::Path::new("/proc")));
+fn files_that_cannot_have_blocks_reserved_are_known() {
+    let written = |path: &std::path::Path| {
+        std::fs::OpenOptions::new().write(true).open(path).expect("it can be opened for writing")
+    };
+    // A file whose file system has no such operation, like ext2.
+    let without = written(std::path::Path::new("/proc/self/comm"));
+    assert!(!super::fs::can_reserve(&without).expect("its size is known"));
+    let Ok(directory) = tempfile::tempdir_in("/dev/shm") else { return };
+    let path = directory.path().join("file");
+    std::fs::write(&path, [7; 100]).expect("a file can be written");
+    assert!(super::fs::can_reserve(&written(&path)).expect("its size is known"));
+    assert_eq!(std::fs::read(&path).expect("it can be read"), [7; 100]);
 }
 
 #[test]
