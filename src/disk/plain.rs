@@ -82,13 +82,9 @@ impl DiskFile for PlainFile {
         if end <= reserved {
             return Ok(());
         }
-        // Past the process's limit the kernel would send SIGXFSZ, which ends most programs.
-        if end > self.size_limit {
-            return Err(io::Error::from_raw_os_error(libc::EFBIG));
-        }
         let file = self.file.get()?;
         // The size of the file stays as it is, so that its end is the end of what was written.
-        let ahead = (end + self.step).min(self.size_limit);
+        let ahead = (end + self.step).min(self.size_limit).max(end);
         let reached = match super::fs::allocate(&file, reserved..ahead, true) {
             Ok(()) => ahead,
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => {
