@@ -266,6 +266,18 @@ impl Db {
         self.owner.shell.maintain()
     }
 
+    /// Counts what is live in each file anew and compares it with what the store has counted; `Err` says where they differ. For
+    /// stores that nobody writes to meanwhile; what the store does by itself waits.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn recount(&self) -> std::result::Result<(), String> {
+        let shell = &self.owner.shell;
+        let _merging = shell.merging.lock();
+        let _tidying = shell.tidying.lock();
+        let engine = shell.enter().map_err(|error| error.to_string())?;
+        let _purging = engine.expiries.purging();
+        crate::recount::recount(&engine)
+    }
+
     /// What the threads of a store hold of it.
     #[cfg(test)]
     pub(crate) fn shell(&self) -> std::sync::Weak<Shell> {

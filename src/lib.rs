@@ -36,6 +36,8 @@ mod options;
 mod panics;
 mod parallel;
 mod pinned;
+#[cfg(any(test, feature = "testing"))]
+mod recount;
 mod recovery;
 mod snapshot;
 mod stats;
