@@ -6,7 +6,9 @@
 use super::error::{Failure, Report, filedb_error_t};
 use super::handle::Call;
 use super::status::filedb_status_t;
-use crate::{Db, Error, panics};
+use crate::Db;
+use crate::Error;
+use crate::sync::panics;
 
 /// How the body of an entry ends: with an outcome that is no error, or with a failure.
 pub(super) type Answer = Result<filedb_status_t, Failure>;

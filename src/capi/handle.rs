@@ -20,8 +20,10 @@ use super::error::{Failure, LONGEST_OUTCOME, Report, filedb_error, whole_members
 use super::failpoint::failpoint;
 use super::pinned::filedb_pinned;
 use super::status::filedb_status_t;
+use crate::Db;
+use crate::Error;
+use crate::Pinned;
 use crate::format::frame::{MAX_KEY_SIZE, MAX_VALUE_SIZE};
-use crate::{Db, Error, Pinned};
 use shell::Shell;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_void};

@@ -4,7 +4,8 @@ use super::error::filedb_error_t;
 use super::guard;
 use super::options::filedb_options_t;
 use super::status::{FILEDB_OK, filedb_status_t};
-use crate::{LogLevel, LogSink};
+use crate::LogLevel;
+use crate::LogSink;
 use std::ffi::{c_char, c_void};
 
 /// Something failed that no call reports. Since 0.1.0.

@@ -5,8 +5,8 @@ use super::failpoint::failpoint;
 use super::guard;
 use super::handle::shell::{self, Quarantine, Shell};
 use super::status::{FILEDB_DONE, FILEDB_OK, filedb_status_t};
-use crate::options::{OPTIONS, Options};
-use crate::panics;
+use crate::store::options::{OPTIONS, Options};
+use crate::sync::panics;
 use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
@@ -173,7 +173,7 @@ fn descriptions() -> &'static [Description] {
     static TABLE: OnceLock<Vec<Description>> = OnceLock::new();
     TABLE.get_or_init(|| {
         let text = |text: &str| CString::new(text).unwrap_or_else(|_| CStr::to_owned(c"?"));
-        let row = |option: &crate::options::OptionInfo| Description {
+        let row = |option: &crate::store::options::OptionInfo| Description {
             name: text(option.name),
             values: text(option.values),
             help: text(option.help),

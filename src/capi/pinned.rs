@@ -6,7 +6,9 @@ use super::guard;
 use super::handle::{Call, Out};
 use super::slice::filedb_slice_t;
 use super::status::{FILEDB_ERR_PANIC, FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t};
-use crate::{Db, Error, Pinned};
+use crate::Db;
+use crate::Error;
+use crate::Pinned;
 use std::ffi::c_void;
 
 /// A value that is read where it lies, and that stays there, unchanged, until filedb_unpin(): also

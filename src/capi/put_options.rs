@@ -5,7 +5,9 @@ use super::error::{Failure, filedb_error_t};
 use super::guard;
 use super::handle::Call;
 use super::status::{FILEDB_CONFLICT, FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t};
-use crate::{Error, PutOptions, Ttl};
+use crate::Error;
+use crate::PutOptions;
+use crate::Ttl;
 use std::ffi::c_void;
 
 /// Write only if there is no such key; else FILEDB_CONFLICT. Since 0.1.0.

@@ -4,7 +4,7 @@
 use super::error::filedb_error_t;
 use super::guard;
 use super::status::filedb_status_t;
-use crate::panics;
+use crate::sync::panics;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn filedb_testing_panic(err: *mut filedb_error_t) -> filedb_status_t {

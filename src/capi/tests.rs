@@ -94,7 +94,7 @@ fn a_panic_stops_the_store_it_went_through_and_no_other() {
 
 #[test]
 fn a_panic_without_a_store_or_a_message_is_a_status_too() {
-    crate::panics::keep_quiet();
+    crate::sync::panics::keep_quiet();
     let mut err = empty_error();
     assert_eq!(guard::enter(&mut err, |_| std::panic::panic_any(7_u8)), FILEDB_ERR_PANIC);
     assert!(text(&err).contains("no message, at "), "{}", text(&err));

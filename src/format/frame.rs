@@ -23,6 +23,7 @@
 //! the image of a frame inside a value, in a copied file or in a recycled block never passes for one.
 
 use super::{Damage, align};
+use crate::store::error::{self, Error};
 
 /// The size of a frame's fixed header.
 pub const FRAME_HEADER_SIZE: usize = 20;
@@ -335,18 +336,18 @@ pub fn is_intact_and_copied(
 }
 
 /// Why `bytes` cannot be a key, or `Ok`.
-pub fn check_key(key: &[u8]) -> crate::Result<()> {
+pub fn check_key(key: &[u8]) -> error::Result<()> {
     match key.len() {
-        0 => Err(crate::Error::invalid("the key is empty; a key has 1 to 65536 bytes")),
+        0 => Err(Error::invalid("the key is empty; a key has 1 to 65536 bytes")),
         1..=MAX_KEY_SIZE => Ok(()),
-        size => Err(crate::Error::TooLarge { what: "key", size: size as u64, limit: MAX_KEY_SIZE as u64 }),
+        size => Err(Error::TooLarge { what: "key", size: size as u64, limit: MAX_KEY_SIZE as u64 }),
     }
 }
 
 /// Why a value of this many bytes cannot be stored, or `Ok`.
-pub fn check_value_len(size: u64) -> crate::Result<()> {
+pub fn check_value_len(size: u64) -> error::Result<()> {
     if size > MAX_VALUE_SIZE {
-        return Err(crate::Error::TooLarge { what: "value", size, limit: MAX_VALUE_SIZE });
+        return Err(Error::TooLarge { what: "value", size, limit: MAX_VALUE_SIZE });
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::parallel::on_all_cores;
+use crate::sync::parallel::on_all_cores;
 
 use arena::Arena;
 use frozen::Frozen;

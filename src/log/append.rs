@@ -15,10 +15,10 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::error::{Error, Result, vec_with_room};
 use crate::format::ALIGNMENT;
 use crate::format::frame::{self, Epoch, Header, Kind, Origin};
 use crate::index::{Entry, Location, SizeClass};
+use crate::store::error::{Error, Result, vec_with_room};
 
 use super::Position;
 use super::catalog::Catalog;

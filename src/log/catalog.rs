@@ -8,13 +8,13 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::disk::{Access, Disk, DiskFile};
-use crate::error::{Error, Result};
-use crate::events::Events;
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use crate::format::frame::{Epoch, Origin};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::{FileId, names};
-use crate::gate::Table;
+use crate::store::error::{Error, Result};
+use crate::store::events::Events;
+use crate::sync::gate::Table;
 
 use super::file::DataFile;
 use super::reserve::Reserves;

@@ -6,8 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Position;
-use crate::error::Result;
-use crate::monitor::Monitor;
+use crate::store::error::Result;
+use crate::sync::monitor::Monitor;
 
 /// How far the log is durable, and who is at work on that.
 #[derive(Default)]

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile, Room, View, prefetch};
-use crate::error::{Error, Result};
 use crate::format::frame::{self, BarePut, COPIED_AT_ONCE, Header, Kind, Origin};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
+use crate::store::error::{Error, Result};
 
 use super::catalog::Poison;
 use super::scan::{End, scan};

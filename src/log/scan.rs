@@ -1,9 +1,9 @@
 //! Walks the frames of a data file from the front, and says where and why it stopped.
 
-use crate::error::Result;
 use crate::format::frame::{FRAME_HEADER_SIZE, Header, Kind, MAX_HEADER_SIZE, Origin};
 use crate::format::{ALIGNMENT, Damage, align};
 use crate::index::Entry;
+use crate::store::error::Result;
 
 use super::file::{DataFile, Frame};
 

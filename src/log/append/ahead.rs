@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Log;
 use crate::disk::Room;
-use crate::error::Result;
+use crate::store::error::Result;
 
 /// So much room is kept ahead of the tail at least; of a small first file as much as it holds.
 const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Position;
 use super::Log;
-use crate::error::Result;
+use crate::store::error::Result;
 
 /// How much of a log whose files have this size may be in files that were rotated out and are not on the disk yet. On machines
 /// with much memory less than what the kernel keeps in it before it lets writers wait, for as long as it likes.

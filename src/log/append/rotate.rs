@@ -8,11 +8,11 @@ use super::super::catalog::Catalog;
 use super::super::file::DataFile;
 use super::{Log, Work, Writer, epoch};
 use crate::disk::Room;
-use crate::error::{Error, Result};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Epoch;
 use crate::format::manifest::FileState;
 use crate::format::{ALIGNMENT, align};
+use crate::store::error::{Error, Result};
 
 /// So many files may wait to be sealed before writers help.
 const MOST_UNSEALED: usize = 16;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
 use crate::format::FileId;
 use crate::log::file::DataFile;
+use crate::store::error::{Error, Result};
 
 /// A value, without a copy where data files are mapped. It outlives the [`crate::Db`] that it came from; while it lives,
 /// the data file that it stands in stays on disk.

@@ -95,7 +95,7 @@ mod tests {
         keep_quiet();
         assert_eq!(catch(|| 7), Ok(7));
         let words = catch(|| panic!("{} went wrong", "it")).map(|()| "").unwrap_err();
-        assert!(words.starts_with("it went wrong, at src/panics.rs:"), "{words}");
+        assert!(words.starts_with("it went wrong, at src/sync/panics.rs:"), "{words}");
         let again = catch(|| go_on(words.clone())).map(|()| "").unwrap_err();
         assert_eq!(again, words);
     }
@@ -112,7 +112,7 @@ mod tests {
         keep_quiet();
         let words = catch(|| panic::panic_any(PanicsToo)).map(|()| "").unwrap_err();
         let line = line!() - 1;
-        assert_eq!(words, format!("no message, at src/panics.rs:{line}"));
+        assert_eq!(words, format!("no message, at src/sync/panics.rs:{line}"));
         let words = catch(|| go_on("as it was".to_owned())).map(|()| "").unwrap_err();
         assert_eq!(words, "as it was");
     }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::db::Shell;
-use crate::engine::Inside;
-use crate::error::{Error, Result};
+use crate::bitcask::engine::Inside;
+use crate::bitcask::shared::Shared;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Epoch, Header, Kind};
 use crate::index::{Entry, KeyHash, Location, SizeClass};
 use crate::log::append::encode_frame;
 use crate::log::file::{DataFile, Frame};
-use crate::options::Options;
+use crate::store::error::{Error, Result};
+use crate::store::options::Options;
 
 /// Copies are written, and the index is moved, when they reach the next multiple of this: the kernel keeps what is written at once
 /// and fills a page of the processor's next size in one such page, and who reads it misses the TLB less often.
@@ -28,7 +28,7 @@ const ASKED_AHEAD: usize = 16;
 
 /// See the module.
 pub struct Copies<'a> {
-    shell: &'a Shell,
+    shell: &'a Shared,
     pace: Pace,
     /// They are written in multiples of so many bytes.
     unit: u64,
@@ -59,7 +59,7 @@ struct Move {
 
 impl<'a> Copies<'a> {
     /// None yet.
-    pub fn new(shell: &'a Shell) -> Self {
+    pub fn new(shell: &'a Shared) -> Self {
         Copies {
             shell,
             pace: Pace { limit: 0, begun: Instant::now(), bytes: 0 },
@@ -229,7 +229,7 @@ struct Pace {
 }
 
 impl Pace {
-    fn keep(&self, shell: &Shell) {
+    fn keep(&self, shell: &Shared) {
         while self.limit > 0 && !shell.signal().is_stopped() {
             let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
             let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };

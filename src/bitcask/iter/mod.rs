@@ -8,20 +8,20 @@ mod sort;
 
 use std::sync::Arc;
 
-use crate::db::Shell;
-use crate::engine::{Engine, Inside};
-use crate::error::{Error, Result};
+use crate::bitcask::engine::snapshot::Moment;
+use crate::bitcask::engine::{Engine, Inside};
+use crate::bitcask::shared::Shared;
 use crate::format::frame::Kind;
 use crate::index::{Cursor, Entry, KeyHash};
 use crate::log::file::Frame;
-use crate::pinned::{Pinned, Rows};
-use crate::snapshot::Moment;
+use crate::store::error::{Error, Result};
+use crate::store::pinned::{Pinned, Rows};
 use sort::sort_last_first;
 
 /// Goes through the keys of a store as they were when it was made. A long-lived one blocks neither writers nor merges;
 /// it costs memory for the keys that change meanwhile, and keeps replaced files on disk.
 pub struct Iter {
-    shell: Arc<Shell>,
+    shell: Arc<Shared>,
     moment: Moment,
     prefix: Vec<u8>,
     cursor: Option<Cursor>,
@@ -57,7 +57,7 @@ impl Row {
 const LOOK_AHEAD: usize = 12;
 
 impl Iter {
-    pub(crate) fn new(shell: &Arc<Shell>, prefix: &[u8]) -> Result<Self> {
+    pub(crate) fn new(shell: &Arc<Shared>, prefix: &[u8]) -> Result<Self> {
         let engine = shell.enter()?;
         let moment = engine.snapshots.begin(|| engine.log.last_seq());
         drop(engine);
@@ -74,8 +74,8 @@ impl Iter {
     /// The next row; `None` after the last.
     ///
     /// # Errors
-    /// [`crate::Error::Corrupt`] where a record is damaged: the next call goes on behind it. [`crate::Error::Closed`]
-    /// and [`crate::Error::Forked`].
+    /// [`Error::Corrupt`] where a record is damaged: the next call goes on behind it. [`Error::Closed`]
+    /// and [`Error::Forked`].
     pub fn next_row(&mut self) -> Result<Option<Row>> {
         let shell = self.shell.clone();
         let engine = shell.enter()?;
@@ -236,7 +236,7 @@ pub struct KeyList {
 }
 
 impl KeyList {
-    pub(crate) fn collect(shell: &Arc<Shell>, prefix: &[u8]) -> Result<Self> {
+    pub(crate) fn collect(shell: &Arc<Shared>, prefix: &[u8]) -> Result<Self> {
         let mut list = KeyList::default();
         let mut no_memory = None;
         Iter::new(shell, prefix)?.for_each(|key, _| {
@@ -249,7 +249,7 @@ impl KeyList {
             true
         })?;
         match no_memory {
-            Some(bytes) => Err(crate::Error::NoMemory { bytes }),
+            Some(bytes) => Err(Error::NoMemory { bytes }),
             None => Ok(list),
         }
     }

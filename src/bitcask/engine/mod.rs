@@ -3,23 +3,27 @@
 //! A put: limits, hash, lock of the key's segment, append, index, dead bytes; then, where asked for, the disk.
 //! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
 
+pub mod clock;
+pub mod expiry;
+pub mod snapshot;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::StoreClock;
-use crate::error::{Error, Result, vec_with_room};
-use crate::expiry::Expiries;
+use crate::bitcask::background::merge;
+use crate::bitcask::engine::clock::StoreClock;
+use crate::bitcask::engine::expiry::Expiries;
+use crate::bitcask::engine::snapshot::Snapshots;
 use crate::format::frame::{self, Kind};
-use crate::gate::Entered;
 use crate::index::{Entry, Index, KeyHash, KeyHasher, Locked, Unavailable};
 use crate::log::append::{Appended, Log, Record};
 use crate::log::catalog::Catalog;
 use crate::log::file::{DataFile, Frame};
-use crate::merge;
-use crate::options::{MergeMode, Options, SyncMode};
-use crate::pinned::Pinned;
-use crate::snapshot::Snapshots;
+use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::options::{MergeMode, Options, SyncMode};
+use crate::store::pinned::Pinned;
+use crate::sync::gate::Entered;
 
 /// A key that could not be forgotten when it expired is tried again after so many milliseconds.
 const FORGET_AGAIN: u64 = 1_000;

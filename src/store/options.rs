@@ -2,8 +2,8 @@
 //!
 //! The C API, the tools and the bindings read the same table; an option is added here and nowhere else.
 
-use crate::error::{Error, Result};
-use crate::events::{LogLevel, LogSink};
+use crate::store::error::{Error, Result};
+use crate::store::events::{LogLevel, LogSink};
 
 /// When a completed write reaches the disk. In every mode it survives the death of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Writing hint files for sealed data files, and reading them back at a start.
 
-use crate::error::Result;
+use crate::bitcask::lifecycle::open::{Found, Outcome, read_whole};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::hint::{HintEntry, HintHeader, HintReader, HintWriter};
@@ -9,7 +9,7 @@ use crate::index::{KeyHash, KeyHasher, SizeClass};
 use crate::log::catalog::{Catalog, replace};
 use crate::log::file::DataFile;
 use crate::log::scan::{End, scan};
-use crate::recovery::{Found, Outcome, read_whole};
+use crate::store::error::Result;
 
 const FIRST_UNITS: u32 = (FILE_HEADER_SIZE / ALIGNMENT) as u32;
 

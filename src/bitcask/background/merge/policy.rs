@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::Engine;
+use crate::bitcask::engine::Engine;
 use crate::format::manifest::FileState;
 use crate::log::file::DataFile;
-use crate::options::Options;
+use crate::store::options::Options;
 
 /// Whether something in it is dead.
 pub fn has_dead(file: &DataFile) -> bool {

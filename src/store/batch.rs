@@ -1,8 +1,8 @@
 //! Several writes that happen together.
 
-use crate::error::{Result, vec_with_room};
 use crate::format::frame::{self, Kind};
 use crate::log::append::Record;
+use crate::store::error::{Error, Result, vec_with_room};
 
 /// Writes that count all or not at all, collected in memory until [`crate::Db::write`].
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ impl Batch {
     /// Adds a write of `key`.
     ///
     /// # Errors
-    /// As [`crate::Db::put`] for the key and the value; [`crate::Error::NoMemory`].
+    /// As [`crate::Db::put`] for the key and the value; [`Error::NoMemory`].
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.push(Kind::Put, key, value, None)
     }
@@ -71,7 +71,7 @@ impl Batch {
         frame::check_key(key)?;
         frame::check_value_len(value.len() as u64)?;
         let more = key.len() + value.len();
-        let no_memory = |_| crate::Error::NoMemory { bytes: more as u64 };
+        let no_memory = |_| Error::NoMemory { bytes: more as u64 };
         self.bytes.try_reserve(more).map_err(no_memory)?;
         self.operations.try_reserve(1).map_err(no_memory)?;
         let (start, key_len, value_len) = (self.bytes.len(), key.len(), value.len());

@@ -5,21 +5,18 @@
 //! first that is not intact. What stands there is a torn tail, which is cut off, unless it lies before the durable
 //! frontier that later frames recorded: then it is damage, and the store is not opened.
 
-mod rebuild;
-mod tails;
-
-pub use rebuild::{Found, Outcome, Rebuilt};
+pub use super::rebuild::{Found, Outcome, Rebuilt};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::checkpoint;
-use crate::clock::StoreClock;
+use super::rebuild::rebuild;
+use crate::bitcask::engine::clock::StoreClock;
+use crate::bitcask::engine::expiry::Expiries;
+use crate::bitcask::engine::snapshot::Snapshots;
+use crate::bitcask::engine::{Counters, Engine};
+use crate::bitcask::lifecycle::checkpoint;
 use crate::disk::{Access, Disk, LockKind};
-use crate::engine::{Counters, Engine};
-use crate::error::{Error, Result};
-use crate::events::{Events, LogLevel};
-use crate::expiry::Expiries;
 use crate::format::FileId;
 use crate::format::frame::Epoch;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
@@ -29,9 +26,9 @@ use crate::log::Position;
 use crate::log::append::{Log, Start, Work, epoch};
 use crate::log::catalog::{Catalog, write_first_manifest};
 use crate::log::file::DataFile;
-use crate::options::Options;
-use crate::snapshot::Snapshots;
-use rebuild::rebuild;
+use crate::store::error::{Error, Result};
+use crate::store::events::{Events, LogLevel};
+use crate::store::options::Options;
 
 /// No store has written this many records: a number past it was made up.
 const LAST_SEQ: u64 = 1 << 56;

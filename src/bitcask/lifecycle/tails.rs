@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::rebuild::Outcome;
-use crate::error::Result;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::manifest::{FileEntry, FileState};
 use crate::log::Position;
 use crate::log::catalog::Poison;
 use crate::log::file::DataFile;
-use crate::options::{Options, SyncMode};
+use crate::store::error::Result;
+use crate::store::options::{Options, SyncMode};
 
 /// Cuts torn tails off, and gives the durable frontier. What stands behind that may be in the kernel's memory only, where a
 /// killed process left it. Writing it to the disk may take long; the next sync does it. But it is done here where

@@ -20,19 +20,20 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::db::Shell;
-use crate::engine::Inside;
-use crate::error::{Error, Result};
-use crate::events::LogLevel;
+use crate::bitcask::background::tidy_as_far_as_there_is_room as tidy;
+use crate::bitcask::engine::Inside;
+use crate::bitcask::lifecycle::hints;
+use crate::bitcask::shared::{Shared, Uncommitted};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Epoch, Header, Kind};
 use crate::format::manifest::{FileEntry, FileState};
 use crate::format::{ALIGNMENT, FileId};
-use crate::hints;
 use crate::index::{Entry, KeyHash, Location};
 use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, frames_at, scan};
-use crate::maintenance::tidy_as_far_as_there_is_room as tidy;
+use crate::store::error::{Error, Result};
+use crate::store::events::LogLevel;
+use crate::store::stats::MergeProgress;
 use copies::Copies;
 use places::Places;
 use policy::{choose, has_dead, mergeable, wants_new_file};
@@ -40,22 +41,11 @@ use policy::{choose, has_dead, mergeable, wants_new_file};
 /// Between pieces of an input of so many bytes it is asked whether to go on.
 const PIECE: u64 = 256 << 10;
 
-/// How far a merge has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MergeProgress {
-    /// Data files that were worked through, and how many there are to work through.
-    pub files: (u64, u64),
-    /// Bytes of data files that were worked through, and how many there are.
-    pub bytes: (u64, u64),
-    /// Bytes that were copied into new files.
-    pub copied_bytes: u64,
-}
-
 /// Is told, from time to time, how far a merge has come, and ends it with `Break`. Called from outside the gate.
 pub type Watch<'a> = &'a mut dyn FnMut(&MergeProgress) -> ControlFlow<()>;
 
 /// Merges while the store takes more space than it should. Called by the maintenance thread, from outside the gate.
-pub fn run_if_due(shell: &Shell) -> Result<()> {
+pub fn run_if_due(shell: &Shared) -> Result<()> {
     loop {
         let mut uncommitted = shell.merging().lock();
         if shell.signal().is_stopped() {
@@ -74,7 +64,7 @@ pub fn run_if_due(shell: &Shell) -> Result<()> {
 }
 
 /// Lets the file that is written to be merged soon, where it is large for the store and merges are due.
-fn begin_new_file_if_due(shell: &Shell) -> Result<()> {
+fn begin_new_file_if_due(shell: &Shared) -> Result<()> {
     let begun = match shell.inside() {
         Some(engine) if wants_new_file(&engine) => engine.log.rotate_if_dead(),
         _ => Ok(false),
@@ -88,7 +78,7 @@ fn begin_new_file_if_due(shell: &Shell) -> Result<()> {
 }
 
 /// Merges everything that has something dead in it, the active file included. False where `watch` ended it before.
-pub fn run_all(shell: &Shell, watch: Watch<'_>) -> Result<bool> {
+pub fn run_all(shell: &Shared, watch: Watch<'_>) -> Result<bool> {
     let mut uncommitted = shell.merging().lock();
     shell.enter().map(|engine| engine.purge_expired(&engine))?;
     // On a full disk the active file's turn comes when the others have made room for its successor.
@@ -117,7 +107,7 @@ pub fn run_all(shell: &Shell, watch: Watch<'_>) -> Result<bool> {
 /// Merges `inputs` in groups, each of which is committed before the next begins: so the space that is needed meanwhile
 /// is that of about one file.
 fn run(
-    shell: &Shell,
+    shell: &Shared,
     uncommitted: &mut Uncommitted,
     mut inputs: Vec<Arc<DataFile>>,
     watch: Watch<'_>,
@@ -153,22 +143,13 @@ fn run(
     Ok(!merge.stopped)
 }
 
-/// What a merge has done and not committed yet. It outlives a merge whose commit failed: the index points into the
-/// outputs then, so nothing else may be merged before they are in the manifest.
-#[derive(Default)]
-pub struct Uncommitted {
-    outputs: Vec<Arc<DataFile>>,
-    /// Inputs of which everything that is needed has been copied.
-    finished: Vec<Arc<DataFile>>,
-}
-
 /// Commits what an earlier merge could not commit; for a close.
-pub fn commit_rest(shell: &Shell, uncommitted: &mut Uncommitted) -> Result<()> {
+pub fn commit_rest(shell: &Shared, uncommitted: &mut Uncommitted) -> Result<()> {
     Merge::new(shell, uncommitted, &mut |_| ControlFlow::Break(())).commit()
 }
 
 struct Merge<'a> {
-    shell: &'a Shell,
+    shell: &'a Shared,
     work: &'a mut Uncommitted,
     watch: Watch<'a>,
     progress: MergeProgress,
@@ -203,7 +184,7 @@ enum Fate {
 }
 
 impl<'a> Merge<'a> {
-    fn new(shell: &'a Shell, work: &'a mut Uncommitted, watch: Watch<'a>) -> Self {
+    fn new(shell: &'a Shared, work: &'a mut Uncommitted, watch: Watch<'a>) -> Self {
         Merge {
             shell,
             work,

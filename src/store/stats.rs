@@ -1,10 +1,6 @@
 //! What a store can say about itself, in numbers.
 
-use std::sync::atomic::Ordering;
-
-use crate::engine::Engine;
 use crate::format::FileId;
-use crate::merge::live_bytes;
 
 /// A store in numbers, as they are at one moment or very nearly so.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,39 +57,13 @@ pub struct FileStats {
     pub live_records: u64,
 }
 
-pub(crate) fn files(engine: &Engine) -> Vec<FileStats> {
-    let mut files: Vec<_> = engine
-        .catalog
-        .files
-        .all()
-        .iter()
-        .map(|file| FileStats {
-            id: file.id,
-            bytes: file.tail(),
-            live_bytes: live_bytes(file),
-            records: file.usage.records(),
-            live_records: file.usage.live_records(),
-        })
-        .collect();
-    files.sort_by_key(|file| file.id);
-    files
-}
-
-pub(crate) fn collect(engine: &Engine, keys: u64, merging: bool) -> Stats {
-    let files = files(engine);
-    Stats {
-        keys,
-        files: files.len() as u64,
-        data_bytes: files.iter().map(|file| file.bytes).sum(),
-        live_bytes: files.iter().map(|file| file.live_bytes).sum(),
-        index_bytes: engine.index.memory_bytes(),
-        merges: engine.counters.merges.load(Ordering::Relaxed),
-        merging,
-        appended_bytes: engine.log.appended_bytes(),
-        merged_bytes: engine.counters.merged_bytes.load(Ordering::Relaxed),
-        syncs: engine.log.syncs.load(Ordering::Relaxed),
-        sync_nanos: engine.log.sync_nanos.load(Ordering::Relaxed),
-        expired_keys: engine.counters.expired.load(Ordering::Relaxed),
-        snapshots: engine.snapshots.count() as u64,
-    }
+/// How far a merge has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MergeProgress {
+    /// Data files that were worked through, and how many there are to work through.
+    pub files: (u64, u64),
+    /// Bytes of data files that were worked through, and how many there are.
+    pub bytes: (u64, u64),
+    /// Bytes that were copied into new files.
+    pub copied_bytes: u64,
 }

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::access;
+use super::open::access;
 use super::tails::repair_tails;
-use crate::error::{Error, Result};
-use crate::events::LogLevel;
+use crate::bitcask::lifecycle::hints;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
-use crate::hints;
 use crate::index::{Absorber, Cursor, Entry, Index, KeyHash, KeyHasher, Location, SizeClass, Version};
 use crate::log::Position;
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
 use crate::log::scan::{End, frames_behind, scan};
-use crate::options::Options;
-use crate::parallel::{cores, on_all_cores};
+use crate::store::error::{Error, Result};
+use crate::store::events::LogLevel;
+use crate::store::options::Options;
+use crate::sync::parallel::{cores, on_all_cores};
 
 /// What is known of a store before it can be used.
 pub struct Rebuilt {

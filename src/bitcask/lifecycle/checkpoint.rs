@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::bitcask::engine::Engine;
+use crate::bitcask::lifecycle::open::{Rebuilt, access};
 use crate::disk::{Access, DiskFile, View};
-use crate::engine::Engine;
-use crate::error::{Error, Result};
 use crate::format::checkpoint::{
     CheckpointExpiry, CheckpointFile, CheckpointHeader, CheckpointRoot, PREFIX_SIZE, ROOTS,
 };
@@ -14,9 +14,9 @@ use crate::format::packed::{Packed, Pair, pack};
 use crate::index::{Index, Sorted, Unavailable};
 use crate::log::Position;
 use crate::log::catalog::{Catalog, replace};
-use crate::options::Options;
-use crate::parallel::on_all_cores;
-use crate::recovery::{Rebuilt, access};
+use crate::store::error::{Error, Result};
+use crate::store::options::Options;
+use crate::sync::parallel::on_all_cores;
 
 /// About so many bytes are the room for a key; of many, most take less.
 const USUAL_KEY_SIZE: u64 = 12;

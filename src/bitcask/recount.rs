@@ -3,7 +3,7 @@
 //! A death that was not counted hides a file from the merge that has to look there for older versions, and so brings a deleted
 //! key back; a death that was counted twice lets a merge drop what is alive from its reckoning.
 
-use crate::engine::Inside;
+use crate::bitcask::engine::Inside;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
@@ -162,7 +162,7 @@ mod tests {
         let db = open_without_threads(&dir, &SET);
         live(&db);
         (0..30u8).for_each(|n| db.put(&[n % 20], &[n; 30]).unwrap());
-        let shell = db.shell().upgrade().unwrap();
+        let shell = db.shared().upgrade().unwrap();
         let file = {
             let engine = shell.inside().unwrap();
             let mut files = engine.catalog.files.all().into_iter();

@@ -5,77 +5,22 @@
 //! third that does nothing but sync. Stores that tests open on a disk of their own have none: for them the same pass runs
 //! inside the calling thread, so that a run can be repeated.
 
+pub mod merge;
+
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
 
-use crate::db::Shell;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::events::LogLevel;
-use crate::hints;
+use crate::bitcask::engine::Engine;
+use crate::bitcask::lifecycle::hints;
+use crate::bitcask::shared::Shared;
 use crate::log::file::DataFile;
-use crate::monitor::Monitor;
-use crate::options::{MergeMode, SyncMode};
-use crate::panics;
-
-/// Wakes a thread that works for a store, and stops it.
-#[derive(Default)]
-pub struct Signal {
-    state: Monitor<State>,
-}
-
-#[derive(Default)]
-struct State {
-    work: bool,
-    stop: bool,
-}
-
-impl Signal {
-    /// There is work.
-    pub fn wake(&self) {
-        let mut state = self.state.lock();
-        if !state.work {
-            state.work = true;
-            self.state.notify_one();
-        }
-    }
-
-    /// No more work, ever.
-    pub fn stop(&self) {
-        self.state.lock().stop = true;
-        self.state.notify_all();
-    }
-
-    /// Whether work was asked for since the last time; for stores without a thread.
-    pub fn take_work(&self) -> bool {
-        std::mem::take(&mut self.state.lock().work)
-    }
-
-    /// Whether it is time to stop: long work looks now and then.
-    pub fn is_stopped(&self) -> bool {
-        self.state.lock().stop
-    }
-
-    /// Sleeps for that long, whatever work there is, or until it is time to stop.
-    pub fn pause(&self, time: Duration) {
-        let (mut state, end) = (self.state.lock(), Instant::now() + time);
-        while !state.stop && Instant::now() < end {
-            state = self.state.wait_for(state, end.saturating_duration_since(Instant::now()));
-        }
-    }
-
-    /// Sleeps until there is work or the time is over; false when it is time to stop.
-    pub fn sleep(&self, most: Duration) -> bool {
-        let mut state = self.state.lock();
-        if !state.work && !state.stop {
-            state = self.state.wait_for(state, most);
-        }
-        state.work = false;
-        !state.stop
-    }
-}
+use crate::store::error::{Error, Result};
+use crate::store::events::LogLevel;
+use crate::store::options::{MergeMode, SyncMode};
+use crate::sync::panics;
+use crate::sync::signal::Signal;
 
 /// While seals wait for writers to slow down, it is looked as often as this.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -88,12 +33,12 @@ const PURGED_EVERY: Duration = Duration::from_millis(100);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 /// The body of the maintenance thread.
-pub fn run_guarded(shell: &Weak<Shell>, signal: &Signal) {
+pub fn run_guarded(shell: &Weak<Shared>, signal: &Signal) {
     guard(shell, "the maintenance thread", || run(shell, signal));
 }
 
 /// The body of the thread that keeps files and memory ready for what is written next.
-pub fn keep_room_ahead(shell: &Weak<Shell>, signal: &Signal) {
+pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
     guard(shell, "the thread that keeps room ahead", || {
         let mut nap = SETTLED_IN;
         while signal.sleep(nap) {
@@ -112,7 +57,7 @@ pub fn keep_room_ahead(shell: &Weak<Shell>, signal: &Signal) {
 }
 
 /// The body of the thread that syncs at intervals.
-pub fn sync_at_intervals(shell: &Weak<Shell>, signal: &Signal, interval: Duration) {
+pub fn sync_at_intervals(shell: &Weak<Shared>, signal: &Signal, interval: Duration) {
     guard(shell, "the thread that syncs", || {
         // A write that comes right after a look is synced one look later: so it looks twice as often as it must sync.
         while signal.sleep(interval / 2) {
@@ -127,7 +72,7 @@ pub fn sync_at_intervals(shell: &Weak<Shell>, signal: &Signal, interval: Duratio
 }
 
 /// Runs the body of a thread. A panic in it, which would be a bug, stops all writes and is reported.
-fn guard(shell: &Weak<Shell>, thread: &str, work: impl FnOnce()) {
+fn guard(shell: &Weak<Shared>, thread: &str, work: impl FnOnce()) {
     if let Err(words) = panics::catch(work)
         && let Some(shell) = shell.upgrade()
         && let Some(engine) = shell.inside()
@@ -138,7 +83,7 @@ fn guard(shell: &Weak<Shell>, thread: &str, work: impl FnOnce()) {
     }
 }
 
-fn run(shell: &Weak<Shell>, signal: &Signal) {
+fn run(shell: &Weak<Shared>, signal: &Signal) {
     // After a failure (a full disk, say) the same work is not tried again at once.
     let mut not_before = Instant::now();
     let mut nap = Duration::ZERO;
@@ -152,7 +97,7 @@ fn run(shell: &Weak<Shell>, signal: &Signal) {
 }
 
 /// One pass over all kinds of work; how long to sleep after it, or `None` once the store is closed.
-fn pass(shell: &Shell, not_before: &mut Instant) -> Option<Duration> {
+fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
     let now = Instant::now();
     let mut nap = LONGEST_SLEEP;
     {
@@ -189,14 +134,14 @@ fn pass(shell: &Shell, not_before: &mut Instant) -> Option<Duration> {
             return Some(nap);
         }
     }
-    if may_merge && let Err(error) = crate::merge::run_if_due(shell) {
+    if may_merge && let Err(error) = crate::bitcask::background::merge::run_if_due(shell) {
         report(shell, &error);
         *not_before = Instant::now() + AFTER_FAILURE;
     }
     Some(if now < *not_before { nap.min(AFTER_FAILURE) } else { nap })
 }
 
-fn report(shell: &Shell, error: &Error) {
+fn report(shell: &Shared, error: &Error) {
     if let Some(engine) = shell.inside() {
         engine.catalog.events.log(LogLevel::Warn, || error);
     }
@@ -211,17 +156,17 @@ fn may_seal_later(engine: &Engine) -> bool {
         && !engine.log.has_many_unsealed()
         && engine.log.sync_lag() < 0.0
         && !(reserves.merges.is_released() || reserves.deletes.is_released())
-        && (engine.options.merge == MergeMode::Manual || !crate::merge::is_near(engine))
+        && (engine.options.merge == MergeMode::Manual || !crate::bitcask::background::merge::is_near(engine))
         && !engine.snapshots.has_replaced()
 }
 
 /// Seals the files that were rotated out, and lets go of those that nobody needs any more. Called from outside the gate.
-pub fn tidy(shell: &Shell) -> Result<()> {
+pub fn tidy(shell: &Shared) -> Result<()> {
     tidy_alone(shell, &shell.tidying().lock())
 }
 
 /// As [`tidy`]. On a full disk files wait to be sealed until a merge has made room.
-pub fn tidy_as_far_as_there_is_room(shell: &Shell) -> Result<()> {
+pub fn tidy_as_far_as_there_is_room(shell: &Shared) -> Result<()> {
     match tidy(shell) {
         Err(Error::NoSpace { .. }) => Ok(()),
         done => done,
@@ -229,7 +174,7 @@ pub fn tidy_as_far_as_there_is_room(shell: &Shell) -> Result<()> {
 }
 
 /// As [`tidy`], for who sees to it that nobody else does it meanwhile.
-pub fn tidy_alone(shell: &Shell, _one_at_a_time: &MutexGuard<'_, ()>) -> Result<()> {
+pub fn tidy_alone(shell: &Shared, _one_at_a_time: &MutexGuard<'_, ()>) -> Result<()> {
     let (unneeded, unsealed, catalog) = {
         let Some(engine) = shell.inside() else { return Ok(()) };
         if engine.options.read_only {
@@ -266,7 +211,7 @@ pub fn tidy_alone(shell: &Shell, _one_at_a_time: &MutexGuard<'_, ()>) -> Result<
 }
 
 /// Seals one file and writes its hint, or removes it where it was never written to.
-fn seal(shell: &Shell, file: &Arc<DataFile>) -> Result<()> {
+fn seal(shell: &Shared, file: &Arc<DataFile>) -> Result<()> {
     let Some(engine) = shell.inside() else { return Ok(()) };
     if file.seqs().1 > 0 {
         engine.log.seal(file)?;
@@ -307,14 +252,17 @@ mod tests {
         let db = crate::Db::open(directory.path().join("store"), &options).unwrap();
         db.put(b"key", b"before").unwrap();
         std::thread::scope(|scope| {
-            scope.spawn(|| guard(&db.shell(), "a thread", || panic!("it went wrong"))).join().unwrap()
+            scope.spawn(|| guard(&db.shared(), "a thread", || panic!("it went wrong"))).join().unwrap()
         });
         let refused = db.put(b"key", b"after").unwrap_err();
         assert!(
             matches!(&refused, Error::Poisoned { reason } if reason.contains("a thread panicked")),
             "{refused}"
         );
-        assert!(refused.to_string().contains("it went wrong, at src/maintenance.rs:"), "{refused}");
+        assert!(
+            refused.to_string().contains("it went wrong, at src/bitcask/background/mod.rs:"),
+            "{refused}"
+        );
         assert!(told.lock().iter().any(|words| words.contains("it went wrong")));
         assert_eq!(db.get(b"key").unwrap().as_deref(), Some(&b"before"[..]));
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::db::Shell;
+use crate::bitcask::shared::Shared;
 use crate::format::FileId;
 use crate::index::{Cursor, Entry};
 use crate::log::file::DataFile;
@@ -40,7 +40,7 @@ impl Places {
     ///
     /// All in the inputs must be known to the index (see [`super::Merge::note_blockers`]). What is written meanwhile goes
     /// elsewhere: so places can turn out to be dead, and none is missing.
-    pub fn look_up(shell: &Shell, inputs: &[Arc<DataFile>]) -> Option<Self> {
+    pub fn look_up(shell: &Shared, inputs: &[Arc<DataFile>]) -> Option<Self> {
         let mut places = Places::default();
         let (mut live, mut dead, mut is_wanted) = (0, 0, Vec::new());
         for file in inputs {

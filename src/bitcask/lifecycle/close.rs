@@ -1,10 +1,10 @@
 //! A clean close: everything durable, and the next open a matter of milliseconds.
 
-use crate::checkpoint;
-use crate::engine::Engine;
-use crate::error::Result;
-use crate::events::LogLevel;
+use crate::bitcask::engine::Engine;
+use crate::bitcask::lifecycle::checkpoint;
 use crate::format::manifest::FileState;
+use crate::store::error::Result;
+use crate::store::events::LogLevel;
 
 /// Makes everything durable and writes the checkpoint. Nobody else uses the engine any more.
 pub fn finish(engine: &Engine) -> Result<()> {

@@ -1,0 +1,167 @@
+//! The default engine: an append-only log, an index in memory from every key to its newest record, and a merge that takes
+//! dead records back (Bitcask; Sheehy and Smith, 2010).
+
+pub mod background;
+pub mod engine;
+pub mod iter;
+pub mod lifecycle;
+#[cfg(any(test, feature = "testing"))]
+pub mod recount;
+pub mod shared;
+pub mod stats;
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::disk::Disk;
+use crate::disk::fs::{FsDisk, Io};
+use crate::disk::process::ForkGuard;
+use crate::log::append::Work;
+use crate::store::error::{Error, Result};
+use crate::store::options::{IoMode, MergeMode, Options, SyncMode};
+use crate::sync::gate::Gated;
+use crate::sync::signal::Signal;
+use background::merge;
+use engine::Inside;
+use lifecycle::{close, open};
+use shared::Shared;
+
+/// An open store. It is closed when this goes, at once and by the thread that lets go; iterators and the store's threads may hold
+/// what is shared for longer.
+pub struct Bitcask {
+    /// What its handles, iterators and threads share.
+    pub shared: Arc<Shared>,
+}
+
+impl Bitcask {
+    /// Opens the store in the directory `path`, or creates it there.
+    pub fn open(path: &Path, options: &Options) -> Result<Self> {
+        let create = options.create_if_missing && !options.read_only;
+        let io = match options.io {
+            IoMode::Mmap => Io::Mapped { synced: options.sync == SyncMode::Always },
+            IoMode::Pread => Io::Plain,
+        };
+        let disk = FsDisk::open(path, create, io).map_err(|e| {
+            if e.kind() == std::io::ErrorKind::NotFound && !create {
+                return Error::Missing { path: path.to_path_buf() };
+            }
+            Error::io("open the store's directory", path, &e)
+        })?;
+        Self::start(Arc::new(disk), options, true)
+    }
+
+    /// Opens the store on `disk`. Without `background` no thread works for it: its work is done inside the calls.
+    pub fn start(disk: Arc<dyn Disk>, options: &Options, background: bool) -> Result<Self> {
+        options.check()?;
+        let (signal, ahead) = (Arc::new(Signal::default()), Arc::new(Signal::default()));
+        let (maintenance, preparing) =
+            (signal.clone(), if background { ahead.clone() } else { signal.clone() });
+        let ask = move |work| match work {
+            Work::Prepare => preparing.wake(),
+            Work::Look => maintenance.wake(),
+        };
+        let engine = open::open(disk, options, Box::new(ask))?;
+        let shared = Arc::new(Shared {
+            engine: Gated::new(Box::new(engine)),
+            fork: ForkGuard::new(),
+            signal: signal.clone(),
+            ahead_signal: ahead.clone(),
+            sync_signal: Arc::default(),
+            threads: Mutex::default(),
+            background,
+            merging: Mutex::default(),
+            tidying: Mutex::new(()),
+        });
+        // From here on a failure closes it: no thread works for a store that nobody has.
+        let store = Bitcask { shared };
+        let shared = &store.shared;
+        if background && !options.read_only {
+            let weak: Weak<Shared> = Arc::downgrade(shared);
+            store.spawn("filedb", move || background::run_guarded(&weak, &signal))?;
+            let weak = Arc::downgrade(shared);
+            store.spawn("filedb-ahead", move || background::keep_room_ahead(&weak, &ahead))?;
+            if options.sync == SyncMode::Interval {
+                let (weak, signal) = (Arc::downgrade(shared), shared.sync_signal.clone());
+                let interval = Duration::from_millis(options.sync_interval_ms);
+                store.spawn("filedb-sync", move || {
+                    background::sync_at_intervals(&weak, &signal, interval);
+                })?;
+            }
+        }
+        Ok(store)
+    }
+
+    /// Makes a change from inside the gate. From outside of it, does the work that comes of it: for stores without a thread,
+    /// and where the thread is late.
+    #[inline]
+    pub fn change<R>(&self, change: impl FnOnce(&Inside<'_>) -> Result<R>) -> Result<R> {
+        let (done, late) = {
+            let engine = self.shared.enter()?;
+            (change(&engine)?, engine.log.is_sealing_late())
+        };
+        // What was changed is changed, whatever comes of the work that follows from it.
+        if late && self.shared.check_may_wait().is_ok() {
+            let _ = background::tidy(&self.shared);
+        }
+        if !self.shared.background && self.shared.check_may_wait().is_ok() && self.shared.signal.take_work() {
+            let _ = self.maintain();
+        }
+        Ok(done)
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(work);
+        let thread =
+            thread.map_err(|e| Error::io("start a thread for", Path::new("the store's maintenance"), &e))?;
+        self.shared.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// One pass of what the maintenance threads do.
+    pub fn maintain(&self) -> Result<()> {
+        {
+            let engine = self.shared.enter()?;
+            engine.log.prepare()?;
+            engine.purge_expired(&engine);
+            engine.expiries.sweep(&engine.index);
+        }
+        if self.shared.enter()?.options.merge == MergeMode::Manual {
+            return background::tidy(&self.shared);
+        }
+        background::tidy_as_far_as_there_is_room(&self.shared)?;
+        merge::run_if_due(&self.shared)
+    }
+
+    /// Closes the store, whatever it returns: see `Db::close`.
+    pub fn close(&self) -> Result<()> {
+        if self.shared.fork.is_forked() {
+            // The child owns neither the lock nor the files, and the thread is not there: nothing to undo. The engine
+            // stays in memory, because what it holds may have been locked at the moment of the fork.
+            return Err(Error::Forked);
+        }
+        self.shared.check_may_wait()?;
+        self.shared.signal.stop();
+        self.shared.ahead_signal.stop();
+        self.shared.sync_signal.stop();
+        let threads = std::mem::take(&mut *self.shared.threads.lock());
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+        // A merge that another thread runs sees the signal, commits what it has, and lets go.
+        let mut uncommitted = self.shared.merging.lock();
+        // Until nobody is inside any more: another thread that takes files to seal them could not do it then.
+        let tidying = self.shared.tidying.lock();
+        let committed = merge::commit_rest(&self.shared, &mut uncommitted);
+        let tidied = committed.and_then(|()| background::tidy_alone(&self.shared, &tidying));
+        let engine = self.shared.engine.take().ok_or(Error::Closed)?;
+        drop(tidying);
+        tidied.and_then(|()| close::finish(&engine))
+    }
+}
+
+impl Drop for Bitcask {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}

@@ -1,0 +1,98 @@
+//! What all who use one open store share: the gate with the engine behind it, and the signals and locks of its background work.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use crate::bitcask::engine::{Engine, Inside};
+use crate::disk::process::ForkGuard;
+use crate::log::file::DataFile;
+use crate::store::error::{Error, Result};
+use crate::sync::gate::Gated;
+use crate::sync::signal::Signal;
+
+/// What the handles, iterators and threads of one open store share. It outlives the engine, which a close takes away, so that
+/// whoever calls the store after that gets an answer.
+pub struct Shared {
+    pub(super) engine: Gated<Engine>,
+    pub(super) fork: ForkGuard,
+    pub(super) signal: Arc<Signal>,
+    /// Wakes the thread that keeps room ahead.
+    pub(super) ahead_signal: Arc<Signal>,
+    /// Stops the thread that syncs.
+    pub(super) sync_signal: Arc<Signal>,
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(super) background: bool,
+    /// Held by whoever merges.
+    pub(super) merging: Mutex<Uncommitted>,
+    /// Held by whoever seals and removes files.
+    pub(super) tidying: Mutex<()>,
+}
+
+/// What a merge has done and not committed yet. It outlives a merge whose commit failed: the index points into the
+/// outputs then, so nothing else may be merged before they are in the manifest.
+#[derive(Default)]
+pub struct Uncommitted {
+    /// Files that were written.
+    pub outputs: Vec<Arc<DataFile>>,
+    /// Inputs of which everything that is needed has been copied.
+    pub finished: Vec<Arc<DataFile>>,
+}
+
+impl Shared {
+    /// Goes inside the gate; `None` once the store is closed.
+    pub fn inside(&self) -> Option<Inside<'_>> {
+        self.engine.enter()
+    }
+
+    /// The gate, and the engine behind it.
+    pub fn gated(&self) -> &Gated<Engine> {
+        &self.engine
+    }
+
+    /// Wakes and stops the maintenance thread.
+    pub fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    /// Held by whoever seals and removes files.
+    pub fn tidying(&self) -> &Mutex<()> {
+        &self.tidying
+    }
+
+    /// Held by whoever merges.
+    pub fn merging(&self) -> &Mutex<Uncommitted> {
+        &self.merging
+    }
+
+    /// `Err` where the call would wait for the caller itself.
+    pub fn check_may_wait(&self) -> Result<()> {
+        if self.engine.is_visited_by_caller() {
+            return Err(Error::invalid(
+                "this call waits until no value is being visited and no merge is under way, and was made by a function that is shown \
+                 a value or told of a merge; make it after that",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Goes inside the gate, for a call of a user.
+    #[inline]
+    pub fn enter(&self) -> Result<Inside<'_>> {
+        if self.fork.is_forked() {
+            return Err(Error::Forked);
+        }
+        // Not `ok_or`: the error that is not needed would have to be dropped.
+        let Some(engine) = self.engine.enter() else { return Err(Error::Closed) };
+        Ok(engine)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.fork.is_forked() {
+            self.engine.forget();
+        }
+    }
+}

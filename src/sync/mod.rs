@@ -1,0 +1,7 @@
+//! What threads need among each other: grace periods, something to wait at, work on all cores, panics that stay inside.
+
+pub mod gate;
+pub mod monitor;
+pub mod panics;
+pub mod parallel;
+pub mod signal;
