@@ -4,19 +4,18 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::bitcask::background::{self, merge};
-use crate::bitcask::engine::Condition;
-pub(crate) use crate::bitcask::engine::Copying;
-use crate::bitcask::iter::{Iter, KeyList};
-use crate::bitcask::lifecycle::hints;
-use crate::bitcask::{Bitcask, stats};
+use crate::bitcask::Bitcask;
 #[cfg(any(test, feature = "testing"))]
 use crate::disk::Disk;
+pub(crate) use crate::store::Copying;
+use crate::store::Store;
 use crate::store::batch::Batch;
 use crate::store::error::{Error, Result};
+use crate::store::iter::{Iter, KeyList};
 use crate::store::options::Options;
 use crate::store::pinned::Pinned;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
+use crate::store::write::{PutOptions, Ttl};
 
 /// An open store. Clones share it; all methods may be called from any thread at once. It is closed by [`Db::close`], or
 /// when the last clone is dropped.
@@ -35,7 +34,10 @@ use crate::store::stats::{FileStats, MergeProgress, Stats};
 /// ```
 #[derive(Clone)]
 pub struct Db {
-    store: Arc<Bitcask>,
+    store: Arc<dyn Store>,
+    /// The engine itself, where tests look into it.
+    #[cfg(any(test, feature = "testing"))]
+    bitcask: Option<Arc<Bitcask>>,
 }
 
 /// A copy of a value.
@@ -56,30 +58,6 @@ impl Copying for Copied {
     }
 }
 
-/// More to say about a write than [`Db::put`] does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PutOptions {
-    /// The key expires this many milliseconds from now.
-    pub ttl_ms: Option<u64>,
-    /// Only if there is no such key.
-    pub if_absent: bool,
-    /// Only if there is such a key.
-    pub if_present: bool,
-    /// The write is durable when the call returns, whatever the store's `sync` says.
-    pub sync: bool,
-    /// The key keeps the expiry that it has.
-    pub keep_ttl: bool,
-}
-
-/// When a key expires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ttl {
-    /// Never.
-    Forever,
-    /// This many milliseconds from now.
-    Ms(u64),
-}
-
 impl Db {
     /// Opens the store in the directory `path`, or creates it there.
     ///
@@ -87,27 +65,36 @@ impl Db {
     /// [`Error::Locked`] where it is open already, [`Error::Corrupt`] where it is damaged, [`Error::Missing`] and
     /// [`Error::Exists`] as the options say, [`Error::Io`] where the directory cannot be used.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Db> {
-        let store = Arc::new(Bitcask::open(path.as_ref(), options)?);
-        Ok(Db { store })
+        Ok(Self::over(Bitcask::open(path.as_ref(), options)?))
+    }
+
+    fn over(store: Bitcask) -> Self {
+        let store = Arc::new(store);
+        Db {
+            #[cfg(any(test, feature = "testing"))]
+            bitcask: Some(store.clone()),
+            store,
+        }
     }
 
     /// Opens a store on a disk of the caller's, without a maintenance thread: its work is done inside the calls.
     #[cfg(any(test, feature = "testing"))]
     pub fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<Db> {
-        Ok(Db { store: Arc::new(Bitcask::start(disk, options, false)?) })
+        Ok(Self::over(Bitcask::start(disk, options, false)?))
     }
 
     /// For stores without a maintenance thread: does what the thread would do.
     #[cfg(any(test, feature = "testing"))]
     pub fn maintain(&self) -> Result<()> {
-        self.store.maintain()
+        self.bitcask.as_ref().map_or(Ok(()), |store| store.maintain())
     }
 
     /// Counts what is live in each file anew and compares it with what the store has counted; `Err` says where they differ. For
     /// stores that nobody writes to meanwhile; what the store does by itself waits.
     #[cfg(any(test, feature = "testing"))]
     pub fn recount(&self) -> std::result::Result<(), String> {
-        let shared = &self.store.shared;
+        let Some(store) = &self.bitcask else { return Ok(()) };
+        let shared = &store.shared;
         let _merging = shared.merging().lock();
         let _tidying = shared.tidying().lock();
         let engine = shared.enter().map_err(|error| error.to_string())?;
@@ -118,7 +105,7 @@ impl Db {
     /// What the threads of a store hold of it.
     #[cfg(test)]
     pub(crate) fn shared(&self) -> std::sync::Weak<crate::bitcask::shared::Shared> {
-        Arc::downgrade(&self.store.shared)
+        self.bitcask.as_ref().map(|store| Arc::downgrade(&store.shared)).unwrap_or_default()
     }
 
     /// Closes the store: waits for calls under way, makes everything durable and writes what lets the next open skip all
@@ -140,8 +127,7 @@ impl Db {
     /// `sync=always`, it was and could not be made durable; then the handle takes no more writes.
     #[inline]
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.store
-            .change(|engine| engine.put(engine, key, value, None, Condition::default(), false).map(drop))
+        self.store.put(key, value)
     }
 
     /// Writes a key under conditions, or with an expiry. False where a condition does not hold.
@@ -155,15 +141,7 @@ impl Db {
         if options.keep_ttl && options.ttl_ms.is_some() {
             return Err(Error::invalid("a write cannot both keep the key's expiry and set a new one"));
         }
-        let condition = Condition {
-            if_absent: options.if_absent,
-            if_present: options.if_present,
-            keep_expiry: options.keep_ttl,
-        };
-        self.store.change(|engine| {
-            let expiry_ms = options.ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
-            engine.put(engine, key, value, expiry_ms, condition, options.sync)
-        })
+        self.store.put_with(key, value, options)
     }
 
     /// Removes `key`. False where there is no such key.
@@ -171,7 +149,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`].
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
-        self.store.change(|engine| engine.delete(engine, key))
+        self.store.delete(key)
     }
 
     /// Writes all of a batch or nothing: to readers of the log, to iterators and across a crash. Single gets may see its
@@ -180,7 +158,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`]; [`Error::TooLarge`] where the batch as a whole is.
     pub fn write(&self, batch: &Batch) -> Result<()> {
-        self.store.change(|engine| engine.write_batch(engine, &batch.records(engine.clock.precise())?))
+        self.store.write(batch)
     }
 
     /// A copy of the value of `key`.
@@ -197,9 +175,8 @@ impl Db {
     }
 
     /// Copies the value of `key`, if `to` has room for it, and gives its size. For code of this library.
-    pub(crate) fn copy(&self, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
-        let engine = self.store.shared.enter()?;
-        engine.copy(&engine, key, to)
+    pub(crate) fn copy(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.store.copy(key, to)
     }
 
     /// Shows the value of `key` to `visit`, without a copy where files are mapped. The store cannot be closed, and
@@ -210,17 +187,9 @@ impl Db {
     /// As [`Db::get`].
     #[inline]
     pub fn read<R>(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        self.look_at(key, |value| {
-            let _visiting = self.store.shared.gated().visit();
-            visit(value)
-        })
-    }
-
-    /// As [`Db::read`], for code of this library.
-    #[inline]
-    pub(crate) fn look_at<R>(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        let engine = self.store.shared.enter()?;
-        engine.find(&engine, key, |current| visit(current.value))
+        let (mut visit, mut seen) = (Some(visit), None);
+        self.store.show(key, &mut |value| seen = visit.take().map(|visit| visit(value)))?;
+        Ok(seen)
     }
 
     /// The value of `key`, readable for as long as it is held, without a copy where files are mapped.
@@ -228,8 +197,7 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
-        let engine = self.store.shared.enter()?;
-        engine.pin(&engine, key)
+        self.store.get_pinned(key)
     }
 
     /// [`Db::get_pinned`] for many keys at once. The cache misses of the lookups overlap, so that a key costs a fraction
@@ -238,9 +206,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`]; everything else is in the results.
     pub fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()> {
-        let engine = self.store.shared.enter()?;
-        engine.pin_many(&engine, keys, out);
-        Ok(())
+        self.store.get_many(keys, out)
     }
 
     /// Whether there is such a key.
@@ -248,7 +214,7 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.look_at(key, |_| ())?.is_some())
+        self.store.exists(key)
     }
 
     /// All keys that begin with `prefix`, as they are at one moment, in no particular order.
@@ -256,7 +222,7 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     pub fn list(&self, prefix: &[u8]) -> Result<KeyList> {
-        KeyList::collect(&self.store.shared, prefix)
+        KeyList::collect(self.iter(prefix)?)
     }
 
     /// Goes through all keys that begin with `prefix`, as they are at this moment. The iterator blocks nobody.
@@ -264,7 +230,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn iter(&self, prefix: &[u8]) -> Result<Iter> {
-        Iter::new(&self.store.shared, prefix)
+        self.store.walk(prefix).map(Iter::of)
     }
 
     /// The number of keys.
@@ -272,8 +238,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn count(&self) -> Result<u64> {
-        let engine = self.store.shared.enter()?;
-        Ok(engine.count(&engine))
+        self.store.count()
     }
 
     /// The store in numbers.
@@ -281,9 +246,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn stats(&self) -> Result<Stats> {
-        let engine = self.store.shared.enter()?;
-        let keys = engine.count(&engine);
-        Ok(stats::collect(&engine, keys, self.store.shared.merging().is_locked()))
+        self.store.stats()
     }
 
     /// Each data file in numbers, by file number.
@@ -291,7 +254,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn file_stats(&self) -> Result<Vec<FileStats>> {
-        Ok(stats::files(&*self.store.shared.enter()?))
+        self.store.file_stats()
     }
 
     /// Writes the hint file of every sealed data file that has none, so that a start after a crash reads less. Hints are
@@ -300,14 +263,7 @@ impl Db {
     /// # Errors
     /// [`Error::NoSpace`], [`Error::Io`], [`Error::Corrupt`]: some hints may be missing.
     pub fn write_hints(&self) -> Result<()> {
-        self.store.shared.enter()?.check_writable()?;
-        self.store.shared.check_may_wait()?;
-        background::tidy(&self.store.shared)?;
-        let engine = self.store.shared.enter()?;
-        for file in merge::sealed(&engine) {
-            hints::write_missing(&engine.catalog, &file, &engine.hasher)?;
-        }
-        Ok(())
+        self.store.write_hints()
     }
 
     /// How long `key` has to live; `None` where there is no such key.
@@ -315,12 +271,7 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     pub fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
-        let engine = self.store.shared.enter()?;
-        let expiry = engine.find(&engine, key, |current| current.expiry_ms)?;
-        Ok(expiry.map(|expiry_ms| match expiry_ms {
-            None => Ttl::Forever,
-            Some(expiry_ms) => Ttl::Ms(expiry_ms.saturating_sub(engine.clock.precise())),
-        }))
+        self.store.ttl(key)
     }
 
     /// Lets `key` expire this many milliseconds from now. False where there is no such key.
@@ -328,7 +279,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`]. The record is written again: the cost is that of a put.
     pub fn expire(&self, key: &[u8], ttl_ms: u64) -> Result<bool> {
-        self.rewrite(key, Some(ttl_ms))
+        self.store.set_ttl(key, Some(ttl_ms))
     }
 
     /// Lets `key` live for ever. False where there is no such key.
@@ -336,14 +287,7 @@ impl Db {
     /// # Errors
     /// As [`Db::expire`].
     pub fn persist(&self, key: &[u8]) -> Result<bool> {
-        self.rewrite(key, None)
-    }
-
-    fn rewrite(&self, key: &[u8], ttl_ms: Option<u64>) -> Result<bool> {
-        self.store.change(|engine| {
-            let expiry_ms = ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
-            engine.set_expiry(engine, key, expiry_ms)
-        })
+        self.store.set_ttl(key, None)
     }
 
     /// Makes all completed writes durable.
@@ -352,7 +296,7 @@ impl Db {
     /// [`Error::Poisoned`] or [`Error::Io`]: the disk did not take them. The handle takes no more writes then; what it
     /// had not synced may be lost.
     pub fn sync(&self) -> Result<()> {
-        self.store.change(|engine| if engine.options.read_only { Ok(()) } else { engine.log.sync() })
+        self.store.sync()
     }
 
     /// Takes the space of dead records back, now. Runs beside readers and writers.
@@ -370,15 +314,11 @@ impl Db {
     /// # Errors
     /// As [`Db::merge`].
     pub fn merge_with(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
-        self.store.shared.enter()?.check_writable()?;
-        self.store.shared.check_may_wait()?;
-        merge::run_all(&self.store.shared, watch)
+        self.store.merge(watch)
     }
 
     /// Stops all writes, because what happened leaves the state of the store in doubt.
     pub(crate) fn poison(&self, reason: &str) {
-        if let Ok(engine) = self.store.shared.enter() {
-            engine.catalog.poison.set_reason(reason);
-        }
+        self.store.poison(reason);
     }
 }

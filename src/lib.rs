@@ -22,14 +22,15 @@ mod log;
 mod store;
 mod sync;
 
-pub use bitcask::iter::{Iter, KeyList, Row};
-pub use db::{Db, PutOptions, Ttl};
+pub use db::Db;
 pub use store::batch::Batch;
 pub use store::error::{Error, Result};
 pub use store::events::{LogLevel, LogSink};
+pub use store::iter::{Iter, KeyList, Row};
 pub use store::options::{IoMode, MergeMode, OPTIONS, OptionInfo, Options, SyncMode};
 pub use store::pinned::{Pinned, Rows};
 pub use store::stats::{FileStats, MergeProgress, Stats};
+pub use store::write::{PutOptions, Ttl};
 
 #[cfg(test)]
 mod damage_tests;

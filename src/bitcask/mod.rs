@@ -9,6 +9,7 @@ pub mod lifecycle;
 pub mod recount;
 pub mod shared;
 pub mod stats;
+mod verbs;
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -135,8 +136,8 @@ impl Bitcask {
         merge::run_if_due(&self.shared)
     }
 
-    /// Closes the store, whatever it returns: see `Db::close`.
-    pub fn close(&self) -> Result<()> {
+    /// Closes the store, whatever it returns.
+    fn shut(&self) -> Result<()> {
         if self.shared.fork.is_forked() {
             // The child owns neither the lock nor the files, and the thread is not there: nothing to undo. The engine
             // stays in memory, because what it holds may have been locked at the moment of the fork.
@@ -162,6 +163,6 @@ impl Bitcask {
 
 impl Drop for Bitcask {
     fn drop(&mut self) {
-        let _ = self.close();
+        let _ = self.shut();
     }
 }

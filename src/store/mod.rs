@@ -1,8 +1,93 @@
-//! What every store is to its users: options, errors, batches, values, events, figures. No store is in here.
+//! What every store is to its users: the verbs ([`Store`]), options, errors, batches, values, walks, events, figures. No store is in
+//! here: the engines are below `bitcask/` and its neighbours, and `db.rs` chooses one.
 
 pub mod batch;
 pub mod error;
 pub mod events;
+pub mod iter;
 pub mod options;
 pub mod pinned;
 pub mod stats;
+pub mod write;
+
+use std::ops::ControlFlow;
+
+use batch::Batch;
+use error::Result;
+use iter::Walk;
+use pinned::Pinned;
+use stats::{FileStats, MergeProgress, Stats};
+use write::{PutOptions, Ttl};
+
+/// Where a copy of a value goes.
+pub trait Copying {
+    /// Whether there is room for a value of so many bytes. Nothing is copied where there is not.
+    fn begin(&mut self, len: usize) -> bool;
+
+    /// The next bytes of the value. They count only if the call that copies succeeds.
+    fn copy(&mut self, bytes: &[u8]);
+}
+
+/// One open store. What each verb promises is said where users find it, at [`crate::Db`]; all of them may be called from any
+/// thread at once.
+pub trait Store: Send + Sync {
+    /// See [`crate::Db::close`].
+    fn close(&self) -> Result<()>;
+
+    /// Stops all writes, because what happened leaves the state of the store in doubt.
+    fn poison(&self, reason: &str);
+
+    /// See [`crate::Db::put`].
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()>;
+
+    /// See [`crate::Db::put_with`]. The options do not contradict each other.
+    fn put_with(&self, key: &[u8], value: &[u8], options: &PutOptions) -> Result<bool>;
+
+    /// See [`crate::Db::delete`].
+    fn delete(&self, key: &[u8]) -> Result<bool>;
+
+    /// See [`crate::Db::write`].
+    fn write(&self, batch: &Batch) -> Result<()>;
+
+    /// Copies the value of `key`, if `to` has room for it, and gives its size.
+    fn copy(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>>;
+
+    /// Shows the value of `key` to `visit`, as [`crate::Db::read`] does. False where there is no such key.
+    fn show(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool>;
+
+    /// See [`crate::Db::get_pinned`].
+    fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>>;
+
+    /// See [`crate::Db::get_many`].
+    fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()>;
+
+    /// See [`crate::Db::exists`].
+    fn exists(&self, key: &[u8]) -> Result<bool>;
+
+    /// Begins a walk through the keys that begin with `prefix`.
+    fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>>;
+
+    /// See [`crate::Db::count`].
+    fn count(&self) -> Result<u64>;
+
+    /// See [`crate::Db::ttl`].
+    fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>>;
+
+    /// Gives `key` another life: so many milliseconds, or, with `None`, for ever. False where there is no such key.
+    fn set_ttl(&self, key: &[u8], ttl_ms: Option<u64>) -> Result<bool>;
+
+    /// See [`crate::Db::sync`].
+    fn sync(&self) -> Result<()>;
+
+    /// See [`crate::Db::merge_with`].
+    fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool>;
+
+    /// See [`crate::Db::stats`].
+    fn stats(&self) -> Result<Stats>;
+
+    /// See [`crate::Db::file_stats`].
+    fn file_stats(&self) -> Result<Vec<FileStats>>;
+
+    /// See [`crate::Db::write_hints`].
+    fn write_hints(&self) -> Result<()>;
+}

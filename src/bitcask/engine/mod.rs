@@ -20,6 +20,7 @@ use crate::index::{Entry, Index, KeyHash, KeyHasher, Locked, Unavailable};
 use crate::log::append::{Appended, Log, Record};
 use crate::log::catalog::Catalog;
 use crate::log::file::{DataFile, Frame};
+use crate::store::Copying;
 use crate::store::error::{Error, Result, vec_with_room};
 use crate::store::options::{MergeMode, Options, SyncMode};
 use crate::store::pinned::Pinned;
@@ -36,15 +37,6 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 /// Values of so many bytes and more are copied while their checksums are computed. Smaller ones are at hand after that, and
 /// those that expire may turn out not to be there.
 const COPIED_IN_PIECES: usize = 2 * frame::COPIED_AT_ONCE;
-
-/// Where a copy of a value goes.
-pub trait Copying {
-    /// Whether there is room for a value of so many bytes. Nothing is copied where there is not.
-    fn begin(&mut self, len: usize) -> bool;
-
-    /// The next bytes of the value. They count only if the call that copies succeeds.
-    fn copy(&mut self, bytes: &[u8]);
-}
 
 /// Proof of being inside the store's gate; files do not go away under its holder.
 pub type Inside<'a> = Entered<'a, Engine>;
@@ -369,7 +361,7 @@ impl Engine {
 
     /// Copies the value of a key, if `to` has room for it, and gives its size; `None` where there is no such key.
     #[inline]
-    pub fn copy(&self, inside: &Inside<'_>, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
+    pub fn copy(&self, inside: &Inside<'_>, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
         frame::check_key(key)?;
         let Some(entry) = self.index.get(self.hasher.hash(key)) else { return Ok(None) };
         if entry.size.bytes() < COPIED_IN_PIECES as u64
@@ -390,7 +382,7 @@ impl Engine {
         inside: &Inside<'_>,
         entry: Entry,
         key: &[u8],
-        to: &mut impl Copying,
+        to: &mut dyn Copying,
     ) -> Result<Option<usize>> {
         let (mut buffer, mut is_copied) = (Vec::new(), false);
         let is_intact = |frame: &Frame<'_>| {

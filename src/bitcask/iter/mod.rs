@@ -15,11 +15,11 @@ use crate::format::frame::Kind;
 use crate::index::{Cursor, Entry, KeyHash};
 use crate::log::file::Frame;
 use crate::store::error::{Error, Result};
+use crate::store::iter::{Row, Walk};
 use crate::store::pinned::{Pinned, Rows};
 use sort::sort_last_first;
 
-/// Goes through the keys of a store as they were when it was made. A long-lived one blocks neither writers nor merges;
-/// it costs memory for the keys that change meanwhile, and keeps replaced files on disk.
+/// A walk through the keys of one moment.
 pub struct Iter {
     shell: Arc<Shared>,
     moment: Moment,
@@ -34,30 +34,12 @@ pub struct Iter {
 /// So many entries are loaded at once, of 8 bytes each.
 const MOST_LOADED: usize = 1 << 20;
 
-/// A key and its value, readable for as long as the row is held.
-#[derive(Clone, Debug)]
-pub struct Row {
-    bytes: Pinned,
-    key_len: usize,
-}
-
-impl Row {
-    /// The key.
-    pub fn key(&self) -> &[u8] {
-        self.bytes.get(..self.key_len).unwrap_or_default()
-    }
-
-    /// The value.
-    pub fn value(&self) -> &[u8] {
-        self.bytes.get(self.key_len..).unwrap_or_default()
-    }
-}
-
 /// How many records ahead of the current one are fetched into the cache.
 const LOOK_AHEAD: usize = 12;
 
 impl Iter {
-    pub(crate) fn new(shell: &Arc<Shared>, prefix: &[u8]) -> Result<Self> {
+    /// Begins a walk through the keys with this prefix, as they are now.
+    pub fn new(shell: &Arc<Shared>, prefix: &[u8]) -> Result<Self> {
         let engine = shell.enter()?;
         let moment = engine.snapshots.begin(|| engine.log.last_seq());
         drop(engine);
@@ -69,91 +51,6 @@ impl Iter {
             pending: Vec::new(),
             load: 1,
         })
-    }
-
-    /// The next row; `None` after the last.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] where a record is damaged: the next call goes on behind it. [`Error::Closed`]
-    /// and [`Error::Forked`].
-    pub fn next_row(&mut self) -> Result<Option<Row>> {
-        let shell = self.shell.clone();
-        let engine = shell.enter()?;
-        self.advance(&engine, |engine, entry, frame| {
-            let key_len = frame.key().len();
-            let bytes = frame.key_and_value();
-            let file = engine.catalog.files.get_counted(usize::from(entry.location.slot), engine);
-            Ok(match file {
-                Some(file) if file.is_mapped() => Row { bytes: Pinned::in_file(file, bytes), key_len },
-                _ => Row { bytes: Pinned::copied(bytes)?, key_len },
-            })
-        })
-    }
-
-    /// `Err` once the store is closed.
-    pub(crate) fn check_open(&self) -> Result<()> {
-        self.shell.enter().map(drop)
-    }
-
-    /// Adds up to `most` rows to `rows`. False behind the last.
-    ///
-    /// # Errors
-    /// As [`Iter::next_row`]; the rows before the error are added.
-    pub fn next_rows(&mut self, most: usize, rows: &mut Rows) -> Result<bool> {
-        self.next_rows_within(most, usize::MAX, rows)
-    }
-
-    /// As [`Iter::next_rows`], of which no more are added once `rows` holds copies of so many bytes: those that are not in a
-    /// mapped file.
-    pub(crate) fn next_rows_within(
-        &mut self,
-        most: usize,
-        most_copied: usize,
-        rows: &mut Rows,
-    ) -> Result<bool> {
-        let shell = self.shell.clone();
-        let engine = shell.enter()?;
-        let mut left = most;
-        while left > 0 && rows.copied_bytes() < most_copied {
-            let added = self.advance(&engine, |engine, entry, frame| {
-                let row = (frame.key_and_value(), frame.key().len());
-                let slot = usize::from(entry.location.slot);
-                let file = engine.file(engine, entry)?;
-                if !file.is_mapped()
-                    || !rows.push_in_file(file.id, row, || engine.catalog.files.get_counted(slot, engine))?
-                {
-                    rows.push_copy(row)?;
-                }
-                Ok(())
-            });
-            if added?.is_none() {
-                return Ok(false);
-            }
-            left -= 1;
-        }
-        Ok(true)
-    }
-
-    /// Shows rows to `visit` until it returns false; true if it never did. Without a pin per row, so faster than
-    /// [`Iter::next_row`].
-    ///
-    /// # Errors
-    /// As [`Iter::next_row`].
-    pub fn for_each(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
-        let shell = self.shell.clone();
-        loop {
-            // Entered anew for each row: a slow visitor must not keep others from closing the store.
-            let engine = shell.enter()?;
-            let seen = self.advance(&engine, |_, _, frame| {
-                let _visiting = shell.gated().visit();
-                Ok(visit(frame.key(), frame.value()))
-            });
-            match seen? {
-                Some(true) => {}
-                Some(false) => return Ok(false),
-                None => return Ok(true),
-            }
-        }
     }
 
     fn advance<R>(
@@ -218,6 +115,67 @@ impl Iter {
     }
 }
 
+impl Walk for Iter {
+    fn next_row(&mut self) -> Result<Option<Row>> {
+        let shell = self.shell.clone();
+        let engine = shell.enter()?;
+        self.advance(&engine, |engine, entry, frame| {
+            let key_len = frame.key().len();
+            let bytes = frame.key_and_value();
+            let file = engine.catalog.files.get_counted(usize::from(entry.location.slot), engine);
+            Ok(match file {
+                Some(file) if file.is_mapped() => Row { bytes: Pinned::in_file(file, bytes), key_len },
+                _ => Row { bytes: Pinned::copied(bytes)?, key_len },
+            })
+        })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.shell.enter().map(drop)
+    }
+
+    fn next_rows(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool> {
+        let shell = self.shell.clone();
+        let engine = shell.enter()?;
+        let mut left = most;
+        while left > 0 && rows.copied_bytes() < most_copied {
+            let added = self.advance(&engine, |engine, entry, frame| {
+                let row = (frame.key_and_value(), frame.key().len());
+                let slot = usize::from(entry.location.slot);
+                let file = engine.file(engine, entry)?;
+                if !file.is_mapped()
+                    || !rows.push_in_file(file.id, row, || engine.catalog.files.get_counted(slot, engine))?
+                {
+                    rows.push_copy(row)?;
+                }
+                Ok(())
+            });
+            if added?.is_none() {
+                return Ok(false);
+            }
+            left -= 1;
+        }
+        Ok(true)
+    }
+
+    fn for_each(&mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        let shell = self.shell.clone();
+        loop {
+            // Entered anew for each row: a slow visitor must not keep others from closing the store.
+            let engine = shell.enter()?;
+            let seen = self.advance(&engine, |_, _, frame| {
+                let _visiting = shell.gated().visit();
+                Ok(visit(frame.key(), frame.value()))
+            });
+            match seen? {
+                Some(true) => {}
+                Some(false) => return Ok(false),
+                None => return Ok(true),
+            }
+        }
+    }
+}
+
 impl Drop for Iter {
     fn drop(&mut self) {
         if let Ok(engine) = self.shell.enter()
@@ -225,53 +183,5 @@ impl Drop for Iter {
         {
             self.shell.signal().wake();
         }
-    }
-}
-
-/// The keys of a store, or those with one prefix, in one block of memory.
-#[derive(Clone, Debug, Default)]
-pub struct KeyList {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl KeyList {
-    pub(crate) fn collect(shell: &Arc<Shared>, prefix: &[u8]) -> Result<Self> {
-        let mut list = KeyList::default();
-        let mut no_memory = None;
-        Iter::new(shell, prefix)?.for_each(|key, _| {
-            if list.bytes.try_reserve(key.len()).is_err() || list.ends.try_reserve(1).is_err() {
-                no_memory = Some(list.bytes.len() as u64);
-                return false;
-            }
-            list.bytes.extend_from_slice(key);
-            list.ends.push(list.bytes.len());
-            true
-        })?;
-        match no_memory {
-            Some(bytes) => Err(Error::NoMemory { bytes }),
-            None => Ok(list),
-        }
-    }
-
-    /// The number of keys.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The bytes of all keys together.
-    pub fn total_bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The keys, one after the other.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
     }
 }

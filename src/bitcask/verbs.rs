@@ -1,0 +1,138 @@
+//! The verbs of this engine: each goes inside the gate and does what `engine` has for it.
+
+use std::ops::ControlFlow;
+
+use crate::bitcask::background::{self, merge};
+use crate::bitcask::engine::Condition;
+use crate::bitcask::iter::Iter;
+use crate::bitcask::lifecycle::hints;
+use crate::bitcask::{Bitcask, stats};
+use crate::store::batch::Batch;
+use crate::store::error::Result;
+use crate::store::iter::Walk;
+use crate::store::pinned::Pinned;
+use crate::store::stats::{FileStats, MergeProgress, Stats};
+use crate::store::write::{PutOptions, Ttl};
+use crate::store::{Copying, Store};
+
+impl Store for Bitcask {
+    fn close(&self) -> Result<()> {
+        self.shut()
+    }
+
+    fn poison(&self, reason: &str) {
+        if let Ok(engine) = self.shared.enter() {
+            engine.catalog.poison.set_reason(reason);
+        }
+    }
+
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.change(|engine| engine.put(engine, key, value, None, Condition::default(), false).map(drop))
+    }
+
+    fn put_with(&self, key: &[u8], value: &[u8], options: &PutOptions) -> Result<bool> {
+        let condition = Condition {
+            if_absent: options.if_absent,
+            if_present: options.if_present,
+            keep_expiry: options.keep_ttl,
+        };
+        self.change(|engine| {
+            let expiry_ms = options.ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
+            engine.put(engine, key, value, expiry_ms, condition, options.sync)
+        })
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        self.change(|engine| engine.delete(engine, key))
+    }
+
+    fn write(&self, batch: &Batch) -> Result<()> {
+        self.change(|engine| engine.write_batch(engine, &batch.records(engine.clock.precise())?))
+    }
+
+    fn copy(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+        let engine = self.shared.enter()?;
+        engine.copy(&engine, key, to)
+    }
+
+    fn show(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let engine = self.shared.enter()?;
+        let shown = engine.find(&engine, key, |current| {
+            let _visiting = self.shared.gated().visit();
+            visit(current.value);
+        });
+        Ok(shown?.is_some())
+    }
+
+    fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
+        let engine = self.shared.enter()?;
+        engine.pin(&engine, key)
+    }
+
+    fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()> {
+        let engine = self.shared.enter()?;
+        engine.pin_many(&engine, keys, out);
+        Ok(())
+    }
+
+    fn exists(&self, key: &[u8]) -> Result<bool> {
+        let engine = self.shared.enter()?;
+        Ok(engine.find(&engine, key, |_| ())?.is_some())
+    }
+
+    fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>> {
+        Ok(Box::new(Iter::new(&self.shared, prefix)?))
+    }
+
+    fn count(&self) -> Result<u64> {
+        let engine = self.shared.enter()?;
+        Ok(engine.count(&engine))
+    }
+
+    fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
+        let engine = self.shared.enter()?;
+        let expiry = engine.find(&engine, key, |current| current.expiry_ms)?;
+        Ok(expiry.map(|expiry_ms| match expiry_ms {
+            None => Ttl::Forever,
+            Some(expiry_ms) => Ttl::Ms(expiry_ms.saturating_sub(engine.clock.precise())),
+        }))
+    }
+
+    fn set_ttl(&self, key: &[u8], ttl_ms: Option<u64>) -> Result<bool> {
+        self.change(|engine| {
+            let expiry_ms = ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
+            engine.set_expiry(engine, key, expiry_ms)
+        })
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.change(|engine| if engine.options.read_only { Ok(()) } else { engine.log.sync() })
+    }
+
+    fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
+        self.shared.enter()?.check_writable()?;
+        self.shared.check_may_wait()?;
+        merge::run_all(&self.shared, watch)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let engine = self.shared.enter()?;
+        let keys = engine.count(&engine);
+        Ok(stats::collect(&engine, keys, self.shared.merging().is_locked()))
+    }
+
+    fn file_stats(&self) -> Result<Vec<FileStats>> {
+        Ok(stats::files(&*self.shared.enter()?))
+    }
+
+    fn write_hints(&self) -> Result<()> {
+        self.shared.enter()?.check_writable()?;
+        self.shared.check_may_wait()?;
+        background::tidy(&self.shared)?;
+        let engine = self.shared.enter()?;
+        for file in merge::sealed(&engine) {
+            hints::write_missing(&engine.catalog, &file, &engine.hasher)?;
+        }
+        Ok(())
+    }
+}

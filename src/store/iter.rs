@@ -1,0 +1,140 @@
+//! Walks through the keys of a store, and what they give.
+
+use crate::store::error::{Error, Result};
+use crate::store::pinned::{Pinned, Rows};
+
+/// A walk through a store: what an engine has behind an [`Iter`].
+pub trait Walk: Send {
+    /// The next row; `None` after the last.
+    fn next_row(&mut self) -> Result<Option<Row>>;
+
+    /// Adds up to `most` rows to `rows`, and none once that holds copies of `most_copied` bytes. False behind the last.
+    fn next_rows(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool>;
+
+    /// Shows rows to `visit` until it returns false; true if it never did.
+    fn for_each(&mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool>;
+
+    /// `Err` once the store is closed.
+    fn check_open(&self) -> Result<()>;
+}
+
+/// Goes through the keys of a store as they were when it was made. A long-lived one blocks neither writers nor merges;
+/// it costs memory for the keys that change meanwhile, and keeps replaced files on disk.
+pub struct Iter {
+    walk: Box<dyn Walk>,
+}
+
+impl Iter {
+    pub(crate) fn of(walk: Box<dyn Walk>) -> Self {
+        Iter { walk }
+    }
+
+    /// The next row; `None` after the last.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`] where a record is damaged: the next call goes on behind it. [`crate::Error::Closed`]
+    /// and [`crate::Error::Forked`].
+    pub fn next_row(&mut self) -> Result<Option<Row>> {
+        self.walk.next_row()
+    }
+
+    /// `Err` once the store is closed.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        self.walk.check_open()
+    }
+
+    /// Adds up to `most` rows to `rows`. False behind the last.
+    ///
+    /// # Errors
+    /// As [`Iter::next_row`]; the rows before the error are added.
+    pub fn next_rows(&mut self, most: usize, rows: &mut Rows) -> Result<bool> {
+        self.walk.next_rows(most, usize::MAX, rows)
+    }
+
+    /// As [`Iter::next_rows`], of which no more are added once `rows` holds copies of so many bytes: those that are not in a
+    /// mapped file.
+    pub(crate) fn next_rows_within(
+        &mut self,
+        most: usize,
+        most_copied: usize,
+        rows: &mut Rows,
+    ) -> Result<bool> {
+        self.walk.next_rows(most, most_copied, rows)
+    }
+
+    /// Shows rows to `visit` until it returns false; true if it never did. Without a pin per row, so faster than
+    /// [`Iter::next_row`].
+    ///
+    /// # Errors
+    /// As [`Iter::next_row`].
+    pub fn for_each(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        self.walk.for_each(&mut visit)
+    }
+}
+
+/// A key and its value, readable for as long as the row is held.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub(crate) bytes: Pinned,
+    pub(crate) key_len: usize,
+}
+
+impl Row {
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        self.bytes.get(..self.key_len).unwrap_or_default()
+    }
+
+    /// The value.
+    pub fn value(&self) -> &[u8] {
+        self.bytes.get(self.key_len..).unwrap_or_default()
+    }
+}
+
+/// The keys of a store, or those with one prefix, in one block of memory.
+#[derive(Clone, Debug, Default)]
+pub struct KeyList {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl KeyList {
+    pub(crate) fn collect(mut walk: Iter) -> Result<Self> {
+        let mut list = KeyList::default();
+        let mut no_memory = None;
+        walk.for_each(|key, _| {
+            if list.bytes.try_reserve(key.len()).is_err() || list.ends.try_reserve(1).is_err() {
+                no_memory = Some(list.bytes.len() as u64);
+                return false;
+            }
+            list.bytes.extend_from_slice(key);
+            list.ends.push(list.bytes.len());
+            true
+        })?;
+        match no_memory {
+            Some(bytes) => Err(Error::NoMemory { bytes }),
+            None => Ok(list),
+        }
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes of all keys together.
+    pub fn total_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The keys, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+    }
+}
