@@ -34,10 +34,21 @@ use crate::store::write::{PutOptions, Ttl};
 /// ```
 #[derive(Clone)]
 pub struct Db {
-    store: Arc<dyn Store>,
-    /// The engine itself, where tests look into it.
-    #[cfg(any(test, feature = "testing"))]
-    bitcask: Option<Arc<Bitcask>>,
+    store: Open,
+}
+
+/// The engines that a store can have.
+#[derive(Clone)]
+enum Open {
+    Bitcask(Arc<Bitcask>),
+}
+
+impl Open {
+    fn any(&self) -> &dyn Store {
+        match self {
+            Open::Bitcask(store) => store.as_ref(),
+        }
+    }
 }
 
 /// A copy of a value.
@@ -69,12 +80,7 @@ impl Db {
     }
 
     fn over(store: Bitcask) -> Self {
-        let store = Arc::new(store);
-        Db {
-            #[cfg(any(test, feature = "testing"))]
-            bitcask: Some(store.clone()),
-            store,
-        }
+        Db { store: Open::Bitcask(Arc::new(store)) }
     }
 
     /// Opens a store on a disk of the caller's, without a maintenance thread: its work is done inside the calls.
@@ -86,14 +92,15 @@ impl Db {
     /// For stores without a maintenance thread: does what the thread would do.
     #[cfg(any(test, feature = "testing"))]
     pub fn maintain(&self) -> Result<()> {
-        self.bitcask.as_ref().map_or(Ok(()), |store| store.maintain())
+        let Open::Bitcask(store) = &self.store;
+        store.maintain()
     }
 
     /// Counts what is live in each file anew and compares it with what the store has counted; `Err` says where they differ. For
     /// stores that nobody writes to meanwhile; what the store does by itself waits.
     #[cfg(any(test, feature = "testing"))]
     pub fn recount(&self) -> std::result::Result<(), String> {
-        let Some(store) = &self.bitcask else { return Ok(()) };
+        let Open::Bitcask(store) = &self.store;
         let shared = &store.shared;
         let _merging = shared.merging().lock();
         let _tidying = shared.tidying().lock();
@@ -105,7 +112,8 @@ impl Db {
     /// What the threads of a store hold of it.
     #[cfg(test)]
     pub(crate) fn shared(&self) -> std::sync::Weak<crate::bitcask::shared::Shared> {
-        self.bitcask.as_ref().map(|store| Arc::downgrade(&store.shared)).unwrap_or_default()
+        let Open::Bitcask(store) = &self.store;
+        Arc::downgrade(&store.shared)
     }
 
     /// Closes the store: waits for calls under way, makes everything durable and writes what lets the next open skip all
@@ -114,7 +122,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] where it is closed already; what went wrong with the last writes otherwise.
     pub fn close(&self) -> Result<()> {
-        self.store.close()
+        self.store.any().close()
     }
 
     /// Gives `key` the value `value`. When it returns, the write survives the death of the process; when it survives a
@@ -127,7 +135,9 @@ impl Db {
     /// `sync=always`, it was and could not be made durable; then the handle takes no more writes.
     #[inline]
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.store.put(key, value)
+        match &self.store {
+            Open::Bitcask(store) => store.put_plain(key, value),
+        }
     }
 
     /// Writes a key under conditions, or with an expiry. False where a condition does not hold.
@@ -141,7 +151,7 @@ impl Db {
         if options.keep_ttl && options.ttl_ms.is_some() {
             return Err(Error::invalid("a write cannot both keep the key's expiry and set a new one"));
         }
-        self.store.put_with(key, value, options)
+        self.store.any().put_with(key, value, options)
     }
 
     /// Removes `key`. False where there is no such key.
@@ -149,7 +159,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`].
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
-        self.store.delete(key)
+        self.store.any().delete(key)
     }
 
     /// Writes all of a batch or nothing: to readers of the log, to iterators and across a crash. Single gets may see its
@@ -158,7 +168,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`]; [`Error::TooLarge`] where the batch as a whole is.
     pub fn write(&self, batch: &Batch) -> Result<()> {
-        self.store.write(batch)
+        self.store.any().write(batch)
     }
 
     /// A copy of the value of `key`.
@@ -175,8 +185,10 @@ impl Db {
     }
 
     /// Copies the value of `key`, if `to` has room for it, and gives its size. For code of this library.
-    pub(crate) fn copy(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
-        self.store.copy(key, to)
+    pub(crate) fn copy(&self, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
+        match &self.store {
+            Open::Bitcask(store) => store.copy_to(key, to),
+        }
     }
 
     /// Shows the value of `key` to `visit`, without a copy where files are mapped. The store cannot be closed, and
@@ -187,8 +199,10 @@ impl Db {
     /// As [`Db::get`].
     #[inline]
     pub fn read<R>(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        let (mut visit, mut seen) = (Some(visit), None);
-        self.store.show(key, &mut |value| seen = visit.take().map(|visit| visit(value)))?;
+        let mut seen = None;
+        match &self.store {
+            Open::Bitcask(store) => store.show_to(key, |value| seen = Some(visit(value))),
+        }?;
         Ok(seen)
     }
 
@@ -197,7 +211,7 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
-        self.store.get_pinned(key)
+        self.store.any().get_pinned(key)
     }
 
     /// [`Db::get_pinned`] for many keys at once. The cache misses of the lookups overlap, so that a key costs a fraction
@@ -206,7 +220,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`]; everything else is in the results.
     pub fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()> {
-        self.store.get_many(keys, out)
+        self.store.any().get_many(keys, out)
     }
 
     /// Whether there is such a key.
@@ -214,7 +228,7 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
-        self.store.exists(key)
+        self.store.any().exists(key)
     }
 
     /// All keys that begin with `prefix`, as they are at one moment, in no particular order.
@@ -230,7 +244,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn iter(&self, prefix: &[u8]) -> Result<Iter> {
-        self.store.walk(prefix).map(Iter::of)
+        self.store.any().walk(prefix).map(Iter::of)
     }
 
     /// The number of keys.
@@ -238,7 +252,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn count(&self) -> Result<u64> {
-        self.store.count()
+        self.store.any().count()
     }
 
     /// The store in numbers.
@@ -246,7 +260,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn stats(&self) -> Result<Stats> {
-        self.store.stats()
+        self.store.any().stats()
     }
 
     /// Each data file in numbers, by file number.
@@ -254,7 +268,7 @@ impl Db {
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn file_stats(&self) -> Result<Vec<FileStats>> {
-        self.store.file_stats()
+        self.store.any().file_stats()
     }
 
     /// Writes the hint file of every sealed data file that has none, so that a start after a crash reads less. Hints are
@@ -263,7 +277,7 @@ impl Db {
     /// # Errors
     /// [`Error::NoSpace`], [`Error::Io`], [`Error::Corrupt`]: some hints may be missing.
     pub fn write_hints(&self) -> Result<()> {
-        self.store.write_hints()
+        self.store.any().write_hints()
     }
 
     /// How long `key` has to live; `None` where there is no such key.
@@ -271,7 +285,7 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     pub fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
-        self.store.ttl(key)
+        self.store.any().ttl(key)
     }
 
     /// Lets `key` expire this many milliseconds from now. False where there is no such key.
@@ -279,7 +293,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`]. The record is written again: the cost is that of a put.
     pub fn expire(&self, key: &[u8], ttl_ms: u64) -> Result<bool> {
-        self.store.set_ttl(key, Some(ttl_ms))
+        self.store.any().set_ttl(key, Some(ttl_ms))
     }
 
     /// Lets `key` live for ever. False where there is no such key.
@@ -287,7 +301,7 @@ impl Db {
     /// # Errors
     /// As [`Db::expire`].
     pub fn persist(&self, key: &[u8]) -> Result<bool> {
-        self.store.set_ttl(key, None)
+        self.store.any().set_ttl(key, None)
     }
 
     /// Makes all completed writes durable.
@@ -296,7 +310,7 @@ impl Db {
     /// [`Error::Poisoned`] or [`Error::Io`]: the disk did not take them. The handle takes no more writes then; what it
     /// had not synced may be lost.
     pub fn sync(&self) -> Result<()> {
-        self.store.sync()
+        self.store.any().sync()
     }
 
     /// Takes the space of dead records back, now. Runs beside readers and writers.
@@ -314,11 +328,11 @@ impl Db {
     /// # Errors
     /// As [`Db::merge`].
     pub fn merge_with(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
-        self.store.merge(watch)
+        self.store.any().merge(watch)
     }
 
     /// Stops all writes, because what happened leaves the state of the store in doubt.
     pub(crate) fn poison(&self, reason: &str) {
-        self.store.poison(reason);
+        self.store.any().poison(reason);
     }
 }

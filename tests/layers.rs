@@ -16,6 +16,7 @@ const ROOMS: &[&str] = &[
     "sync",
     "format",
     "disk",
+    "store/pinned",
     "index",
     "log",
     "store",

@@ -60,6 +60,12 @@ impl View {
         self.shared.readable.0.store(end, Ordering::Release);
     }
 
+    /// Where it is mapped.
+    pub fn addresses(&self) -> std::ops::Range<usize> {
+        let start = self.base.addr();
+        start..start + self.shared.mapping.len()
+    }
+
     /// How many bytes may be read.
     pub(super) fn readable(&self) -> u64 {
         self.shared.readable.0.load(Ordering::Acquire)

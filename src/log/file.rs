@@ -11,6 +11,8 @@ use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
 use crate::store::error::{Error, Result};
 
+use crate::store::pinned::Keeper;
+
 use super::catalog::Poison;
 use super::scan::{End, scan};
 
@@ -25,6 +27,8 @@ pub struct DataFile {
     /// Its bytes on disk.
     pub disk_file: Arc<dyn DiskFile>,
     view: Option<View>,
+    /// Keeps the mapping for who pins values in it.
+    keeper: Option<Arc<Keeper>>,
     disk: Arc<dyn Disk>,
     unmergeable: AtomicBool,
     replaced: AtomicBool,
@@ -186,6 +190,7 @@ impl DataFile {
             slot,
             origin,
             view: disk_file.view(),
+            keeper: disk_file.view().map(|view| Arc::new(Keeper::Mapping(view))),
             disk_file,
             disk,
             unmergeable: AtomicBool::new(false),
@@ -395,6 +400,12 @@ impl DataFile {
             std::io::ErrorKind::UnexpectedEof => self.corrupt(offset, "the file ends before its record"),
             _ => self.io_error("read the data file", &error),
         })
+    }
+
+    /// What keeps its mapping; `None` where it is not mapped.
+    #[inline]
+    pub fn keeper(&self) -> Option<&Arc<Keeper>> {
+        self.keeper.as_ref()
     }
 
     /// Whether reading needs no buffer.

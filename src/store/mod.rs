@@ -30,6 +30,7 @@ pub trait Copying {
 
 /// One open store. What each verb promises is said where users find it, at [`crate::Db`]; all of them may be called from any
 /// thread at once.
+#[allow(dead_code, reason = "the verbs that are called most are called on the engine itself")]
 pub trait Store: Send + Sync {
     /// See [`crate::Db::close`].
     fn close(&self) -> Result<()>;

@@ -5,25 +5,34 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::format::FileId;
-use crate::log::file::DataFile;
+use crate::disk::View;
 use crate::store::error::{Error, Result};
 
+/// What keeps the bytes of values where they are for as long as somebody reads them.
+pub(crate) enum Keeper {
+    /// The mapping of a file, also after the file has lost its name.
+    Mapping(View),
+    /// Memory of their own.
+    Buffer(Vec<u8>),
+}
+
+impl Keeper {
+    /// Whether these bytes are kept by this.
+    fn holds(&self, bytes: &[u8]) -> bool {
+        match self {
+            Keeper::Mapping(view) => view.addresses().contains(&bytes.as_ptr().addr()),
+            Keeper::Buffer(buffer) => buffer.as_ptr_range().contains(&bytes.as_ptr()),
+        }
+    }
+}
+
 /// A value, without a copy where data files are mapped. It outlives the [`crate::Db`] that it came from; while it lives,
-/// the data file that it stands in stays on disk.
+/// the mapping that it lies in stays.
 #[derive(Clone)]
 pub struct Pinned {
     data: *const u8,
     len: usize,
-    keeper: Keeper,
-}
-
-#[derive(Clone)]
-enum Keeper {
-    /// The bytes are in the file's mapping.
-    File(Arc<DataFile>),
-    /// The bytes were read into memory of their own.
-    Buffer(Arc<Vec<u8>>),
+    keeper: Arc<Keeper>,
 }
 
 // SAFETY: the bytes behind `data` never change, and the keeper, which is Send and Sync, keeps them where they are.
@@ -31,13 +40,11 @@ unsafe impl Send for Pinned {}
 // SAFETY: as above.
 unsafe impl Sync for Pinned {}
 
-/// The lowest bit of a raw pin tells a buffer from a file: both are allocated with a larger alignment.
-const BUFFER_TAG: usize = 1;
-
 impl Pinned {
-    /// A value that lies in the mapping of `file`.
-    pub(crate) fn in_file(file: Arc<DataFile>, value: &[u8]) -> Self {
-        Pinned { data: value.as_ptr(), len: value.len(), keeper: Keeper::File(file) }
+    /// A value that lies in what `keeper` keeps.
+    pub(crate) fn kept(keeper: Arc<Keeper>, value: &[u8]) -> Self {
+        debug_assert!(keeper.holds(value), "a pinned value lies in what keeps it");
+        Pinned { data: value.as_ptr(), len: value.len(), keeper }
     }
 
     /// A copy of `value`.
@@ -46,20 +53,15 @@ impl Pinned {
         // A place for an empty value too: what C is given points to memory.
         buffer.try_reserve_exact(value.len().max(1)).map_err(|_| no_memory(value.len()))?;
         buffer.extend_from_slice(value);
-        let buffer = Arc::new(buffer);
-        Ok(Pinned { data: buffer.as_ptr(), len: buffer.len(), keeper: Keeper::Buffer(buffer) })
+        let (data, len) = (buffer.as_ptr(), buffer.len());
+        // The bytes of a Vec stay where they are when it moves.
+        Ok(Pinned { data, len, keeper: Arc::new(Keeper::Buffer(buffer)) })
     }
 
     /// The parts of the value for the C API: where it is, how long it is, and a pin that must be given to
     /// [`Pinned::drop_raw`] once.
     pub fn into_raw(self) -> (*const u8, usize, *mut c_void) {
-        let pin = match self.keeper {
-            Keeper::File(file) => Arc::into_raw(file).cast::<c_void>().cast_mut(),
-            Keeper::Buffer(buffer) => {
-                Arc::into_raw(buffer).cast::<c_void>().cast_mut().map_addr(|address| address | BUFFER_TAG)
-            }
-        };
-        (self.data, self.len, pin)
+        (self.data, self.len, Arc::into_raw(self.keeper).cast::<c_void>().cast_mut())
     }
 
     /// Lets go of a pin.
@@ -67,14 +69,8 @@ impl Pinned {
     /// # Safety
     /// `pin` came from [`Pinned::into_raw`], is given back for the first time, and the value is not read after this.
     pub unsafe fn drop_raw(pin: *mut c_void) {
-        if pin.addr() & BUFFER_TAG == 0 {
-            // SAFETY: `into_raw` made it from an Arc of this type.
-            drop(unsafe { Arc::from_raw(pin.cast_const().cast::<DataFile>()) });
-        } else {
-            let buffer = pin.map_addr(|address| address & !BUFFER_TAG);
-            // SAFETY: as above.
-            drop(unsafe { Arc::from_raw(buffer.cast_const().cast::<Vec<u8>>()) });
-        }
+        // SAFETY: `into_raw` made it from an Arc of this type.
+        drop(unsafe { Arc::from_raw(pin.cast_const().cast::<Keeper>()) });
     }
 }
 
@@ -93,13 +89,13 @@ impl AsRef<[u8]> for Pinned {
     }
 }
 
-/// Several rows that stay readable together. The files that they stand in are held once for all of them, so that a row
-/// costs no more than its place.
+/// Several rows that stay readable together. What they stand in is held once for all of them, so that a row costs no more than
+/// its place.
 #[derive(Default)]
 pub struct Rows {
     places: Vec<Place>,
     /// What the places point into.
-    files: Vec<Arc<DataFile>>,
+    mappings: Vec<Arc<Keeper>>,
     buffers: Vec<Vec<u8>>,
     /// The bytes of those together.
     copied: usize,
@@ -111,13 +107,13 @@ struct Place {
     len: usize,
 }
 
-// SAFETY: as for `Pinned`: the bytes never change, and the files and buffers beside the places keep them where they are.
+// SAFETY: as for `Pinned`: the bytes never change, and the mappings and buffers beside the places keep them where they are.
 unsafe impl Send for Rows {}
 // SAFETY: as above.
 unsafe impl Sync for Rows {}
 
-/// So many of the last files are looked through for the one of the next row; one that is held twice does no harm.
-const FILES_LOOKED_AT: usize = 8;
+/// So many of the last mappings are looked through for the one of the next row; one that is held twice does no harm.
+const LOOKED_THROUGH: usize = 8;
 
 impl Rows {
     /// The number of rows.
@@ -142,14 +138,14 @@ impl Rows {
 
     fn bytes(&self, row: usize) -> (&[u8], &[u8]) {
         let Some(place) = self.places.get(row) else { return (&[], &[]) };
-        // SAFETY: `files` and `buffers` keep these bytes mapped or allocated, and nobody changes them.
+        // SAFETY: `mappings` and `buffers` keep these bytes mapped or allocated, and nobody changes them.
         unsafe { std::slice::from_raw_parts(place.data, place.len) }.split_at(place.key_len)
     }
 
     /// Lets go of all rows.
     pub fn clear(&mut self) {
         self.places.clear();
-        self.files.clear();
+        self.mappings.clear();
         self.buffers.clear();
         self.copied = 0;
     }
@@ -159,21 +155,14 @@ impl Rows {
         self.copied
     }
 
-    /// Adds a row of which key and value lie one behind the other in the mapping of a file with this number, which
-    /// `count` counts. False where that is not possible.
-    pub(crate) fn push_in_file(
-        &mut self,
-        id: FileId,
-        row: (&[u8], usize),
-        count: impl FnOnce() -> Option<Arc<DataFile>>,
-    ) -> Result<bool> {
-        if !self.files.iter().rev().take(FILES_LOOKED_AT).any(|file| file.id == id) {
-            let Some(file) = count().filter(|file| file.is_mapped()) else { return Ok(false) };
-            self.files.try_reserve(1).map_err(|_| no_memory(size_of::<usize>()))?;
-            self.files.push(file);
+    /// Adds a row of which key and value lie one behind the other in what `keeper` keeps.
+    pub(crate) fn push_kept(&mut self, keeper: &Arc<Keeper>, row: (&[u8], usize)) -> Result<()> {
+        debug_assert!(keeper.holds(row.0), "a row lies in what keeps it");
+        if !self.mappings.iter().rev().take(LOOKED_THROUGH).any(|held| Arc::ptr_eq(held, keeper)) {
+            self.mappings.try_reserve(1).map_err(|_| no_memory(size_of::<usize>()))?;
+            self.mappings.push(keeper.clone());
         }
-        self.add(row)?;
-        Ok(true)
+        self.add(row)
     }
 
     /// Adds a copy of a row.

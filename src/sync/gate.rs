@@ -246,17 +246,6 @@ impl<T: Send + Sync> Table<T> {
         true
     }
 
-    /// As [`Table::get`], and counted, so that it can be kept.
-    #[inline]
-    pub fn get_counted<G: Send + Sync>(&self, place: usize, inside: &Entered<'_, G>) -> Option<Arc<T>> {
-        let value = std::ptr::from_ref(self.get(place, inside)?);
-        // SAFETY: the pointer came from the Arc in `owners`, which exists while the caller is inside the gate.
-        unsafe {
-            Arc::increment_strong_count(value);
-            Some(Arc::from_raw(value))
-        }
-    }
-
     /// All values, counted.
     pub fn all(&self) -> Vec<Arc<T>> {
         self.owners.lock().iter().flatten().cloned().collect()

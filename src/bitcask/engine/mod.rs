@@ -361,7 +361,12 @@ impl Engine {
 
     /// Copies the value of a key, if `to` has room for it, and gives its size; `None` where there is no such key.
     #[inline]
-    pub fn copy(&self, inside: &Inside<'_>, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+    pub fn copy(
+        &self,
+        inside: &Inside<'_>,
+        key: &[u8],
+        to: &mut (impl Copying + ?Sized),
+    ) -> Result<Option<usize>> {
         frame::check_key(key)?;
         let Some(entry) = self.index.get(self.hasher.hash(key)) else { return Ok(None) };
         if entry.size.bytes() < COPIED_IN_PIECES as u64
@@ -382,7 +387,7 @@ impl Engine {
         inside: &Inside<'_>,
         entry: Entry,
         key: &[u8],
-        to: &mut dyn Copying,
+        to: &mut (impl Copying + ?Sized),
     ) -> Result<Option<usize>> {
         let (mut buffer, mut is_copied) = (Vec::new(), false);
         let is_intact = |frame: &Frame<'_>| {
@@ -427,16 +432,12 @@ impl Engine {
     }
 
     fn pin_at(&self, inside: &Inside<'_>, entry: Entry, key: &[u8]) -> Result<Option<Pinned>> {
-        let slot = usize::from(entry.location.slot);
-        let Some(pinned) =
-            self.at(inside, entry, key, |current| match self.catalog.files.get_counted(slot, inside) {
-                Some(file) if file.is_mapped() => Ok(Pinned::in_file(file, current.value)),
-                _ => Pinned::copied(current.value),
-            })?
-        else {
-            return Ok(None);
-        };
-        pinned.map(Some)
+        let keeper = self.file(inside, entry)?.keeper();
+        let pinned = self.at(inside, entry, key, |current| match keeper {
+            Some(keeper) => Ok(Pinned::kept(keeper.clone(), current.value)),
+            None => Pinned::copied(current.value),
+        })?;
+        pinned.transpose()
     }
 
     /// The values of many keys, pinned. Three rounds, so that the cache misses of one round overlap: the index slots,

@@ -21,7 +21,7 @@ use sort::sort_last_first;
 
 /// A walk through the keys of one moment.
 pub struct Iter {
-    shell: Arc<Shared>,
+    shared: Arc<Shared>,
     moment: Moment,
     prefix: Vec<u8>,
     cursor: Option<Cursor>,
@@ -39,12 +39,12 @@ const LOOK_AHEAD: usize = 12;
 
 impl Iter {
     /// Begins a walk through the keys with this prefix, as they are now.
-    pub fn new(shell: &Arc<Shared>, prefix: &[u8]) -> Result<Self> {
-        let engine = shell.enter()?;
+    pub fn new(shared: &Arc<Shared>, prefix: &[u8]) -> Result<Self> {
+        let engine = shared.enter()?;
         let moment = engine.snapshots.begin(|| engine.log.last_seq());
         drop(engine);
         Ok(Iter {
-            shell: shell.clone(),
+            shared: shared.clone(),
             moment,
             prefix: prefix.to_vec(),
             cursor: Some(Cursor::START),
@@ -117,38 +117,33 @@ impl Iter {
 
 impl Walk for Iter {
     fn next_row(&mut self) -> Result<Option<Row>> {
-        let shell = self.shell.clone();
-        let engine = shell.enter()?;
+        let shared = self.shared.clone();
+        let engine = shared.enter()?;
         self.advance(&engine, |engine, entry, frame| {
             let key_len = frame.key().len();
             let bytes = frame.key_and_value();
-            let file = engine.catalog.files.get_counted(usize::from(entry.location.slot), engine);
-            Ok(match file {
-                Some(file) if file.is_mapped() => Row { bytes: Pinned::in_file(file, bytes), key_len },
-                _ => Row { bytes: Pinned::copied(bytes)?, key_len },
+            Ok(match engine.file(engine, entry)?.keeper() {
+                Some(keeper) => Row { bytes: Pinned::kept(keeper.clone(), bytes), key_len },
+                None => Row { bytes: Pinned::copied(bytes)?, key_len },
             })
         })
     }
 
     fn check_open(&self) -> Result<()> {
-        self.shell.enter().map(drop)
+        self.shared.enter().map(drop)
     }
 
     fn next_rows(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool> {
-        let shell = self.shell.clone();
-        let engine = shell.enter()?;
+        let shared = self.shared.clone();
+        let engine = shared.enter()?;
         let mut left = most;
         while left > 0 && rows.copied_bytes() < most_copied {
             let added = self.advance(&engine, |engine, entry, frame| {
                 let row = (frame.key_and_value(), frame.key().len());
-                let slot = usize::from(entry.location.slot);
-                let file = engine.file(engine, entry)?;
-                if !file.is_mapped()
-                    || !rows.push_in_file(file.id, row, || engine.catalog.files.get_counted(slot, engine))?
-                {
-                    rows.push_copy(row)?;
+                match engine.file(engine, entry)?.keeper() {
+                    Some(keeper) => rows.push_kept(keeper, row),
+                    None => rows.push_copy(row),
                 }
-                Ok(())
             });
             if added?.is_none() {
                 return Ok(false);
@@ -159,12 +154,12 @@ impl Walk for Iter {
     }
 
     fn for_each(&mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
-        let shell = self.shell.clone();
+        let shared = self.shared.clone();
         loop {
             // Entered anew for each row: a slow visitor must not keep others from closing the store.
-            let engine = shell.enter()?;
+            let engine = shared.enter()?;
             let seen = self.advance(&engine, |_, _, frame| {
-                let _visiting = shell.gated().visit();
+                let _visiting = shared.gated().visit();
                 Ok(visit(frame.key(), frame.value()))
             });
             match seen? {
@@ -178,10 +173,10 @@ impl Walk for Iter {
 
 impl Drop for Iter {
     fn drop(&mut self) {
-        if let Ok(engine) = self.shell.enter()
+        if let Ok(engine) = self.shared.enter()
             && engine.snapshots.end(self.moment)
         {
-            self.shell.signal().wake();
+            self.shared.signal().wake();
         }
     }
 }
