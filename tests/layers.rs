@@ -181,6 +181,21 @@ fn file_access_outside_the_seam() {
 }
 
 #[test]
+fn a_lock_that_a_forked_child_could_inherit() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if !source.is_in(&["sync/"]) {
+            wrong.extend(source.find(|line| {
+                let locks = ["Mutex", "RwLock", "Condvar", "Barrier", "mpsc", "Once::", "LazyLock"];
+                line.contains("parking_lot")
+                    || (line.contains("std::sync::") && locks.iter().any(|lock| line.contains(lock)))
+            }));
+        }
+    }
+    fail_with("these lines use other locks than those of src/sync", wrong);
+}
+
+#[test]
 fn unsafe_outside_its_places() {
     let mut wrong = Vec::new();
     for source in sources() {

@@ -15,8 +15,6 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
 use crate::disk::process::ForkGuard;
@@ -24,6 +22,7 @@ use crate::log::append::Work;
 use crate::store::error::{Error, Result};
 use crate::store::options::{IoMode, MergeMode, Options, SyncMode};
 use crate::sync::gate::Gated;
+use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
 use background::merge;
 use engine::Inside;
@@ -74,6 +73,7 @@ impl Bitcask {
             threads: Mutex::default(),
             background,
             merging: Mutex::default(),
+            is_merging: Default::default(),
             tidying: Mutex::new(()),
         });
         // From here on a failure closes it: no thread works for a store that nobody has.

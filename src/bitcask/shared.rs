@@ -1,15 +1,15 @@
 //! What all who use one open store share: the gate with the engine behind it, and the signals and locks of its background work.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-
-use parking_lot::Mutex;
 
 use crate::bitcask::engine::{Engine, Inside};
 use crate::disk::process::ForkGuard;
 use crate::log::file::DataFile;
 use crate::store::error::{Error, Result};
 use crate::sync::gate::Gated;
+use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
 
 /// What the handles, iterators and threads of one open store share. It outlives the engine, which a close takes away, so that
@@ -26,6 +26,8 @@ pub struct Shared {
     pub(super) background: bool,
     /// Held by whoever merges.
     pub(super) merging: Mutex<Uncommitted>,
+    /// A merge is under way, for who asks.
+    pub(super) is_merging: AtomicBool,
     /// Held by whoever seals and removes files.
     pub(super) tidying: Mutex<()>,
 }
@@ -66,6 +68,17 @@ impl Shared {
         &self.merging
     }
 
+    /// Says that a merge is under way, until the answer is dropped. For who holds [`Shared::merging`].
+    pub fn note_merge(&self) -> MergeNoted<'_> {
+        self.is_merging.store(true, Ordering::Relaxed);
+        MergeNoted(&self.is_merging)
+    }
+
+    /// Whether a merge is under way.
+    pub fn is_merging(&self) -> bool {
+        self.is_merging.load(Ordering::Relaxed)
+    }
+
     /// `Err` where the call would wait for the caller itself.
     pub fn check_may_wait(&self) -> Result<()> {
         if self.engine.is_visited_by_caller() {
@@ -86,6 +99,15 @@ impl Shared {
         // Not `ok_or`: the error that is not needed would have to be dropped.
         let Some(engine) = self.engine.enter() else { return Err(Error::Closed) };
         Ok(engine)
+    }
+}
+
+/// See [`Shared::note_merge`].
+pub struct MergeNoted<'a>(&'a AtomicBool);
+
+impl Drop for MergeNoted<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

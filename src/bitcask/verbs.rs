@@ -139,7 +139,7 @@ impl Store for Bitcask {
     fn stats(&self) -> Result<Stats> {
         let engine = self.shared.enter()?;
         let keys = engine.count(&engine);
-        Ok(stats::collect(&engine, keys, self.shared.merging().is_locked()))
+        Ok(stats::collect(&engine, keys, self.shared.is_merging()))
     }
 
     fn file_stats(&self) -> Result<Vec<FileStats>> {

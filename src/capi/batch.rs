@@ -6,8 +6,8 @@ use super::guard;
 use super::handle::shell::{self, Quarantine, Shell};
 use super::status::{FILEDB_OK, filedb_status_t};
 use crate::Batch;
+use crate::sync::lock::Mutex;
 use crate::sync::panics;
-use parking_lot::Mutex;
 use std::ffi::c_void;
 use std::sync::atomic::AtomicU64;
 

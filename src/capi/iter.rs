@@ -11,7 +11,7 @@ use crate::Db;
 use crate::Error;
 use crate::Iter;
 use crate::Rows;
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::lock::{Mutex, MutexGuard};
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::AtomicU64;
 

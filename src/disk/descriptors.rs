@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Mutex, RwLock};
+use crate::sync::lock::{Mutex, RwLock};
 
 /// A quarter of what the process may have open, within reason.
 const LEAST: u64 = 16;

@@ -17,11 +17,10 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use super::fs::allocate;
 use super::view::prefetch_lines;
 use super::{DiskFile, Room, View};
+use crate::sync::lock::Mutex;
 
 /// The first reservation of a file; each further one doubles it, up to [`LARGEST_STEP`].
 const FIRST_STEP: u64 = 64 << 10;

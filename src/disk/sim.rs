@@ -30,9 +30,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::sync::lock::Mutex;
 use content::Content;
 use names::{FileId, Names};
-use parking_lot::Mutex;
 use state::State;
 
 /// The error of every operation on a machine that is switched off: no other part of a test has a use for it.

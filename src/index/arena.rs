@@ -11,7 +11,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use crate::sync::lock::Mutex;
 
 /// A key of the index. Both words are read and written on their own; `segment` makes pairs of them consistent.
 #[repr(C)]

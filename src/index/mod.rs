@@ -20,8 +20,7 @@ pub use hash::{KeyHash, KeyHasher};
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
-
+use crate::sync::lock::{Mutex, MutexGuard};
 use crate::sync::parallel::on_all_cores;
 
 use arena::Arena;

@@ -12,11 +12,10 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
-use parking_lot::Mutex;
-
 use super::arena::{Arena, BLOCK_SLOTS, Block, Slot};
 use super::entry::Entry;
 use super::hash::KeyHash;
+use crate::sync::lock::Mutex;
 
 /// The most blocks that a segment has.
 pub(super) const MAX_BLOCKS: usize = 8;

@@ -13,12 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use crate::format::ALIGNMENT;
 use crate::format::frame::{self, Epoch, Header, Kind, Origin};
 use crate::index::{Entry, Location, SizeClass};
 use crate::store::error::{Error, Result, vec_with_room};
+use crate::sync::lock::Mutex;
 
 use super::Position;
 use super::catalog::Catalog;

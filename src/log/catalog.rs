@@ -5,8 +5,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
-
 use crate::disk::{Access, Disk, DiskFile};
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use crate::format::frame::{Epoch, Origin};
@@ -15,6 +13,7 @@ use crate::format::{FileId, names};
 use crate::store::error::{Error, Result};
 use crate::store::events::Events;
 use crate::sync::gate::Table;
+use crate::sync::lock::Mutex;
 
 use super::file::DataFile;
 use super::reserve::Reserves;

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::disk::{Disk, DiskFile, Room, View, prefetch};
 use crate::format::frame::{self, BarePut, COPIED_AT_ONCE, Header, Kind, Origin};
 use crate::format::{ALIGNMENT, Damage, FileId, names};
 use crate::index::{Entry, SizeClass};
 use crate::store::error::{Error, Result};
+use crate::sync::lock::Mutex;
 
 use crate::store::pinned::Keeper;
 

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::disk::Disk;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::names;
 use crate::store::error::{Error, Result};
+use crate::sync::lock::Mutex;
 
 /// What is set aside for deletes, and what for merges: so many deletes leave enough to merge away what they deleted.
 pub struct Reserves {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use super::lock::Mutex;
 
 /// Threads are spread over this many counters, so that cores seldom share a cache line.
 const STRIPES: usize = 16;

@@ -1,6 +1,7 @@
-//! What threads need among each other: grace periods, something to wait at, work on all cores, panics that stay inside.
+//! What threads need among each other: locks, grace periods, something to wait at, work on all cores, panics that stay inside.
 
 pub mod gate;
+pub mod lock;
 pub mod monitor;
 pub mod panics;
 pub mod parallel;

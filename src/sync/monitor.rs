@@ -1,14 +1,11 @@
-//! A lock with something to wait for, of which a forked child inherits nothing.
-//!
-//! parking_lot keeps all waiting threads of a process in one table. A child has that table after `fork`, and not the
-//! threads: a queue in which one of them stood leads to memory that is used for something else by then. The threads of a
-//! store wait nearly always, and a child may open a store of its own. So they wait here, on what std has: futexes, which
-//! keep nothing outside of themselves.
+//! A lock with something to wait for.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, PoisonError};
 use std::time::Duration;
 
-/// See the module. A panic while it is locked is no reason not to go on: whoever locks it changes plain flags.
+use super::lock::{Mutex, MutexGuard};
+
+/// See the module.
 #[derive(Default)]
 pub struct Monitor<T> {
     state: Mutex<T>,
@@ -18,7 +15,7 @@ pub struct Monitor<T> {
 impl<T> Monitor<T> {
     /// Locks the state.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Gives the lock up, waits until somebody notifies, and locks again; sometimes for no reason.

@@ -2,8 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
-
+use super::lock::Mutex;
 use crate::sync::panics;
 
 /// The numbers of the pieces that nobody has taken yet; each is given once, to one thread.

@@ -10,8 +10,6 @@ pub mod merge;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::MutexGuard;
-
 use crate::bitcask::engine::Engine;
 use crate::bitcask::lifecycle::hints;
 use crate::bitcask::shared::Shared;
@@ -19,6 +17,7 @@ use crate::log::file::DataFile;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::store::options::{MergeMode, SyncMode};
+use crate::sync::lock::MutexGuard;
 use crate::sync::panics;
 use crate::sync::signal::Signal;
 
@@ -241,7 +240,8 @@ mod tests {
     #[test]
     fn a_panic_in_a_thread_of_the_store_stops_writes_and_is_told_in_its_own_words() {
         panics::keep_quiet();
-        let (told, directory) = (Arc::new(parking_lot::Mutex::new(Vec::new())), tempfile::tempdir().unwrap());
+        let (told, directory) =
+            (Arc::new(crate::sync::lock::Mutex::new(Vec::new())), tempfile::tempdir().unwrap());
         let sink = told.clone();
         let log = crate::LogSink::new(move |level, words| {
             if level == LogLevel::Error {

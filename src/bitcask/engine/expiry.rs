@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
-
 use crate::format::FileId;
 use crate::index::{Entry, Index, KeyHash};
+use crate::sync::lock::{Mutex, MutexGuard};
 
 const SHARDS: usize = 16;
 const SWEEP_AT_LEAST: usize = 1024;

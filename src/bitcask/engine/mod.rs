@@ -240,7 +240,7 @@ impl Engine {
 
     /// Points the index at a record that was appended, and notes when that expires: while the key is locked, or the line of
     /// an older record could take the place of this one's.
-    #[inline]
+    #[inline(always)]
     fn install(
         &self,
         inside: &Inside<'_>,
@@ -268,7 +268,7 @@ impl Engine {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish_write(&self, appended: &Appended, sync: bool) -> Result<()> {
         if sync || self.options.sync == SyncMode::Always {
             self.log.wait_durable(appended.end)?;

@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::index::{Entry, KeyHash};
 use crate::log::file::DataFile;
+use crate::sync::lock::Mutex;
 
 /// One moment. It must be given to [`Snapshots::end`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

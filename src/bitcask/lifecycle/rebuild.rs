@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::open::access;
 use super::tails::repair_tails;
 use crate::bitcask::lifecycle::hints;
@@ -19,6 +17,7 @@ use crate::log::scan::{End, frames_behind, scan};
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::store::options::Options;
+use crate::sync::lock::Mutex;
 use crate::sync::parallel::{cores, on_all_cores};
 
 /// What is known of a store before it can be used.

@@ -4,8 +4,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::content::{Content, FailedSync};
 use super::names::FileId;
 use super::operation::Kind;
@@ -13,6 +11,7 @@ use super::power::{PAGE, Random};
 use super::state::State;
 use super::{Reserve, SimDisk};
 use crate::disk::{Access, Disk, DiskFile, LockKind, Room};
+use crate::sync::lock::Mutex;
 
 /// The largest file that the simulation takes, so that a wild offset is an error and not a full memory.
 const FILE_LIMIT: u64 = 1 << 30;

@@ -113,6 +113,7 @@ fn run(
     watch: Watch<'_>,
 ) -> Result<bool> {
     let Some(limit) = shell.inside().map(|engine| engine.options.max_file_size) else { return Ok(true) };
+    let _noted = shell.note_merge();
     let mut merge = Merge::new(shell, uncommitted, watch);
     merge.begin()?;
     // What an earlier merge could not commit may have been chosen again.
