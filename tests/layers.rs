@@ -27,8 +27,15 @@ const ROOMS: &[&str] = &[
 ];
 
 /// Where `unsafe` may be written.
-const MAY_BE_UNSAFE: &[&str] =
-    &["disk/", "index/", "sync/gate.rs", "store/pinned.rs", "capi/handle.rs", "capi/handle/"];
+const MAY_BE_UNSAFE: &[&str] = &[
+    "disk/",
+    "index/",
+    "sync/gate.rs",
+    "sync/thread.rs",
+    "store/pinned.rs",
+    "capi/handle.rs",
+    "capi/handle/",
+];
 
 /// Where a panic would meet bytes from a disk.
 const MUST_NOT_PANIC: &[&str] = &["format/", "bitcask/lifecycle/", "log/scan.rs"];
@@ -178,6 +185,21 @@ fn file_access_outside_the_seam() {
         }
     }
     fail_with("these lines reach past src/disk", wrong);
+}
+
+#[test]
+fn a_thread_that_could_take_a_signal_of_the_host() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if !source.is_in(&["sync/thread.rs"]) {
+            wrong.extend(source.find(|line| {
+                ["std::thread::spawn", "thread::Builder", ".spawn_scoped(", "scope.spawn("]
+                    .iter()
+                    .any(|call| line.contains(call))
+            }));
+        }
+    }
+    fail_with("these lines start a thread that takes signals", wrong);
 }
 
 #[test]

@@ -24,6 +24,7 @@ use crate::store::options::{IoMode, MergeMode, Options, SyncMode};
 use crate::sync::gate::Gated;
 use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
+use crate::sync::thread;
 use background::merge;
 use engine::Inside;
 use lifecycle::{close, open};
@@ -114,7 +115,7 @@ impl Bitcask {
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
-        let thread = std::thread::Builder::new().name(name.into()).spawn(work);
+        let thread = thread::spawn(name, work);
         let thread =
             thread.map_err(|e| Error::io("start a thread for", Path::new("the store's maintenance"), &e))?;
         self.shared.threads.lock().push(thread);

@@ -1,4 +1,4 @@
-//! What threads need among each other: locks, grace periods, something to wait at, work on all cores, panics that stay inside.
+//! Threads, and what they need among each other: locks, grace periods, something to wait at, work on all cores, panics that stay inside.
 
 pub mod gate;
 pub mod lock;
@@ -6,3 +6,4 @@ pub mod monitor;
 pub mod panics;
 pub mod parallel;
 pub mod signal;
+pub mod thread;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::lock::Mutex;
-use crate::sync::panics;
+use super::{panics, thread};
 
 /// The numbers of the pieces that nobody has taken yet; each is given once, to one thread.
 pub struct Pieces<'a> {
@@ -37,7 +37,7 @@ pub fn on_all_cores<R: Send>(pieces: usize, work: impl Fn(Pieces<'_>) -> R + Syn
     std::thread::scope(|scope| {
         for _ in 1..threads {
             // Where no thread can be made, those that there are do its work.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            let _ = thread::spawn_scoped(scope, work);
         }
         work();
     });

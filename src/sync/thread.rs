@@ -1,0 +1,94 @@
+//! Threads of the library's in a process that is not the library's.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+
+/// Starts a thread that takes no signals.
+pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let _blocked = SignalsBlocked::begin();
+    Builder::new().name(name.into()).spawn(work)
+}
+
+/// As [`spawn`], for a thread that ends with the scope.
+pub fn spawn_scoped<'scope, R: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> R + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, R>> {
+    let _blocked = SignalsBlocked::begin();
+    Builder::new().spawn_scoped(scope, work)
+}
+
+/// What a thread that does something wrong gets from the kernel, at that moment. Blocked, they would end the process without
+/// the handler that it may have for them.
+const ABOUT_THE_THREAD_ITSELF: [libc::c_int; 6] =
+    [libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGSYS, libc::SIGTRAP];
+
+/// Until this is dropped the calling thread takes no signals, nor do threads that it starts, ever.
+///
+/// The kernel gives a signal for the process to any thread that does not block it. A program that blocks one in its own threads,
+/// to wait for it with `sigwait`, would die of the library's.
+struct SignalsBlocked {
+    before: Option<libc::sigset_t>,
+}
+
+impl SignalsBlocked {
+    fn begin() -> Self {
+        let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: sigfillset initialises the set; the other calls change that, or this thread's mask, and write the old mask to
+        // `before`, which is read only where they say that they did.
+        let blocked = unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            for signal in ABOUT_THE_THREAD_ITSELF {
+                libc::sigdelset(all.as_mut_ptr(), signal);
+            }
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+        };
+        // SAFETY: as above.
+        SignalsBlocked { before: blocked.then(|| unsafe { before.assume_init() }) }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // SAFETY: it is a mask that this thread had; there is nothing to be told.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::parallel::on_all_cores;
+
+    /// The signals that the calling thread takes, without those of the kernel's and the C library's own.
+    fn taken() -> Vec<libc::c_int> {
+        let mut mask = MaybeUninit::uninit();
+        // SAFETY: with no new mask the call only writes the old one.
+        let mask = unsafe {
+            assert_eq!(libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), mask.as_mut_ptr()), 0);
+            mask.assume_init()
+        };
+        let unblockable = [libc::SIGKILL, libc::SIGSTOP];
+        // SAFETY: only looks at the mask.
+        (1..32).filter(|n| !unblockable.contains(n) && unsafe { libc::sigismember(&mask, *n) } == 0).collect()
+    }
+
+    #[test]
+    fn threads_of_the_library_take_the_signals_that_they_cause_and_no_others() {
+        let (before, mut wanted) = (taken(), ABOUT_THE_THREAD_ITSELF.to_vec());
+        assert!(before.len() > wanted.len());
+        wanted.sort_unstable();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = spawn("a thread", move || tell.send(taken()).unwrap()).unwrap();
+        assert_eq!(told.recv().unwrap(), wanted);
+        thread.join().unwrap();
+        let caller = std::thread::current().id();
+        for (id, taken) in on_all_cores(64, |_| (std::thread::current().id(), taken())) {
+            assert_eq!(taken, if id == caller { before.clone() } else { wanted.clone() });
+        }
+        assert_eq!(taken(), before);
+    }
+}
