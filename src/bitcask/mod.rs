@@ -24,7 +24,7 @@ use crate::store::options::{IoMode, MergeMode, Options, SyncMode};
 use crate::sync::gate::Gated;
 use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
-use crate::sync::thread;
+use crate::sync::thread::{self, NotCancelled};
 use background::merge;
 use engine::Inside;
 use lifecycle::{close, open};
@@ -106,6 +106,7 @@ impl Bitcask {
         };
         // What was changed is changed, whatever comes of the work that follows from it.
         if late && self.shared.check_may_wait().is_ok() {
+            let _not_cancelled = NotCancelled::begin();
             let _ = background::tidy(&self.shared);
         }
         if !self.shared.background && self.shared.check_may_wait().is_ok() && self.shared.signal.take_work() {

@@ -140,7 +140,7 @@ pub unsafe extern "C" fn filedb_put(
     value_len: usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| {
+    guard::enter_fast(err, |call| {
         let db = call.store(db)?;
         let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
         db.put(key, value)?;
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn filedb_delete(
     key_len: usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| {
+    guard::enter_fast(err, |call| {
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
         Ok(found(db.delete(key)?))
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn filedb_get(
     value_len: *mut usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| {
+    guard::enter_fast(err, |call| {
         let (value, value_len) = (call.out("value", value), call.out("value_len", value_len));
         let (value, value_len) = (value?, value_len?);
         let db = call.store(db)?;
@@ -222,7 +222,7 @@ pub unsafe extern "C" fn filedb_get_into(
     value_len: *mut usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| {
+    guard::enter_fast(err, |call| {
         let value_len = call.out("value_len", value_len)?;
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn filedb_exists(
     key_len: usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| {
+    guard::enter_fast(err, |call| {
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
         Ok(found(db.exists(key)?))

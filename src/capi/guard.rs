@@ -9,12 +9,20 @@ use super::status::filedb_status_t;
 use crate::Db;
 use crate::Error;
 use crate::sync::panics;
+use crate::sync::thread::NotCancelled;
 
 /// How the body of an entry ends: with an outcome that is no error, or with a failure.
 pub(super) type Answer = Result<filedb_status_t, Failure>;
 
 /// Runs the body of an entry, reports the outcome to the caller's `err` and returns its status.
 pub(super) fn enter(err: *mut filedb_error_t, body: impl FnOnce(&Call) -> Answer) -> filedb_status_t {
+    let _not_cancelled = NotCancelled::begin();
+    enter_fast(err, body)
+}
+
+/// As [`enter`], for calls in which the price of [`NotCancelled`] would be felt: it is paid where they ask something of the system.
+#[inline]
+pub(super) fn enter_fast(err: *mut filedb_error_t, body: impl FnOnce(&Call) -> Answer) -> filedb_status_t {
     let call = Call::begin();
     let answer = catch(&call, || match body(&call) {
         Ok(status) => {
@@ -28,6 +36,13 @@ pub(super) fn enter(err: *mut filedb_error_t, body: impl FnOnce(&Call) -> Answer
 
 /// Runs the body of an entry that returns something else than a status; a failure becomes `otherwise`.
 pub(super) fn enter_plain<R>(otherwise: R, body: impl FnOnce(&Call) -> Result<R, Failure>) -> R {
+    let _not_cancelled = NotCancelled::begin();
+    enter_plain_fast(otherwise, body)
+}
+
+/// As [`enter_plain`], and like [`enter_fast`].
+#[inline]
+pub(super) fn enter_plain_fast<R>(otherwise: R, body: impl FnOnce(&Call) -> Result<R, Failure>) -> R {
     let call = Call::begin();
     catch(&call, || body(&call)).and_then(|answer| answer).unwrap_or(otherwise)
 }

@@ -139,7 +139,7 @@ pub unsafe extern "C" fn filedb_iter_next(
     value: *mut filedb_slice_t,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| {
+    guard::enter_fast(err, |call| {
         let (key, value) = (call.out("key", key), call.out("value", value));
         let (key, value) = (key?, value?);
         let mut walk = call.shell(iter)?.step(call);

@@ -12,7 +12,7 @@ use std::ffi::c_void;
 /// Threads: any, at any time. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn filedb_free(memory: *mut c_void) {
-    guard::enter_plain((), |call| {
+    guard::enter_plain_fast((), |call| {
         call.free(memory);
         Ok(())
     });

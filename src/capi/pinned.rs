@@ -45,7 +45,7 @@ pub unsafe extern "C" fn filedb_get_pinned(
     out: *mut filedb_pinned_t,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| {
+    guard::enter_fast(err, |call| {
         let out = call.out("out", out)?;
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn filedb_get_pinned(
 /// Threads: any, one at a time for each value. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn filedb_unpin(pinned: *mut filedb_pinned_t) {
-    guard::enter_plain((), |call| call.unpin(pinned));
+    guard::enter_plain_fast((), |call| call.unpin(pinned));
 }
 
 /// Reads the values of `count` keys, as that many calls of filedb_get_pinned() would, but with their

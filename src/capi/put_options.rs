@@ -59,7 +59,7 @@ pub unsafe extern "C" fn filedb_put_with(
     options: *const filedb_put_options_t,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| {
+    guard::enter_fast(err, |call| {
         let db = call.store(db)?;
         let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
         let written = db.put_with(key, value, &read(call, options)?)?;

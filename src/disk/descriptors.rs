@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use crate::sync::lock::{Mutex, RwLock};
+use crate::sync::thread::NotCancelled;
 
 /// A quarter of what the process may have open, within reason.
 const LEAST: u64 = 16;
@@ -41,6 +42,21 @@ impl Descriptors {
     }
 }
 
+/// A file that is open, and stays so.
+pub(super) struct InUse {
+    // In this order: it may be this that closes it.
+    file: Arc<File>,
+    _not_cancelled: NotCancelled,
+}
+
+impl std::ops::Deref for InUse {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
 /// A file that may be closed at any time and is opened again, for reading, when it is used.
 pub(super) struct Reopened {
     path: PathBuf,
@@ -60,7 +76,12 @@ impl Reopened {
     }
 
     /// The file, open for as long as the result is held.
-    pub(super) fn get(self: &Arc<Self>) -> io::Result<Arc<File>> {
+    pub(super) fn get(self: &Arc<Self>) -> io::Result<InUse> {
+        let not_cancelled = NotCancelled::begin();
+        Ok(InUse { file: self.open()?, _not_cancelled: not_cancelled })
+    }
+
+    fn open(self: &Arc<Self>) -> io::Result<Arc<File>> {
         if let Some(file) = self.file.read().as_ref() {
             return Ok(file.clone());
         }

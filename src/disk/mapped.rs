@@ -21,6 +21,7 @@ use super::fs::allocate;
 use super::view::prefetch_lines;
 use super::{DiskFile, Room, View};
 use crate::sync::lock::Mutex;
+use crate::sync::thread::NotCancelled;
 
 /// The first reservation of a file; each further one doubles it, up to [`LARGEST_STEP`].
 const FIRST_STEP: u64 = 64 << 10;
@@ -379,6 +380,7 @@ impl DiskFile for MappedFile {
         if end <= self.reserved.load(Ordering::Acquire) {
             return Ok(());
         }
+        let _not_cancelled = NotCancelled::begin();
         match self.tail.lock().as_mut() {
             Some(tail) => self.grow(tail, end),
             None => Err(closed()),
@@ -397,6 +399,7 @@ impl DiskFile for MappedFile {
             self.writes_are_large.store(len >= LARGE, Ordering::Relaxed);
         }
         if base.is_null() || len >= LARGE || self.dribbles.load(Ordering::Relaxed) {
+            let _not_cancelled = NotCancelled::begin();
             let file = self.tail.lock().as_ref().map(|tail| tail.file.clone()).ok_or_else(closed)?;
             super::plain::write_parts(&file, parts, offset)?;
             self.view.set_readable(end);

@@ -18,6 +18,7 @@ use crate::format::frame::{self, Epoch, Header, Kind, Origin};
 use crate::index::{Entry, Location, SizeClass};
 use crate::store::error::{Error, Result, vec_with_room};
 use crate::sync::lock::Mutex;
+use crate::sync::thread::NotCancelled;
 
 use super::Position;
 use super::catalog::Catalog;
@@ -421,6 +422,7 @@ impl Log {
     /// Takes back what a failed write may have left behind the tail.
     #[cold]
     fn roll_back(&self, active: &DataFile, tail: u64, error: std::io::Error) -> Error {
+        let _not_cancelled = NotCancelled::begin();
         let failed = active.io_error("append to", &error);
         if let Err(error) = active.disk_file.truncate(tail) {
             self.catalog.poison.set(active.io_error("take back a failed write to", &error));

@@ -14,6 +14,7 @@ use crate::store::error::{Error, Result};
 use crate::store::events::Events;
 use crate::sync::gate::Table;
 use crate::sync::lock::Mutex;
+use crate::sync::thread::NotCancelled;
 
 use super::file::DataFile;
 use super::reserve::Reserves;
@@ -82,6 +83,7 @@ impl Catalog {
 
     /// Sets room aside for when the disk is full, unless that is done.
     pub fn fill_reserves(&self) -> Result<()> {
+        let _not_cancelled = NotCancelled::begin();
         let store_size = self.files.all().iter().map(|file| file.tail()).sum();
         let manifest_size = Manifest::size(self.manifest.lock().files.len());
         self.reserves.fill(store_size, manifest_size)
@@ -89,6 +91,7 @@ impl Catalog {
 
     /// Changes the manifest, in memory and on disk, or neither.
     pub fn update(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
+        let _not_cancelled = NotCancelled::begin();
         let mut current = self.manifest.lock();
         let mut next = current.clone();
         change(&mut next);

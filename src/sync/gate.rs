@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
 use super::lock::Mutex;
+use super::thread;
 
 /// Threads are spread over this many counters, so that cores seldom share a cache line.
 const STRIPES: usize = 16;
@@ -73,7 +74,7 @@ impl Gate {
                 if rounds < 64 {
                     std::thread::yield_now();
                 } else {
-                    std::thread::sleep(Duration::from_micros(50));
+                    thread::sleep(Duration::from_micros(50));
                 }
             }
         }

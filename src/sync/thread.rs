@@ -1,8 +1,10 @@
 //! Threads of the library's in a process that is not the library's.
 
 use std::io;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 /// Starts a thread that takes no signals.
 pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
@@ -56,6 +58,62 @@ impl Drop for SignalsBlocked {
             unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
         }
     }
+}
+
+/// Until this is dropped nobody cancels the calling thread (`pthread_cancel`): what waits for that, waits longer.
+///
+/// The C library ends a thread in the middle of a system call that it was asked to end, by throwing an exception of its own.
+/// That would leave locks behind that nobody unlocks, and ends the process where it comes to a function of Rust's. Calls that
+/// come from C hold this from their beginning to their end; those in which the price would be felt, around what they ask of
+/// the system.
+pub struct NotCancelled {
+    before: libc::c_int,
+    /// The flag is one of the thread that began it.
+    _stays: PhantomData<*const ()>,
+}
+
+#[cfg(target_vendor = "apple")]
+const DISABLE: libc::c_int = 0;
+#[cfg(not(target_vendor = "apple"))]
+const DISABLE: libc::c_int = 1;
+
+#[cfg(not(target_os = "android"))]
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}
+
+/// There is no cancellation.
+#[cfg(target_os = "android")]
+unsafe extern "C" fn pthread_setcancelstate(_: libc::c_int, _: *mut libc::c_int) -> libc::c_int {
+    0
+}
+
+impl NotCancelled {
+    /// From here on.
+    #[inline]
+    pub fn begin() -> Self {
+        let mut before = DISABLE;
+        // SAFETY: the call changes a flag of this thread's and writes what it was to `before`.
+        unsafe { pthread_setcancelstate(DISABLE, &mut before) };
+        NotCancelled { before, _stays: PhantomData }
+    }
+}
+
+impl Drop for NotCancelled {
+    #[inline]
+    fn drop(&mut self) {
+        if self.before != DISABLE {
+            let mut disabled = DISABLE;
+            // SAFETY: as above. It makes nothing happen that was put off: that does the next system call.
+            unsafe { pthread_setcancelstate(self.before, &mut disabled) };
+        }
+    }
+}
+
+/// Sleeps for that long, however often the thread is cancelled meanwhile.
+pub fn sleep(time: Duration) {
+    let _not_cancelled = NotCancelled::begin();
+    std::thread::sleep(time);
 }
 
 #[cfg(test)]

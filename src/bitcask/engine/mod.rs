@@ -25,6 +25,7 @@ use crate::store::error::{Error, Result, vec_with_room};
 use crate::store::options::{MergeMode, Options, SyncMode};
 use crate::store::pinned::Pinned;
 use crate::sync::gate::Entered;
+use crate::sync::thread;
 
 /// A key that could not be forgotten when it expired is tried again after so many milliseconds.
 const FORGET_AGAIN: u64 = 1_000;
@@ -276,7 +277,7 @@ impl Engine {
         if appended.may_pause {
             let pause = self.pause();
             if pause >= SHORTEST_PAUSE {
-                std::thread::sleep(pause);
+                thread::sleep(pause);
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The caller's functions.
 
 use super::Call;
+use crate::sync::thread::NotCancelled;
 use std::ffi::{c_char, c_int, c_void};
 
 /// A `filedb_fold_fn` that is not NULL.
@@ -40,6 +41,7 @@ unsafe impl Sync for Listener {}
 
 impl Listener {
     pub(in crate::capi) fn tell(&self, level: i32, message: &str) {
+        let _not_cancelled = NotCancelled::begin();
         // SAFETY: the header's contract: the function does what its type says, `ctx` is there, and it does not unwind.
         unsafe { (self.function)(self.ctx, level, message.as_ptr().cast(), message.len()) }
     }

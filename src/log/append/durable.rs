@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::Position;
 use super::Log;
 use crate::store::error::Result;
+use crate::sync::thread::NotCancelled;
 
 /// How much of a log whose files have this size may be in files that were rotated out and are not on the disk yet. On machines
 /// with much memory less than what the kernel keeps in it before it lets writers wait, for as long as it likes.
@@ -23,6 +24,7 @@ impl Log {
 
     /// Returns once all that was appended before `position` is durable.
     pub fn wait_durable(&self, position: Position) -> Result<()> {
+        let _not_cancelled = NotCancelled::begin();
         self.commit.wait(position, || self.sync_to(position))
     }
 

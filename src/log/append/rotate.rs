@@ -13,6 +13,7 @@ use crate::format::frame::Epoch;
 use crate::format::manifest::FileState;
 use crate::format::{ALIGNMENT, align};
 use crate::store::error::{Error, Result};
+use crate::sync::thread::NotCancelled;
 
 /// So many files may wait to be sealed before writers help.
 const MOST_UNSEALED: usize = 16;
@@ -53,6 +54,7 @@ impl Log {
     /// Begins a new file that has room for a frame of `size` bytes, which takes so many numbers and is written at `time_ms`.
     #[cold]
     pub(super) fn rotate(&self, writer: &mut Writer, size: u64, seqs: u64, time_ms: u64) -> Result<()> {
+        let _not_cancelled = NotCancelled::begin();
         let needed = FILE_HEADER_SIZE + size;
         if align(needed) > u64::from(u32::MAX) * ALIGNMENT {
             return Err(Error::TooLarge { what: "record", size, limit: u64::from(u32::MAX) });

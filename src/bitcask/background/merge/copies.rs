@@ -14,6 +14,7 @@ use crate::log::append::encode_frame;
 use crate::log::file::{DataFile, Frame};
 use crate::store::error::{Error, Result};
 use crate::store::options::Options;
+use crate::sync::thread;
 
 /// Copies are written, and the index is moved, when they reach the next multiple of this: the kernel keeps what is written at once
 /// and fills a page of the processor's next size in one such page, and who reads it misses the TLB less often.
@@ -233,7 +234,7 @@ impl Pace {
         while self.limit > 0 && !shell.signal().is_stopped() {
             let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
             let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };
-            std::thread::sleep(early.min(Duration::from_millis(20)));
+            thread::sleep(early.min(Duration::from_millis(20)));
         }
     }
 }
