@@ -98,6 +98,10 @@
  * and writes run side by side. Two writes of one key take place one after the other; a read that begins
  * after a write returned sees it. Batches and iterators are for one thread at a time, whichever it is.
  *
+ * An open store has up to three threads of its own, which block all signals. A thread that is cancelled
+ * (pthread_cancel) inside a call, or in a function of its own that the call calls, ends after the call.
+ * Asynchronous cancellation (PTHREAD_CANCEL_ASYNCHRONOUS) has to be off, as for most libraries.
+ *
  * # Durability
  *
  * A put or delete that returned FILEDB_OK survives the death of the process, by whatever cause, in every
