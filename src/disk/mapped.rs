@@ -69,6 +69,19 @@ impl Mapping {
         Ok(Mapping { base: base.cast(), len: len.max(1) })
     }
 
+    /// Memory that belongs to no file and is zeros; what is not written to takes none.
+    pub(super) fn anonymous(len: u64) -> io::Result<Self> {
+        let len = usize::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?.max(1);
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice changes no memory that is in use.
+        let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Mapping { base: base.cast(), len })
+    }
+
     /// Faults in the pages of a range of a writable mapping, whose blocks exist.
     fn fault_in(&self, range: std::ops::Range<u64>) {
         let range = range.start / PAGE * PAGE..range.end.div_ceil(PAGE) * PAGE;

@@ -1,7 +1,7 @@
 //! The seam to the file system: all that the engine ever asks of a disk, and the only code that asks it.
 //!
-//! [`Disk`] is one store's directory, [`DiskFile`] one file in it. Three implementations: [`fs::FsDisk`] with plain
-//! or with mapped data files, and, for tests, `sim::SimDisk`, which loses, tears and reorders what was not synced.
+//! [`Disk`] is one store's directory, [`DiskFile`] one file in it. Implementations: [`fs::FsDisk`] with plain
+//! or with mapped data files, [`memory::MemoryDisk`], and, for tests, `sim::SimDisk`, which loses, tears and reorders what was not synced.
 //! Nothing above this module opens a file, and nothing in it knows what the bytes mean.
 
 pub mod clock;
@@ -9,6 +9,7 @@ mod descriptors;
 pub mod fs;
 mod lock;
 mod mapped;
+pub mod memory;
 mod plain;
 pub mod process;
 #[cfg(any(test, feature = "testing"))]
@@ -61,6 +62,14 @@ pub trait Disk: Send + Sync {
     /// Takes the store's lock without waiting; it is held until the result is dropped.
     /// `WouldBlock` where somebody else has it.
     fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>>;
+
+    /// Whether everything on it is gone with this process: nothing that is written down for the next opening is read.
+    fn is_volatile(&self) -> bool {
+        false
+    }
+
+    /// How much memory the store takes beside its files, from time to time; for disks that share theirs with it.
+    fn note_memory(&self, _bytes: u64) {}
 
     /// The names of all plain files in the directory.
     fn list(&self) -> io::Result<Vec<String>>;

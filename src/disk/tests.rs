@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::fs::{FsDisk, Io};
 use super::mapped::{MappedFile, Writes};
+use super::memory::MemoryDisk;
 use super::sim::SimDisk;
 use super::{Access, Disk, DiskFile, Room};
 
@@ -46,6 +47,12 @@ fn each_implementation(directory: &Path) -> Vec<(&'static str, Arc<dyn DiskFile>
         ("mapped", mapped("mapped", Writes::Mapped)),
         ("mapped for reading", mapped("mapped for reading", Writes::Descriptor)),
         ("plain", plain.create("plain", CAPACITY).expect("a file can be created")),
+        (
+            "memory",
+            MemoryDisk::new("memory://".into(), 1 << 30)
+                .create("file", CAPACITY)
+                .expect("a file can be created"),
+        ),
         ("simulated", SimDisk::new().create("0000000001.data", CAPACITY).expect("a file can be created")),
     ]
 }

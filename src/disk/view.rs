@@ -134,6 +134,20 @@ impl View {
         unsafe { libc::madvise(self.base.cast_mut().cast(), mapping.len(), libc::MADV_DONTNEED) };
     }
 
+    /// Makes the bytes between two offsets of a private mapping zeros, and gives its whole pages back to the machine. Nobody may read
+    /// them: they are not readable any more.
+    pub(super) fn give_back(&self, start: u64, end: u64) {
+        debug_assert!(start >= self.readable() && end <= self.shared.mapping.len() as u64);
+        let page = super::mapped::PAGE;
+        let whole = start.next_multiple_of(page).min(end);
+        // SAFETY: the range lies in the mapping, is writable where the mapping is private, and nobody reads it.
+        unsafe {
+            let at = self.base.cast_mut();
+            std::ptr::write_bytes(at.add(start as usize), 0, (whole - start) as usize);
+            libc::madvise(at.add(whole as usize).cast(), (end - whole) as usize, libc::MADV_DONTNEED);
+        }
+    }
+
     /// Asks the processor to load the cache lines of `len` bytes from `offset`, for a read that follows soon: the first few,
     /// after which it loads ahead by itself.
     #[inline]
