@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use crate::sync::lock::Mutex;
 
 use super::mapped::{Mapping, PAGE};
 use super::{Access, Disk, DiskFile, LockKind, View, clock};
