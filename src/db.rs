@@ -5,11 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::bitcask::Bitcask;
+use crate::bitcask::memory::{self, Named};
 #[cfg(any(test, feature = "testing"))]
 use crate::disk::Disk;
 pub(crate) use crate::store::Copying;
 use crate::store::Store;
+use crate::store::address::Address;
 use crate::store::batch::Batch;
+use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Iter, KeyList};
 use crate::store::options::Options;
@@ -41,12 +44,14 @@ pub struct Db {
 #[derive(Clone)]
 enum Open {
     Bitcask(Arc<Bitcask>),
+    Other(Arc<dyn Store>),
 }
 
 impl Open {
     fn any(&self) -> &dyn Store {
         match self {
             Open::Bitcask(store) => store.as_ref(),
+            Open::Other(store) => store.as_ref(),
         }
     }
 }
@@ -70,13 +75,26 @@ impl Copying for Copied {
 }
 
 impl Db {
-    /// Opens the store in the directory `path`, or creates it there.
+    /// Opens the store at `path`, or creates it there: in a directory (also `file://DIR`), or in the memory of this process
+    /// (`memory://`, gone with the handle and its clones; `memory://NAME`, shared by all who open it and gone with the last).
     ///
     /// # Errors
     /// [`Error::Locked`] where it is open already, [`Error::Corrupt`] where it is damaged, [`Error::Missing`] and
     /// [`Error::Exists`] as the options say, [`Error::Io`] where the directory cannot be used.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Db> {
-        Ok(Self::over(Bitcask::open(path.as_ref(), options)?))
+        let store = match Address::parse(path.as_ref())? {
+            Address::Directory(path) => Bitcask::open(&path, options)?,
+            Address::Memory(None) => memory::open_alone(options)?,
+            Address::Memory(Some(name)) => {
+                return Ok(Db { store: Open::Other(Arc::new(Named::open(&name, options)?)) });
+            }
+            Address::Server(_) => {
+                let message =
+                    "this build of filedb has no Valkey in it; stores are directories, file:// and memory://";
+                return Err(Error::Unsupported { message: message.into() });
+            }
+        };
+        Ok(Self::over(store))
     }
 
     fn over(store: Bitcask) -> Self {
@@ -89,19 +107,25 @@ impl Db {
         Ok(Self::over(Bitcask::start(disk, options, false)?))
     }
 
+    #[cfg(any(test, feature = "testing"))]
+    fn bitcask(&self) -> &Bitcask {
+        match &self.store {
+            Open::Bitcask(store) => store,
+            Open::Other(_) => panic!("only tests of the engine itself look into it"),
+        }
+    }
+
     /// For stores without a maintenance thread: does what the thread would do.
     #[cfg(any(test, feature = "testing"))]
     pub fn maintain(&self) -> Result<()> {
-        let Open::Bitcask(store) = &self.store;
-        store.maintain()
+        self.bitcask().maintain()
     }
 
     /// Counts what is live in each file anew and compares it with what the store has counted; `Err` says where they differ. For
     /// stores that nobody writes to meanwhile; what the store does by itself waits.
     #[cfg(any(test, feature = "testing"))]
     pub fn recount(&self) -> std::result::Result<(), String> {
-        let Open::Bitcask(store) = &self.store;
-        let shared = &store.shared;
+        let shared = &self.bitcask().shared;
         let _merging = shared.merging().lock();
         let _tidying = shared.tidying().lock();
         let engine = shared.enter().map_err(|error| error.to_string())?;
@@ -112,8 +136,15 @@ impl Db {
     /// What the threads of a store hold of it.
     #[cfg(test)]
     pub(crate) fn shared(&self) -> std::sync::Weak<crate::bitcask::shared::Shared> {
-        let Open::Bitcask(store) = &self.store;
-        Arc::downgrade(&store.shared)
+        Arc::downgrade(&self.bitcask().shared)
+    }
+
+    /// What this store can do.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] and [`Error::Forked`].
+    pub fn capabilities(&self) -> Result<Capabilities> {
+        self.store.any().capabilities()
     }
 
     /// Closes the store: waits for calls under way, makes everything durable and writes what lets the next open skip all
@@ -137,6 +168,7 @@ impl Db {
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         match &self.store {
             Open::Bitcask(store) => store.put_plain(key, value),
+            Open::Other(store) => store.put(key, value),
         }
     }
 
@@ -188,6 +220,7 @@ impl Db {
     pub(crate) fn copy(&self, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
         match &self.store {
             Open::Bitcask(store) => store.copy_to(key, to),
+            Open::Other(store) => store.copy(key, to),
         }
     }
 
@@ -202,6 +235,10 @@ impl Db {
         let mut seen = None;
         match &self.store {
             Open::Bitcask(store) => store.show_to(key, |value| seen = Some(visit(value))),
+            Open::Other(store) => {
+                let mut visit = Some(visit);
+                store.show(key, &mut |value| seen = visit.take().map(|visit| visit(value)))
+            }
         }?;
         Ok(seen)
     }

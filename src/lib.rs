@@ -24,10 +24,11 @@ mod sync;
 
 pub use db::Db;
 pub use store::batch::Batch;
+pub use store::capabilities::Capabilities;
 pub use store::error::{Error, Result};
 pub use store::events::{LogLevel, LogSink};
 pub use store::iter::{Iter, KeyList, Row};
-pub use store::options::{IoMode, MergeMode, OPTIONS, OptionInfo, Options, SyncMode};
+pub use store::options::{EngineKind, IoMode, MergeMode, OPTIONS, OptionInfo, Options, SyncMode};
 pub use store::pinned::{Pinned, Rows};
 pub use store::stats::{FileStats, MergeProgress, Stats};
 pub use store::write::{PutOptions, Ttl};

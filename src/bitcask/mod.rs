@@ -5,12 +5,14 @@ pub mod background;
 pub mod engine;
 pub mod iter;
 pub mod lifecycle;
+pub mod memory;
 #[cfg(any(test, feature = "testing"))]
 pub mod recount;
 pub mod shared;
 pub mod stats;
 mod verbs;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -29,6 +31,9 @@ use background::merge;
 use engine::Inside;
 use lifecycle::{close, open};
 use shared::Shared;
+
+/// A full memory is merged by who needs room where at least such a part of it is dead.
+const WORTH_A_MERGE: u64 = 16;
 
 /// An open store. It is closed when this goes, at once and by the thread that lets go; iterators and the store's threads may hold
 /// what is shared for longer.
@@ -64,6 +69,7 @@ impl Bitcask {
             Work::Prepare => preparing.wake(),
             Work::Look => maintenance.wake(),
         };
+        let is_volatile = disk.is_volatile();
         let engine = open::open(disk, options, Box::new(ask))?;
         let shared = Arc::new(Shared {
             engine: Gated::new(Box::new(engine)),
@@ -85,7 +91,7 @@ impl Bitcask {
             store.spawn("filedb", move || background::run_guarded(&weak, &signal))?;
             let weak = Arc::downgrade(shared);
             store.spawn("filedb-ahead", move || background::keep_room_ahead(&weak, &ahead))?;
-            if options.sync == SyncMode::Interval {
+            if options.sync == SyncMode::Interval && !is_volatile {
                 let (weak, signal) = (Arc::downgrade(shared), shared.sync_signal.clone());
                 let interval = Duration::from_millis(options.sync_interval_ms);
                 store.spawn("filedb-sync", move || {
@@ -99,10 +105,16 @@ impl Bitcask {
     /// Makes a change from inside the gate. From outside of it, does the work that comes of it: for stores without a thread,
     /// and where the thread is late.
     #[inline]
-    pub fn change<R>(&self, change: impl FnOnce(&Inside<'_>) -> Result<R>) -> Result<R> {
+    pub fn change<R>(&self, mut change: impl FnMut(&Inside<'_>) -> Result<R>) -> Result<R> {
         let (done, late) = {
             let engine = self.shared.enter()?;
-            (change(&engine)?, engine.log.is_sealing_late())
+            match change(&engine) {
+                Ok(done) => (done, engine.log.is_sealing_late()),
+                Err(error) => {
+                    drop(engine);
+                    return self.after_failure(error, change);
+                }
+            }
         };
         // What was changed is changed, whatever comes of the work that follows from it.
         if late && self.shared.check_may_wait().is_ok() {
@@ -113,6 +125,23 @@ impl Bitcask {
             let _ = self.maintain();
         }
         Ok(done)
+    }
+
+    /// In a full memory, merges and tries once more where enough is dead: nobody else can make room there. On a disk that is
+    /// its users' decision, and other programs share it.
+    #[cold]
+    fn after_failure<R>(&self, error: Error, mut change: impl FnMut(&Inside<'_>) -> Result<R>) -> Result<R> {
+        let may_help = {
+            let engine = self.shared.enter()?;
+            let (total, live) = merge::space(&engine);
+            engine.catalog.disk.is_volatile() && total - live.min(total) > total / WORTH_A_MERGE
+        };
+        if !may_help || !matches!(error, Error::NoSpace { .. }) || self.shared.check_may_wait().is_err() {
+            return Err(error);
+        }
+        // Also where it did not come to its end: what it merged until then has made room.
+        let _ = merge::run_all(&self.shared, &mut |_| ControlFlow::Continue(()));
+        change(&self.shared.enter()?)
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {

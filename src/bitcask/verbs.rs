@@ -3,12 +3,13 @@
 use std::ops::ControlFlow;
 
 use crate::bitcask::background::{self, merge};
-use crate::bitcask::engine::Condition;
+use crate::bitcask::engine::{Condition, Engine};
 use crate::bitcask::iter::Iter;
 use crate::bitcask::lifecycle::hints;
 use crate::bitcask::{Bitcask, stats};
 use crate::store::batch::Batch;
-use crate::store::error::Result;
+use crate::store::capabilities::Capabilities;
+use crate::store::error::{Error, Result};
 use crate::store::iter::Walk;
 use crate::store::pinned::Pinned;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
@@ -43,6 +44,19 @@ impl Bitcask {
 }
 
 impl Store for Bitcask {
+    fn capabilities(&self) -> Result<Capabilities> {
+        let engine = self.shared.enter()?;
+        let disk = &engine.catalog.disk;
+        let mut can = Capabilities::SNAPSHOT | Capabilities::BATCH | Capabilities::MERGE;
+        if !disk.is_volatile() {
+            can = can | Capabilities::SYNC;
+        }
+        if disk.is_mapped() {
+            can = can | Capabilities::PIN;
+        }
+        Ok(can)
+    }
+
     fn close(&self) -> Result<()> {
         self.shut()
     }
@@ -64,6 +78,9 @@ impl Store for Bitcask {
             keep_expiry: options.keep_ttl,
         };
         self.change(|engine| {
+            if options.sync {
+                can_sync(engine)?;
+            }
             let expiry_ms = options.ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
             engine.put(engine, key, value, expiry_ms, condition, options.sync)
         })
@@ -127,7 +144,10 @@ impl Store for Bitcask {
     }
 
     fn sync(&self) -> Result<()> {
-        self.change(|engine| if engine.options.read_only { Ok(()) } else { engine.log.sync() })
+        self.change(|engine| {
+            can_sync(engine)?;
+            if engine.options.read_only { Ok(()) } else { engine.log.sync() }
+        })
     }
 
     fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
@@ -156,4 +176,13 @@ impl Store for Bitcask {
         }
         Ok(())
     }
+}
+
+fn can_sync(engine: &Engine) -> Result<()> {
+    if engine.catalog.disk.is_volatile() {
+        let message =
+            "a store in memory cannot make anything durable: what it holds is gone with the process";
+        return Err(Error::Unsupported { message: message.into() });
+    }
+    Ok(())
 }

@@ -95,6 +95,10 @@ impl Disk for FsDisk {
         &self.path
     }
 
+    fn is_mapped(&self) -> bool {
+        self.mapped.is_some()
+    }
+
     fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>> {
         Ok(Box::new(lock::acquire(&self.join(lock::FILE_NAME), kind)?))
     }

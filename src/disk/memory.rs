@@ -58,6 +58,16 @@ impl MemoryDisk {
         MemoryDisk { name, files: Mutex::default(), budget: Arc::new(budget), locked: Arc::default() }
     }
 
+    fn add(&self, name: &str, capacity: u64, step: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let mut files = self.files.lock();
+        if files.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = Arc::new(MemoryFile::new(capacity, step, self.budget.clone())?);
+        files.insert(name.to_string(), file.clone());
+        Ok(file)
+    }
+
     fn find(&self, name: &str) -> io::Result<Arc<MemoryFile>> {
         self.files.lock().get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -81,6 +91,15 @@ impl Disk for MemoryDisk {
         true
     }
 
+    fn is_mapped(&self) -> bool {
+        true
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let taken = self.budget.files.load(Ordering::Relaxed) + self.budget.beside.load(Ordering::Relaxed);
+        Some(self.budget.limit.saturating_sub(taken))
+    }
+
     fn note_memory(&self, bytes: u64) {
         self.budget.beside.store(bytes, Ordering::Relaxed);
     }
@@ -97,38 +116,20 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>> {
-        let mut files = self.files.lock();
-        if files.contains_key(name) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        let file = Arc::new(MemoryFile::new(capacity, self.budget.clone())?);
-        files.insert(name.to_string(), file.clone());
-        Ok(file)
+        self.add(name, capacity, STEP)
     }
 
     fn create_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.create(name, LARGEST_PLAIN)
+        self.add(name, LARGEST_PLAIN, 0)
     }
 
     fn open(&self, name: &str, _: Access) -> io::Result<Arc<dyn DiskFile>> {
         Ok(self.find(name)?)
     }
 
-    fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()> {
-        let file = match self.find(name) {
-            Ok(file) => file,
-            Err(_) => {
-                let file = Arc::new(MemoryFile::new(PAGE, self.budget.clone())?);
-                self.files.lock().insert(name.to_string(), file.clone());
-                file
-            }
-        };
-        // Nothing is written to it: its pages are a number.
-        let set_aside = file.charge_up_to(bytes);
-        if set_aside.is_err() && file.charged.load(Ordering::Relaxed) == 0 {
-            self.files.lock().remove(name);
-        }
-        set_aside
+    fn set_aside(&self, _: &str, _: u64) -> io::Result<()> {
+        // The log keeps some of `free_bytes` for what makes room.
+        Ok(())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -163,6 +164,8 @@ struct MemoryFile {
     /// So many bytes from the front on are charged for.
     charged: AtomicU64,
     sealed: AtomicBool,
+    /// So much is charged for ahead of what is written.
+    step: u64,
     budget: Arc<Budget>,
 }
 
@@ -173,12 +176,12 @@ unsafe impl Send for MemoryFile {}
 unsafe impl Sync for MemoryFile {}
 
 impl MemoryFile {
-    fn new(capacity: u64, budget: Arc<Budget>) -> io::Result<Self> {
+    fn new(capacity: u64, step: u64, budget: Arc<Budget>) -> io::Result<Self> {
         let capacity = capacity.next_multiple_of(PAGE);
         let mapping = Mapping::anonymous(capacity)?;
         let base = mapping.base().cast_mut();
         let (size, charged, sealed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Ok(MemoryFile { view: View::new(mapping, 0), base, capacity, size, charged, sealed, budget })
+        Ok(MemoryFile { view: View::new(mapping, 0), base, capacity, size, charged, sealed, step, budget })
     }
 
     /// Charges for the bytes up to `end`, in whole pages.
@@ -217,7 +220,7 @@ impl DiskFile for MemoryFile {
         if end > self.capacity {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
-        let ahead = (self.charged.load(Ordering::Relaxed) + STEP).clamp(end, self.capacity.max(end));
+        let ahead = (self.charged.load(Ordering::Relaxed) + self.step).clamp(end, self.capacity.max(end));
         self.charge_up_to(ahead).or_else(|_| self.charge_up_to(end))
     }
 

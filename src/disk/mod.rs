@@ -68,6 +68,15 @@ pub trait Disk: Send + Sync {
         false
     }
 
+    /// Whether data files have a [`DiskFile::view`], as a rule.
+    fn is_mapped(&self) -> bool;
+
+    /// How many bytes more the files of the store may have, for disks that have a limit of their own: what they tell others of room
+    /// means nothing, and nobody else takes any.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// How much memory the store takes beside its files, from time to time; for disks that share theirs with it.
     fn note_memory(&self, _bytes: u64) {}
 

@@ -33,6 +33,9 @@ const ROOT_BITS: u32 = 8;
 /// Up to so many keys no segment needs more memory than it has from the beginning, and none is made ready.
 const GROWS_FROM: u64 = (arena::BLOCK_SLOTS as u64) << (ROOT_BITS - 1);
 
+/// About what an empty index has: a block for each root.
+const EMPTY_BYTES: u64 = ((arena::BLOCK_SLOTS * size_of::<u64>() * 2) as u64) << ROOT_BITS;
+
 /// An insertion looks at so many cache lines, seldom at more: where a segment is as full as it gets at 26 slots on average (Knuth,
 /// The Art of Computer Programming, 6.4), four of which are a line.
 const MOVED_LINES: usize = 9;
@@ -349,6 +352,11 @@ impl Index {
         let structure = self.structure.lock();
         let directories = structure.directories.len() * size_of::<Directory>() + (8 << self.depth()) * 2;
         self.arena.bytes() + (structure.segments.len() * size_of::<Segment>() + directories) as u64
+    }
+
+    /// The memory that it takes beyond that of an empty index, of which nothing but addresses is taken until keys come.
+    pub fn grown_bytes(&self) -> u64 {
+        self.memory_bytes().saturating_sub(EMPTY_BYTES)
     }
 
     fn depth(&self) -> u32 {

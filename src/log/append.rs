@@ -133,6 +133,8 @@ pub struct Log {
     /// The set of files.
     pub catalog: Arc<Catalog>,
     max_file_size: u64,
+    /// Whether the disk has a limit of its own, of which some is kept for what makes room.
+    is_limited: bool,
     /// So many bytes may wait for the disk before writers pause.
     most_behind: u64,
     writer: Mutex<Writer>,
@@ -198,6 +200,7 @@ impl Log {
             active: start.active,
         };
         Log {
+            is_limited: catalog.disk.free_bytes().is_some(),
             catalog,
             max_file_size,
             most_behind: durable::most_behind(max_file_size),
@@ -347,6 +350,9 @@ impl Log {
         if writer.tail + size > writer.capacity || !is_near {
             self.rotate(writer, size, seqs, header.time_ms)?;
         }
+        if self.is_limited {
+            self.keep_room(&writer.active, header, size)?;
+        }
         // Room for deletes is left over when the disk is full, so that it can be made less full.
         let adds = matches!(header.kind, Kind::Put | Kind::Batch);
         let headroom = if adds { DELETE_HEADROOM } else { 0 };
@@ -362,6 +368,18 @@ impl Log {
             .reserve(end.max((end + headroom).min(writer.capacity)))
             .map_err(|e| active.io_error("make room for a record in", &e))?;
         Ok(writer.tail)
+    }
+
+    /// On a disk with a limit of its own: the room of two files stays free for merges, and that of two more for deletes.
+    #[cold]
+    fn keep_room(&self, active: &DataFile, header: &Header, size: u64) -> Result<()> {
+        let files = if matches!(header.kind, Kind::Put | Kind::Batch) { 4 } else { 2 };
+        let free = self.catalog.disk.free_bytes().unwrap_or(u64::MAX);
+        if free < (files * self.max_file_size).saturating_add(size) {
+            let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
+            return Err(active.io_error("make room for a record in", &full));
+        }
+        Ok(())
     }
 
     /// As [`Log::make_room`], which failed like this: what makes room on a full disk may use what is set aside for that.

@@ -1,7 +1,9 @@
 //! What every store is to its users: the verbs ([`Store`]), options, errors, batches, values, walks, events, figures. No store is in
 //! here: the engines are below `bitcask/` and its neighbours, and `db.rs` chooses one.
 
+pub mod address;
 pub mod batch;
+pub mod capabilities;
 pub mod error;
 pub mod events;
 pub mod iter;
@@ -13,6 +15,7 @@ pub mod write;
 use std::ops::ControlFlow;
 
 use batch::Batch;
+use capabilities::Capabilities;
 use error::Result;
 use iter::Walk;
 use pinned::Pinned;
@@ -32,6 +35,9 @@ pub trait Copying {
 /// thread at once.
 #[allow(dead_code, reason = "the verbs that are called most are called on the engine itself")]
 pub trait Store: Send + Sync {
+    /// See [`crate::Db::capabilities`].
+    fn capabilities(&self) -> Result<Capabilities>;
+
     /// See [`crate::Db::close`].
     fn close(&self) -> Result<()>;
 

@@ -26,6 +26,13 @@ pub enum IoMode {
     Pread,
 }
 
+/// How a store keeps its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// An index of all keys in memory, over an append-only log.
+    Bitcask,
+}
+
 /// Who decides when a merge runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergeMode {
@@ -54,6 +61,12 @@ pub struct Options {
     pub error_if_exists: bool,
     /// Whether the store is opened for reading only.
     pub read_only: bool,
+    /// Whether the store begins empty, whatever it held.
+    pub truncate: bool,
+    /// How a new store keeps its keys. A store that is there must have been made with the same.
+    pub engine: EngineKind,
+    /// The most memory, in bytes, that a store in memory takes; 0 for half of what the machine, or its control group, has.
+    pub memory_limit: u64,
     /// Who decides when a merge runs.
     pub merge: MergeMode,
     /// A merge begins when the files take this many times the space of what is alive in them.
@@ -79,6 +92,9 @@ impl Default for Options {
             create_if_missing: true,
             error_if_exists: false,
             read_only: false,
+            truncate: false,
+            engine: EngineKind::Bitcask,
+            memory_limit: 0,
             merge: MergeMode::Auto,
             merge_space_amplification: 2.0,
             merge_rate_limit: 0,
@@ -93,6 +109,9 @@ impl Default for Options {
 pub const MIN_MAX_FILE_SIZE: u64 = 256;
 /// The largest `max_file_size`: what 32 bits of 8-byte units address.
 pub const MAX_MAX_FILE_SIZE: u64 = (1 << 35) - 8;
+
+/// The smallest `memory_limit`.
+pub const MIN_MEMORY_LIMIT: u64 = 4 << 20;
 
 /// One row of the table of options.
 pub struct OptionInfo {
@@ -175,6 +194,32 @@ pub static OPTIONS: &[OptionInfo] = &[
         get: |o| o.read_only.to_string(),
     },
     OptionInfo {
+        name: "truncate",
+        values: "true | false",
+        help: "Whether the store begins empty, whatever it held.",
+        set: |o, v| parse_bool(v).map(|on| o.truncate = on),
+        get: |o| o.truncate.to_string(),
+    },
+    OptionInfo {
+        name: "engine",
+        values: "bitcask",
+        help: "How a new store keeps its keys; a store that is there must have been made with the same.",
+        set: |o, v| choose(v, &[("bitcask", EngineKind::Bitcask)]).map(|engine| o.engine = engine),
+        get: |o| match o.engine {
+            EngineKind::Bitcask => "bitcask".into(),
+        },
+    },
+    OptionInfo {
+        name: "memory_limit",
+        values: "a size: 4MiB at least, as 512MiB; 0 for half of the machine's memory",
+        help: "The most memory that a store in memory takes.",
+        set: |o, v| match parse_size(v)? {
+            0 => Ok(o.memory_limit = 0),
+            size => within(size, MIN_MEMORY_LIMIT, u64::MAX).map(|size| o.memory_limit = size),
+        },
+        get: |o| o.memory_limit.to_string(),
+    },
+    OptionInfo {
         name: "merge",
         values: "auto | manual",
         help: "Who decides when a merge runs: the store or the caller.",
@@ -240,6 +285,9 @@ impl Options {
 
     /// Whether every value is one that [`Options::set`] would take; the fields can be set to others.
     pub(crate) fn check(&self) -> Result<()> {
+        if self.truncate && self.read_only {
+            return Err(Error::invalid("a store cannot be opened read_only and begin empty (truncate)"));
+        }
         let mut copy = self.clone();
         OPTIONS.iter().try_for_each(|option| copy.set(option.name, &(option.get)(self)))
     }

@@ -44,6 +44,7 @@ pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
             let Some(shell) = shell.upgrade() else { return };
             let Some(engine) = shell.inside() else { return };
             let more = engine.index.prepare();
+            engine.catalog.disk.note_memory(engine.index.grown_bytes());
             nap = if more { Duration::ZERO } else { LONGEST_SLEEP };
             if let Err(error) = engine.log.prepare() {
                 engine.catalog.events.log(LogLevel::Warn, || &error);

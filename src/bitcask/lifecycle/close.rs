@@ -8,7 +8,7 @@ use crate::store::events::LogLevel;
 
 /// Makes everything durable and writes the checkpoint. Nobody else uses the engine any more.
 pub fn finish(engine: &Engine) -> Result<()> {
-    if engine.options.read_only {
+    if engine.options.read_only || engine.catalog.disk.is_volatile() {
         return Ok(());
     }
     engine.catalog.poison.check()?;

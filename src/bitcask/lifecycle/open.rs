@@ -111,27 +111,36 @@ fn acquire(disk: &dyn Disk, options: &Options) -> Result<Option<Box<dyn Send + S
 fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result<Manifest> {
     let path = disk.path().join(names::MANIFEST);
     let corrupt = |what| Error::Corrupt { path: path.clone(), file_id: 0, offset: 0, what };
-    if names.iter().any(|name| name == names::MANIFEST) {
-        if options.error_if_exists {
-            return Err(Error::Exists { path: disk.path().to_path_buf() });
-        }
+    let is_there = names.iter().any(|name| name == names::MANIFEST);
+    if is_there && options.error_if_exists {
+        return Err(Error::Exists { path: disk.path().to_path_buf() });
+    }
+    // A new manifest in the place of the old one empties a store at one moment: what the old one listed is debris then.
+    let begins_empty = options.truncate && !options.read_only;
+    if is_there && !begins_empty {
         let bytes = read_whole(disk, names::MANIFEST)?;
         return Manifest::decode(&bytes).map_err(corrupt);
     }
     // The manifest is the first file that a store gets.
-    if names.iter().any(|name| matches!(names::parse(name), Some(Name::Data(_)))) {
+    if !begins_empty && names.iter().any(|name| matches!(names::parse(name), Some(Name::Data(_)))) {
         return Err(corrupt("the manifest is missing, though there are data files"));
     }
-    if options.read_only || !options.create_if_missing {
+    if !is_there && (options.read_only || !options.create_if_missing) {
         return Err(Error::Missing { path: disk.path().to_path_buf() });
     }
+    let ids = names.iter().filter_map(|name| match names::parse(name) {
+        Some(Name::Data(id) | Name::Hint(id)) => Some(id),
+        _ => None,
+    });
+    // Files that cannot be removed are in nobody's way.
+    let next_file_id = ids.max().unwrap_or(0).saturating_add(1);
     let random = || disk.random().map_err(|e| Error::io("choose an identity for", disk.path(), &e));
     let manifest = Manifest {
         generation: 1,
         store_id: random()?,
         hash_key: random()?,
         clean: false,
-        next_file_id: 1,
+        next_file_id,
         last_seq: 0,
         clock_ms: disk.now_ms(true),
         checkpoint: 0,

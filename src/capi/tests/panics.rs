@@ -36,6 +36,10 @@ impl Fragile {
 }
 
 impl Disk for Fragile {
+    fn is_mapped(&self) -> bool {
+        false
+    }
+
     fn path(&self) -> &Path {
         self.0.path()
     }

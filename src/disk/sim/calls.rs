@@ -17,6 +17,10 @@ use crate::sync::lock::Mutex;
 const FILE_LIMIT: u64 = 1 << 30;
 
 impl Disk for SimDisk {
+    fn is_mapped(&self) -> bool {
+        false
+    }
+
     fn path(&self) -> &Path {
         &self.path
     }

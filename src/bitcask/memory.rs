@@ -1,0 +1,203 @@
+//! Stores in memory: the engine over a disk in memory, for one handle or, under a name, for all who open it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::Bitcask;
+use crate::disk::memory::MemoryDisk;
+use crate::disk::process::{self, ForkGuard};
+use crate::store::batch::Batch;
+use crate::store::capabilities::Capabilities;
+use crate::store::error::{Error, Result};
+use crate::store::iter::Walk;
+use crate::store::options::{MIN_MEMORY_LIMIT, Options, SyncMode};
+use crate::store::pinned::Pinned;
+use crate::store::stats::{FileStats, MergeProgress, Stats};
+use crate::store::write::{PutOptions, Ttl};
+use crate::store::{Copying, Store};
+use crate::sync::gate::{Entered, Gated};
+use crate::sync::lock::Mutex;
+
+/// A data file takes no more than such a part of the memory: what is dead in the file that is written to cannot be taken back.
+const FILES: u64 = 32;
+/// Nor less than this, or there are too many.
+const LEAST_FILE: u64 = 128 << 10;
+
+/// A new store that only this handle knows.
+pub fn open_alone(options: &Options) -> Result<Bitcask> {
+    if options.read_only || !options.create_if_missing {
+        return Err(Error::Missing { path: path_of("") });
+    }
+    open(path_of(""), options)
+}
+
+fn path_of(name: &str) -> PathBuf {
+    PathBuf::from(format!("memory://{name}"))
+}
+
+fn open(path: PathBuf, options: &Options) -> Result<Bitcask> {
+    if options.sync == SyncMode::Always {
+        let message = "a store in memory cannot make writes durable, which sync=always asks for";
+        return Err(Error::Unsupported { message: message.into() });
+    }
+    let limit = match options.memory_limit {
+        0 => (process::physical_memory() / 2).max(MIN_MEMORY_LIMIT),
+        limit => limit,
+    };
+    let max_file_size = options.max_file_size.min((limit / FILES).max(LEAST_FILE));
+    let options = Options { max_file_size, sync: SyncMode::None, ..options.clone() };
+    Bitcask::start(Arc::new(MemoryDisk::new(path, limit)), &options, true)
+}
+
+/// The stores that have names.
+struct Names {
+    /// A forked child has no part in those of its parent.
+    owner: ForkGuard,
+    stores: Mutex<BTreeMap<String, Weak<Bitcask>>>,
+    of_child: OnceLock<Box<Names>>,
+}
+
+impl Names {
+    fn new() -> Self {
+        Names { owner: ForkGuard::new(), stores: Mutex::default(), of_child: OnceLock::new() }
+    }
+
+    /// Those of this process.
+    fn ours() -> &'static Names {
+        static FIRST: OnceLock<Names> = OnceLock::new();
+        let mut names = FIRST.get_or_init(Names::new);
+        while names.owner.is_forked() {
+            names = names.of_child.get_or_init(|| Box::new(Names::new()));
+        }
+        names
+    }
+}
+
+/// One handle of a store in memory that has a name. The store is closed when the last of them is; its options are those of the
+/// first.
+pub struct Named {
+    store: Gated<Arc<Bitcask>>,
+}
+
+impl Named {
+    /// Opens the store of this name, or makes it.
+    pub fn open(name: &str, options: &Options) -> Result<Self> {
+        let mut stores = Names::ours().stores.lock();
+        stores.retain(|_, store| store.strong_count() > 0);
+        let there = stores.get(name).and_then(Weak::upgrade);
+        let store = match there {
+            Some(_) if options.error_if_exists => return Err(Error::Exists { path: path_of(name) }),
+            // Others use it: it is not emptied under them.
+            Some(_) if options.truncate => return Err(Error::Locked { path: path_of(name) }),
+            Some(_) if options.read_only => {
+                let message = "a store in memory is open for writing as soon as it is open; it cannot be opened read_only";
+                return Err(Error::Unsupported { message: message.into() });
+            }
+            Some(store) => store,
+            None if options.read_only || !options.create_if_missing => {
+                return Err(Error::Missing { path: path_of(name) });
+            }
+            None => {
+                let store = Arc::new(open(path_of(name), options)?);
+                stores.insert(name.to_string(), Arc::downgrade(&store));
+                store
+            }
+        };
+        Ok(Named { store: Gated::new(Box::new(store)) })
+    }
+
+    fn enter(&self) -> Result<Entered<'_, Arc<Bitcask>>> {
+        self.store.enter().ok_or(Error::Closed)
+    }
+}
+
+impl Store for Named {
+    fn capabilities(&self) -> Result<Capabilities> {
+        self.enter()?.capabilities()
+    }
+
+    fn close(&self) -> Result<()> {
+        self.enter()?.shared.check_may_wait()?;
+        self.store.take().ok_or(Error::Closed).map(drop)
+    }
+
+    fn poison(&self, reason: &str) {
+        if let Ok(store) = self.enter() {
+            store.poison(reason);
+        }
+    }
+
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.enter()?.put_plain(key, value)
+    }
+
+    fn put_with(&self, key: &[u8], value: &[u8], options: &PutOptions) -> Result<bool> {
+        self.enter()?.put_with(key, value, options)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        self.enter()?.delete(key)
+    }
+
+    fn write(&self, batch: &Batch) -> Result<()> {
+        self.enter()?.write(batch)
+    }
+
+    fn copy(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.enter()?.copy_to(key, to)
+    }
+
+    fn show(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        self.enter()?.show_to(key, visit)
+    }
+
+    fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
+        self.enter()?.get_pinned(key)
+    }
+
+    fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()> {
+        self.enter()?.get_many(keys, out)
+    }
+
+    fn exists(&self, key: &[u8]) -> Result<bool> {
+        self.enter()?.exists(key)
+    }
+
+    fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>> {
+        self.enter()?.walk(prefix)
+    }
+
+    fn count(&self) -> Result<u64> {
+        self.enter()?.count()
+    }
+
+    fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
+        self.enter()?.ttl(key)
+    }
+
+    fn set_ttl(&self, key: &[u8], ttl_ms: Option<u64>) -> Result<bool> {
+        self.enter()?.set_ttl(key, ttl_ms)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.enter()?.sync()
+    }
+
+    fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
+        self.enter()?.merge(watch)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        self.enter()?.stats()
+    }
+
+    fn file_stats(&self) -> Result<Vec<FileStats>> {
+        self.enter()?.file_stats()
+    }
+
+    fn write_hints(&self) -> Result<()> {
+        self.enter()?.write_hints()
+    }
+}
