@@ -127,6 +127,20 @@
  * put clears it. An expired key is absent for every function, from that moment on, and also if the
  * machine's clock is set back later.
  *
+ * # Where a store is
+ *
+ * The path given to filedb_open() says it:
+ *
+ *     DIR, file://DIR     a directory of this machine; nothing in DIR is decoded
+ *     memory://           in this process, for this handle, and gone when it is closed
+ *     memory://NAME       the same, shared by all who open this name, and gone with the last of their handles;
+ *                         the options of the first count
+ *
+ * A store in memory touches no file system. It cannot make writes durable: filedb_sync(), FILEDB_PUT_SYNC and
+ * sync=always answer FILEDB_ERR_UNSUPPORTED. Records and index take no more than memory_limit, beside about
+ * 6 MiB that every store takes; an eighth is kept for what makes room. A write that finds no room answers
+ * FILEDB_ERR_NO_SPACE; deletes, expiry and merges make room again.
+ *
  * # Options
  *
  *     sync                       none | interval | always
@@ -137,6 +151,9 @@
  *     create_if_missing          true | false
  *     error_if_exists            true | false
  *     read_only                  true | false
+ *     truncate                   true | false; begins empty, whatever the store held
+ *     engine                     bitcask
+ *     memory_limit               a size; the most that a store in memory takes, 0 for half of the machine's memory
  *     merge                      auto | manual
  *     merge_space_amplification  a number; how many times the space of the live data is taken
  *     merge_rate_limit           a size per second; 0 for no limit

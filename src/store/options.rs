@@ -213,9 +213,11 @@ pub static OPTIONS: &[OptionInfo] = &[
         name: "memory_limit",
         values: "a size: 4MiB at least, as 512MiB; 0 for half of the machine's memory",
         help: "The most memory that a store in memory takes.",
-        set: |o, v| match parse_size(v)? {
-            0 => Ok(o.memory_limit = 0),
-            size => within(size, MIN_MEMORY_LIMIT, u64::MAX).map(|size| o.memory_limit = size),
+        set: |o, v| {
+            let size = parse_size(v)?;
+            let size = if size == 0 { 0 } else { within(size, MIN_MEMORY_LIMIT, u64::MAX)? };
+            o.memory_limit = size;
+            Ok(())
         },
         get: |o| o.memory_limit.to_string(),
     },
