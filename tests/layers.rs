@@ -31,6 +31,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "disk/",
     "index/",
     "sync/gate.rs",
+    "sync/table.rs",
     "sync/thread.rs",
     "store/pinned.rs",
     "capi/handle.rs",

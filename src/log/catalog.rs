@@ -12,8 +12,8 @@ use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::{FileId, names};
 use crate::store::error::{Error, Result};
 use crate::store::events::Events;
-use crate::sync::gate::Table;
 use crate::sync::lock::Mutex;
+use crate::sync::table::Table;
 use crate::sync::thread::NotCancelled;
 
 use super::file::DataFile;

@@ -6,10 +6,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
+// Not from std: `tests/gate_model.rs` tries this file out with others, which reorder what processors may reorder.
+use super::atomic::{AtomicPtr, AtomicUsize, Ordering, fence, full_fence_after_addition};
 use super::lock::Mutex;
 use super::thread;
 
@@ -29,7 +29,7 @@ struct Gate {
     waiting: Mutex<()>,
 }
 
-static NEXT_STRIPE: AtomicUsize = AtomicUsize::new(0);
+static NEXT_STRIPE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 thread_local! {
     static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
@@ -72,7 +72,7 @@ impl Gate {
             while self.stripes.iter().map(|s| s.inside[old].load(Ordering::SeqCst)).sum::<usize>() != 0 {
                 rounds += 1;
                 if rounds < 64 {
-                    std::thread::yield_now();
+                    thread::yield_now();
                 } else {
                     thread::sleep(Duration::from_micros(50));
                 }
@@ -107,9 +107,10 @@ impl<T: Send + Sync> Gated<T> {
     pub fn enter(&self) -> Option<Entered<'_, T>> {
         let phase = self.gate.phase.load(Ordering::Relaxed);
         let counter = &self.gate.stripes[stripe()].inside[phase & 1];
-        // Sequentially consistent, so that whoever waits either sees this reader, or this reader sees what the
-        // waiter made unreachable as unreachable.
+        // Whoever waits either sees this reader, or this reader sees as unreachable what the waiter made so before. For that the
+        // addition has to be done before anything is read, by whatever kind of load: the index is read with weaker ones.
         counter.fetch_add(1, Ordering::SeqCst);
+        full_fence_after_addition();
         let value = self.value.load(Ordering::SeqCst);
         if value.is_null() {
             counter.fetch_sub(1, Ordering::Release);
@@ -141,7 +142,7 @@ impl<T: Send + Sync> Gated<T> {
 
     /// Gives the value up without freeing it, for a process that does not own it any more.
     pub fn forget(&mut self) {
-        *self.value.get_mut() = std::ptr::null_mut();
+        self.value.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// Takes the value, once; returns when nobody uses it any more. Must not be called from inside.
@@ -159,7 +160,7 @@ impl<T: Send + Sync> Gated<T> {
 
 impl<T> Drop for Gated<T> {
     fn drop(&mut self) {
-        let value = *self.value.get_mut();
+        let value = self.value.load(Ordering::Relaxed);
         if !value.is_null() {
             // SAFETY: as in `take`; `&mut self` proves that nobody is inside.
             drop(unsafe { Box::from_raw(value) });
@@ -181,123 +182,5 @@ impl<T> Drop for Entered<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.counter.fetch_sub(1, Ordering::Release);
-    }
-}
-
-/// Null pointers in memory that the operating system has zeroed, so that what is not used costs nothing.
-fn null_pointers<T>(count: usize) -> Box<[AtomicPtr<T>]> {
-    let zeros = Box::into_raw(vec![0usize; count].into_boxed_slice());
-    // SAFETY: the box is given up and taken back as what it holds: usizes and AtomicPtrs have the same size and alignment,
-    // and all zeros is the null pointer.
-    unsafe { Box::from_raw(zeros as *mut [AtomicPtr<T>]) }
-}
-
-/// A table of shared values that are looked up inside a gate without counting references.
-pub struct Table<T> {
-    fast: Box<[AtomicPtr<T>]>,
-    owners: Mutex<Vec<Option<Arc<T>>>>,
-}
-
-impl<T: Send + Sync> Table<T> {
-    /// An empty table. Place 0 is never used.
-    pub fn new(size: usize) -> Self {
-        Table { fast: null_pointers(size), owners: Mutex::new(vec![None]) }
-    }
-
-    /// Puts the value that `make` returns into the lowest free place, and tells `make` which that is.
-    /// `None` where the table is full.
-    pub fn insert<E>(&self, make: impl FnOnce(usize) -> Result<Arc<T>, E>) -> Option<Result<Arc<T>, E>> {
-        let mut owners = self.owners.lock();
-        let free = owners.iter().skip(1).position(Option::is_none).map_or(owners.len(), |n| n + 1);
-        if free >= self.fast.len() {
-            return None;
-        }
-        Some(make(free).inspect(|value| {
-            if free == owners.len() {
-                owners.push(None);
-            }
-            owners[free] = Some(value.clone());
-            self.fast[free].store(Arc::as_ptr(value).cast_mut(), Ordering::SeqCst);
-        }))
-    }
-
-    /// The value at `place`, for somebody who is inside the gate.
-    #[inline]
-    pub fn get<'a, G: Send + Sync>(&'a self, place: usize, _inside: &'a Entered<'_, G>) -> Option<&'a T> {
-        let value = self.fast.get(place)?.load(Ordering::SeqCst);
-        // SAFETY: a pointer that is not null is to a value that `owners` keeps; `remove` lets go of it only after
-        // everybody who was inside the gate when it became null has left. (One engine has one gate and one table.)
-        unsafe { value.as_ref() }
-    }
-
-    /// Puts a value into a place of the caller's choice, which must be free. False where it is not, or out of range.
-    pub fn insert_at(&self, place: usize, value: Arc<T>) -> bool {
-        let mut owners = self.owners.lock();
-        if place == 0 || place >= self.fast.len() {
-            return false;
-        }
-        if owners.len() <= place {
-            owners.resize_with(place + 1, || None);
-        }
-        if owners[place].is_some() {
-            return false;
-        }
-        self.fast[place].store(Arc::as_ptr(&value).cast_mut(), Ordering::SeqCst);
-        owners[place] = Some(value);
-        true
-    }
-
-    /// All values, counted.
-    pub fn all(&self) -> Vec<Arc<T>> {
-        self.owners.lock().iter().flatten().cloned().collect()
-    }
-
-    /// Frees a place, which may be used again afterwards; waits until nobody can be using the value through
-    /// [`Table::get`]. Must not be called from inside the gate.
-    pub fn remove<G: Send + Sync>(&self, place: usize, gated: &Gated<G>) -> Option<Arc<T>> {
-        // Whoever looked the place up before it went out of use must still find the value there ...
-        gated.wait_for_readers();
-        self.fast.get(place)?.store(std::ptr::null_mut(), Ordering::SeqCst);
-        // ... and whoever has found it must be done with it.
-        gated.wait_for_readers();
-        self.owners.lock().get_mut(place)?.take()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::AtomicBool;
-
-    #[test]
-    fn a_value_is_not_freed_under_a_reader_and_is_gone_afterwards() {
-        struct Canary(Arc<AtomicBool>);
-        impl Drop for Canary {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::SeqCst);
-            }
-        }
-        for _ in 0..200 {
-            let freed = Arc::new(AtomicBool::new(false));
-            let gated = Arc::new(Gated::new(Box::new(Canary(freed.clone()))));
-            let readers: Vec<_> = (0..3)
-                .map(|_| {
-                    let gated = gated.clone();
-                    std::thread::spawn(move || {
-                        let mut entries = 0u64;
-                        while let Some(inside) = gated.enter() {
-                            assert!(!inside.0.load(Ordering::SeqCst));
-                            entries += 1;
-                        }
-                        entries
-                    })
-                })
-                .collect();
-            gated.wait_for_readers();
-            assert!(gated.take().is_some() && gated.take().is_none());
-            assert!(freed.load(Ordering::SeqCst));
-            let entries: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
-            let _ = entries;
-        }
     }
 }

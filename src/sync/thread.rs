@@ -110,6 +110,11 @@ impl Drop for NotCancelled {
     }
 }
 
+/// Lets other threads run.
+pub fn yield_now() {
+    std::thread::yield_now();
+}
+
 /// Sleeps for that long, however often the thread is cancelled meanwhile.
 pub fn sleep(time: Duration) {
     let _not_cancelled = NotCancelled::begin();
