@@ -23,7 +23,7 @@ mod sync {
             }
 
             pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-                self.0.lock().unwrap()
+                self.0.lock().expect("loom poisons no lock")
             }
         }
     }
