@@ -14,6 +14,7 @@ mod verbs;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -82,6 +83,7 @@ impl Bitcask {
             merging: Mutex::default(),
             is_merging: Default::default(),
             tidying: Mutex::new(()),
+            is_abandoned: AtomicBool::new(false),
         });
         // From here on a failure closes it: no thread works for a store that nobody has.
         let store = Bitcask { shared };
@@ -169,31 +171,12 @@ impl Bitcask {
 
     /// Closes the store, whatever it returns.
     fn shut(&self) -> Result<()> {
-        if self.shared.fork.is_forked() {
-            // The child owns neither the lock nor the files, and the thread is not there: nothing to undo. The engine
-            // stays in memory, because what it holds may have been locked at the moment of the fork.
-            return Err(Error::Forked);
-        }
-        self.shared.check_may_wait()?;
-        self.shared.signal.stop();
-        self.shared.ahead_signal.stop();
-        self.shared.sync_signal.stop();
-        let threads = std::mem::take(&mut *self.shared.threads.lock());
-        threads.into_iter().for_each(|thread| drop(thread.join()));
-        // A merge that another thread runs sees the signal, commits what it has, and lets go.
-        let mut uncommitted = self.shared.merging.lock();
-        // Until nobody is inside any more: another thread that takes files to seal them could not do it then.
-        let tidying = self.shared.tidying.lock();
-        let committed = merge::commit_rest(&self.shared, &mut uncommitted);
-        let tidied = committed.and_then(|()| background::tidy_alone(&self.shared, &tidying));
-        let engine = self.shared.engine.take().ok_or(Error::Closed)?;
-        drop(tidying);
-        tidied.and_then(|()| close::finish(&engine))
+        close::close(&self.shared)
     }
 }
 
 impl Drop for Bitcask {
     fn drop(&mut self) {
-        let _ = self.shut();
+        close::abandon(&self.shared);
     }
 }

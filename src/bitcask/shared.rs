@@ -30,6 +30,8 @@ pub struct Shared {
     pub(super) is_merging: AtomicBool,
     /// Held by whoever seals and removes files.
     pub(super) tidying: Mutex<()>,
+    /// The last handle went inside a visit, and the thread that let go of it has not closed the store yet.
+    pub(super) is_abandoned: AtomicBool,
 }
 
 /// What a merge has done and not committed yet. It outlives a merge whose commit failed: the index points into the

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::bitcask::engine::snapshot::Moment;
 use crate::bitcask::engine::{Engine, Inside};
+use crate::bitcask::lifecycle::close::AfterVisit;
 use crate::bitcask::shared::Shared;
 use crate::format::frame::Kind;
 use crate::index::{Cursor, Entry, KeyHash};
@@ -156,6 +157,8 @@ impl Walk for Iter {
     fn for_each(&mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         let shared = self.shared.clone();
         loop {
+            // The visitor may hold the last handle of the store, and let go of it.
+            let _after_visit = AfterVisit(&shared);
             // Entered anew for each row: a slow visitor must not keep others from closing the store.
             let engine = shared.enter()?;
             let seen = self.advance(&engine, |_, _, frame| {

@@ -1,13 +1,92 @@
-//! A clean close: everything durable, and the next open a matter of milliseconds.
+//! Closing a store: everything durable, and the next open a matter of milliseconds.
 
+use std::sync::atomic::Ordering;
+
+use crate::bitcask::background::{self, merge};
 use crate::bitcask::engine::Engine;
 use crate::bitcask::lifecycle::checkpoint;
+use crate::bitcask::shared::Shared;
 use crate::format::manifest::FileState;
-use crate::store::error::Result;
+use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 
+/// Closes a store, whatever it returns. Whatever else fails, what was written is made durable, if that is possible.
+pub fn close(shared: &Shared) -> Result<()> {
+    if shared.fork.is_forked() {
+        // The child owns neither the lock nor the files, and the thread is not there: nothing to undo. The engine
+        // stays in memory, because what it holds may have been locked at the moment of the fork.
+        return Err(Error::Forked);
+    }
+    shared.check_may_wait()?;
+    shared.signal.stop();
+    shared.ahead_signal.stop();
+    shared.sync_signal.stop();
+    let threads = std::mem::take(&mut *shared.threads.lock());
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+    // A merge that another thread runs sees the signal, commits what it has, and lets go.
+    let mut uncommitted = shared.merging.lock();
+    // Until nobody is inside any more: another thread that takes files to seal them could not do it then.
+    let tidying = shared.tidying.lock();
+    let committed = merge::commit_rest(shared, &mut uncommitted);
+    let tidied = committed.and_then(|()| background::tidy_alone(shared, &tidying));
+    let engine = shared.engine.take().ok_or(Error::Closed)?;
+    drop(tidying);
+    tidied.and_then(|()| finish(&engine)).map_err(|error| sync_after(&engine, error))
+}
+
+/// Closes a store whose last handle was let go of. What goes wrong, which nobody is there to be told, is an event. From within a
+/// visit, which a close would wait for, it is left to the end of that: see [`AfterVisit`].
+pub fn abandon(shared: &Shared) {
+    if shared.gated().is_visited_by_caller() {
+        shared.is_abandoned.store(true, Ordering::Release);
+        return;
+    }
+    let told = shared
+        .inside()
+        .map(|engine| (engine.catalog.events.clone(), engine.catalog.disk.path().display().to_string()));
+    if let Err(error) = close(shared)
+        && !matches!(error, Error::Closed | Error::Forked)
+        && let Some((events, path)) = told
+    {
+        events.log(LogLevel::Error, || {
+            format!(
+                "the last handle of '{path}' was dropped, and the store could not be closed cleanly: {error}"
+            )
+        });
+    }
+}
+
+/// Closes the store when it is dropped, if its last handle went inside the visit that ends then. To be made before the gate is
+/// entered, so that it goes after that was left.
+pub struct AfterVisit<'a>(pub &'a Shared);
+
+impl Drop for AfterVisit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // The thread that let go comes here when its own visit ends. Another one that visits may come first, and waits for that.
+        if self.0.is_abandoned.load(Ordering::Acquire)
+            && !self.0.gated().is_visited_by_caller()
+            && self.0.is_abandoned.swap(false, Ordering::AcqRel)
+        {
+            abandon(self.0);
+        }
+    }
+}
+
+/// What is left of a close that failed with `error`: the sync. Gives what the caller is to know.
+fn sync_after(engine: &Engine, error: Error) -> Error {
+    if engine.options.read_only {
+        return error;
+    }
+    match engine.log.sync() {
+        // That says the same, or less.
+        Ok(()) | Err(Error::Poisoned { .. }) => error,
+        Err(worse) => worse,
+    }
+}
+
 /// Makes everything durable and writes the checkpoint. Nobody else uses the engine any more.
-pub fn finish(engine: &Engine) -> Result<()> {
+fn finish(engine: &Engine) -> Result<()> {
     if engine.options.read_only || engine.catalog.disk.is_volatile() {
         return Ok(());
     }
