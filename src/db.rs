@@ -21,7 +21,8 @@ use crate::store::stats::{FileStats, MergeProgress, Stats};
 use crate::store::write::{PutOptions, Ttl};
 
 /// An open store. Clones share it; all methods may be called from any thread at once. It is closed by [`Db::close`], or
-/// when the last clone is dropped.
+/// when the last clone is dropped. What goes wrong with the close then, nobody is there to be told: it is an event of the
+/// level `error`. A last clone that is dropped inside the visitor of an [`Iter`] closes the store when the visitor returns.
 ///
 /// ```
 /// # fn main() -> filedb::Result<()> {
@@ -80,7 +81,8 @@ impl Db {
     ///
     /// # Errors
     /// [`Error::Locked`] where it is open already, [`Error::Corrupt`] where it is damaged, [`Error::Missing`] and
-    /// [`Error::Exists`] as the options say, [`Error::Io`] where the directory cannot be used.
+    /// [`Error::Exists`] as the options say, [`Error::Unsupported`] where it needs another version of this library, [`Error::Io`]
+    /// where the directory cannot be used.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Db> {
         let store = match Address::parse(path.as_ref())? {
             Address::Directory(path) => Bitcask::open(&path, options)?,
@@ -119,6 +121,12 @@ impl Db {
     #[cfg(any(test, feature = "testing"))]
     pub fn maintain(&self) -> Result<()> {
         self.bitcask().maintain()
+    }
+
+    /// Says in the store's manifest that only who knows `feature` may open it from now on.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn require(&self, feature: crate::format::features::Feature) -> Result<()> {
+        self.bitcask().shared.enter()?.catalog.require(feature)
     }
 
     /// Counts what is live in each file anew and compares it with what the store has counted; `Err` says where they differ. For

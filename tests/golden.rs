@@ -3,7 +3,12 @@
 
 use std::path::Path;
 
-use filedb::{Db, Options, Ttl};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use filedb::disk::sim::{PowerCut, SimDisk};
+use filedb::format::features::TESTED;
+use filedb::{Db, Error, Options, Ttl};
 
 fn copy_without(missing: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -120,4 +125,114 @@ fn every_frame_of_the_file_can_be_walked_with_nothing_but_the_document() {
     assert_eq!(kinds, [1, 1, 1, 2, 1, 3, 1, 1]);
     // Four records are in the batch.
     assert_eq!(seqs, [1, 2, 3, 4, 5, 6, 10, 11]);
+}
+
+/// The manifest of the golden store with features: as docs/FORMAT.md says, by hand.
+fn manifest_with(version: u32, features: u64, since: [u8; 3]) -> Vec<u8> {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v2/MANIFEST");
+    let mut bytes = std::fs::read(golden).unwrap();
+    assert_eq!(u32_at(&bytes, 8), 2);
+    bytes.truncate(bytes.len() - 4);
+    bytes[8..12].copy_from_slice(&version.to_le_bytes());
+    let mut needs = features.to_le_bytes().to_vec();
+    needs.extend(since);
+    needs.extend([0; 5]);
+    bytes.splice(88..88, needs);
+    let crc = crc32(0, &bytes);
+    bytes.extend(crc.to_le_bytes());
+    bytes
+}
+
+fn files_in(path: &Path) -> BTreeMap<std::ffi::OsString, Vec<u8>> {
+    let files = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    files.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn a_store_with_features_that_are_not_known_is_opened_locked_or_changed() {
+    for (version, features) in [(3, 1), (3, 1 << 40 | 1), (4, 0), (9, 1)] {
+        let dir = copy_without(&[]);
+        std::fs::write(dir.path().join("MANIFEST"), manifest_with(version, features, [0, 7, 2])).unwrap();
+        // Debris, which an opening would remove.
+        std::fs::write(dir.path().join("0000000099.data"), b"debris").unwrap();
+        let before = files_in(dir.path());
+        for read_only in [false, true] {
+            let options = Options { read_only, ..Options::default() };
+            let refused = Db::open(dir.path(), &options).map(drop).unwrap_err();
+            let words = refused.to_string();
+            assert!(matches!(refused, Error::Unsupported { .. }), "{words}");
+            assert!(
+                words.contains("needs filedb 0.7.2 or later") && words.contains("nothing was changed"),
+                "{words}"
+            );
+            assert!(version != 3 || words.contains(&format!("{features:#x}")), "{words}");
+            assert!(words.contains(dir.path().file_name().unwrap().to_str().unwrap()), "{words}");
+        }
+        assert!(files_in(dir.path()) == before);
+    }
+}
+
+#[test]
+fn a_store_of_before_the_first_release_is_called_damaged() {
+    let dir = copy_without(&[]);
+    std::fs::write(dir.path().join("MANIFEST"), manifest_with(1, 0, [0; 3])).unwrap();
+    let refused = Db::open(dir.path(), &Options::default()).map(drop).unwrap_err();
+    assert!(matches!(refused, Error::Unsupported { .. }), "{refused}");
+    assert!(refused.to_string().contains("before its first release"), "{refused}");
+}
+
+#[test]
+fn a_store_of_version_3_without_features_does_not_open() {
+    let dir = copy_without(&[]);
+    std::fs::write(dir.path().join("MANIFEST"), manifest_with(3, 0, [0; 3])).unwrap();
+    let db = Db::open(dir.path(), &Options::default()).unwrap();
+    check(&db);
+    db.put(b"more", b"written by today's code").unwrap();
+    db.close().unwrap();
+    db_at(dir.path());
+}
+
+fn db_at(path: &Path) -> Db {
+    let db = Db::open(path, &Options::default()).unwrap();
+    check_without_count(&db);
+    db
+}
+
+fn check_without_count(db: &Db) {
+    assert_eq!(db.get(b"planet").unwrap(), Some(b"mars".to_vec()));
+    assert_eq!(db.get(b"large-2").unwrap(), Some(vec![b'M'; 6000]));
+}
+
+#[test]
+fn a_feature_is_not_on_the_disk_before_what_needs_it_or_is_there_without_need() {
+    let disk = SimDisk::new();
+    let options = Options { max_file_size: 4096, ..Options::default() };
+    let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+    let version = |disk: &SimDisk| u32_at(&disk.read_file("MANIFEST").unwrap(), 8);
+    for n in 0..200u32 {
+        db.put(&(n % 20).to_le_bytes(), &[n as u8; 100]).unwrap();
+    }
+    db.merge().unwrap();
+    db.close().unwrap();
+    assert_eq!(version(&disk), 2, "version 0.1 could not read it");
+
+    let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+    db.require(TESTED).unwrap();
+    // What a power cut leaves has it already.
+    let cut = disk.power_cut(0, PowerCut::LosesAll);
+    assert_eq!(version(&cut), 3);
+    let before = disk.operations();
+    db.require(TESTED).unwrap();
+    assert_eq!(disk.operations(), before, "it is written anew each time");
+    // It stays, whatever is written to the manifest later.
+    for n in 0..200u32 {
+        db.put(&(n % 20).to_le_bytes(), &[n as u8; 100]).unwrap();
+    }
+    db.merge().unwrap();
+    db.close().unwrap();
+    for disk in [disk, cut] {
+        assert_eq!(version(&disk), 3);
+        let refused = Db::open_on(Arc::new(disk), &options).map(drop).unwrap_err();
+        assert!(refused.to_string().contains("needs filedb 9.8.7 or later"), "{refused}");
+    }
 }

@@ -61,10 +61,10 @@ impl filedb {
 /// - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
 /// - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
 ///   is a file), or there is no store and create_if_missing is false;
-/// - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset; or a
-///   later version of filedb wrote the store, and the message says so;
+/// - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset;
 /// - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
-/// - FILEDB_ERR_UNSUPPORTED: the store has 65,535 data files, and can have no more;
+/// - FILEDB_ERR_UNSUPPORTED: another version of filedb wrote the store, in a way that this one cannot
+///   read, and the message says which version can; or it has 65,535 data files, and can have no more;
 /// - FILEDB_ERR_CLOSED: the options were freed;
 /// - FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY.
 ///

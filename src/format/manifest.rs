@@ -3,7 +3,8 @@
 //! Its own description is `docs/FORMAT.md`; every field is here in the order of the file.
 
 use super::bytes::{Reader, append_checksum, split_checked};
-use super::{Damage, FORMAT_VERSION, FileId};
+use super::features::{Needs, Refusal};
+use super::{FORMAT_VERSION, FORMAT_VERSION_WITH_FEATURES, FileId};
 
 const MAGIC: &[u8; 8] = b"filedb\0M";
 
@@ -25,6 +26,9 @@ pub struct FileEntry {
     pub state: FileState,
     /// The salt that its header must carry.
     pub salt: u32,
+    /// Of an open file: its first number is one more than the last before it, which is that of the open file before or, of the
+    /// oldest, one that [`Manifest::last_seq`] counts. Versions before 0.2 write false.
+    pub follows: bool,
     /// Its length in bytes: exact where sealed or where the manifest is clean, else a lower bound.
     pub length: u64,
     /// The smallest sequence number in it; 0 where not known.
@@ -46,12 +50,15 @@ pub struct Manifest {
     pub clean: bool,
     /// The number that the next data file gets.
     pub next_file_id: FileId,
-    /// No sequence number up to this one is free.
+    /// No sequence number up to this one is free, and all of the log up to it was durable when the manifest was written. It
+    /// counts all numbers before those in open files.
     pub last_seq: u64,
     /// No clock of this store reads earlier than this, in milliseconds since 1970.
     pub clock_ms: u64,
     /// The identity of the checkpoint that belongs to a clean store; 0 where there is none.
     pub checkpoint: u64,
+    /// What whoever opens the store must know.
+    pub needs: Needs,
     /// The live data files, by number.
     pub files: Vec<FileEntry>,
 }
@@ -59,14 +66,16 @@ pub struct Manifest {
 impl Manifest {
     /// The size of a manifest of so many files, or a little more.
     pub fn size(files: usize) -> u64 {
-        96 + files as u64 * 40
+        112 + files as u64 * 40
     }
 
     /// The manifest's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Self::size(self.files.len()) as usize);
+        // Without features it is what version 0.1 reads and writes.
+        let version = if self.needs.is_nothing() { FORMAT_VERSION } else { FORMAT_VERSION_WITH_FEATURES };
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&version.to_le_bytes());
         bytes.extend_from_slice(&u32::from(self.clean).to_le_bytes());
         bytes.extend_from_slice(&self.generation.to_le_bytes());
         bytes.extend_from_slice(&self.store_id);
@@ -76,11 +85,14 @@ impl Manifest {
         bytes.extend_from_slice(&self.checkpoint.to_le_bytes());
         bytes.extend_from_slice(&self.next_file_id.to_le_bytes());
         bytes.extend_from_slice(&(self.files.len() as u32).to_le_bytes());
+        if version == FORMAT_VERSION_WITH_FEATURES {
+            self.needs.encode(&mut bytes);
+        }
         for file in &self.files {
             bytes.extend_from_slice(&file.id.to_le_bytes());
             bytes.extend_from_slice(&u32::from(file.state == FileState::Sealed).to_le_bytes());
             bytes.extend_from_slice(&file.salt.to_le_bytes());
-            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(&u32::from(file.follows).to_le_bytes());
             bytes.extend_from_slice(&file.length.to_le_bytes());
             bytes.extend_from_slice(&file.min_seq.to_le_bytes());
             bytes.extend_from_slice(&file.max_seq.to_le_bytes());
@@ -89,33 +101,45 @@ impl Manifest {
         bytes
     }
 
+    /// Whether these are the first 12 bytes of a manifest that any version of filedb reads.
+    pub fn has_usual_version(bytes: &[u8; 12]) -> bool {
+        bytes.starts_with(MAGIC) && bytes.ends_with(&FORMAT_VERSION.to_le_bytes())
+    }
+
     /// Reads a manifest.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut reader = Reader::new(bytes);
         if reader.take(8)? != MAGIC {
-            return Err("it is not a filedb manifest");
+            return Err("it is not a filedb manifest".into());
         }
-        let mut reader = Reader::new(split_checked(bytes)?);
+        let body = split_checked(bytes)?;
+        let mut reader = Reader::new(body);
         reader.take(8)?;
-        super::check_version(reader.u32()?)?;
+        let version = reader.u32()?;
+        // Before anything else is looked at: what follows may mean something else.
+        Needs::check(version, body)?;
         let clean = reader.u32()? != 0;
         let generation = reader.u64()?;
         let (store_id, hash_key) = (reader.bytes16()?, reader.bytes16()?);
         let (last_seq, clock_ms) = (reader.u64()?, reader.u64()?);
         let checkpoint = reader.u64()?;
         let (next_file_id, count) = (reader.u32()?, reader.u32()? as usize);
+        let needs = match version {
+            FORMAT_VERSION_WITH_FEATURES => Needs::decode(&mut reader)?,
+            _ => Needs::default(),
+        };
         if reader.rest().len() != count.saturating_mul(40) {
-            return Err("its length does not match the number of files in it");
+            return Err("its length does not match the number of files in it".into());
         }
         let mut files = Vec::with_capacity(count);
         for _ in 0..count {
-            let (id, sealed, salt, _) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
+            let (id, sealed, salt, follows) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
             let state = if sealed == 0 { FileState::Open } else { FileState::Sealed };
             let (length, min_seq, max_seq) = (reader.u64()?, reader.u64()?, reader.u64()?);
-            files.push(FileEntry { id, state, salt, length, min_seq, max_seq });
+            files.push(FileEntry { id, state, salt, follows: follows & 1 != 0, length, min_seq, max_seq });
         }
         if !files.is_sorted_by(|a, b| a.id < b.id) || files.last().is_some_and(|f| f.id >= next_file_id) {
-            return Err("its file numbers are out of order");
+            return Err("its file numbers are out of order".into());
         }
         Ok(Manifest {
             generation,
@@ -126,6 +150,7 @@ impl Manifest {
             last_seq,
             clock_ms,
             checkpoint,
+            needs,
             files,
         })
     }
@@ -135,11 +160,17 @@ impl Manifest {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_manifest_is_read_back_and_every_flipped_bit_is_noticed() {
-        let file =
-            FileEntry { id: 3, state: FileState::Sealed, salt: 9, length: 100, min_seq: 1, max_seq: 5 };
-        let manifest = Manifest {
+    fn manifest(needs: Needs) -> Manifest {
+        let file = FileEntry {
+            id: 3,
+            state: FileState::Sealed,
+            salt: 9,
+            follows: false,
+            length: 100,
+            min_seq: 1,
+            max_seq: 5,
+        };
+        Manifest {
             generation: 4,
             store_id: [1; 16],
             hash_key: [2; 16],
@@ -148,17 +179,55 @@ mod tests {
             last_seq: 6,
             clock_ms: 7,
             checkpoint: 10,
-            files: vec![file, FileEntry { id: 8, state: FileState::Open, ..file }],
-        };
+            needs,
+            files: vec![file, FileEntry { id: 8, state: FileState::Open, follows: true, ..file }],
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_read_back_and_every_flipped_bit_is_noticed() {
+        let manifest = manifest(Needs::default());
         let mut bytes = manifest.encode();
         assert_eq!(Manifest::decode(&bytes), Ok(manifest));
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(Manifest::decode(&bytes).is_err(), "bit {bit}");
+            assert!(matches!(Manifest::decode(&bytes), Err(Refusal::Damaged(_))), "bit {bit}");
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
         for length in 0..bytes.len() {
-            assert!(Manifest::decode(&bytes[..length]).is_err(), "length {length}");
+            assert!(
+                matches!(Manifest::decode(&bytes[..length]), Err(Refusal::Damaged(_))),
+                "length {length}"
+            );
         }
+    }
+
+    #[test]
+    fn a_manifest_with_features_is_read_by_those_who_know_them_only() {
+        use crate::format::features::TESTED;
+        let mut needs = Needs::default();
+        needs.add(TESTED);
+        let known = manifest(needs);
+        assert_eq!(Manifest::decode(&known.encode()), Ok(known.clone()));
+        // The features stand behind the other fields, before the files.
+        assert_eq!(known.encode().len(), manifest(Needs::default()).encode().len() + 16);
+
+        let newer = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = known.encode();
+            bytes.truncate(bytes.len() - 4);
+            change(&mut bytes);
+            append_checksum(&mut bytes);
+            match Manifest::decode(&bytes) {
+                Err(Refusal::OtherVersion(words)) => words,
+                other => panic!("{other:?}"),
+            }
+        };
+        let words = newer(&|bytes| bytes[88] |= 2);
+        assert!(words.contains("0x2") && words.contains("filedb 9.8.7"), "{words}");
+        // Of a format that is newer still, where it is told.
+        let words = newer(&|bytes| bytes[8] = 77);
+        assert!(words.contains("77") && words.contains("filedb 9.8.7"), "{words}");
+        let words = newer(&|bytes| bytes[8] = 1);
+        assert!(words.contains("before its first release"), "{words}");
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod checkpoint;
+pub mod features;
 pub mod file_header;
 pub mod frame;
 pub mod hint;
@@ -13,6 +14,9 @@ pub mod packed;
 
 /// The version of the on-disk format that this code reads and writes.
 pub const FORMAT_VERSION: u32 = 2;
+
+/// The version of the manifest of a store that has features: see [`features`].
+pub const FORMAT_VERSION_WITH_FEATURES: u32 = 3;
 
 /// Data files are numbered from 1 and never reuse a number.
 pub type FileId = u32;

@@ -344,10 +344,13 @@ impl Log {
         if durable > writer.recorded_frontier {
             header.frontier = Some(durable.0);
         }
-        let size = header.frame_size();
+        let mut size = header.frame_size();
         // The log has no far frames: what is not near the active file's begins another.
         let is_near = writer.active.origin.is_near(writer.next_seq, seqs, header.time_ms);
         if writer.tail + size > writer.capacity || !is_near {
+            // Each file says it anew: the frame that said it before may be in what the last file loses.
+            header.frontier = Some(durable.0);
+            size = header.frame_size();
             self.rotate(writer, size, seqs, header.time_ms)?;
         }
         if self.is_limited {

@@ -3,9 +3,11 @@
 //! The manifest is replaced as a whole: written under another name, synced, renamed, and the directory synced. So
 //! after a crash the set is the old one or the new one. What is in the directory and not in the set is debris.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::disk::{Access, Disk, DiskFile};
+use crate::format::features::Feature;
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use crate::format::frame::{Epoch, Origin};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
@@ -61,6 +63,8 @@ pub struct Catalog {
     /// Room for what makes room.
     pub reserves: Reserves,
     manifest: Mutex<Manifest>,
+    /// The features that the manifest on disk names.
+    features: AtomicU64,
 }
 
 impl Catalog {
@@ -71,6 +75,7 @@ impl Catalog {
             poison: Poison::default(),
             events,
             reserves: Reserves::new(&disk, max_file_size),
+            features: AtomicU64::new(manifest.needs.features),
             manifest: Mutex::new(manifest),
             disk,
         }
@@ -89,10 +94,46 @@ impl Catalog {
         self.reserves.fill(store_size, manifest_size)
     }
 
+    /// Says that from now on only who knows `feature` may open the store. That is on the disk when this returns: it must be
+    /// called before the first byte is written that needs the feature. Where it was said before it costs one load.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        allow(dead_code, reason = "no kind of record needs it yet")
+    )]
+    #[inline]
+    pub fn require(&self, feature: Feature) -> Result<()> {
+        if self.features.load(Ordering::Acquire) & feature.mask() != 0 {
+            return Ok(());
+        }
+        self.add_feature(feature)
+    }
+
+    #[cfg_attr(not(any(test, feature = "testing")), allow(dead_code, reason = "as `require`"))]
+    #[cold]
+    fn add_feature(&self, feature: Feature) -> Result<()> {
+        self.poison.check()?;
+        let _not_cancelled = NotCancelled::begin();
+        let mut current = self.manifest.lock();
+        // Somebody else may have been here first.
+        if current.needs.features & feature.mask() == 0 {
+            self.replace(&mut current, |manifest| manifest.needs.add(feature))?;
+        }
+        self.features.fetch_or(feature.mask(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Changes the manifest in memory; the next [`Catalog::update`] brings that to the disk.
+    pub fn amend(&self, change: impl FnOnce(&mut Manifest)) {
+        change(&mut self.manifest.lock());
+    }
+
     /// Changes the manifest, in memory and on disk, or neither.
     pub fn update(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
         let _not_cancelled = NotCancelled::begin();
-        let mut current = self.manifest.lock();
+        self.replace(&mut self.manifest.lock(), change)
+    }
+
+    fn replace(&self, current: &mut Manifest, change: impl FnOnce(&mut Manifest)) -> Result<()> {
         let mut next = current.clone();
         change(&mut next);
         // Files are created by several threads, and may be listed in another order than they were numbered.
@@ -181,7 +222,7 @@ impl Catalog {
     /// The manifest's line for a file that frames may be appended to.
     pub fn open_entry(file: &DataFile) -> FileEntry {
         let (id, salt, length) = (file.id, file.origin.salt, file.tail());
-        FileEntry { id, state: FileState::Open, salt, length, min_seq: 0, max_seq: 0 }
+        FileEntry { id, state: FileState::Open, salt, follows: true, length, min_seq: 0, max_seq: 0 }
     }
 
     fn add(

@@ -129,6 +129,7 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         max_seq: manifest.last_seq,
         max_time_ms: manifest.clock_ms,
         frontier: Position::default(),
+        sequence: None,
     }))
 }
 

@@ -5,4 +5,5 @@ pub mod close;
 pub mod hints;
 pub mod open;
 mod rebuild;
+mod sequence;
 mod tails;

@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::rebuild::rebuild;
+use super::sequence::Sequence;
 use crate::bitcask::engine::clock::StoreClock;
 use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::engine::snapshot::Snapshots;
@@ -18,6 +19,7 @@ use crate::bitcask::engine::{Counters, Engine};
 use crate::bitcask::lifecycle::checkpoint;
 use crate::disk::{Access, Disk, LockKind};
 use crate::format::FileId;
+use crate::format::features::{Needs, Refusal};
 use crate::format::frame::Epoch;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
@@ -41,6 +43,9 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         && !list()?.iter().any(|name| names::parse(name).is_some())
     {
         return Err(Error::Missing { path: disk.path().to_path_buf() });
+    }
+    if !options.error_if_exists {
+        refuse_other_versions(disk.as_ref())?;
     }
     let lock = acquire(disk.as_ref(), options)?;
     let names = list()?;
@@ -79,6 +84,9 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         let path = disk.path().join(names::MANIFEST);
         Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
     })?;
+    if let Some(sequence) = rebuilt.sequence.filter(|_| !options.read_only) {
+        remember(&catalog, &sequence, next_seq)?;
+    }
     let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
     let start = choose_active(&catalog, &manifest, options, next_seq, time_ms, rebuilt.frontier)?;
     Ok(Engine {
@@ -93,6 +101,49 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         counters: Counters { logged_time_ms: rebuilt.max_time_ms.into(), ..Counters::default() },
         _lock: lock,
     })
+}
+
+/// Says in the manifest where numbers are missing, before later writes could make that look like damage; and counts all
+/// numbers that are not in open files, which version 0.1 left out.
+fn remember(catalog: &Catalog, sequence: &Sequence, next_seq: u64) -> Result<()> {
+    let before_open_files = sequence.first.unwrap_or(next_seq).saturating_sub(1);
+    catalog.amend(|manifest| {
+        manifest.last_seq = manifest.last_seq.max(before_open_files);
+        for entry in manifest.files.iter_mut().filter(|entry| sequence.gaps.contains(&entry.id)) {
+            entry.follows = false;
+        }
+    });
+    if sequence.gaps.is_empty() {
+        return Ok(());
+    }
+    match catalog.update(|_| ()) {
+        Err(Error::NoSpace { .. }) if catalog.reserves.deletes.release() => catalog.update(|_| ()),
+        done => done,
+    }
+}
+
+/// Refuses a store that this version does not know all of, before it locks or changes anything in it. Whatever else may be
+/// wrong is found, and told, later.
+fn refuse_other_versions(disk: &dyn Disk) -> Result<()> {
+    let begins_as_usual = || -> std::io::Result<bool> {
+        let mut bytes = [0; 12];
+        disk.open_plain(names::MANIFEST)?.read_at(&mut bytes, 0)?;
+        Ok(Manifest::has_usual_version(&bytes))
+    };
+    // Two openings of the file in the rare case, and twelve bytes of it in the usual one.
+    match begins_as_usual() {
+        Ok(false) => match read_whole(disk, names::MANIFEST).map(|bytes| Manifest::decode(&bytes)) {
+            Ok(Err(Refusal::OtherVersion(words))) => Err(other_version(disk, &words)),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn other_version(disk: &dyn Disk, words: &str) -> Error {
+    Error::Unsupported {
+        message: format!("the store '{}' {words}; nothing was changed", disk.path().display()),
+    }
 }
 
 fn acquire(disk: &dyn Disk, options: &Options) -> Result<Option<Box<dyn Send + Sync>>> {
@@ -119,7 +170,10 @@ fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result
     let begins_empty = options.truncate && !options.read_only;
     if is_there && !begins_empty {
         let bytes = read_whole(disk, names::MANIFEST)?;
-        return Manifest::decode(&bytes).map_err(corrupt);
+        return Manifest::decode(&bytes).map_err(|refusal| match refusal {
+            Refusal::Damaged(what) => corrupt(what),
+            Refusal::OtherVersion(words) => other_version(disk, &words),
+        });
     }
     // The manifest is the first file that a store gets.
     if !begins_empty && names.iter().any(|name| matches!(names::parse(name), Some(Name::Data(_)))) {
@@ -144,6 +198,7 @@ fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result
         last_seq: 0,
         clock_ms: disk.now_ms(true),
         checkpoint: 0,
+        needs: Needs::default(),
         files: Vec::new(),
     };
     write_first_manifest(disk, &manifest)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::open::access;
+use super::sequence::Sequence;
 use super::tails::repair_tails;
 use crate::bitcask::lifecycle::hints;
 use crate::format::ALIGNMENT;
@@ -32,6 +33,8 @@ pub struct Rebuilt {
     pub max_time_ms: u64,
     /// All of the log before this is durable; behind it all that is not in a file of which it is unsure.
     pub frontier: Position,
+    /// What the sequence numbers say; nothing after a clean close, which says it itself.
+    pub sequence: Option<Sequence>,
 }
 
 /// Rebuilds the index from hints and data files.
@@ -66,7 +69,7 @@ pub fn rebuild(
         expiries: Mutex::default(),
     };
     let outcomes = rebuild.all(catalog, manifest, &files)?;
-    let frontier = repair_tails(&files, &outcomes, options, &catalog.poison)?;
+    let (frontier, sequence) = repair_tails(manifest, &files, &outcomes, options, &catalog.poison)?;
     for ((_, file), outcome) in files.iter().zip(&outcomes) {
         if outcome.end < file.tail() {
             catalog.events.log(LogLevel::Info, || {
@@ -80,7 +83,7 @@ pub fn rebuild(
         }
         file.set_tail(outcome.end);
     }
-    Ok(rebuild.finish(manifest, &files, &outcomes, frontier))
+    Ok(Rebuilt { sequence: Some(sequence), ..rebuild.finish(manifest, &files, &outcomes, frontier) })
 }
 
 /// What was found in one file.
@@ -324,7 +327,7 @@ impl Rebuild<'_> {
         }
         let mut expiries = self.expiries.into_inner();
         expiries.retain(|(_, hash, entry)| self.index.get(*hash) == Some(*entry));
-        Rebuilt { index: self.index, expiries, max_seq, max_time_ms, frontier }
+        Rebuilt { index: self.index, expiries, max_seq, max_time_ms, frontier, sequence: None }
     }
 }
 

@@ -3,24 +3,26 @@
 use std::sync::Arc;
 
 use super::rebuild::Outcome;
+use super::sequence::{self, Sequence};
 use crate::format::file_header::FILE_HEADER_SIZE;
-use crate::format::manifest::{FileEntry, FileState};
+use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::log::Position;
 use crate::log::catalog::Poison;
 use crate::log::file::DataFile;
 use crate::store::error::Result;
 use crate::store::options::{Options, SyncMode};
 
-/// Cuts torn tails off, and gives the durable frontier. What stands behind that may be in the kernel's memory only, where a
+/// Cuts torn tails off, and gives the durable frontier and what the sequence numbers say. What stands behind that may be in the kernel's memory only, where a
 /// killed process left it. Writing it to the disk may take long; the next sync does it. But it is done here where
 /// every write is to be durable before it is seen, and where intact frames were cut off: they would be a part of the log
 /// again after the next crash if something else came to stand in front of them.
 pub fn repair_tails(
+    manifest: &Manifest,
     files: &[(FileEntry, Arc<DataFile>)],
     outcomes: &[Outcome],
     options: &Options,
     poison: &Poison,
-) -> Result<Position> {
+) -> Result<(Position, Sequence)> {
     let frontier = Position(outcomes.iter().map(|outcome| outcome.frontier).max().unwrap_or(0));
     let open = || files.iter().zip(outcomes).filter(|((entry, _), _)| entry.state == FileState::Open);
     for ((entry, file), outcome) in open() {
@@ -39,8 +41,9 @@ pub fn repair_tails(
             return Err(file.corrupt(outcome.end, "the log ends before what was durable"));
         }
     }
+    let sequence = sequence::check(manifest, files, outcomes, frontier)?;
     if options.read_only {
-        return Ok(frontier);
+        return Ok((frontier, sequence));
     }
     for ((entry, file), outcome) in open() {
         let failed = |e: std::io::Error| file.io_error("cut the torn tail of", &e);
@@ -61,7 +64,7 @@ pub fn repair_tails(
             file.sync(poison, "sync the tail of")?;
         }
     }
-    Ok(frontier)
+    Ok((frontier, sequence))
 }
 
 /// Whether a file before the frontier's only ends where the log went on in the next file: in reserved space.

@@ -89,6 +89,7 @@ impl Log {
         self.rotated.fetch_add(1, Ordering::Relaxed);
         writer.capacity = capacity;
         writer.tail = FILE_HEADER_SIZE;
+        writer.recorded_frontier = Position::default();
         writer.wake_at = 0;
         (self.ask)(Work::Look);
     }
@@ -141,14 +142,18 @@ impl Log {
         unsealed.extend(newer);
     }
 
-    /// Maintenance: makes a rotated file's content and length final, and says so in the manifest.
+    /// Maintenance: makes a rotated file's content and length final, and says so in the manifest. Files are sealed in the order
+    /// of the log: recovery relies on it that no open file stands before a sealed one.
     pub fn seal(&self, file: &DataFile) -> Result<()> {
         self.wait_durable(Position::new(file.id, file.tail()))?;
         file.complete(&self.catalog.poison, "seal")?;
         let (min_seq, max_seq) = file.seqs();
         self.catalog.update(|manifest| {
+            // The file may be merged away, and its numbers with it.
+            manifest.last_seq = manifest.last_seq.max(max_seq);
             if let Some(entry) = manifest.files.iter_mut().find(|entry| entry.id == file.id) {
                 entry.state = FileState::Sealed;
+                entry.follows = false;
                 (entry.length, entry.min_seq, entry.max_seq) = (file.tail(), min_seq, max_seq);
             }
         })

@@ -439,6 +439,7 @@ impl<'a> Merge<'a> {
                 id: output.id,
                 state: FileState::Sealed,
                 salt: output.origin.salt,
+                follows: false,
                 length: output.tail(),
                 min_seq,
                 max_seq,
@@ -446,11 +447,14 @@ impl<'a> Merge<'a> {
         }
         engine.catalog.events.log(LogLevel::Debug, || "outputs are durable");
         // What made the dropped records dead must be at least as durable as they were.
+        let last_seq = engine.log.last_seq();
         engine.log.sync()?;
         let empty = |entry: &FileEntry| entry.max_seq == 0;
         let gone: Vec<u32> = self.work.finished.iter().map(|file| file.id).collect();
         engine.catalog.update(|manifest| {
             manifest.clean = false;
+            // The files that say so may go, and no number may be used twice. Only what is synced counts: see `Manifest::last_seq`.
+            manifest.last_seq = manifest.last_seq.max(last_seq);
             // The note of it may have stood in an input.
             manifest.clock_ms = manifest.clock_ms.max(engine.counters.logged_time_ms.load(Ordering::Relaxed));
             manifest.files.retain(|entry| !gone.contains(&entry.id));
