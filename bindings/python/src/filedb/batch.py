@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from . import _native, errors
+from ._handle import Handle
 from ._native import Bytes, lib, to_bytes
 
 if TYPE_CHECKING:
     from .store import Store
 
 
-class Batch:
+class Batch(Handle):
     """Writes that are collected in memory, to happen all or not at all, also across a crash.
 
         with db.batch() as batch:
@@ -22,6 +23,8 @@ class Batch:
     The end of the with block writes it, unless an exception ends it. A Batch() of its own belongs to no store, and may
     be given to Store.write() any number of times. It is for one thread at a time.
     """
+
+    _in_place_of_a_copy = "pass its keys and values, and fill another filedb.Batch() from them"
 
     def __init__(self, store: Store | None = None) -> None:
         self._store = store

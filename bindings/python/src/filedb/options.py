@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, Union
 
 from . import _abi, _native
+from ._handle import Handle
 from ._native import lib
 
 #: `True`, `64 << 20`, `"64MiB"`, `"always"`, `timedelta(seconds=1)`.
@@ -52,8 +53,10 @@ def c_log(log: Log) -> Any:
     return _abi.filedb_log_fn(call)
 
 
-class Options:
+class Options(Handle):
     """A filedb_options_t, for the length of a with statement."""
+
+    _in_place_of_a_copy = "pass the settings that it is made from"
 
     def __init__(self, settings: dict[str, OptionValue], log: Any = None) -> None:
         self._settings = settings

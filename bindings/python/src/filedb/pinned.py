@@ -5,13 +5,16 @@ from __future__ import annotations
 import ctypes
 
 from . import _abi
+from ._handle import Handle
 from ._native import lib
 
 
-class _Pin:
+class _Pin(Handle):
     """Holds a value in its place until the last view of it is gone."""
 
     __slots__ = ("_struct",)
+
+    _in_place_of_a_copy = "it holds one value in its place"
 
     def __init__(self, struct: _abi.filedb_pinned_t) -> None:
         self._struct = struct
@@ -20,7 +23,7 @@ class _Pin:
         _unpin(_byref(self._struct))  # type: ignore[operator]
 
 
-class Pinned:
+class Pinned(Handle):
     """A value of a store that was not copied. `view` is a read-only memoryview of it:
 
         with db.get_pinned(b"movie") as movie:
@@ -29,6 +32,8 @@ class Pinned:
     The data file that holds it keeps its room on the disk meanwhile: a form for short use. The value stays readable for
     as long as there is a view of it, also after release() and after the store was closed.
     """
+
+    _in_place_of_a_copy = "bytes(pinned) is a copy of the value, and can be passed on"
 
     def __init__(self, struct: _abi.filedb_pinned_t) -> None:
         self._view: memoryview | None = None

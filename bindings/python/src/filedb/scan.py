@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from . import _abi, _native, errors
+from ._handle import Handle
 from ._native import bytes_at, lib
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ MOST_ROWS = 1024
 ENOUGH_BYTES = 256 << 10
 
 
-class Scan(Iterator[tuple[bytes, bytes]]):
+class Scan(Handle, Iterator[tuple[bytes, bytes]]):
     """A walk through keys and values as they were when it began; there is no order that means anything.
 
         for key, value in db.scan(b"user/"):
@@ -26,6 +27,8 @@ class Scan(Iterator[tuple[bytes, bytes]]):
     It blocks neither writers nor merges, but holds on to what they replace: close it, or let go of it, soon. A damaged
     record raises a CorruptError; the next step goes on behind it. It is for one thread at a time.
     """
+
+    _in_place_of_a_copy = "begin another walk with Store.scan(), or pass the rows, list(scan)"
 
     def __init__(self, store: Store, prefix: bytes) -> None:
         # The finalizer of a store that nobody else refers to would end the walk.

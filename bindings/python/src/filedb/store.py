@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, NoReturn, TypeVar, Union, overload
 
 from . import _abi, _native, errors
+from ._handle import Handle
 from ._native import SCRATCH_BYTES, Bytes, Scratch, bytes_at, give_back, lib, take, to_bytes
 from .batch import Batch
 from .options import Log, Options, OptionValue, c_log
@@ -53,8 +54,13 @@ def open(path: str | bytes | os.PathLike[Any], *, log: Log | None = None, **opti
     return Store(path, log=log, **options)
 
 
-class Store(MutableMapping[bytes, bytes]):
+class Store(Handle, MutableMapping[bytes, bytes]):
     """An open store. Close it, best with a with statement: that makes everything durable."""
+
+    _in_place_of_a_copy = (
+        "it is open in this process only. Pass its path, and call filedb.open(path) in the other process after this one has "
+        "closed the store, or with read_only=True in both"
+    )
 
     def __init__(self, path: str | bytes | os.PathLike[Any], *, log: Log | None = None, **options: OptionValue) -> None:
         self.path = os.fspath(path)
