@@ -34,8 +34,13 @@ import (
 	"unsafe"
 )
 
-// Store is an open store.
+// Store is an open store. A copy of the struct is the same store: when one of them is closed, both are.
 type Store struct {
+	shared *store // nil in a Store that no Open made
+}
+
+// store is what the copies of a Store have in common, so that it is closed once, and not before the last is collected.
+type store struct {
 	handle unsafe.Pointer // *C.filedb_t; nil once it was closed
 	log    cgo.Handle     // what the library calls until then; 0 for nobody
 }
@@ -72,22 +77,29 @@ func OpenLogged(path string, options Options, log func(level Level, message stri
 		}
 		return nil, err
 	}
-	db := &Store{handle: opened.data, log: told}
-	runtime.SetFinalizer(db, func(db *Store) { db.Close() })
-	return db, nil
+	shared := &store{handle: opened.data, log: told}
+	runtime.SetFinalizer(shared, func(shared *store) { shared.close() })
+	return &Store{shared}, nil
 }
 
 // Close waits for calls under way, makes everything durable, and ends the store. The store is closed whatever it
 // returns; later calls answer ErrClosed.
 func (db *Store) Close() error {
-	handle := atomic.SwapPointer(&db.handle, nil)
+	if db.shared == nil {
+		return ErrClosed
+	}
+	return db.shared.close()
+}
+
+func (shared *store) close() error {
+	handle := atomic.SwapPointer(&shared.handle, nil)
 	if handle == nil {
 		return ErrClosed
 	}
-	runtime.SetFinalizer(db, nil)
+	runtime.SetFinalizer(shared, nil)
 	err := failure("close", C.shim_close((*C.filedb_t)(handle)))
-	if db.log != 0 {
-		db.log.Delete()
+	if shared.log != 0 {
+		shared.log.Delete()
 	}
 	return err
 }
@@ -411,7 +423,12 @@ func VersionNumber() uint32 { return uint32(C.filedb_version_number()) }
 
 // ---- Between Go and C -------------------------------------------------------------------------------------------------
 
-func (db *Store) open() *C.filedb_t { return (*C.filedb_t)(atomic.LoadPointer(&db.handle)) }
+func (db *Store) open() *C.filedb_t {
+	if db.shared == nil {
+		return nil
+	}
+	return (*C.filedb_t)(atomic.LoadPointer(&db.shared.handle))
+}
 
 // pointer is where the bytes lie. The library does not look there where there are none.
 func pointer(b []byte) *C.char {

@@ -24,9 +24,14 @@ import (
 //	return walk.Err()
 //
 // It blocks neither writers nor merges, but holds on to what they replace: close it soon. Rows come many for one call of
-// C. It is for one goroutine at a time.
+// C. It is for one goroutine at a time. A copy of the struct is the same walk.
 type Iterator struct {
-	db     *Store // so that the store of a forgotten walk is not collected before it
+	shared *walk // nil in an Iterator that no Iterate made
+}
+
+// walk is what the copies of an Iterator have in common, so that it is ended once.
+type walk struct {
+	db     *store // so that the store of a forgotten walk is not collected before it
 	handle *C.shim_iter
 
 	buffer     []byte     // rows, key and value one after the other
@@ -52,28 +57,43 @@ func (db *Store) Iterate(prefix []byte) (*Iterator, error) {
 	if err := failure("iterate", made.answer); err != nil {
 		return nil, err
 	}
-	it := &Iterator{db: db, handle: (*C.shim_iter)(made.data)}
-	runtime.SetFinalizer(it, func(it *Iterator) { it.Close() })
-	return it, nil
+	shared := &walk{db: db.shared, handle: (*C.shim_iter)(made.data)}
+	runtime.SetFinalizer(shared, (*walk).close)
+	return &Iterator{shared}, nil
 }
 
 // Next goes to the next row. It reports false at the end, and where a row cannot be read, which Err tells about. After
 // ErrCorrupt it may be called again: the walk goes on behind the damage.
-func (it *Iterator) Next() bool { return it.next(C.SHIM_ROWS) }
+func (it *Iterator) Next() bool { return it.shared != nil && it.shared.next(C.SHIM_ROWS) }
 
 // NextRow is Next with a call of C for this row alone: for a few rows, of which not even the second is to be read early.
-func (it *Iterator) NextRow() bool { return it.next(1) }
+func (it *Iterator) NextRow() bool { return it.shared != nil && it.shared.next(1) }
 
 // Key is the key of the row. It is good until the next step; copy it to keep it.
-func (it *Iterator) Key() []byte { return it.key }
+func (it *Iterator) Key() []byte {
+	if it.shared == nil {
+		return nil
+	}
+	return it.shared.key
+}
 
 // Value is the value of the row. It is good until the next step; copy it to keep it.
-func (it *Iterator) Value() []byte { return it.value }
+func (it *Iterator) Value() []byte {
+	if it.shared == nil {
+		return nil
+	}
+	return it.shared.value
+}
 
 // Err is what ended the walk, nil at the end of the rows.
-func (it *Iterator) Err() error { return it.err }
+func (it *Iterator) Err() error {
+	if it.shared == nil {
+		return ErrClosed
+	}
+	return it.shared.err
+}
 
-func (it *Iterator) next(most int) bool {
+func (it *walk) next(most int) bool {
 	for it.row == it.rows {
 		it.key, it.value, it.err = nil, nil, nil
 		if it.after != nil {
@@ -98,7 +118,7 @@ func (it *Iterator) next(most int) bool {
 }
 
 // fetch gets rows, as many as the buffer takes.
-func (it *Iterator) fetch(most int) {
+func (it *walk) fetch(most int) {
 	if it.buffer == nil {
 		it.buffer, it.sizes = make([]byte, iteratorBuffer), make([]C.size_t, 2*C.SHIM_ROWS)
 	}
@@ -114,12 +134,18 @@ func (it *Iterator) fetch(most int) {
 
 // Close ends the walk. Doing it again does nothing.
 func (it *Iterator) Close() error {
+	if it.shared != nil {
+		it.shared.close()
+	}
+	return nil
+}
+
+func (it *walk) close() {
 	if it.handle != nil {
 		C.shim_iter_free(it.handle)
 		runtime.SetFinalizer(it, nil)
 	}
 	it.handle, it.db, it.row, it.rows, it.key, it.value = nil, nil, 0, 0, nil, nil
-	return nil
 }
 
 // Fold calls visit for every key and its value, as they are at one moment, until it returns false. The bytes are the

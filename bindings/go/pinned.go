@@ -14,9 +14,9 @@ import (
 // is closed, until Close. The data file that holds it keeps its room on the disk meanwhile.
 //
 // Its bytes are not Go's, and the garbage collector does not know who looks at them, so it does not close it either:
-// always do.
+// always do. A copy of the struct is the same value, and closed with it.
 type Pinned struct {
-	pinned C.filedb_pinned_t
+	shared *C.filedb_pinned_t // what the copies have in common; nil in a Pinned that no Pin made
 }
 
 // Pin returns the value of key without copying it, or ErrNotFound.
@@ -30,17 +30,23 @@ func (db *Store) Pin(key []byte) (*Pinned, error) {
 	if got.answer.status != C.FILEDB_OK {
 		return nil, outcome("pin", got.answer)
 	}
-	return &Pinned{pinned: got.pinned}, nil
+	pinned := got.pinned
+	return &Pinned{&pinned}, nil
 }
 
 // Bytes is the value, to be read and not written to, until Close.
 func (p *Pinned) Bytes() []byte {
-	return unsafe.Slice((*byte)(p.pinned.data), int(p.pinned.len))
+	if p.shared == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(p.shared.data), int(p.shared.len))
 }
 
 // Close gives the value back. Slices of it must not be used any more. Doing it again does nothing.
 func (p *Pinned) Close() error {
-	C.shim_unpin(p.pinned)
-	p.pinned = C.filedb_pinned_t{}
+	if p.shared != nil {
+		C.shim_unpin(*p.shared)
+		*p.shared = C.filedb_pinned_t{}
+	}
 	return nil
 }
