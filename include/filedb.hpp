@@ -13,7 +13,8 @@
 ///
 /// The namespace is not called filedb because that is a struct of filedb.h, whose names are fixed.
 ///
-/// Handles close themselves and can be moved, not copied. Bytes go in as std::string_view, and come out as std::string, or
+/// Handles close themselves and can be moved, not copied. What was moved from holds nothing: its verbs answer with
+/// FILEDB_ERR_INVALID_ARGUMENT, and it can be assigned to and destroyed. Bytes go in as std::string_view, and come out as std::string, or
 /// as Pinned where they lie. That a key is absent or a condition not met is an answer: an empty optional, or false.
 ///
 /// Each verb comes twice. `put` throws a filedbxx::Exception; `try_put` returns a Result, which holds a value or an Error, and
@@ -217,6 +218,10 @@ inline Result<void> answer(filedb_status_t status, const Report &report) {
   return {};
 }
 
+inline Error moved_from(const char *what) {
+  return Error(FILEDB_ERR_INVALID_ARGUMENT, std::string("the ") + what + " was moved from, and holds nothing any more");
+}
+
 inline Error no_memory() { return Error(FILEDB_ERR_NO_MEMORY, filedb_strerror(FILEDB_ERR_NO_MEMORY)); }
 
 /// C would take the text to end there.
@@ -314,7 +319,7 @@ class Options {
   /// @{
   /// Sets the option `name`: text as filedb_options_set() takes it, a number, a bool, or a time.
   Options &set(std::string_view name, std::string_view value) & {
-    if (failed_) return *this;
+    if (error()) return *this;
     if (detail::has_nul(name) || detail::has_nul(value)) {
       failed_ = detail::nul_in("an option");
       return *this;
@@ -347,7 +352,7 @@ class Options {
   /// @{
   /// Has the events of the stores that are opened with these options reported, up to the level of the option log_level.
   Options &set_log(Log log) & {
-    if (failed_) return *this;
+    if (error()) return *this;
     auto kept = log ? std::make_shared<Log>(std::move(log)) : nullptr;
     const auto call = [](void *ctx, std::int32_t level, const char *message, std::size_t size) noexcept {
       (*static_cast<const Log *>(ctx))(level, std::string_view(message, size));
@@ -367,7 +372,7 @@ class Options {
 
   /// The value of an option, in the form that set() takes.
   Result<std::string> try_get(std::string_view name) const {
-    if (failed_) return *failed_;
+    if (error()) return *error();
     if (detail::has_nul(name)) return detail::nul_in("an option");
     const std::string text(name);
     std::string value(64, '\0');
@@ -386,8 +391,12 @@ class Options {
   std::string get(std::string_view name) const { return try_get(name).value(); }
 #endif
 
-  /// The error of the first set() that failed.
-  const std::optional<Error> &error() const noexcept { return failed_; }
+  /// The error of the first set() that failed; or the one of options that were moved from, which no longer say what a store
+  /// is to be opened with.
+  const std::optional<Error> &error() const {
+    static const std::optional<Error> moved = detail::moved_from("object of options");
+    return handle_.get() == nullptr && !failed_ ? moved : failed_;
+  }
   /// For calls of the C API.
   const filedb_options_t *handle() const noexcept { return handle_.get(); }
   /// What set_log() was given, if it was called.
@@ -487,18 +496,18 @@ class Keys {
 class Batch {
  public:
   /// An empty one.
-  Batch() : handle_(filedb_batch_new()) {}
+  Batch() : handle_(filedb_batch_new()), has_no_memory_(handle_.get() == nullptr) {}
 
   /// Adds a put; both are copied.
   Result<void> try_put(std::string_view key, std::string_view value) {
-    if (handle_.get() == nullptr) return detail::no_memory();
+    if (handle_.get() == nullptr) return missing();
     detail::Report report;
     return detail::answer(
         filedb_batch_put(handle_.get(), key.data(), key.size(), value.data(), value.size(), &report.said), report);
   }
   /// Adds a delete of a key, which need not exist when the batch is written.
   Result<void> try_erase(std::string_view key) {
-    if (handle_.get() == nullptr) return detail::no_memory();
+    if (handle_.get() == nullptr) return missing();
     detail::Report report;
     return detail::answer(filedb_batch_delete(handle_.get(), key.data(), key.size(), &report.said), report);
   }
@@ -510,11 +519,14 @@ class Batch {
   /// As try_erase(); throws.
   Batch &erase(std::string_view key) { return try_erase(key).value(), *this; }
 #endif
-  /// For calls of the C API.
+  /// For calls of the C API; NULL where there was no memory, and after a move.
   const filedb_batch_t *handle() const noexcept { return handle_.get(); }
+  /// Why handle() is NULL, where it is.
+  Error missing() const { return has_no_memory_ ? detail::no_memory() : detail::moved_from("batch"); }
 
  private:
   detail::Owned<filedb_batch_t, filedb_batch_free> handle_;
+  bool has_no_memory_;
 };
 
 /// A row of a walk. The bytes are the library's, until the walk goes on.
@@ -810,7 +822,7 @@ class Store {
 
   /// Writes all of a batch or nothing, also across a crash.
   Result<void> try_write(const Batch &batch) {
-    if (batch.handle() == nullptr) return detail::no_memory();
+    if (batch.handle() == nullptr) return batch.missing();
     detail::Report report;
     return detail::answer(filedb_write(handle(), batch.handle(), &report.said), report);
   }

@@ -177,6 +177,41 @@ const Counter = struct {
     }
 };
 
+test "a copy of a handle is the same handle, and says so after its end" {
+    for (modes) |io| {
+        var place = try Place.init();
+        defer place.deinit();
+        var db = try filedb.Store.open(place.path, .{ .io = io }, null);
+        var same_store = db;
+        try same_store.put("a", "1");
+        try expectValue("1", db, "a");
+
+        var walk = try db.iterate("");
+        var same_walk = walk;
+        try testing.expectEqualStrings("a", (try walk.next()).?.key);
+        try testing.expect(try same_walk.next() == null);
+        walk.deinit();
+        try testing.expectError(error.Closed, same_walk.next());
+        same_walk.deinit();
+
+        var batch = try filedb.Batch.init();
+        var same_batch = batch;
+        try same_batch.put("b", "2");
+        try db.write(batch);
+        batch.deinit();
+        try testing.expectError(error.Closed, same_batch.put("c", "3"));
+        try testing.expectError(error.Closed, db.write(same_batch));
+        same_batch.deinit();
+
+        try testing.expectEqual(@as(u64, 2), try db.count());
+        try db.close();
+        try testing.expectError(error.Closed, same_store.put("a", "2"));
+        try testing.expectError(error.Closed, same_store.get(allocator, "a"));
+        try testing.expectError(error.Closed, same_store.close());
+        same_store.deinit();
+    }
+}
+
 test "fold visits until it is told to stop, and passes errors on" {
     var place = try Place.init();
     defer place.deinit();

@@ -11,6 +11,10 @@
 //! allocator that a function is given; `getPinned`, `getInto` and `Iterator` need none. A function that can say more than
 //! its error does takes a `?*Diagnostic` where a store is opened, and remembers it for the thread: see `diagnostic`.
 //!
+//! A copy of a Store, Batch, Iterator or Options is the same handle, which one of the copies ends; the others answer
+//! error.Closed then, as filedb.h says of handles. Of the copies of a Pinned and of Keys one is unpinned or freed, and no
+//! other is used after that.
+//!
 //! What the functions promise and which threads may call them is said in filedb.h.
 
 const std = @import("std");
