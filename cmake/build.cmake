@@ -6,6 +6,8 @@ if(NOT FILEDB_CARGO)
   message(FATAL_ERROR "filedb is written in Rust: install cargo (https://rustup.rs) or set FILEDB_CARGO to its path")
 endif()
 
+include(${CMAKE_CURRENT_LIST_DIR}/target.cmake)
+
 # Debug is cargo's dev profile, all else Cargo.toml's dist profile: release with link-time optimisation. Only Debug and
 # RelWithDebInfo keep debug information. A generator with several configurations builds the dist profile for all of them.
 set(filedb_profile dist)
@@ -20,7 +22,7 @@ if(CMAKE_BUILD_TYPE MATCHES "^(Debug|RelWithDebInfo)$")
 endif()
 
 set(filedb_cargo_dir ${PROJECT_BINARY_DIR}/cargo)
-set(filedb_raw_dir ${filedb_cargo_dir}/${filedb_profile_dir})
+set(filedb_raw_dir ${filedb_cargo_dir}/${filedb_target}/${filedb_profile_dir})
 set(filedb_lib_dir ${PROJECT_BINARY_DIR}/lib)
 set(filedb_soname libfiledb.so.${PROJECT_VERSION_MAJOR}) # build.rs writes the same into the library
 set(filedb_shared_name libfiledb.so.${PROJECT_VERSION})
@@ -28,8 +30,9 @@ set(filedb_shared_name libfiledb.so.${PROJECT_VERSION})
 # Cargo alone knows what a change means, so it is asked every time; when nothing changed it touches nothing, and nothing
 # below runs. The crate types are named because a crate that is also built as an rlib gets no link-time optimisation.
 add_custom_target(filedb_cargo ALL
-  COMMAND ${FILEDB_CARGO} rustc --package filedb --lib --crate-type cdylib,staticlib --profile ${filedb_profile}
-    --target-dir ${filedb_cargo_dir} ${FILEDB_CARGO_FLAGS}
+  COMMAND ${filedb_linker} ${FILEDB_CARGO} rustc --package filedb --lib --crate-type cdylib,staticlib
+    --profile ${filedb_profile} --target ${filedb_target} --target-dir ${filedb_cargo_dir} ${FILEDB_CARGO_FLAGS}
+    ${filedb_link_flags}
   BYPRODUCTS ${filedb_raw_dir}/libfiledb.so ${filedb_raw_dir}/libfiledb.a
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
   COMMENT "Compiling filedb with cargo"

@@ -613,7 +613,7 @@ typedef struct filedb_store_stats filedb_stats_t;
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /**
  * The version of the library that is running, as 0xMMmmpp: one byte each for major, minor and
@@ -1199,7 +1199,7 @@ filedb_status_t filedb_stats(filedb_t *db, filedb_stats_t *out, filedb_error_t *
 void filedb_free(void *memory);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+} /* extern "C" */
+#endif /* __cplusplus */
 
 #endif  /* FILEDB_H */

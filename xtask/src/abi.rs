@@ -76,7 +76,7 @@ pub fn static_library(workspace: &Workspace) -> Result<()> {
 /// as an rlib at the same time.)
 pub fn link_time_optimisation(workspace: &Workspace) -> Result<()> {
     clib::installed(workspace)?;
-    let (sh, archive) = (&workspace.shell, workspace.out.join("build/cargo/dist/libfiledb.a"));
+    let (sh, archive) = (&workspace.shell, clib::archive_of_rustc(workspace)?);
     let members = cmd!(sh, "ar t {archive}").quiet().read()?;
     let of_a_crate = |name: &&str| name.ends_with(".rcgu.o") && !name.starts_with("compiler_builtins");
     let objects: Vec<_> = members.lines().filter(of_a_crate).collect();

@@ -1,8 +1,8 @@
 //! The C libraries, built and installed by CMake as a packager would do it. How that works is in CMakeLists.txt.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use xshell::cmd;
 
 use crate::tools;
@@ -21,6 +21,14 @@ pub fn installed(workspace: &Workspace) -> Result<&Path> {
         let _ = workspace.installed.set(prefix);
     }
     Ok(workspace.installed.get().expect("it was set just now"))
+}
+
+/// The static library as rustc wrote it, before CMake made one object of it. It lies below the name of the machine.
+pub fn archive_of_rustc(workspace: &Workspace) -> Result<PathBuf> {
+    let cargo = workspace.out.join("build/cargo");
+    let archives = workspace.shell.read_dir(&cargo)?.into_iter().map(|dir| dir.join("dist/libfiledb.a"));
+    let archive = archives.into_iter().find(|archive| archive.is_file());
+    archive.with_context(|| format!("there is no libfiledb.a below {}", cargo.display()))
 }
 
 /// As [`install`], with the cargo features `features`, in a build directory of its own.

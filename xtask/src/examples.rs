@@ -40,7 +40,7 @@ fn check_readme(workspace: &Workspace) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let _in_directory = sh.push_dir(directory.path());
     sh.write_file("app.c", program.context("README.md has no program in C")?)?;
-    let flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+    let flags = ["-std=c90", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
     quietly(cmd!(
         sh,
         "cc {flags...} app.c -I{prefix}/include -L{prefix}/lib -lfiledb -Wl,-rpath,{prefix}/lib -o app"
@@ -63,7 +63,7 @@ fn check_header(workspace: &Workspace) -> Result<()> {
     let _in_directory = sh.push_dir(directory.path());
     sh.write_file("app.c", program.context("the opening chapter of filedb.h has no example")?)?;
     let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
-    for [compiler, standard, language] in [["cc", "-std=c99", "-xc"], ["c++", "-std=c++17", "-xc++"]] {
+    for [compiler, standard, language] in [["cc", "-std=c90", "-xc"], ["c++", "-std=c++17", "-xc++"]] {
         quietly(cmd!(
             sh,
             "{compiler} {standard} {language} {warnings...} app.c -I{prefix}/include -L{prefix}/lib -lfiledb -Wl,-rpath,{prefix}/lib -o app"

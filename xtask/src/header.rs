@@ -87,7 +87,7 @@ fn generate(workspace: &Workspace) -> Result<String> {
     let bindings = builder.generate().context("cbindgen could not make the header")?;
     let mut text = Vec::new();
     bindings.write(&mut text);
-    Ok(String::from_utf8(text)?.lines().map(|line| parenthesised(line) + "\n").collect())
+    Ok(String::from_utf8(text)?.lines().map(|line| in_old_c(&parenthesised(line)) + "\n").collect())
 }
 
 /// The opening chapter as the comment that Doxygen makes its first page of.
@@ -109,9 +109,28 @@ fn parenthesised(line: &str) -> String {
     }
 }
 
+/// A line without the comments of C99, which `cc -ansi` does not know: cbindgen writes them behind what it closes.
+fn in_old_c(line: &str) -> String {
+    match line.split_once("//") {
+        Some((code, comment)) if code.starts_with(['#', '}']) => {
+            format!("{} /* {} */", code.trim_end(), comment.trim())
+        }
+        _ => line.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_behind_code_are_those_of_old_c() {
+        assert_eq!(in_old_c("#endif  // __cplusplus"), "#endif /* __cplusplus */");
+        assert_eq!(in_old_c("}  // extern \"C\""), "} /* extern \"C\" */");
+        for line in [" * See https://example.org", "#endif  /* FILEDB_H */", "};"] {
+            assert_eq!(in_old_c(line), line);
+        }
+    }
 
     #[test]
     fn negative_numbers_get_parentheses_and_nothing_else_does() {

@@ -144,7 +144,7 @@ fn is_complete(prefix: &Path, version: &str) -> Result<()> {
     Ok(())
 }
 
-/// A project of its own, outside of the repository: two compilers, three standards of C and two of C++, both libraries.
+/// A project of its own, outside of the repository: two compilers, four standards of C and two of C++, both libraries.
 pub fn compilers(workspace: &Workspace) -> Result<()> {
     tools::ensure(workspace, tools::BUILD.iter().chain(COMPILERS))?;
     let outside = Outside::new(workspace)?;
@@ -156,7 +156,7 @@ pub fn compilers(workspace: &Workspace) -> Result<()> {
     for (c, cxx) in [("gcc", "g++"), ("clang", "clang++")] {
         let flags = [format!("-DCMAKE_C_COMPILER={c}"), format!("-DCMAKE_CXX_COMPILER={cxx}")];
         let build = outside.build(workspace, c, &flags)?;
-        for standard in ["c99", "c11", "c17", "c++17", "c++20"] {
+        for standard in ["c90", "c99", "c11", "c17", "c++17", "c++20"] {
             for link in ["shared", "static"] {
                 let program = build.join(format!("{standard}_{link}"));
                 outside.run(workspace, &program).with_context(|| format!("{c}, {standard}, {link}"))?;
@@ -167,7 +167,7 @@ pub fn compilers(workspace: &Workspace) -> Result<()> {
                 );
             }
         }
-        println!("{c}: c99 c11 c17 c++17 c++20, shared and static");
+        println!("{c}: c90 c99 c11 c17 c++17 c++20, shared and static");
     }
     Ok(())
 }
@@ -194,6 +194,81 @@ pub fn cmake_sources(workspace: &Workspace) -> Result<()> {
         let flags = [format!("-DHOW={how}"), "-DCMAKE_BUILD_TYPE=Debug".to_owned(), source.clone()];
         let build = outside.build(workspace, how, &flags)?;
         outside.run_all(workspace, &build)?;
+    }
+    Ok(())
+}
+
+/// Cargo builds for the machine that the C compiler makes programs for, whatever CARGO_BUILD_TARGET says; what cannot be is
+/// refused with a sentence when the project is configured.
+pub fn other_machines(workspace: &Workspace) -> Result<()> {
+    tools::ensure(workspace, tools::BUILD.iter().chain(COMPILERS))?;
+    let sh = &workspace.shell;
+    let directory = tempfile::tempdir()?;
+    let directory = directory.path();
+    let toolchain = |name: &str, lines: &str| -> Result<String> {
+        let file = directory.join(format!("{name}.cmake"));
+        sh.write_file(&file, format!("set(CMAKE_SYSTEM_NAME Linux)\n{lines}\n"))?;
+        Ok(format!("-DCMAKE_TOOLCHAIN_FILE={}", file.display()))
+    };
+    let refusal = |name: &str, flags: &[String], words: &[&str]| -> Result<()> {
+        let build = directory.join(name);
+        let said = refused(cmd!(sh, "cmake -S . -B {build} -DCMAKE_BUILD_TYPE=Debug {flags...}"))?;
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        for word in words {
+            ensure!(said.contains(word), "{name}: the refusal does not say '{word}': {said}");
+        }
+        Ok(())
+    };
+
+    // A processor that the compiler makes no programs for; one that Rust was not installed for; one that it does not know.
+    let other = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
+    let wrong = toolchain("wrong-compiler", &format!("set(CMAKE_SYSTEM_PROCESSOR {other})"))?;
+    refusal("wrong", &[wrong], &[&format!("asks for the processor {other}"), "set CMAKE_C_COMPILER"])?;
+    let s390x = "set(CMAKE_SYSTEM_PROCESSOR s390x)\nset(CMAKE_C_COMPILER clang)\n\
+                 set(CMAKE_C_COMPILER_TARGET s390x-linux-gnu)\nset(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)";
+    let target = "s390x-unknown-linux-gnu";
+    if !has_standard_library(workspace, target)? {
+        let advice = format!("rustup target add {target}");
+        refusal("no-library", &[toolchain("not-installed", s390x)?], &[target, &advice])?;
+    }
+    refusal("unknown", &["-DFILEDB_CARGO_TARGET=pdp11".to_owned()], &["cannot compile for pdp11"])?;
+
+    // With a target in cargo's environment, the libraries are this machine's all the same, and are found.
+    {
+        let _target = sh.push_env("CARGO_BUILD_TARGET", format!("{other}-unknown-linux-gnu"));
+        let build = directory.join("native");
+        quietly(cmd!(sh, "cmake -S . -B {build} -DCMAKE_BUILD_TYPE=Debug"))?;
+        quietly(cmd!(sh, "cmake --build {build}"))?;
+        is_for(workspace, &build, std::env::consts::ARCH)?;
+    }
+
+    // And for another processor, where there is what it takes.
+    let (compiler, target) = (format!("{other}-linux-gnu-gcc"), format!("{other}-unknown-linux-gnu"));
+    if !tools::is_on_path(&compiler) || !has_standard_library(workspace, &target)? {
+        println!("not built for {other}: that takes {compiler}, and `rustup target add {target}`");
+        return Ok(());
+    }
+    let lines = format!("set(CMAKE_SYSTEM_PROCESSOR {other})\nset(CMAKE_C_COMPILER {compiler})");
+    let (file, build) = (toolchain("cross", &lines)?, directory.join("cross"));
+    quietly(cmd!(sh, "cmake -S . -B {build} -DCMAKE_BUILD_TYPE=Debug {file}"))?;
+    quietly(cmd!(sh, "cmake --build {build}"))?;
+    is_for(workspace, &build, other)
+}
+
+fn has_standard_library(workspace: &Workspace, target: &str) -> Result<bool> {
+    let sh = &workspace.shell;
+    let directory = cmd!(sh, "rustc --print target-libdir --target {target}").quiet().read()?;
+    Ok(Path::new(&directory).is_dir())
+}
+
+/// Both libraries of a build directory are for this processor.
+fn is_for(workspace: &Workspace, build: &Path, processor: &str) -> Result<()> {
+    let sh = &workspace.shell;
+    let machine = if processor == "aarch64" { "AArch64" } else { "X86-64" };
+    for library in ["libfiledb.so", "libfiledb.a"] {
+        let header = cmd!(sh, "readelf --file-header {build}/lib/{library}").quiet().read()?;
+        let says = header.lines().find(|line| line.trim_start().starts_with("Machine:")).unwrap_or_default();
+        ensure!(says.contains(machine), "{library} was to be for {processor}: {says}");
     }
     Ok(())
 }

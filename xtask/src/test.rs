@@ -35,11 +35,16 @@ const STEPS: &[Step] = &[
     ("package", "find_package works in a moved tree and refuses other versions", packaging::cmake_package),
     (
         "compilers",
-        "a project outside builds and runs: gcc and clang, C99 to C++20, shared and static",
+        "a project outside builds and runs: gcc and clang, C90 to C++20, shared and static",
         packaging::compilers,
     ),
     ("uninstall", "what was installed can be taken out again", packaging::uninstall),
     ("sources", "add_subdirectory and FetchContent work", packaging::cmake_sources),
+    (
+        "machines",
+        "CMake builds for the machine of the C compiler, or says why it cannot",
+        packaging::other_machines,
+    ),
     ("pkg-config", "pkg-config and plain cc link, shared and static", packaging::pkg_config),
     (
         "bindings",

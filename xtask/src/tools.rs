@@ -67,7 +67,7 @@ pub fn ensure_cargo_command(workspace: &Workspace, name: &str, component: &str) 
     Ok(())
 }
 
-fn is_on_path(name: &str) -> bool {
+pub fn is_on_path(name: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| is_program(&dir.join(name))))
 }
