@@ -31,7 +31,8 @@ static void structs_are_laid_out_as_documented(void) {
   CHECK(offsetof(filedb_stats_t, merging) == 4);
   CHECK(offsetof(filedb_stats_t, keys) == 8);
   CHECK(offsetof(filedb_stats_t, expired_keys) == 96);
-  CHECK(sizeof(filedb_stats_t) == 104);
+  CHECK(offsetof(filedb_stats_t, clock_ahead_ms) == 104);
+  CHECK(sizeof(filedb_stats_t) == 112);
 }
 
 /* Programs were compiled with these numbers; they never change. */

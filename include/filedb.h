@@ -505,6 +505,11 @@ struct filedb_store_stats {
    * Keys that were forgotten since then because they had expired.
    */
   uint64_t expired_keys;
+  /**
+   * How far the store's time is ahead of the machine's wall clock, in milliseconds, because that was once further ahead or was
+   * set back. Keys expire when the time that they were given has passed all the same. Since 0.2.0.
+   */
+  uint64_t clock_ahead_ms;
 };
 
 /**

@@ -341,6 +341,18 @@ impl Db {
         self.store.any().set_ttl(key, Some(ttl_ms))
     }
 
+    /// Lets `key` expire when the machine's wall clock, if nobody sets it until then, says `wall_ms`, in milliseconds since 1970.
+    /// False where there is no such key.
+    ///
+    /// # Errors
+    /// As [`Db::expire`].
+    pub fn expire_at(&self, key: &[u8], wall_ms: u64) -> Result<bool> {
+        self.store.change(|engine| {
+            let expiry_ms = engine.clock.at_wall(wall_ms);
+            engine.set_expiry(engine, key, Some(expiry_ms))
+        })
+    }
+
     /// Lets `key` live for ever. False where there is no such key.
     ///
     /// # Errors

@@ -36,4 +36,6 @@ pub use store::write::{PutOptions, Ttl};
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod expiry_tests;
+#[cfg(test)]
 mod tests;

@@ -315,6 +315,8 @@ type Stats struct {
 	Syncs         uint64
 	SyncTime      time.Duration
 	ExpiredKeys   uint64
+	// ClockAhead is how far the store's time is ahead of the machine's wall clock.
+	ClockAhead time.Duration
 }
 
 // Stats returns the store in numbers, without reading the disk.
@@ -340,6 +342,7 @@ func (db *Store) Stats() (Stats, error) {
 		Syncs:         uint64(s.syncs),
 		SyncTime:      time.Duration(s.sync_nanos),
 		ExpiredKeys:   uint64(s.expired_keys),
+		ClockAhead:    time.Duration(s.clock_ahead_ms) * time.Millisecond,
 	}, failure("stats", got.answer)
 }
 

@@ -42,5 +42,6 @@ pub fn collect(engine: &Engine, keys: u64, merging: bool) -> Stats {
         sync_nanos: engine.log.sync_nanos.load(Ordering::Relaxed),
         expired_keys: engine.counters.expired.load(Ordering::Relaxed),
         snapshots: engine.snapshots.count() as u64,
+        clock_ahead_ms: engine.clock.read().ahead_ms(),
     }
 }

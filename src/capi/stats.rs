@@ -38,6 +38,9 @@ pub struct filedb_store_stats {
     pub sync_nanos: u64,
     /// Keys that were forgotten since then because they had expired.
     pub expired_keys: u64,
+    /// How far the store's time is ahead of the machine's wall clock, in milliseconds, because that was once further ahead or was
+    /// set back. Keys expire when the time that they were given has passed all the same. Since 0.2.0.
+    pub clock_ahead_ms: u64,
 }
 
 /// A store in numbers. Since 0.1.0.
@@ -75,6 +78,7 @@ pub unsafe extern "C" fn filedb_stats(
             syncs: stats.syncs,
             sync_nanos: stats.sync_nanos,
             expired_keys: stats.expired_keys,
+            clock_ahead_ms: stats.clock_ahead_ms,
         });
         Ok(FILEDB_OK)
     })

@@ -176,6 +176,10 @@ impl Disk for FsDisk {
     fn now_ms(&self, precise: bool) -> u64 {
         clock::now_ms(precise)
     }
+
+    fn monotonic_ms(&self) -> u64 {
+        clock::monotonic_ms()
+    }
 }
 
 /// Whether blocks can be reserved for a file, which its file system may not know how to: ext2 and ext3 go by the name of ext4.

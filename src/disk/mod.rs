@@ -115,6 +115,10 @@ pub trait Disk: Send + Sync {
     /// The wall clock, in milliseconds since 1970; may be some milliseconds old where `precise` is false.
     fn now_ms(&self, precise: bool) -> u64;
 
+    /// Milliseconds since some moment before: a clock that nobody sets, and that does not stop while the machine sleeps. It begins
+    /// anew when the machine is started.
+    fn monotonic_ms(&self) -> u64;
+
     /// Bytes that nobody can guess: identities, salts, the key of the hash.
     fn random(&self) -> io::Result<[u8; 16]> {
         process::random_bytes()

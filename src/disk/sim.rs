@@ -38,6 +38,9 @@ use state::State;
 /// The error of every operation on a machine that is switched off: no other part of a test has a use for it.
 pub const OFF: i32 = libc::ESHUTDOWN;
 
+/// What the monotonic clock of a machine says that was just started.
+const SINCE_START: u64 = 5_000;
+
 /// A simulated disk. Clones are the same disk; [`SimDisk::fork`] makes another.
 #[derive(Clone)]
 pub struct SimDisk {
@@ -77,7 +80,12 @@ impl Default for SimDisk {
 impl SimDisk {
     /// An empty directory on a disk that works.
     pub fn new() -> Self {
-        SimDisk::of(State { next_file: 1, clock_ms: 1_700_000_000_000, ..State::default() })
+        SimDisk::of(State {
+            next_file: 1,
+            clock_ms: 1_700_000_000_000,
+            monotonic_ms: SINCE_START,
+            ..State::default()
+        })
     }
 
     /// An empty directory on a disk whose random bytes are others than those of [`SimDisk::new`].
@@ -108,7 +116,7 @@ impl SimDisk {
     pub fn power_cut(&self, seed: u64, policy: PowerCut) -> SimDisk {
         let random = &mut Random::new(seed);
         let state = self.state.lock();
-        let mut after = State { next_file: 1, ..state.settings() };
+        let mut after = State { next_file: 1, monotonic_ms: SINCE_START, ..state.settings() };
         let mut names = BTreeMap::new();
         // Two names may lead to one file where a renaming was lost in the middle; they go on sharing it.
         let mut moved: BTreeMap<FileId, FileId> = BTreeMap::new();
@@ -187,14 +195,16 @@ impl SimDisk {
         self.state.lock().reserve = reserve;
     }
 
-    /// Sets the clock, forward or back.
+    /// Sets the wall clock, forward or back.
     pub fn set_clock_ms(&self, now: u64) {
         self.state.lock().clock_ms = now;
     }
 
-    /// Moves the clock forward.
+    /// Lets time go by: on the wall clock and on the one that nobody sets.
     pub fn advance_clock_ms(&self, by: u64) {
-        self.state.lock().clock_ms += by;
+        let mut state = self.state.lock();
+        state.clock_ms += by;
+        state.monotonic_ms += by;
     }
 
     /// How many files are open.

@@ -4,7 +4,7 @@
 //! header   magic, version, store, its identity, which the manifest names, and per file:
 //!          id, slot, records alive, weight alive, records written, weight written
 //! roots    256 x { records, bytes, CRC-32 of those }
-//! expiries count x { expiry u64, root u8 x8, slot 16 bytes }
+//! expiries count x { expiry u64, root u8 x8, slot 16 bytes }, or clocks
 //! crc      CRC-32 of all so far
 //! keys     of each root those whose hash begins with that byte, packed: see `packed`
 //! ```
@@ -46,6 +46,17 @@ pub struct CheckpointExpiry {
     pub slot: (u64, u64),
 }
 
+/// What the clocks said when the store was closed, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointClocks {
+    /// The store's time.
+    pub store_ms: u64,
+    /// The wall clock.
+    pub wall_ms: u64,
+    /// The monotonic clock.
+    pub monotonic_ms: u64,
+}
+
 /// One part of the index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointRoot {
@@ -70,6 +81,8 @@ pub struct CheckpointHeader {
     pub roots: Vec<CheckpointRoot>,
     /// The records that expire.
     pub expiries: Vec<CheckpointExpiry>,
+    /// Where the store's time was ahead of the wall clock.
+    pub clocks: Option<CheckpointClocks>,
 }
 
 /// The size of the part of the file that tells the size of the header.
@@ -85,7 +98,7 @@ impl CheckpointHeader {
         bytes.extend_from_slice(&self.store_id);
         bytes.extend_from_slice(&self.id.to_le_bytes());
         bytes.extend_from_slice(&(self.files.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&(self.expiries.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&(self.lines() as u64).to_le_bytes());
         for file in &self.files {
             bytes.extend_from_slice(&file.id.to_le_bytes());
             bytes.extend_from_slice(&u32::from(file.slot).to_le_bytes());
@@ -103,12 +116,22 @@ impl CheckpointHeader {
                 bytes.extend_from_slice(&field.to_le_bytes());
             }
         }
+        // A slot that is empty tells it from the line of a record.
+        if let Some(clocks) = &self.clocks {
+            for field in [clocks.wall_ms, clocks.monotonic_ms, clocks.store_ms, 0] {
+                bytes.extend_from_slice(&field.to_le_bytes());
+            }
+        }
         append_checksum(&mut bytes);
         bytes
     }
 
+    fn lines(&self) -> usize {
+        self.expiries.len() + usize::from(self.clocks.is_some())
+    }
+
     fn size(&self) -> usize {
-        PREFIX_SIZE + self.files.len() * 40 + ROOTS * ROOT_SIZE + self.expiries.len() * 32 + 4
+        PREFIX_SIZE + self.files.len() * 40 + ROOTS * ROOT_SIZE + self.lines() * 32 + 4
     }
 
     /// The size of the whole header, told by the first [`PREFIX_SIZE`] bytes of the file.
@@ -138,6 +161,7 @@ impl CheckpointHeader {
             files: Vec::new(),
             roots: Vec::with_capacity(ROOTS),
             expiries: Vec::new(),
+            clocks: None,
         };
         for _ in 0..file_count {
             let (id, slot) = (reader.u32()?, reader.u32()? as u16);
@@ -153,8 +177,13 @@ impl CheckpointHeader {
             });
         }
         for _ in 0..expiry_count {
-            let (expiry_ms, root) = (reader.u64()?, reader.u64()? as u8);
-            header.expiries.push(CheckpointExpiry { expiry_ms, root, slot: (reader.u64()?, reader.u64()?) });
+            let (expiry_ms, root, slot) = (reader.u64()?, reader.u64()?, (reader.u64()?, reader.u64()?));
+            if slot.1 == 0 {
+                header.clocks =
+                    Some(CheckpointClocks { store_ms: slot.0, wall_ms: expiry_ms, monotonic_ms: root });
+            } else {
+                header.expiries.push(CheckpointExpiry { expiry_ms, root: root as u8, slot });
+            }
         }
         Ok(header)
     }
@@ -181,6 +210,7 @@ mod tests {
                 .map(|n| CheckpointRoot { records: n, bytes: n + 7, crc: n as u32 + 1 })
                 .collect(),
             expiries: vec![CheckpointExpiry { expiry_ms: 9, root: 255, slot: (u64::MAX, 1) }],
+            clocks: Some(CheckpointClocks { store_ms: 30, wall_ms: 20, monotonic_ms: 1 << 40 }),
         };
         let mut bytes = header.encode();
         assert_eq!(CheckpointHeader::size_from_prefix(&bytes[..PREFIX_SIZE]), Ok(bytes.len() as u64));

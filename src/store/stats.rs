@@ -32,6 +32,9 @@ pub struct Stats {
     pub expired_keys: u64,
     /// Iterators that are alive.
     pub snapshots: u64,
+    /// How far the store's time is ahead of the machine's wall clock, in milliseconds: what that was once ahead of itself, or was
+    /// set back. Keys expire when the time that they were given has passed all the same.
+    pub clock_ahead_ms: u64,
 }
 
 impl Stats {

@@ -81,6 +81,7 @@ pub const filedb_stats_t = extern struct {
     syncs: u64,
     sync_nanos: u64,
     expired_keys: u64,
+    clock_ahead_ms: u64,
 };
 
 pub const filedb_log_fn = ?*const fn (ctx: ?*anyopaque, level: i32, message: [*c]const u8, len: usize) callconv(.c) void;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::bitcask::engine::Engine;
+use crate::bitcask::engine::clock::Reading;
 use crate::bitcask::lifecycle::open::{Rebuilt, access};
 use crate::disk::{Access, DiskFile, View};
 use crate::format::checkpoint::{
-    CheckpointExpiry, CheckpointFile, CheckpointHeader, CheckpointRoot, PREFIX_SIZE, ROOTS,
+    CheckpointClocks, CheckpointExpiry, CheckpointFile, CheckpointHeader, CheckpointRoot, PREFIX_SIZE, ROOTS,
 };
 use crate::format::manifest::Manifest;
 use crate::format::names;
@@ -21,8 +22,9 @@ use crate::sync::parallel::on_all_cores;
 /// About so many bytes are the room for a key; of many, most take less.
 const USUAL_KEY_SIZE: u64 = 12;
 
-/// Writes the whole index, and gives the identity of the checkpoint. It counts once a clean manifest names it.
-pub fn write(engine: &Engine) -> Result<u64> {
+/// Writes the whole index, and gives the identity of the checkpoint. It counts once a clean manifest names it. `clocks` is what
+/// the clocks say now.
+pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
     let catalog = &engine.catalog;
     let manifest = catalog.manifest();
     let random =
@@ -34,6 +36,11 @@ pub fn write(engine: &Engine) -> Result<u64> {
         files: Vec::new(),
         roots: Vec::new(),
         expiries: Vec::new(),
+        clocks: Some(clocks).filter(Reading::is_ahead).map(|clocks| CheckpointClocks {
+            store_ms: clocks.store_ms,
+            wall_ms: clocks.wall_ms,
+            monotonic_ms: clocks.monotonic_ms,
+        }),
     };
     let listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
     for file in catalog.files.all() {
@@ -128,6 +135,11 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         index,
         max_seq: manifest.last_seq,
         max_time_ms: manifest.clock_ms,
+        closed: header.clocks.map(|clocks| Reading {
+            store_ms: clocks.store_ms,
+            wall_ms: clocks.wall_ms,
+            monotonic_ms: clocks.monotonic_ms,
+        }),
         frontier: Position::default(),
         sequence: None,
     }))

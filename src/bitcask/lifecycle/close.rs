@@ -98,17 +98,17 @@ fn finish(engine: &Engine) -> Result<()> {
         engine.log.seal(&file)?;
     }
     let (active, last_seq) = engine.log.finish()?;
+    let clocks = engine.clock.read();
     // Without a checkpoint (the disk may be full) the next open scans; nothing is lost.
-    let checkpoint = checkpoint::write(engine).unwrap_or_else(|error| {
+    let checkpoint = checkpoint::write(engine, clocks).unwrap_or_else(|error| {
         engine.catalog.events.log(LogLevel::Warn, || error);
         0
     });
-    let clock_ms = engine.clock.precise();
     engine.catalog.update(|manifest| {
         manifest.clean = true;
         manifest.checkpoint = checkpoint;
         manifest.last_seq = last_seq;
-        manifest.clock_ms = clock_ms;
+        manifest.clock_ms = clocks.store_ms.max(manifest.clock_ms);
         for entry in manifest.files.iter_mut().filter(|entry| entry.state == FileState::Open) {
             if entry.id == active.id {
                 entry.length = active.tail();

@@ -72,7 +72,18 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         disk.sync_dir().map_err(|e| Error::io("sync the directory", disk.path(), &e))?;
         remove_debris(disk.as_ref(), &names, &manifest);
     }
-    let clock = StoreClock::new(disk.clone(), rebuilt.max_time_ms.max(manifest.clock_ms));
+    let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
+    let clock = StoreClock::new(disk.clone(), time_ms, rebuilt.closed);
+    if let Some(ahead) = clock.read().far_ahead() {
+        catalog.events.log(LogLevel::Warn, || {
+            format!(
+                "the time of the store '{}' is {:.0} s ahead of this machine's clock, which was once set that far ahead, or was set \
+                 back since: keys expire when the time that they were given has passed, and not by that clock",
+                disk.path().display(),
+                ahead.as_secs_f64()
+            )
+        });
+    }
     let expiries = Expiries::default();
     let ids: HashMap<u16, FileId> = catalog.files.all().iter().map(|file| (file.slot, file.id)).collect();
     for (expiry_ms, hash, entry) in rebuilt.expiries {
@@ -87,7 +98,6 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
     if let Some(sequence) = rebuilt.sequence.filter(|_| !options.read_only) {
         remember(&catalog, &sequence, next_seq)?;
     }
-    let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
     let start = choose_active(&catalog, &manifest, options, next_seq, time_ms, rebuilt.frontier)?;
     Ok(Engine {
         log: Log::new(catalog.clone(), options.max_file_size, start, ask),
@@ -98,7 +108,7 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         clock,
         expiries,
         snapshots: Snapshots::default(),
-        counters: Counters { logged_time_ms: rebuilt.max_time_ms.into(), ..Counters::default() },
+        counters: Counters { logged_time_ms: time_ms.into(), ..Counters::default() },
         _lock: lock,
     })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::open::access;
 use super::sequence::Sequence;
 use super::tails::repair_tails;
+use crate::bitcask::engine::clock::Reading;
 use crate::bitcask::lifecycle::hints;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
@@ -31,6 +32,8 @@ pub struct Rebuilt {
     pub max_seq: u64,
     /// The latest time of a record.
     pub max_time_ms: u64,
+    /// What the clocks said when the store was closed, where that is known.
+    pub closed: Option<Reading>,
     /// All of the log before this is durable; behind it all that is not in a file of which it is unsure.
     pub frontier: Position,
     /// What the sequence numbers say; nothing after a clean close, which says it itself.
@@ -327,7 +330,7 @@ impl Rebuild<'_> {
         }
         let mut expiries = self.expiries.into_inner();
         expiries.retain(|(_, hash, entry)| self.index.get(*hash) == Some(*entry));
-        Rebuilt { index: self.index, expiries, max_seq, max_time_ms, frontier, sequence: None }
+        Rebuilt { index: self.index, expiries, max_seq, max_time_ms, closed: None, frontier, sequence: None }
     }
 }
 

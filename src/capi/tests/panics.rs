@@ -87,6 +87,10 @@ impl Disk for Fragile {
         failpoint();
         self.0.now_ms(precise)
     }
+    fn monotonic_ms(&self) -> u64 {
+        failpoint();
+        self.0.monotonic_ms()
+    }
 }
 
 impl DiskFile for FragileFile {

@@ -133,6 +133,10 @@ impl Disk for SimDisk {
         if precise { now } else { now & !3 }
     }
 
+    fn monotonic_ms(&self) -> u64 {
+        self.state.lock().monotonic_ms
+    }
+
     fn random(&self) -> io::Result<[u8; 16]> {
         let random = &mut self.state.lock().random;
         let mut bytes = [0; 16];

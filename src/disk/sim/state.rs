@@ -22,6 +22,7 @@ pub(super) struct State {
     pub names: Names,
     pub next_file: FileId,
     pub clock_ms: u64,
+    pub monotonic_ms: u64,
     pub exclusive_lock: bool,
     pub shared_locks: usize,
     pub operations: u64,
@@ -47,6 +48,7 @@ impl State {
     pub fn settings(&self) -> State {
         State {
             clock_ms: self.clock_ms,
+            monotonic_ms: self.monotonic_ms,
             failed_sync: self.failed_sync,
             room: self.room,
             reserve: self.reserve,

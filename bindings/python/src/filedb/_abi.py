@@ -100,6 +100,7 @@ class filedb_stats_t(Structure):
         ("syncs", c_uint64),
         ("sync_nanos", c_uint64),
         ("expired_keys", c_uint64),
+        ("clock_ahead_ms", c_uint64),
     ]
 
 

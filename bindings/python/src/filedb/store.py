@@ -42,6 +42,7 @@ class Stats(NamedTuple):
     syncs: int
     sync_nanos: int
     expired_keys: int
+    clock_ahead_ms: int
 
 
 def open(path: str | bytes | os.PathLike[Any], *, log: Log | None = None, **options: OptionValue) -> Store:

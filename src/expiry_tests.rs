@@ -1,0 +1,241 @@
+//! Keys that expire: beside clocks that jump, writes that fail, threads, and merges that take long.
+
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::disk::sim::{Random, SimDisk};
+use crate::{Db, LogLevel, LogSink, Options, PutOptions, Ttl};
+
+const HOUR: u64 = 60 * 60 * 1000;
+const YEAR_2026: u64 = 1_767_225_600_000;
+const YEAR_2100: u64 = 4_102_444_800_000;
+
+fn manual() -> Options {
+    let mut options = Options::default();
+    options.set("merge", "manual").unwrap();
+    options
+}
+
+fn open(disk: &SimDisk) -> Db {
+    Db::open_on(Arc::new(disk.clone()), &manual()).unwrap()
+}
+
+fn living(ttl_ms: u64) -> PutOptions {
+    PutOptions { ttl_ms: Some(ttl_ms), ..PutOptions::default() }
+}
+
+/// A store that was opened in the year 2100, once, and written to; the clock is right again.
+fn once_in_2100(leave: impl FnOnce(&SimDisk, Db) -> SimDisk) -> SimDisk {
+    let disk = SimDisk::new();
+    disk.set_clock_ms(YEAR_2100);
+    let db = open(&disk);
+    db.put(b"old", b"value").unwrap();
+    let disk = leave(&disk, db);
+    disk.set_clock_ms(YEAR_2026);
+    disk
+}
+
+fn closed(disk: &SimDisk, db: Db) -> SimDisk {
+    db.close().unwrap();
+    disk.clone()
+}
+
+fn killed(disk: &SimDisk, _db: Db) -> SimDisk {
+    disk.kill()
+}
+
+#[test]
+fn keys_expire_in_their_time_after_the_clock_was_once_far_ahead() {
+    for leave in [closed, killed] {
+        let disk = once_in_2100(leave);
+        let db = open(&disk);
+        assert!(db.put_with(b"key", b"value", &living(500)).unwrap());
+        disk.advance_clock_ms(498);
+        assert!(db.exists(b"key").unwrap());
+        disk.advance_clock_ms(3);
+        assert!(!db.exists(b"key").unwrap());
+        assert_eq!(db.count().unwrap(), 1);
+        db.close().unwrap();
+        let db = open(&disk);
+        assert!(!db.exists(b"key").unwrap());
+        // What is put and left to itself expires while the store is closed.
+        assert!(db.put_with(b"key", b"value", &living(500)).unwrap());
+        db.close().unwrap();
+        disk.advance_clock_ms(498);
+        let db = open(&disk);
+        assert!(db.exists(b"key").unwrap());
+        db.close().unwrap();
+        disk.advance_clock_ms(3);
+        assert!(!open(&disk).exists(b"key").unwrap());
+    }
+}
+
+#[test]
+fn keys_expire_in_their_time_after_the_clock_is_set_back_while_the_store_is_open() {
+    let disk = SimDisk::new();
+    let db = open(&disk);
+    assert!(db.put_with(b"before", b"value", &living(500)).unwrap());
+    disk.advance_clock_ms(100);
+    disk.set_clock_ms(disk.now_ms(true) - HOUR);
+    assert!(db.put_with(b"after", b"value", &living(500)).unwrap());
+    disk.advance_clock_ms(398);
+    assert!(db.exists(b"before").unwrap());
+    disk.advance_clock_ms(3);
+    assert!(!db.exists(b"before").unwrap());
+    disk.advance_clock_ms(97);
+    assert!(db.exists(b"after").unwrap());
+    disk.advance_clock_ms(3);
+    assert!(!db.exists(b"after").unwrap());
+    assert_eq!(db.count().unwrap(), 0);
+}
+
+#[test]
+fn a_clock_that_is_set_forward_is_followed() {
+    let disk = SimDisk::new();
+    let db = open(&disk);
+    assert!(db.put_with(b"key", b"value", &living(HOUR)).unwrap());
+    assert!(matches!(db.ttl(b"key").unwrap(), Some(Ttl::Ms(HOUR))));
+    disk.set_clock_ms(disk.now_ms(true) + HOUR + 10);
+    assert!(!db.exists(b"key").unwrap());
+    // And the step that only a write without an expiry came to see.
+    assert!(db.put_with(b"key", b"value", &living(HOUR)).unwrap());
+    let right = disk.now_ms(true);
+    disk.set_clock_ms(right + 2 * HOUR);
+    db.put(b"other", b"value").unwrap();
+    disk.set_clock_ms(right);
+    assert!(!db.exists(b"key").unwrap());
+    assert!(db.put_with(b"key", b"value", &living(500)).unwrap());
+    disk.advance_clock_ms(510);
+    assert!(!db.exists(b"key").unwrap());
+}
+
+#[test]
+fn a_clock_that_jumps_forth_and_back_takes_the_store_ahead_once() {
+    let disk = SimDisk::new();
+    let mut db = open(&disk);
+    for round in 0..20 {
+        let right = disk.now_ms(true);
+        disk.set_clock_ms(right + HOUR);
+        assert!(db.put_with(b"key", b"value", &living(1)).unwrap());
+        if round % 3 == 0 {
+            db.close().unwrap();
+            db = open(&disk);
+        }
+        disk.set_clock_ms(right);
+        db.put(b"other", b"value").unwrap();
+        if round % 2 == 0 {
+            db.close().unwrap();
+            db = open(&disk);
+        }
+        assert!(db.put_with(b"key", b"value", &living(1)).unwrap());
+        disk.advance_clock_ms(1_000);
+        let ahead = db.stats().unwrap().clock_ahead_ms;
+        assert!((HOUR - 22_000..=HOUR + 1).contains(&ahead), "round {round}: {ahead} ms");
+    }
+}
+
+#[test]
+fn a_store_that_is_far_ahead_of_the_clock_says_so() {
+    let disk = once_in_2100(closed);
+    let told = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let sink = told.clone();
+    let log = LogSink::new(move |level, words| sink.lock().push((level, words.to_string())));
+    let options = Options { log, ..manual() };
+    let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+    let seconds = ((YEAR_2100 - YEAR_2026) / 1000).to_string();
+    let told = std::mem::take(&mut *told.lock());
+    let is_it = |(level, words): &(LogLevel, String)| {
+        *level == LogLevel::Warn
+            && words.contains("ahead of this machine's clock")
+            && words.contains(&seconds)
+    };
+    assert!(told.iter().any(is_it), "{told:?}");
+    let ahead = db.stats().unwrap().clock_ahead_ms;
+    assert!((YEAR_2100 - YEAR_2026 - 1..=YEAR_2100 - YEAR_2026).contains(&ahead));
+    let right = SimDisk::new();
+    assert_eq!(open(&right).stats().unwrap().clock_ahead_ms, 0);
+}
+
+#[test]
+fn a_time_by_the_wall_clock_is_kept_also_by_a_store_that_is_ahead_of_it() {
+    for disk in [once_in_2100(closed), SimDisk::new()] {
+        let db = open(&disk);
+        db.put(b"key", b"value").unwrap();
+        assert!(db.expire_at(b"key", disk.now_ms(true) + 500).unwrap());
+        disk.advance_clock_ms(498);
+        assert!(db.exists(b"key").unwrap());
+        disk.advance_clock_ms(4);
+        assert!(!db.exists(b"key").unwrap());
+        db.put(b"key", b"value").unwrap();
+        assert!(db.expire_at(b"key", disk.now_ms(true) - HOUR).unwrap());
+        assert!(!db.exists(b"key").unwrap());
+    }
+}
+
+#[test]
+fn whatever_the_clock_does_nothing_comes_back_and_nothing_stays() {
+    const KEYS: u64 = 8;
+    for seed in 0..50 {
+        let mut random = Random::new(seed);
+        let mut disk = SimDisk::new();
+        let mut db = open(&disk);
+        // How much time a key that was put has left, and whether it was seen expired. What really passes is what `advance` says.
+        let mut left: [Option<u64>; KEYS as usize] = [None; KEYS as usize];
+        for step in 0..100 {
+            let key = random.below(KEYS);
+            match random.below(10) {
+                0..4 => {
+                    let ttl = 1 + random.below(20_000);
+                    assert!(db.put_with(&[key as u8], b"value", &living(ttl)).unwrap());
+                    left[key as usize] = Some(ttl);
+                }
+                4..7 => {
+                    let by = random.below(5_000);
+                    if random.one_in(3) {
+                        // As long as the clock is not set meanwhile, this counts as well.
+                        db.close().unwrap();
+                        disk.advance_clock_ms(by);
+                        db = open(&disk);
+                    } else {
+                        disk.advance_clock_ms(by);
+                    }
+                    // A millisecond may be lost to rounding.
+                    let by = by.saturating_sub(1);
+                    left.iter_mut().flatten().for_each(|left| *left = left.saturating_sub(by));
+                }
+                7 => {
+                    let now = disk.now_ms(true);
+                    let by = random.below(20_000);
+                    disk.set_clock_ms(if random.one_in(2) { now + by } else { now - by });
+                    // A store that is closed as it was opened says what the clocks said at the close before.
+                    db.put(b"time", b"").unwrap();
+                }
+                8 => {
+                    db.close().unwrap();
+                    db = open(&disk);
+                }
+                _ => {
+                    // What a killed process leaves is the time of its last write, which may be a second old.
+                    let ahead = db.stats().unwrap().clock_ahead_ms;
+                    db.put(b"time", b"").unwrap();
+                    disk = disk.kill();
+                    db = open(&disk);
+                    let lost = ahead.saturating_sub(db.stats().unwrap().clock_ahead_ms);
+                    assert!(lost <= 1_100, "seed {seed}, step {step}: {lost} ms were lost");
+                    left.iter_mut().flatten().for_each(|left| *left += lost);
+                }
+            }
+            for (n, left) in (0u8..).zip(&mut left) {
+                let is_there = db.exists(&[n]).unwrap();
+                match left {
+                    None => assert!(!is_there, "seed {seed}, step {step}: key {n} came back"),
+                    Some(0) => assert!(!is_there, "seed {seed}, step {step}: key {n} stayed"),
+                    Some(_) => {}
+                }
+                if !is_there {
+                    *left = None;
+                }
+            }
+        }
+    }
+}
