@@ -333,24 +333,13 @@ impl Db {
         self.store.any().ttl(key)
     }
 
-    /// Lets `key` expire this many milliseconds from now. False where there is no such key.
+    /// Lets `key` expire this many milliseconds from now. False where there is no such key. For a time by the wall clock give what
+    /// is left until then: the store's own time may be ahead of that clock.
     ///
     /// # Errors
     /// As [`Db::put`]. The record is written again: the cost is that of a put.
     pub fn expire(&self, key: &[u8], ttl_ms: u64) -> Result<bool> {
         self.store.any().set_ttl(key, Some(ttl_ms))
-    }
-
-    /// Lets `key` expire when the machine's wall clock, if nobody sets it until then, says `wall_ms`, in milliseconds since 1970.
-    /// False where there is no such key.
-    ///
-    /// # Errors
-    /// As [`Db::expire`].
-    pub fn expire_at(&self, key: &[u8], wall_ms: u64) -> Result<bool> {
-        self.store.change(|engine| {
-            let expiry_ms = engine.clock.at_wall(wall_ms);
-            engine.set_expiry(engine, key, Some(expiry_ms))
-        })
     }
 
     /// Lets `key` live for ever. False where there is no such key.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::disk::Disk;
-use crate::disk::sim::{Random, SimDisk};
+use crate::disk::sim::{Fault, Kind, Random, SimDisk};
 use crate::{Db, LogLevel, LogSink, Options, PutOptions, Ttl};
 
 const HOUR: u64 = 60 * 60 * 1000;
@@ -137,7 +137,7 @@ fn a_clock_that_jumps_forth_and_back_takes_the_store_ahead_once() {
 #[test]
 fn a_store_that_is_far_ahead_of_the_clock_says_so() {
     let disk = once_in_2100(closed);
-    let told = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let told = Arc::new(crate::sync::lock::Mutex::new(Vec::new()));
     let sink = told.clone();
     let log = LogSink::new(move |level, words| sink.lock().push((level, words.to_string())));
     let options = Options { log, ..manual() };
@@ -154,22 +154,6 @@ fn a_store_that_is_far_ahead_of_the_clock_says_so() {
     assert!((YEAR_2100 - YEAR_2026 - 1..=YEAR_2100 - YEAR_2026).contains(&ahead));
     let right = SimDisk::new();
     assert_eq!(open(&right).stats().unwrap().clock_ahead_ms, 0);
-}
-
-#[test]
-fn a_time_by_the_wall_clock_is_kept_also_by_a_store_that_is_ahead_of_it() {
-    for disk in [once_in_2100(closed), SimDisk::new()] {
-        let db = open(&disk);
-        db.put(b"key", b"value").unwrap();
-        assert!(db.expire_at(b"key", disk.now_ms(true) + 500).unwrap());
-        disk.advance_clock_ms(498);
-        assert!(db.exists(b"key").unwrap());
-        disk.advance_clock_ms(4);
-        assert!(!db.exists(b"key").unwrap());
-        db.put(b"key", b"value").unwrap();
-        assert!(db.expire_at(b"key", disk.now_ms(true) - HOUR).unwrap());
-        assert!(!db.exists(b"key").unwrap());
-    }
 }
 
 #[test]
@@ -238,4 +222,91 @@ fn whatever_the_clock_does_nothing_comes_back_and_nothing_stays() {
             }
         }
     }
+}
+
+/// A store with a key whose time has come, and the time of the clock when it was put.
+fn with_an_expired_key(disk: &SimDisk) -> (Db, u64) {
+    let db = open(disk);
+    let put_at = disk.now_ms(true);
+    assert!(db.put_with(b"key", b"value", &living(1_000)).unwrap());
+    disk.advance_clock_ms(2_000);
+    (db, put_at)
+}
+
+/// Whether the key is there for a process that finds the disk as it is now, on a machine whose clock was set back.
+fn comes_back(disk: &SimDisk, put_at: u64) -> bool {
+    let disk = disk.fork();
+    disk.set_clock_ms(put_at);
+    open(&disk).exists(b"key").unwrap()
+}
+
+#[test]
+fn that_a_key_expired_is_logged_before_anybody_is_told_also_while_another_thread_logs_it() {
+    let disk = SimDisk::new();
+    let (db, put_at) = with_an_expired_key(&disk);
+    disk.hold_writes();
+    std::thread::scope(|scope| {
+        let ask = || {
+            assert!(!db.exists(b"key").unwrap());
+            disk.release_writes();
+            assert!(!comes_back(&disk, put_at), "it comes back, and somebody was told that it is gone");
+        };
+        let first = scope.spawn(ask);
+        disk.wait_for_a_held_write();
+        let second = scope.spawn(ask);
+        // The second has a while for a wrong answer; a right one it gives only after this.
+        for _ in 0..100 {
+            if second.is_finished() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        disk.release_writes();
+        first.join().unwrap();
+        second.join().unwrap();
+    });
+}
+
+#[test]
+fn that_a_key_expired_is_logged_at_last_where_it_could_not_be_at_first() {
+    type Ask = fn(&Db);
+    const GET: Ask = |db| assert!(!db.exists(b"key").unwrap());
+    const COUNT: Ask = |db| assert_eq!(db.count().unwrap(), 0);
+    const MAINTAIN: Ask = |db| db.maintain().unwrap();
+    const MERGE: Ask = |db| db.merge().unwrap();
+    // A count takes the key out of the index, and a get after it finds nothing that could expire.
+    let orders: [(Ask, &[Ask]); 2] =
+        [(GET, &[GET, COUNT, MAINTAIN, MERGE]), (COUNT, &[COUNT, MAINTAIN, MERGE])];
+    for (first, then) in orders {
+        for again in then {
+            let disk = SimDisk::new();
+            let (db, put_at) = with_an_expired_key(&disk);
+            disk.fail(Fault::once(0, libc::EIO).of(&[Kind::Write]));
+            first(&db);
+            assert!(!disk.has_faults());
+            assert!(comes_back(&disk, put_at), "nothing was to be written");
+            again(&db);
+            assert!(!comes_back(&disk, put_at));
+        }
+    }
+}
+
+#[test]
+fn a_key_expires_for_good_on_a_full_disk() {
+    let disk = SimDisk::new();
+    let mut options = manual();
+    options.max_file_size = 64 << 10;
+    let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+    let put_at = disk.now_ms(true);
+    assert!(db.put_with(b"key", b"value", &living(1_000)).unwrap());
+    db.maintain().unwrap();
+    disk.set_room(Some(disk.used()));
+    let full = (0..100_000u32).find_map(|n| db.put(&n.to_le_bytes(), &[7; 40]).err()).unwrap();
+    assert!(matches!(full, crate::Error::NoSpace { .. }), "{full}");
+    disk.advance_clock_ms(2_000);
+    assert!(!db.exists(b"key").unwrap());
+    let disk = disk.kill();
+    disk.set_clock_ms(put_at);
+    let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+    assert!(!db.exists(b"key").unwrap());
 }

@@ -150,6 +150,10 @@ impl Disk for MemoryDisk {
     fn now_ms(&self, precise: bool) -> u64 {
         clock::now_ms(precise)
     }
+
+    fn monotonic_ms(&self) -> u64 {
+        clock::monotonic_ms()
+    }
 }
 
 /// A file that is written once, as a whole: a manifest, mostly.

@@ -14,6 +14,7 @@
 
 mod calls;
 mod content;
+mod hold;
 mod names;
 mod operation;
 mod power;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use crate::sync::lock::Mutex;
 use content::Content;
+use hold::Hold;
 use names::{FileId, Names};
 use state::State;
 
@@ -45,6 +47,7 @@ const SINCE_START: u64 = 5_000;
 #[derive(Clone)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    hold: Arc<Hold>,
     path: PathBuf,
 }
 
@@ -96,7 +99,11 @@ impl SimDisk {
     }
 
     fn of(state: State) -> Self {
-        SimDisk { state: Arc::new(Mutex::new(state)), path: PathBuf::from("/simulated") }
+        SimDisk {
+            state: Arc::new(Mutex::new(state)),
+            hold: Arc::default(),
+            path: PathBuf::from("/simulated"),
+        }
     }
 
     /// Another disk, equal to this one down to what is not synced. It has no open files, locks, faults or trace.
@@ -160,6 +167,21 @@ impl SimDisk {
     /// Whether a fault is still waiting for its operation, or lasts.
     pub fn has_faults(&self) -> bool {
         !self.state.lock().faults.is_empty()
+    }
+
+    /// Holds all writes up from now on, of every file.
+    pub fn hold_writes(&self) {
+        self.hold.set_closed(true);
+    }
+
+    /// Returns once a write is held up.
+    pub fn wait_for_a_held_write(&self) {
+        self.hold.wait_for_one();
+    }
+
+    /// Lets writes go on.
+    pub fn release_writes(&self) {
+        self.hold.set_closed(false);
     }
 
     /// What a failed sync does to the pages it did not write. [`FailedSync::LosesPages`] unless told otherwise.

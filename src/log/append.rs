@@ -75,7 +75,7 @@ struct Writer {
     capacity: u64,
     tail: u64,
     next_seq: u64,
-    /// When the last frame was written, in milliseconds since 1970.
+    /// The latest time in the log, in milliseconds since 1970.
     time_ms: u64,
     /// The frontier that the log carries already.
     recorded_frontier: Position,
@@ -296,12 +296,13 @@ impl Log {
         Ok(())
     }
 
-    /// Appends a frame that changes nothing and records the time.
-    pub fn append_mark(&self, time_ms: u64) -> Result<()> {
+    /// Sees to it that the log holds a time that is no earlier than `least`: where it holds none, by a frame that changes nothing and
+    /// says `now`. Gives the latest time in the log.
+    pub fn record_time(&self, least: u64, now: u64) -> Result<u64> {
         let mut header = Header {
             kind: Kind::Mark,
             seq: 0,
-            time_ms,
+            time_ms: now,
             expiry_ms: None,
             frontier: None,
             key_len: 0,
@@ -309,10 +310,15 @@ impl Log {
             is_far: false,
         };
         let mut writer = self.writer.lock();
-        let offset = self.make_room(&mut writer, &mut header, 1)?;
-        self.write_frame(&mut writer, offset, &mut header, &[&[], &[]], 1)?;
-        self.note_progress(&mut writer, false);
-        Ok(())
+        if writer.time_ms < least {
+            let offset = match self.make_room(&mut writer, &mut header, 1) {
+                Ok(offset) => offset,
+                Err(error) => self.make_room_at_any_cost(&mut writer, &mut header, error)?,
+            };
+            self.write_frame(&mut writer, offset, &mut header, &[&[], &[]], 1)?;
+            self.note_progress(&mut writer, false);
+        }
+        Ok(writer.time_ms)
     }
 
     /// The number of the last record that was appended.
@@ -388,7 +394,9 @@ impl Log {
     /// As [`Log::make_room`], which failed like this: what makes room on a full disk may use what is set aside for that.
     #[cold]
     fn make_room_at_any_cost(&self, writer: &mut Writer, header: &mut Header, failed: Error) -> Result<u64> {
-        let makes_room = matches!(failed, Error::NoSpace { .. }) && header.kind == Kind::Tombstone;
+        // What has expired makes room as what was deleted does.
+        let makes_room =
+            matches!(failed, Error::NoSpace { .. }) && matches!(header.kind, Kind::Tombstone | Kind::Mark);
         if makes_room && self.catalog.reserves.deletes.release() {
             return self.make_room(writer, header, 1);
         }
@@ -429,7 +437,7 @@ impl Log {
         writer.tail += size;
         writer.appended += size;
         writer.next_seq += seqs;
-        writer.time_ms = header.time_ms;
+        writer.time_ms = writer.time_ms.max(header.time_ms);
         if seqs > 1 {
             active.include_seqs(header.seq, header.seq);
         }

@@ -133,7 +133,8 @@ impl StoreClock {
         let wall = self.disk.now_ms(false);
         // In this order: a time that was seen later than the wall clock is no harm.
         let is_fresh = wall.abs_diff(self.seen_wall.load(Ordering::Acquire)) <= FRESH;
-        if is_fresh && time_ms > self.seen_time.load(Ordering::Acquire).saturating_add(FAR_OFF) {
+        let near = self.seen_time.load(Ordering::Acquire).saturating_add(FAR_OFF);
+        if is_fresh && time_ms > near.max(self.latest.load(Ordering::Relaxed)) {
             return None;
         }
         let now = self.precise();
@@ -144,15 +145,6 @@ impl StoreClock {
     pub fn read(&self) -> Reading {
         let store_ms = self.precise();
         Reading { store_ms, wall_ms: self.disk.now_ms(true), monotonic_ms: self.disk.monotonic_ms() }
-    }
-
-    /// The store's time when the wall clock, if nobody sets it, will say `wall_ms`.
-    pub fn at_wall(&self, wall_ms: u64) -> u64 {
-        let Reading { store_ms, wall_ms: now, .. } = self.read();
-        match wall_ms.checked_sub(now) {
-            Some(left) => store_ms.saturating_add(left),
-            None => store_ms.saturating_sub(now - wall_ms),
-        }
     }
 }
 

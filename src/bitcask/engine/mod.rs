@@ -4,11 +4,12 @@
 //! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
 
 pub mod clock;
+mod expired;
 pub mod expiry;
 pub mod snapshot;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::bitcask::background::merge;
@@ -26,9 +27,6 @@ use crate::store::options::{MergeMode, Options, SyncMode};
 use crate::store::pinned::Pinned;
 use crate::sync::gate::Entered;
 use crate::sync::thread;
-
-/// A key that could not be forgotten when it expired is tried again after so many milliseconds.
-const FORGET_AGAIN: u64 = 1_000;
 
 /// A writer pauses for at most this long, about once in 256 KiB of records, when merges or the disk do not keep up.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
@@ -71,6 +69,8 @@ pub struct Engine {
 pub struct Counters {
     /// The latest time that is known to be in the log.
     pub logged_time_ms: AtomicU64,
+    /// The latest time that somebody was told of, or is about to be. Later than what is in the log only where that took it not.
+    pub told_time_ms: AtomicU64,
     /// Merges that ended, and bytes that they wrote.
     pub merges: AtomicU64,
     /// Bytes of frames that merges wrote.
@@ -479,72 +479,6 @@ impl Engine {
             offset: u64::from(entry.location.units) * 8,
             what: "the index points into a file that is not open",
         })
-    }
-
-    /// Whether something that expires then has expired. Once this said yes, it does so for ever: the log knows how
-    /// late it was, should the machine's clock be set back.
-    #[cold]
-    pub fn has_expired(&self, expiry_ms: u64) -> bool {
-        let now = self.clock.precise();
-        if now < expiry_ms {
-            return false;
-        }
-        if self.counters.logged_time_ms.load(Ordering::Relaxed) < expiry_ms && !self.options.read_only {
-            self.counters.logged_time_ms.fetch_max(now, Ordering::Relaxed);
-            // Where the mark cannot be written the key is still expired; a later mark or write tells the time.
-            let _ = self.log.append_mark(now);
-        }
-        true
-    }
-
-    /// Takes keys out of the index whose time has come.
-    pub fn purge_expired(&self, inside: &Inside<'_>) {
-        let _until_all_are_out = self.expiries.purging();
-        let now = self.clock.precise();
-        // Parts of the index that cannot be changed now are tried once.
-        let (mut stuck, mut later) = ([false; 256], Vec::new());
-        loop {
-            let due = self.expiries.take_due(now);
-            if due.is_empty() {
-                break;
-            }
-            for (expiry_ms, hash, line) in due {
-                let is_stuck = &mut stuck[usize::from(hash.root)];
-                // Another file may have taken the place of the one that the line is about.
-                if self.index.get(hash) == Some(line.0)
-                    && self.file(inside, line.0).is_ok_and(|file| file.id == line.1)
-                    && self.has_expired(expiry_ms)
-                {
-                    *is_stuck = *is_stuck || self.forget_expired(inside, hash, line.0).is_err();
-                    later.extend(is_stuck.then_some((hash, line)));
-                }
-            }
-        }
-        for (hash, line) in later {
-            self.expiries.give_back(now.saturating_add(FORGET_AGAIN), hash, line);
-        }
-    }
-
-    /// Takes a key out of the index whose record at `entry` has expired, if the index still points there. `Err` where it can not
-    /// be changed now.
-    pub fn forget_expired(&self, inside: &Inside<'_>, hash: KeyHash, entry: Entry) -> Result<()> {
-        let mut locked = self.index.lock(hash)?;
-        if locked.get(hash) != Some(entry) {
-            return Ok(());
-        }
-        locked.remove(hash);
-        drop(locked);
-        self.counters.expired.fetch_add(1, Ordering::Relaxed);
-        if let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside) {
-            file.usage.died(entry.size);
-        }
-        Ok(())
-    }
-
-    /// The number of keys that have not expired.
-    pub fn count(&self, inside: &Inside<'_>) -> u64 {
-        self.purge_expired(inside);
-        self.index.len()
     }
 }
 

@@ -274,6 +274,7 @@ impl DiskFile for SimFile {
         let bytes = parts.concat();
         let end = offset + bytes.len() as u64;
         self.check_may_write(end);
+        self.disk.hold.pass();
         let mut state = self.disk.state.lock();
         if let Err(refusal) = state.begin(Kind::Write, &self.name, offset, bytes.len() as u64) {
             if refusal.short_write {

@@ -456,7 +456,7 @@ impl<'a> Merge<'a> {
             // The files that say so may go, and no number may be used twice. Only what is synced counts: see `Manifest::last_seq`.
             manifest.last_seq = manifest.last_seq.max(last_seq);
             // The note of it may have stood in an input.
-            manifest.clock_ms = manifest.clock_ms.max(engine.counters.logged_time_ms.load(Ordering::Relaxed));
+            manifest.clock_ms = manifest.clock_ms.max(engine.known_time_ms());
             manifest.files.retain(|entry| !gone.contains(&entry.id));
             manifest.files.extend(entries.iter().filter(|entry| !empty(entry)));
         })?;
