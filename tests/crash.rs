@@ -13,12 +13,13 @@ use std::sync::Arc;
 use filedb::disk::sim::{PowerCut, Random, SimDisk};
 use filedb::{Db, Options, SyncMode};
 
-use support::history::{Case, KEYS, Op, Profile, Value, key, pick};
-use support::oracle::{Found, Oracle, name};
+use support::generate::{Case, Profile, pick};
+use support::history::{KEYS, Op, Value, key};
+use support::oracle::{Found, Held, InFlight, Oracle, name};
 use support::runner::{histories, run_histories};
-use support::store::{apply, check_answer, contents};
+use support::store::{Answer, apply, check_answer, clock_of, contents, pass_time};
 
-const PROFILE: Profile = Profile { ops: 40, keys: 12, kills: false, reads: false };
+const PROFILE: Profile = Profile { ops: 40, keys: 12, kills: false, reads: false, sets_clock: false };
 
 /// How many power cuts each image suffers, of all that there are; which ones is up to the seed.
 const CUTS: usize = 4;
@@ -42,7 +43,7 @@ struct Moment<'a> {
     /// Knows what they did.
     oracle: &'a Oracle,
     /// The one under way.
-    in_flight: Option<&'a Op>,
+    in_flight: Option<&'a InFlight<'a>>,
     /// Whether the image lost its power and has nothing more to lose, or its process was killed and it has.
     cut: bool,
 }
@@ -57,11 +58,16 @@ impl Moment<'_> {
     }
 }
 
-/// An operation of a history, and the last operation on the disk that belongs to it.
-type Span<'a> = (&'a Op, u64);
+/// An operation of a history, its answer, and the last operation on the disk that belongs to it.
+struct Done<'a> {
+    op: &'a Op,
+    answer: Answer,
+    end: u64,
+}
 
 struct Explorer {
     options: Options,
+    sets_clock: bool,
     random: Random,
     seen: HashSet<u64>,
     tally: Tally,
@@ -73,19 +79,19 @@ impl Explorer {
         let disk = SimDisk::new();
         disk.set_reserve(case.settings.reserve);
         disk.capture_images(case.seed);
-        let (spans, finished) = self.run(case, &disk)?;
+        let mut oracle = Oracle::new(clock_of(&disk));
+        let (history, finished) = self.run(case, &disk)?;
         let images = disk.take_images();
 
         let durable = self.options.sync == SyncMode::Always;
-        let mut oracle = Oracle::default();
         let mut completed = 0;
         for image in &images {
-            while let Some((op, _)) = spans.get(completed).filter(|(_, end)| *end < image.operation) {
-                oracle.completed(op, durable);
+            while let Some(done) = history.get(completed).filter(|done| done.end < image.operation) {
+                oracle.completed(done.op, &done.answer, durable);
                 completed += 1;
             }
-            let in_flight = spans.get(completed).map(|(op, _)| *op);
-            let moment = Moment { completed, oracle: &oracle, in_flight, cut: false };
+            let in_flight = history.get(completed).map(|done| oracle.begin(done.op));
+            let moment = Moment { completed, oracle: &oracle, in_flight: in_flight.as_ref(), cut: false };
             self.crash(&image.disk, moment).map_err(|why| {
                 let middle = if image.midway { "the middle of " } else { "" };
                 let trace = disk.trace_text(image.operation);
@@ -94,45 +100,51 @@ impl Explorer {
                 format!("{why}\n\nthe crash came at {middle}the last of these operations:\n{trace}")
             })?;
         }
-        for (op, _) in &spans[completed..] {
-            oracle.completed(op, durable);
+        for done in &history[completed..] {
+            oracle.completed(done.op, &done.answer, durable);
         }
-        self.crash(&finished, Moment { completed: spans.len(), oracle: &oracle, in_flight: None, cut: false })
+        self.crash(&finished, Moment { completed: history.len(), oracle: &oracle, in_flight: None, cut: false })
     }
 
     /// Runs the history; gives what each operation did to the disk, and the disk as it was when the last one was done and
     /// the store was still open.
-    fn run<'a>(&self, case: &'a Case, disk: &SimDisk) -> Result<(Vec<Span<'a>>, SimDisk), String> {
+    fn run<'a>(&self, case: &'a Case, disk: &SimDisk) -> Result<(Vec<Done<'a>>, SimDisk), String> {
         let open = || {
             Db::open_on(Arc::new(disk.clone()), &self.options).map_err(|error| format!("opening: {error}"))
         };
-        let mut oracle = Oracle::default();
-        let mut spans = Vec::new();
+        let mut oracle = Oracle::new(clock_of(disk));
+        let mut history = Vec::new();
         let mut db = open()?;
-        for op in &case.ops {
-            match op {
+        for op in case.ops.iter() {
+            let answer = match op {
+                op if oracle.cannot_tell(op) => continue,
                 Op::Reopen => {
                     db.close().map_err(|error| format!("closing: {error}"))?;
                     db = open()?;
+                    Answer::Done
                 }
-                Op::Advance { ms } => disk.advance_clock_ms(*ms),
+                Op::Advance { .. } | Op::SetClock { .. } => {
+                    pass_time(disk, op);
+                    Answer::Done
+                }
                 op => {
                     let answer = apply(&db, op).map_err(|error| format!("'{op}': {error}"))?;
                     check_answer(&oracle, op, &answer)?;
+                    answer
                 }
-            }
-            oracle.completed(op, false);
-            spans.push((op, disk.operations()));
+            };
+            oracle.completed(op, &answer, false);
+            history.push(Done { op, answer, end: disk.operations() });
         }
         let finished = disk.fork();
         db.close().map_err(|error| format!("closing at the end: {error}"))?;
-        Ok((spans, finished))
+        Ok((history, finished))
     }
 
     /// Kills and cuts one image in every way.
     fn crash(&mut self, image: &SimDisk, moment: Moment) -> Result<(), String> {
         if self.is_new(image, moment) {
-            self.recover(image.fork(), moment)?;
+            self.recover_later(image.fork(), moment)?;
         }
         let cuts = if image.has_unsynced() { CUTS } else { 1 };
         for _ in 0..cuts {
@@ -141,11 +153,26 @@ impl Explorer {
             let cut = image.power_cut(seed, policy);
             let moment = Moment { cut: true, ..moment };
             if self.is_new(&cut, moment) {
-                self.recover(cut, moment)
+                self.recover_later(cut, moment)
                     .map_err(|why| format!("{why}\n(the power cut was {policy:?}, its seed {seed})"))?;
             }
         }
         Ok(())
+    }
+
+    /// Recovers at once, or when some time has passed, by a clock that may have been set meanwhile.
+    fn recover_later(&mut self, disk: SimDisk, moment: Moment) -> Result<(), String> {
+        let meanwhile = match self.random.below(8) {
+            0..5 => return self.recover(disk, moment),
+            5 if self.sets_clock => Op::SetClock { by_ms: -(self.random.below(20_000) as i64) },
+            6 if self.sets_clock => Op::SetClock { by_ms: self.random.below(20_000) as i64 },
+            _ => Op::Advance { ms: self.random.below(20_000) },
+        };
+        let mut oracle = moment.oracle.clone();
+        pass_time(&disk, &meanwhile);
+        oracle.completed(&meanwhile, &Answer::Done, false);
+        let moment = Moment { oracle: &oracle, ..moment };
+        self.recover(disk, moment).map_err(|why| format!("{why}\n(before the recovery: {meanwhile})"))
     }
 
     fn is_new(&mut self, image: &SimDisk, moment: Moment) -> bool {
@@ -195,7 +222,7 @@ impl Explorer {
         let db = open(disk, &self.options, "after the crash of the recovery")?;
         let found = contents(&db)?;
         if let Some(first) = first
-            && let Some(key) = (0..KEYS).find(|key| found.get(key) != first.get(key))
+            && let Some(key) = (0..KEYS).find(|key| bytes(found.get(key)) != bytes(first.get(key)))
         {
             let (now, then) = (name(found.get(&key)), name(first.get(&key)));
             return Err(format!("the first recovery found {then} for key #{key}, the second {now}"));
@@ -217,7 +244,7 @@ impl Explorer {
                 let len = self.random.below(300) as u32;
                 let value = Value { version: 1_000_000 + round, len }.bytes(index);
                 db.put(&key(index), &value).map_err(|error| format!("a put after the recovery: {error}"))?;
-                found.insert(index, value);
+                found.insert(index, Held::forever(value));
             }
         }
         db.sync().map_err(|error| format!("a sync after the recovery: {error}"))?;
@@ -229,7 +256,7 @@ impl Explorer {
             let db = open(disk, &self.options, what)?;
             let now =
                 contents(&db).map_err(|why| format!("after a recovery, writes, a sync and {what}: {why}"))?;
-            if let Some(key) = (0..KEYS).find(|key| now.get(key) != found.get(key)) {
+            if let Some(key) = (0..KEYS).find(|key| bytes(now.get(key)) != bytes(found.get(key))) {
                 return Err(format!("after a recovery, writes, a sync and {what}, key #{key} has changed"));
             }
             db.close().map_err(|error| format!("closing after {what}: {error}"))?;
@@ -242,6 +269,10 @@ impl Explorer {
     }
 }
 
+fn bytes(held: Option<&Held>) -> Option<&[u8]> {
+    held.map(|held| &held.bytes[..])
+}
+
 fn open(disk: &SimDisk, options: &Options, when: &str) -> Result<Db, String> {
     Db::open_on(Arc::new(disk.clone()), options).map_err(|error| format!("opening {when}: {error}"))
 }
@@ -249,6 +280,7 @@ fn open(disk: &SimDisk, options: &Options, when: &str) -> Result<Db, String> {
 fn explorer(case: &Case) -> Explorer {
     Explorer {
         options: case.settings.options(),
+        sets_clock: case.profile.sets_clock,
         random: Random::new(case.seed),
         seen: HashSet::new(),
         tally: Tally::default(),
@@ -283,7 +315,7 @@ fn is_default_run() -> bool {
 }
 
 #[test]
-fn data_lost_by_a_crash_between_explicit_syncs() {
+fn a_crash_between_explicit_syncs_leaves_what_it_must() {
     let tally = explore(2, SyncMode::None, PROFILE);
     assert!(
         !is_default_run() || tally.images > 2_000 && tally.double > 1_000,
@@ -292,7 +324,7 @@ fn data_lost_by_a_crash_between_explicit_syncs() {
 }
 
 #[test]
-fn data_lost_by_a_crash_though_every_write_was_synced() {
+fn a_crash_where_every_write_is_synced_leaves_what_it_must() {
     let tally = explore(2, SyncMode::Always, PROFILE);
     assert!(
         !is_default_run() || tally.images > 2_000 && tally.double > 1_000,
@@ -301,11 +333,11 @@ fn data_lost_by_a_crash_though_every_write_was_synced() {
 }
 
 #[test]
-fn data_lost_by_a_crash_with_a_sync_now_and_then() {
+fn a_crash_with_a_sync_now_and_then_leaves_what_it_must() {
     explore(1, SyncMode::Interval, PROFILE);
 }
 
 #[test]
-fn data_lost_by_a_crash_while_one_key_is_written_over_and_over() {
+fn a_crash_while_one_key_is_written_over_and_over_leaves_what_it_must() {
     explore(1, SyncMode::None, Profile { keys: 1, ..PROFILE });
 }

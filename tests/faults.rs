@@ -11,47 +11,74 @@ use std::sync::Arc;
 use filedb::disk::sim::{FailedSync, Fault, Kind, Operation, PowerCut, SimDisk};
 use filedb::{Db, Error, Options, SyncMode};
 
-use support::history::{Case, KEYS, Op, Profile, Value, key};
-use support::oracle::{Found, matches, name};
+use support::clock::Clock;
+use support::generate::{Case, Profile};
+use support::history::{KEYS, Op, Value, Write, key};
+use support::oracle::{Found, Held, State, is_value, matches, name, name_bytes, name_of, outcome};
 use support::runner::{histories, run_histories};
-use support::store::{Answer, apply, contents};
+use support::store::{Answer, apply, clock_of, contents, pass_time};
 
-const PROFILE: Profile = Profile { ops: 30, keys: 10, kills: false, reads: true };
+const PROFILE: Profile = Profile { ops: 30, keys: 10, kills: false, reads: true, sets_clock: false };
 
 /// What the keys may hold, when calls fail half done.
-#[derive(Default)]
 struct Doubts {
+    clock: Clock,
     /// For each key, what it may hold: what was acknowledged last, and each failed write since. Absent: nothing.
-    possible: BTreeMap<u8, Vec<Option<Vec<u8>>>>,
+    possible: BTreeMap<u8, Vec<Option<State>>>,
 }
 
 impl Doubts {
-    fn acknowledged(&mut self, key: u8, bytes: Option<Vec<u8>>) {
-        self.possible.insert(key, vec![bytes]);
+    fn of(&self, key: u8) -> Vec<Option<State>> {
+        self.possible.get(&key).cloned().unwrap_or_else(|| vec![None])
     }
 
-    fn in_doubt(&mut self, key: u8, bytes: Option<Vec<u8>>) {
-        self.possible.entry(key).or_insert_with(|| vec![None]).push(bytes);
+    /// What the operation makes of the key, of each thing that it may hold. `None` where it writes nothing.
+    fn outcomes(&self, op: &Op, key: u8) -> Vec<Option<Option<State>>> {
+        let now = self.clock.now();
+        let outcome = |before: Option<State>| outcome(op, before.filter(|state| state.may_live(now)), &self.clock);
+        self.of(key).into_iter().map(outcome).collect()
     }
 
-    fn check(&self, key: u8, held: Option<&Vec<u8>>) -> Result<(), String> {
-        let nothing = vec![None];
-        let possible = self.possible.get(&key).unwrap_or(&nothing);
-        if possible.iter().any(|bytes| bytes.as_ref() == held) {
+    fn acknowledged(&mut self, key: u8, state: Option<State>) {
+        self.possible.insert(key, vec![state]);
+    }
+
+    fn in_doubt(&mut self, key: u8, states: impl IntoIterator<Item = Option<State>>) {
+        self.possible.entry(key).or_insert_with(|| vec![None]).extend(states);
+    }
+
+    fn check(&self, key: u8, is: impl Fn(Option<State>) -> bool, held: &str) -> Result<(), String> {
+        let possible = self.of(key);
+        if possible.iter().any(|state| is(*state)) {
             return Ok(());
         }
-        let possible: Vec<_> = possible.iter().map(|bytes| name(bytes.as_ref())).collect();
-        Err(format!("key #{key} holds {}, not {}", name(held), possible.join(" or ")))
+        let possible: Vec<_> = possible.into_iter().map(name_of).collect();
+        Err(format!("key #{key} holds {held}, not {}, at {:?}", possible.join(" or "), self.clock.now()))
+    }
+
+    fn check_bytes(&self, key: u8, held: Option<&Vec<u8>>) -> Result<(), String> {
+        let now = self.clock.now();
+        let is = |state: Option<State>| match (held, state) {
+            (None, state) => state.is_none_or(|state| state.may_be_expired(now)),
+            (Some(bytes), Some(state)) => state.may_live(now) && is_value(key, bytes, state.value),
+            (Some(_), None) => false,
+        };
+        self.check(key, is, &held.map_or("nothing".into(), |bytes| name_bytes(bytes)))
     }
 
     fn check_all(&self, found: &Found) -> Result<(), String> {
-        (0..KEYS).try_for_each(|key| self.check(key, found.get(&key)))
+        let now = self.clock.now();
+        (0..KEYS).try_for_each(|key| {
+            let held = found.get(&key);
+            self.check(key, |state| matches(key, held, state, now), &name(held))
+        })
     }
 
     /// Only what was found may be found from now on.
     fn settle(&mut self, found: &Found) {
+        let now = self.clock.now();
         for (key, possible) in &mut self.possible {
-            *possible = vec![found.get(key).cloned()];
+            possible.retain(|state| matches(*key, found.get(key), *state, now));
         }
     }
 }
@@ -113,6 +140,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(case: &'a Case, scenario: &'a Scenario, from: u64, lasts: bool) -> Self {
         let disk = SimDisk::new();
+        let clock = clock_of(&disk);
         disk.set_reserve(case.settings.reserve);
         disk.set_failed_sync(scenario.failed_sync);
         let fault = Fault {
@@ -129,7 +157,7 @@ impl<'a> Run<'a> {
             scenario,
             lasts,
             disk,
-            doubts: Doubts::default(),
+            doubts: Doubts { clock, possible: BTreeMap::new() },
             seen: BTreeMap::new(),
             failures: 0,
             sync_failed: false,
@@ -171,7 +199,11 @@ impl<'a> Run<'a> {
                     self.check_contents(&db)
                         .map_err(|why| format!("operation {number}, reopening: {why}"))?;
                 }
-                Op::Advance { ms } => self.disk.advance_clock_ms(*ms),
+                Op::Advance { ms } => {
+                    pass_time(&self.disk, op);
+                    self.doubts.clock.advance(*ms);
+                    self.seen.clear();
+                }
                 op => self.step(&db, op).map_err(|why| format!("operation {number}, '{op}': {why}"))?,
             }
         }
@@ -194,21 +226,33 @@ impl<'a> Run<'a> {
             }
         }
         match op {
-            Op::Put { key, value } => {
-                self.written(*key, Some(value.bytes(*key)), answer.map(drop), was_failing)
-            }
-            Op::Delete { key } => self.written(*key, None, answer.map(drop), was_failing),
             Op::Batch { writes } => {
                 // The last write of a key counts.
-                let last: BTreeMap<u8, Option<Value>> = writes.iter().copied().collect();
-                last.into_iter().try_for_each(|(key, value)| {
-                    self.written(
-                        key,
-                        value.map(|value| value.bytes(key)),
-                        answer.clone().map(drop),
-                        was_failing,
-                    )
+                let last: BTreeMap<u8, Write> = writes.iter().map(|write| (write.key, *write)).collect();
+                last.into_values().try_for_each(|Write { key, value, ttl_ms }| {
+                    let expires = ttl_ms.map(|ttl| self.doubts.clock.expiry(ttl));
+                    let state = value.map(|value| State { value, expires });
+                    self.written(key, vec![Some(state)], answer.clone().map(drop), was_failing)
                 })
+            }
+            Op::Put { key, .. }
+            | Op::Delete { key }
+            | Op::PutWith { key, .. }
+            | Op::Expire { key, .. }
+            | Op::Persist { key } => {
+                let mut outcomes = self.doubts.outcomes(op, *key);
+                if let Ok(Answer::Is(done)) = answer {
+                    // What the answer rules out was not there.
+                    let before = self.doubts.of(*key);
+                    let right = |n: &usize| outcomes[*n].is_some() == done;
+                    let right: Vec<usize> = (0..outcomes.len()).filter(right).collect();
+                    if right.is_empty() {
+                        return Err(format!("it answered {done}, but the key may hold {before:?}"));
+                    }
+                    self.doubts.possible.insert(*key, right.iter().map(|n| before[*n]).collect());
+                    outcomes = right.iter().map(|n| outcomes[*n]).collect();
+                }
+                self.written(*key, outcomes, answer.map(drop), was_failing)
             }
             Op::Sync => match answer {
                 Ok(_) if was_failing => Err("it succeeded after a sync that failed".into()),
@@ -224,28 +268,31 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// `outcomes` are what the call made of the key, one for each thing that it may have held.
     fn written(
         &mut self,
         key: u8,
-        bytes: Option<Vec<u8>>,
+        outcomes: Vec<Option<Option<State>>>,
         answer: Result<(), Error>,
         was_failing: bool,
     ) -> Result<(), String> {
         match answer {
             // A delete of an absent key has nothing to write.
-            Ok(()) if was_failing && bytes.is_some() => {
+            Ok(()) if was_failing && !outcomes.contains(&None) => {
                 Err("it was acknowledged after a sync that failed".into())
             }
             Ok(()) => {
-                self.doubts.acknowledged(key, bytes);
-                self.seen.remove(&key);
+                if !outcomes.contains(&None) {
+                    self.doubts.possible.insert(key, outcomes.into_iter().flatten().collect());
+                    self.seen.remove(&key);
+                }
                 Ok(())
             }
             // The error says that nothing was written, and in these cases that can be kept.
             Err(Error::NoSpace { .. }) => Ok(()),
             Err(Error::Poisoned { .. }) if was_failing => Ok(()),
             Err(_) => {
-                self.doubts.in_doubt(key, bytes);
+                self.doubts.in_doubt(key, outcomes.into_iter().flatten());
                 self.seen.remove(&key);
                 Ok(())
             }
@@ -253,9 +300,10 @@ impl<'a> Run<'a> {
     }
 
     fn observed(&mut self, key: u8, held: Option<Vec<u8>>) -> Result<(), String> {
-        self.doubts.check(key, held.as_ref())?;
+        self.doubts.check_bytes(key, held.as_ref())?;
         if let Some(before) = self.seen.get(&key).filter(|before| **before != held) {
-            return Err(format!("it was {} and is {}", name(before.as_ref()), name(held.as_ref())));
+            let name = |held: &Option<Vec<u8>>| held.as_ref().map_or("nothing".into(), |bytes| name_bytes(bytes));
+            return Err(format!("it was {} and is {}", name(before), name(&held)));
         }
         self.seen.insert(key, held);
         Ok(())
@@ -307,14 +355,19 @@ impl<'a> Run<'a> {
     /// The disk works again.
     fn finish(mut self, db: Db) -> Result<(), String> {
         self.disk.repair();
-        let put = db.put(&key(0), b"first");
+        // A value of no history.
+        let [first, last] = [u32::MAX - 1, u32::MAX].map(|version| Value { version, len: 5 });
+        let put = db.put(&key(0), &first.bytes(0));
         match &put {
             Ok(()) if self.sync_failed => {
                 return Err("a data file could not be synced, and a later put was acknowledged".into());
             }
             Err(Error::Poisoned { .. }) if !self.scenario.heals() => {}
             Err(error) => return Err(format!("a put when the disk works again: {error}")),
-            Ok(()) => self.written(0, Some(b"first".to_vec()), Ok(()), false)?,
+            Ok(()) => {
+                self.doubts.acknowledged(0, Some(State { value: first, expires: None }));
+                self.seen.remove(&0);
+            }
         }
         // Reads go on in the same handle.
         for index in 0..KEYS {
@@ -338,9 +391,9 @@ impl<'a> Run<'a> {
         self.doubts.check_all(&found).map_err(|why| format!("when the disk works again, {why}"))?;
 
         // What the store holds now, and what is written now, is durable after a sync: also what a failed sync lost.
-        db.put(&key(0), b"last").map_err(|error| format!("a put when the disk works again: {error}"))?;
+        db.put(&key(0), &last.bytes(0)).map_err(|error| format!("a put when the disk works again: {error}"))?;
         db.sync().map_err(|error| format!("a sync when the disk works again: {error}"))?;
-        found.insert(0, b"last".to_vec());
+        found.insert(0, Held::forever(last.bytes(0)));
         let cut = self.disk.power_cut(0, PowerCut::LosesAll);
         drop(db);
         let db = open(&cut, "after a sync and a power cut")?;
@@ -398,28 +451,28 @@ fn describe(why: &str, scenario: &Scenario, n: u64, lasts: bool, disk: &SimDisk)
 }
 
 #[test]
-fn data_lost_or_a_wrong_answer_when_a_disk_operation_fails() {
+fn nothing_is_lost_and_no_answer_wrong_when_a_disk_operation_fails() {
     fail_everywhere(1, SyncMode::None, |scenario| scenario.errno == libc::EIO);
 }
 
 #[test]
-fn data_lost_or_a_wrong_answer_when_a_disk_operation_fails_and_every_write_is_synced() {
+fn nothing_is_lost_and_no_answer_wrong_when_a_disk_operation_fails_and_every_write_is_synced() {
     fail_everywhere(1, SyncMode::Always, |scenario| scenario.errno == libc::EIO);
 }
 
 #[test]
-fn a_store_that_stays_broken_after_a_lack_of_room_or_descriptors() {
+fn a_store_works_again_after_a_lack_of_room_or_descriptors() {
     fail_everywhere(1, SyncMode::None, Scenario::heals);
     fail_everywhere(1, SyncMode::Always, Scenario::heals);
 }
 
 #[test]
-fn an_interrupted_operation_taken_for_success() {
+fn an_interrupted_operation_is_no_success() {
     fail_everywhere(1, SyncMode::Interval, |scenario| scenario.errno == libc::EINTR);
 }
 
 #[test]
-fn a_full_disk_stops_reads_or_writes_after_there_is_room_again() {
+fn a_full_disk_stops_no_reads_and_no_writes_once_there_is_room_again() {
     run_histories(
         histories(100),
         |seed| Case::random(seed, Profile { ops: 0, ..PROFILE }),
@@ -440,7 +493,7 @@ fn a_full_disk_stops_reads_or_writes_after_there_is_room_again() {
                     let index = random.below(u64::from(KEYS)) as u8;
                     let value = Value { version, len: random.below(600) as u32 }.bytes(index);
                     match db.put(&key(index), &value) {
-                        Ok(()) => drop(found.insert(index, value)),
+                        Ok(()) => drop(found.insert(index, Held::forever(value))),
                         Err(Error::NoSpace { .. }) => refused += 1,
                         Err(error) => return Err(format!("round {round}, a put on a full disk: {error}")),
                     }
@@ -465,7 +518,7 @@ fn a_full_disk_stops_reads_or_writes_after_there_is_room_again() {
                 disk.set_room(None);
                 db.put(&key(0), b"room")
                     .map_err(|error| format!("round {round}, with room again: {error}"))?;
-                found.insert(0, b"room".to_vec());
+                found.insert(0, Held::forever(b"room".to_vec()));
             }
             db.close().map_err(|error| format!("closing: {error}"))
         },
@@ -473,14 +526,19 @@ fn a_full_disk_stops_reads_or_writes_after_there_is_room_again() {
 }
 
 #[test]
-fn pages_dropped_by_a_failed_sync_are_answered_with_wrong_bytes() {
+fn pages_dropped_by_a_failed_sync_are_not_answered_with_wrong_bytes() {
     // The cache is dropped at once, as some file systems do it: unsynced writes may be gone, but never wrong.
     run_histories(
         histories(100),
         |seed| {
             let mut case = Case::random(seed, PROFILE);
             case.settings.sync = SyncMode::None;
-            case.ops.retain(|op| !matches!(op, Op::Reopen | Op::Count | Op::List { .. }));
+            let is_wanted = |op: &Op| match op {
+                Op::Put { .. } | Op::Delete { .. } | Op::Sync | Op::Get { .. } | Op::Maintain | Op::Merge => true,
+                Op::Batch { writes } => writes.iter().all(|write| write.ttl_ms.is_none()),
+                _ => false,
+            };
+            case.ops.retain(is_wanted);
             case
         },
         |case| {
@@ -497,9 +555,6 @@ fn pages_dropped_by_a_failed_sync_are_answered_with_wrong_bytes() {
             let mut synced: BTreeMap<u8, usize> = BTreeMap::new();
             let mut failed = false;
             for op in &case.ops {
-                if let Op::Advance { .. } = op {
-                    continue;
-                }
                 let answer = apply(&db, op);
                 failed |= !disk.failures().is_empty();
                 let done = answer.is_ok();
@@ -514,12 +569,12 @@ fn pages_dropped_by_a_failed_sync_are_answered_with_wrong_bytes() {
                     (Op::Put { key, value }, _) => wrote(*key, Some(*value)),
                     (Op::Delete { key }, _) => wrote(*key, None),
                     (Op::Batch { writes }, _) => {
-                        writes.iter().for_each(|(key, value)| wrote(*key, *value));
+                        writes.iter().for_each(|write| wrote(write.key, write.value));
                     }
                     (Op::Sync, Ok(_)) => synced.clone_from(&acknowledged),
                     (Op::Get { key, .. }, Ok(Answer::Value(Some(held)))) => {
                         let ever = written.get(key).into_iter().flatten();
-                        if !ever.clone().any(|value| matches(*key, Some(&held), *value)) {
+                        if !ever.flatten().any(|value| is_value(*key, &held, *value)) {
                             return Err(format!("'{op}' gave bytes that were never written for that key"));
                         }
                     }
@@ -535,7 +590,11 @@ fn pages_dropped_by_a_failed_sync_are_answered_with_wrong_bytes() {
                 let from = synced.get(&index).copied().unwrap_or(0);
                 let possible = if from == 0 { &[None][..] } else { &all[from - 1..from] };
                 let mut possible = possible.iter().chain(&all[from..]);
-                if !possible.any(|value| matches(index, found.get(&index), *value)) {
+                let is_found = |value: &Option<Value>| match (found.get(&index), value) {
+                    (Some(held), Some(value)) => is_value(index, &held.bytes, *value),
+                    (held, value) => held.is_none() && value.is_none(),
+                };
+                if !possible.any(is_found) {
                     return Err(format!("key #{index} holds {}", name(found.get(&index))));
                 }
             }

@@ -1,17 +1,18 @@
-//! Random histories against a map: whatever is put, deleted, closed, opened and killed, the store answers as the map
-//! does. Files of 400 bytes rotate all the time.
+//! Random histories against a map: whatever is put, deleted, expires, is closed, opened and killed, the store answers as
+//! the map does. Files of 400 bytes rotate all the time.
 
 mod support;
 
 use filedb::disk::sim::SimDisk;
 use filedb::{Db, IoMode, Pinned};
 
-use support::history::{Case, KEYS, Op, Profile, key};
+use support::generate::{Case, Profile};
+use support::history::{KEYS, Op, key};
 use support::oracle::Oracle;
 use support::runner::{histories, run_histories};
-use support::store::{Ground, apply, check_answer, contents};
+use support::store::{Answer, Ground, apply, check_answer, contents, pass_time};
 
-const PROFILE: Profile = Profile { ops: 150, keys: KEYS, kills: true, reads: true };
+const PROFILE: Profile = Profile { ops: 150, keys: KEYS, kills: true, reads: true, sets_clock: false };
 
 /// A value that was pinned at some time, and what it must go on being.
 struct Held {
@@ -23,37 +24,39 @@ struct Held {
 fn run(case: &Case, mut ground: Ground) -> Result<(), String> {
     let options = case.settings.options();
     let open = |ground: &Ground| ground.open(&options).map_err(|error| format!("opening: {error}"));
-    let mut oracle = Oracle::default();
+    let mut oracle = ground.oracle();
     let mut held: Vec<Held> = Vec::new();
     let mut db = open(&ground)?;
     for (op, number) in case.ops.iter().zip(0..) {
         let step = |what: &str, error: &dyn std::fmt::Display| format!("operation {number}, {what}: {error}");
+        oracle.clock.look();
         match op {
             Op::Reopen => {
                 db.close().map_err(|error| step("closing", &error))?;
                 drop(db);
                 check_nothing_is_open(&ground, &held)?;
                 db = open(&ground)?;
-                let found = contents(&db).map_err(|why| step("after the reopening", &why))?;
-                oracle.check_exact(&found).map_err(|why| step("after the reopening", &why))?;
+                check_all(&db, &mut oracle).map_err(|why| step("after the reopening", &why))?;
             }
             Op::Kill => {
                 // A pin is a piece of the old process's memory; it dies with it.
                 held.clear();
                 ground.kill(db);
                 db = open(&ground)?;
-                let found = contents(&db).map_err(|why| step("after the kill", &why))?;
-                oracle.check_exact(&found).map_err(|why| step("after the kill", &why))?;
+                oracle.clock.killed();
+                check_all(&db, &mut oracle).map_err(|why| step("after the kill", &why))?;
             }
-            Op::Advance { ms } => {
+            Op::Advance { .. } | Op::SetClock { .. } => {
                 if let Some(disk) = ground.disk() {
-                    disk.advance_clock_ms(*ms);
+                    pass_time(disk, op);
+                    oracle.completed(op, &Answer::Done, false);
                 }
             }
+            op if oracle.cannot_tell(op) => {}
             op => {
                 let answer = apply(&db, op).map_err(|error| step(&format!("'{op}'"), &error))?;
                 check_answer(&oracle, op, &answer).map_err(|why| format!("operation {number}: {why}"))?;
-                oracle.completed(op, false);
+                oracle.completed(op, &answer, false);
                 if let Op::Get { key: index, .. } = op {
                     let pinned = db.get_pinned(&key(*index)).map_err(|error| step("pinning", &error))?;
                     held.extend(pinned.map(|pinned| Held { bytes: pinned.to_vec(), pinned, since: number }));
@@ -65,13 +68,21 @@ fn run(case: &Case, mut ground: Ground) -> Result<(), String> {
         }
         check_held(&held)?;
     }
-    let found = contents(&db).map_err(|why| format!("at the end, {why}"))?;
-    oracle.check_exact(&found).map_err(|why| format!("at the end, {why}"))?;
+    oracle.clock.look();
+    check_all(&db, &mut oracle).map_err(|why| format!("at the end, {why}"))?;
     db.close().map_err(|error| format!("closing at the end: {error}"))?;
     drop(db);
     check_held(&held).map_err(|why| format!("after the store was closed, {why}"))?;
     held.clear();
     check_nothing_is_open(&ground, &held)
+}
+
+/// Whether the store holds what it must, all of it.
+fn check_all(db: &Db, oracle: &mut Oracle) -> Result<(), String> {
+    let found = contents(db)?;
+    oracle.check_exact(&found)?;
+    oracle.saw(&found);
+    Ok(())
 }
 
 fn check_held(held: &[Held]) -> Result<(), String> {
@@ -91,7 +102,7 @@ fn check_nothing_is_open(ground: &Ground, held: &[Held]) -> Result<(), String> {
 }
 
 #[test]
-fn a_wrong_answer_on_the_simulated_disk() {
+fn answers_are_those_of_a_map_on_the_simulated_disk() {
     run_histories(
         histories(1_000),
         |seed| Case::random(seed, PROFILE),
@@ -104,7 +115,7 @@ fn a_wrong_answer_on_the_simulated_disk() {
 }
 
 #[test]
-fn a_wrong_answer_in_a_long_life_on_the_simulated_disk() {
+fn answers_are_those_of_a_map_in_a_long_life_on_the_simulated_disk() {
     run_histories(
         (histories(200) / 100).max(1),
         |seed| Case::random(seed, Profile { ops: 4_000, ..PROFILE }),
@@ -116,7 +127,7 @@ fn in_a_directory(io: IoMode) {
     run_histories(
         (histories(1_000) / 100).max(1),
         |seed| {
-            let mut case = Case::random(seed, PROFILE);
+            let mut case = Case::random(seed, PROFILE).on_a_real_machine();
             case.settings.io = io;
             // The maintenance thread is at work here; it needs no help.
             case.ops.retain(|op| *op != Op::Maintain);
@@ -127,35 +138,35 @@ fn in_a_directory(io: IoMode) {
 }
 
 #[test]
-fn a_wrong_answer_from_mapped_files() {
+fn answers_are_those_of_a_map_from_mapped_files() {
     in_a_directory(IoMode::Mmap);
 }
 
 #[test]
-fn a_wrong_answer_from_plain_files() {
+fn answers_are_those_of_a_map_from_plain_files() {
     in_a_directory(IoMode::Pread);
 }
 
 #[test]
-fn files_written_in_one_io_mode_and_lost_in_the_other() {
+fn files_written_in_one_io_mode_are_read_in_the_other() {
     run_histories(
         (histories(1_000) / 100).max(1),
         |seed| {
-            let mut case = Case::random(seed, Profile { ops: 60, ..PROFILE });
+            let mut case = Case::random(seed, Profile { ops: 60, ..PROFILE }).on_a_real_machine();
             case.ops.retain(|op| *op != Op::Maintain && *op != Op::Reopen && *op != Op::Kill);
             case
         },
         |case| {
             let ground = Ground::directory();
-            let mut oracle = Oracle::default();
+            let mut oracle = ground.oracle();
             for (ops, round) in case.ops.chunks(7).zip(0..) {
                 let mut options = case.settings.options();
                 options.io = if round % 2 == 0 { IoMode::Mmap } else { IoMode::Pread };
                 let db: Db = ground.open(&options).map_err(|error| format!("round {round}: {error}"))?;
-                for op in ops.iter().filter(|op| !matches!(op, Op::Advance { .. })) {
+                for op in ops {
                     let answer = apply(&db, op).map_err(|error| format!("round {round}, '{op}': {error}"))?;
                     check_answer(&oracle, op, &answer).map_err(|why| format!("round {round}: {why}"))?;
-                    oracle.completed(op, false);
+                    oracle.completed(op, &answer, false);
                 }
                 db.close().map_err(|error| format!("round {round}, closing: {error}"))?;
             }
@@ -165,7 +176,7 @@ fn files_written_in_one_io_mode_and_lost_in_the_other() {
 }
 
 #[test]
-fn the_same_history_doing_different_things_to_the_disk() {
+fn the_same_history_does_the_same_things_to_the_disk() {
     // Every other test on the simulated disk relies on this: the n-th operation of one run is that of the next. Only what
     // reads may come in another order, because files are read on all cores.
     run_histories(

@@ -1,11 +1,9 @@
-//! Random histories: what is done to a store, in which order, with which settings.
-//!
-//! A history is plain data and depends on its seed only, so that it can be printed, shrunk and run again.
+//! What a history consists of: keys, values and operations, all plain data, so that it can be printed, shrunk and run again.
 
 use std::fmt;
 
-use filedb::disk::sim::{Random, Reserve};
-use filedb::{IoMode, MergeMode, Options, SyncMode};
+use filedb::PutOptions;
+use filedb::disk::sim::Random;
 
 /// How many keys there are.
 pub const KEYS: u8 = 50;
@@ -48,6 +46,15 @@ impl Value {
     }
 }
 
+/// One of the writes of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Write {
+    pub key: u8,
+    /// None: the key is deleted.
+    pub value: Option<Value>,
+    pub ttl_ms: Option<u64>,
+}
+
 /// Which verb reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
@@ -85,22 +92,65 @@ pub enum Op {
     Kill,
     /// One pass of maintenance.
     Maintain,
-    /// The clock goes on.
+    /// Time goes by.
     Advance {
         ms: u64,
+    },
+    /// The wall clock is set forward, or back.
+    SetClock {
+        by_ms: i64,
     },
     /// Merges what can be merged.
     Merge,
     /// All of these writes or none.
     Batch {
-        writes: Vec<(u8, Option<Value>)>,
+        writes: Vec<Write>,
     },
-    /// A put that expires.
-    PutTtl {
+    /// A put with conditions, an expiry, or both.
+    PutWith {
         key: u8,
         value: Value,
+        how: PutOptions,
+    },
+    /// The key gets another expiry.
+    Expire {
+        key: u8,
         ttl_ms: u64,
     },
+    /// The key loses its expiry.
+    Persist {
+        key: u8,
+    },
+    /// How long the key has to live.
+    Ttl {
+        key: u8,
+    },
+}
+
+impl Op {
+    /// The key of an operation on one key.
+    pub fn key(&self) -> Option<u8> {
+        match self {
+            Op::Put { key, .. }
+            | Op::Delete { key }
+            | Op::Get { key, .. }
+            | Op::Exists { key }
+            | Op::PutWith { key, .. }
+            | Op::Expire { key, .. }
+            | Op::Persist { key }
+            | Op::Ttl { key } => Some(*key),
+            _ => None,
+        }
+    }
+
+    /// Whether what it does depends on what the key holds.
+    pub fn asks_first(&self) -> bool {
+        match self {
+            Op::PutWith { how, .. } => how.if_absent || how.if_present || how.keep_ttl,
+            Op::Expire { .. } | Op::Persist { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Op {
@@ -119,150 +169,22 @@ impl fmt::Display for Op {
             Op::List { prefix } => write!(f, "list '{}'", PREFIXES[*prefix].escape_ascii()),
             Op::Batch { writes } => {
                 write!(f, "batch of")?;
-                writes.iter().try_for_each(|(key, value)| match value {
+                writes.iter().try_for_each(|Write { key, value, ttl_ms }| match value {
                     Some(Value { version, len }) => {
-                        write!(f, " [put {} version {version} of {len} bytes]", key_text(key))
+                        write!(f, " [put {} version {version} of {len} bytes", key_text(key))?;
+                        ttl_ms.map_or(Ok(()), |ttl_ms| write!(f, " for {ttl_ms} ms"))?;
+                        write!(f, "]")
                     }
                     None => write!(f, " [delete {}]", key_text(key)),
                 })
             }
-            Op::PutTtl { key, value, ttl_ms } => {
-                let Value { version, len } = value;
-                write!(f, "put {} version {version} of {len} bytes for {ttl_ms} ms", key_text(key))
+            Op::PutWith { key, value: Value { version, len }, how } => {
+                write!(f, "put {} version {version} of {len} bytes with {how:?}", key_text(key))
             }
+            Op::Expire { key, ttl_ms } => write!(f, "let {} expire in {ttl_ms} ms", key_text(key)),
+            Op::Persist { key } => write!(f, "let {} live for ever", key_text(key)),
+            Op::Ttl { key } => write!(f, "ask how long {} lives", key_text(key)),
             other => write!(f, "{other:?}"),
         }
     }
-}
-
-/// What the engine can do by now; histories hold nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capability {
-    Merge,
-    Batch,
-    Ttl,
-}
-
-/// Extended as the engine grows; `store::apply` is where the verbs are called.
-pub const CAPABILITIES: &[Capability] = &[Capability::Merge, Capability::Batch];
-
-/// What kind of histories a test wants.
-#[derive(Clone, Copy)]
-pub struct Profile {
-    /// How many operations.
-    pub ops: usize,
-    /// How many different keys; fewer are overwritten more often.
-    pub keys: u8,
-    /// Whether the process may be killed.
-    pub kills: bool,
-    /// Whether there are reads: a test that reads everything after each step needs none.
-    pub reads: bool,
-}
-
-/// How the store of a history is opened, and what its disk is like.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    pub sync: SyncMode,
-    pub io: IoMode,
-    pub max_file_size: u64,
-    pub reserve: Reserve,
-}
-
-impl Settings {
-    /// Small files, so that they rotate all the time.
-    pub fn random(random: &mut Random) -> Self {
-        Settings {
-            sync: pick(random, &[SyncMode::None, SyncMode::None, SyncMode::Always, SyncMode::Interval]),
-            io: IoMode::Pread,
-            max_file_size: pick(random, &[400, 400, 400, 256, 1_000, 16 << 10]),
-            reserve: pick(random, &[Reserve::Pages, Reserve::Exact, Reserve::Nothing]),
-        }
-    }
-
-    pub fn options(&self) -> Options {
-        Options {
-            sync: self.sync,
-            io: self.io,
-            max_file_size: self.max_file_size,
-            merge: MergeMode::Manual,
-            ..Options::default()
-        }
-    }
-}
-
-/// A history, ready to run.
-#[derive(Clone)]
-pub struct Case {
-    pub seed: u64,
-    pub settings: Settings,
-    pub ops: Vec<Op>,
-}
-
-impl Case {
-    pub fn random(seed: u64, profile: Profile) -> Case {
-        let mut random = Random::new(seed);
-        let settings = Settings::random(&mut random);
-        Case { seed, settings, ops: random_ops(&mut random, profile) }
-    }
-}
-
-pub fn random_ops(random: &mut Random, profile: Profile) -> Vec<Op> {
-    let mut next_version = 0;
-    (0..profile.ops).map(|_| random_op(random, profile, &mut next_version)).collect()
-}
-
-fn random_op(random: &mut Random, profile: Profile, next_version: &mut u32) -> Op {
-    let mut value = |random: &mut Random| {
-        *next_version += 1;
-        Value { version: *next_version, len: random_len(random) }
-    };
-    let key = random.below(u64::from(profile.keys)) as u8;
-    loop {
-        let op = match random.below(100) {
-            0..42 => Op::Put { key, value: value(random) },
-            42..54 => Op::Delete { key },
-            54..64 if profile.reads => Op::Get {
-                key,
-                reader: pick(random, &[Reader::Get, Reader::Read, Reader::Pinned, Reader::Many]),
-            },
-            64..67 if profile.reads => Op::Exists { key },
-            67..69 if profile.reads => Op::List { prefix: random.below(PREFIXES.len() as u64) as usize },
-            69..71 if profile.reads => Op::Count,
-            71..77 => Op::Sync,
-            77..80 => Op::Reopen,
-            80..83 if profile.kills => Op::Kill,
-            83..86 => Op::Maintain,
-            86..88 => Op::Advance { ms: random.below(5_000) },
-            88..90 if CAPABILITIES.contains(&Capability::Merge) => Op::Merge,
-            90..95 if CAPABILITIES.contains(&Capability::Batch) => {
-                let writes = 1 + random.below(6);
-                let write = |_| {
-                    let key = random.below(u64::from(profile.keys)) as u8;
-                    (key, (!random.one_in(4)).then(|| value(random)))
-                };
-                Op::Batch { writes: (0..writes).map(write).collect() }
-            }
-            95..100 if CAPABILITIES.contains(&Capability::Ttl) => {
-                Op::PutTtl { key, value: value(random), ttl_ms: 1 + random.below(10_000) }
-            }
-            _ => continue,
-        };
-        return op;
-    }
-}
-
-/// Empty, small, some of the size of a file, and now and then one of more than a page.
-fn random_len(random: &mut Random) -> u32 {
-    let len = match random.below(20) {
-        0..2 => 0,
-        2..5 => random.below(8),
-        5..13 => random.below(80),
-        13..19 => random.below(420),
-        _ => 5_000 + random.below(240),
-    };
-    len as u32
-}
-
-pub fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
-    from[random.below(from.len() as u64) as usize]
 }

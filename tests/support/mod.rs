@@ -7,6 +7,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod clock;
+pub mod generate;
 pub mod history;
 pub mod oracle;
 pub mod runner;

@@ -5,7 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::history::{Case, Op};
+use super::generate::Case;
+use super::history::Op;
 
 /// Where the seeds begin unless the environment says otherwise: the same histories on every machine.
 const FIRST_SEED: u64 = 20_240_601;
@@ -117,7 +118,7 @@ fn shrink(mut case: Case, mut why: String, run: &impl Fn(&Case) -> Result<(), St
     for index in 0..case.ops.len() {
         for len in [0, 4, 40] {
             let mut ops = case.ops.clone();
-            let Op::Put { value, .. } = &mut ops[index] else { continue };
+            let (Op::Put { value, .. } | Op::PutWith { value, .. }) = &mut ops[index] else { continue };
             if len < value.len {
                 value.len = len;
                 if try_it(&mut case, &mut why, ops) {

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use filedb::disk::Disk;
 use filedb::disk::sim::SimDisk;
-use filedb::{Batch, Db, Error, Options, Pinned};
+use filedb::{Batch, Db, Error, Options, Pinned, Ttl};
 
-use super::history::{KEYS, Op, PREFIXES, Reader, key};
-use super::oracle::{Found, Oracle, name, name_of};
+use super::clock::{Clock, set_by};
+use super::history::{KEYS, Op, PREFIXES, Reader, Write, key};
+use super::oracle::{Found, Held, Oracle, is_value, name_bytes, name_of};
 
 /// Where a store lives.
 pub enum Ground {
@@ -39,11 +41,33 @@ impl Ground {
         }
     }
 
+    /// What it is before anything was done there.
+    pub fn oracle(&self) -> Oracle {
+        Oracle::new(match self {
+            Ground::Simulated(disk) => clock_of(disk),
+            Ground::Directory { .. } => Clock::real(),
+        })
+    }
+
     pub fn disk(&self) -> Option<&SimDisk> {
         match self {
             Ground::Simulated(disk) => Some(disk),
             Ground::Directory { .. } => None,
         }
+    }
+}
+
+/// The clock of a machine on which nothing has happened yet.
+pub fn clock_of(disk: &SimDisk) -> Clock {
+    Clock::simulated(disk.now_ms(true))
+}
+
+/// Does what an operation does to the clocks of a simulated machine.
+pub fn pass_time(disk: &SimDisk, op: &Op) {
+    match op {
+        Op::Advance { ms } => disk.advance_clock_ms(*ms),
+        Op::SetClock { by_ms } => disk.set_clock_ms(set_by(disk.now_ms(true), *by_ms)),
+        op => panic!("'{op}' does nothing to clocks"),
     }
 }
 
@@ -59,9 +83,10 @@ pub fn copy_directory(from: &Path, to: &Path) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Done,
-    Deleted(bool),
+    /// Whether a condition held, or a key was there.
+    Is(bool),
     Value(Option<Vec<u8>>),
-    Exists(bool),
+    Ttl(Option<Ttl>),
     Keys(Vec<Vec<u8>>),
     Count(u64),
 }
@@ -73,9 +98,15 @@ pub fn apply(db: &Db, op: &Op) -> Result<Answer, Error> {
             db.put(&key(*index), &value.bytes(*index))?;
             Answer::Done
         }
-        Op::Delete { key: index } => Answer::Deleted(db.delete(&key(*index))?),
+        Op::PutWith { key: index, value, how } => {
+            Answer::Is(db.put_with(&key(*index), &value.bytes(*index), how)?)
+        }
+        Op::Delete { key: index } => Answer::Is(db.delete(&key(*index))?),
+        Op::Expire { key: index, ttl_ms } => Answer::Is(db.expire(&key(*index), *ttl_ms)?),
+        Op::Persist { key: index } => Answer::Is(db.persist(&key(*index))?),
         Op::Get { key: index, reader } => Answer::Value(read(db, *index, *reader)?),
-        Op::Exists { key: index } => Answer::Exists(db.exists(&key(*index))?),
+        Op::Exists { key: index } => Answer::Is(db.exists(&key(*index))?),
+        Op::Ttl { key: index } => Answer::Ttl(db.ttl(&key(*index))?),
         Op::List { prefix } => Answer::Keys(list(db, PREFIXES[*prefix])?),
         Op::Count => Answer::Count(db.count()?),
         Op::Sync => {
@@ -86,49 +117,75 @@ pub fn apply(db: &Db, op: &Op) -> Result<Answer, Error> {
             db.maintain()?;
             Answer::Done
         }
-        Op::Reopen | Op::Kill | Op::Advance { .. } => panic!("'{op}' is not done to an open store"),
+        Op::Reopen | Op::Kill | Op::Advance { .. } | Op::SetClock { .. } => {
+            panic!("'{op}' is not done to an open store")
+        }
         Op::Merge => {
             db.merge()?;
             Answer::Done
         }
         Op::Batch { writes } => {
             let mut batch = Batch::new();
-            for (index, value) in writes {
-                match value {
-                    Some(value) => batch.put(&key(*index), &value.bytes(*index))?,
-                    None => batch.delete(&key(*index))?,
+            for Write { key: index, value, ttl_ms } in writes {
+                match (value.map(|value| value.bytes(*index)), ttl_ms) {
+                    (Some(bytes), Some(ttl_ms)) => batch.put_with_ttl(&key(*index), &bytes, *ttl_ms)?,
+                    (Some(bytes), None) => batch.put(&key(*index), &bytes)?,
+                    (None, _) => batch.delete(&key(*index))?,
                 }
             }
             db.write(&batch)?;
             Answer::Done
         }
-        Op::PutTtl { .. } => panic!("'{op}' is not among the CAPABILITIES yet"),
     })
 }
 
-/// What the operation must answer.
-pub fn expected(oracle: &Oracle, op: &Op) -> Answer {
-    match op {
-        Op::Delete { key } => Answer::Deleted(oracle.value(*key).is_some()),
-        Op::Get { key, .. } => Answer::Value(oracle.bytes(*key)),
-        Op::Exists { key } => Answer::Exists(oracle.value(*key).is_some()),
-        Op::List { prefix } => Answer::Keys(oracle.list(*prefix)),
-        Op::Count => Answer::Count(oracle.count()),
-        _ => Answer::Done,
-    }
-}
-
-/// Whether the answer is the right one, and if not, what is wrong.
+/// Whether the answer can be the right one, and if not, what is wrong.
 pub fn check_answer(oracle: &Oracle, op: &Op, answer: &Answer) -> Result<(), String> {
-    if *answer == expected(oracle, op) {
+    let now = oracle.clock.now();
+    let state = op.key().and_then(|key| oracle.state(key));
+    // Where it cannot be told whether the key has expired, both answers are right.
+    let may_be_gone = state.is_none_or(|state| state.may_be_expired(now));
+    let is_right = match (op, answer) {
+        (Op::PutWith { how, .. }, Answer::Is(done)) => {
+            let may_do = !(how.if_absent && !may_be_gone || how.if_present && state.is_none());
+            let may_refuse = how.if_absent && state.is_some() || how.if_present && may_be_gone;
+            if *done { may_do } else { may_refuse }
+        }
+        (_, Answer::Is(is)) => {
+            if *is {
+                state.is_some()
+            } else {
+                may_be_gone
+            }
+        }
+        (Op::Get { key, .. }, Answer::Value(Some(bytes))) => {
+            state.is_some_and(|state| is_value(*key, bytes, state.value))
+        }
+        (Op::Get { .. }, Answer::Value(None)) | (_, Answer::Ttl(None)) => may_be_gone,
+        (_, Answer::Ttl(Some(Ttl::Forever))) => state.is_some_and(|state| state.expires.is_none()),
+        (_, Answer::Ttl(Some(Ttl::Ms(ms)))) => {
+            let expires = state.and_then(|state| state.expires);
+            expires.is_some_and(|expires| now.until(expires).contains(*ms))
+        }
+        (Op::List { prefix }, Answer::Keys(keys)) => oracle.may_list(*prefix, keys),
+        (Op::Count, Answer::Count(count)) => {
+            let (least, most) = oracle.count();
+            (least..=most).contains(count)
+        }
+        (_, answer) => *answer == Answer::Done,
+    };
+    if is_right {
         return Ok(());
     }
-    Err(match (op, answer) {
-        (Op::Get { key, .. }, Answer::Value(held)) => {
-            format!("'{op}' gave {}, not {}", name(held.as_ref()), name_of(oracle.value(*key)))
-        }
-        _ => format!("'{op}' answered {answer:?}, not {:?}", expected(oracle, op)),
-    })
+    let answer = match answer {
+        Answer::Value(held) => held.as_ref().map_or("nothing".into(), |held| name_bytes(held)),
+        other => format!("{other:?}"),
+    };
+    let is = match op {
+        Op::List { .. } | Op::Count => format!("there are {:?} keys", oracle.count()),
+        _ => format!("the key holds {}", name_of(state)),
+    };
+    Err(format!("'{op}' answered {answer}, but {is}, at {now:?}"))
 }
 
 fn read(db: &Db, index: u8, reader: Reader) -> Result<Option<Vec<u8>>, Error> {
@@ -170,10 +227,16 @@ pub fn contents(db: &Db) -> Result<Found, String> {
     for index in 0..KEYS {
         let bytes = db.get(&key(index)).map_err(|error| format!("reading key #{index}: {error}"))?;
         let exists = db.exists(&key(index)).map_err(|error| format!("asking for key #{index}: {error}"))?;
-        if exists != bytes.is_some() {
-            return Err(format!("key #{index} exists: {exists}, but a get gives {}", name(bytes.as_ref())));
+        let ttl = db.ttl(&key(index)).map_err(|error| format!("asking how long key #{index} lives: {error}"))?;
+        if exists != bytes.is_some() || exists != ttl.is_some() {
+            let bytes = bytes.map_or("nothing".into(), |bytes| name_bytes(&bytes));
+            return Err(format!("key #{index} exists: {exists}, but a get gives {bytes}, and its ttl is {ttl:?}"));
         }
-        found.extend(bytes.map(|bytes| (index, bytes)));
+        let ttl_ms = ttl.and_then(|ttl| match ttl {
+            Ttl::Ms(ms) => Some(ms),
+            Ttl::Forever => None,
+        });
+        found.extend(bytes.map(|bytes| (index, Held { bytes, ttl_ms })));
     }
     let listed = list(db, b"").map_err(|error| format!("listing all keys: {error}"))?;
     let mut expected: Vec<_> = found.keys().map(|index| key(*index)).collect();
@@ -186,6 +249,7 @@ pub fn contents(db: &Db) -> Result<Found, String> {
     if count != found.len() as u64 {
         return Err(format!("count says {count}, {} keys can be read", found.len()));
     }
+    db.recount().map_err(|why| format!("what is live and dead was counted wrongly: {why}"))?;
     Ok(found)
 }
 
