@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use filedb::disk::sim::{Random, Reserve, SimDisk};
 use filedb::{Db, IoMode, MergeMode, Options, SyncMode};
 
-use support::history::{Value, key, pick};
+use support::generate::pick;
+use support::history::{Value, key};
 use support::runner::{histories, seeds};
 use support::store::Ground;
 
@@ -256,28 +257,28 @@ fn run_in_a_directory(io: IoMode, sync: SyncMode, turns: u32) {
 }
 
 #[test]
-fn a_stale_or_torn_value_under_concurrency_in_mapped_files() {
+fn no_value_is_stale_or_torn_under_concurrency_in_mapped_files() {
     run_in_a_directory(IoMode::Mmap, SyncMode::None, 10_000);
 }
 
 #[test]
-fn a_stale_or_torn_value_under_concurrency_in_plain_files() {
+fn no_value_is_stale_or_torn_under_concurrency_in_plain_files() {
     run_in_a_directory(IoMode::Pread, SyncMode::None, 10_000);
 }
 
 #[test]
-fn a_stale_or_torn_value_under_concurrency_with_shared_syncs() {
+fn no_value_is_stale_or_torn_under_concurrency_with_shared_syncs() {
     run_in_a_directory(IoMode::Mmap, SyncMode::Always, 500);
     run_in_a_directory(IoMode::Pread, SyncMode::Always, 500);
 }
 
 #[test]
-fn a_stale_or_torn_value_under_concurrency_with_syncs_at_intervals() {
+fn no_value_is_stale_or_torn_under_concurrency_with_syncs_at_intervals() {
     run_in_a_directory(IoMode::Mmap, SyncMode::Interval, 2_000);
 }
 
 #[test]
-fn a_stale_or_torn_value_under_concurrency_on_the_simulated_disk() {
+fn no_value_is_stale_or_torn_under_concurrency_on_the_simulated_disk() {
     for seed in seeds(histories(4)) {
         println!("FILEDB_TEST_SEED={seed}");
         let disk = SimDisk::new();
@@ -295,7 +296,7 @@ fn a_stale_or_torn_value_under_concurrency_on_the_simulated_disk() {
 }
 
 #[test]
-fn a_close_during_calls_that_crashes_or_hangs() {
+fn a_close_during_calls_neither_crashes_nor_hangs() {
     for io in [IoMode::Mmap, IoMode::Pread] {
         for seed in seeds(histories(20)) {
             let ground = Ground::directory();

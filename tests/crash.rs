@@ -103,7 +103,10 @@ impl Explorer {
         for done in &history[completed..] {
             oracle.completed(done.op, &done.answer, durable);
         }
-        self.crash(&finished, Moment { completed: history.len(), oracle: &oracle, in_flight: None, cut: false })
+        self.crash(
+            &finished,
+            Moment { completed: history.len(), oracle: &oracle, in_flight: None, cut: false },
+        )
     }
 
     /// Runs the history; gives what each operation did to the disk, and the disk as it was when the last one was done and

@@ -29,7 +29,7 @@ fn check(db: &Db, when: &str) {
 }
 
 #[test]
-fn a_store_of_thousands_of_files_needs_a_descriptor_for_each() {
+fn a_store_of_thousands_of_files_needs_few_descriptors() {
     limit_descriptors();
     for io in ["mmap", "pread"] {
         let dir = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use filedb::{Db, Error, Options, SyncMode};
 use support::clock::Clock;
 use support::generate::{Case, Profile};
 use support::history::{KEYS, Op, Value, Write, key};
-use support::oracle::{Found, Held, State, is_value, matches, name, name_bytes, name_of, outcome};
+use support::oracle::{Found, Held, State, is_held, is_value, matches, name, name_bytes, name_of, outcome};
 use support::runner::{histories, run_histories};
 use support::store::{Answer, apply, clock_of, contents, pass_time};
 
@@ -35,7 +35,8 @@ impl Doubts {
     /// What the operation makes of the key, of each thing that it may hold. `None` where it writes nothing.
     fn outcomes(&self, op: &Op, key: u8) -> Vec<Option<Option<State>>> {
         let now = self.clock.now();
-        let outcome = |before: Option<State>| outcome(op, before.filter(|state| state.may_live(now)), &self.clock);
+        let outcome =
+            |before: Option<State>| outcome(op, before.filter(|state| state.may_live(now)), &self.clock);
         self.of(key).into_iter().map(outcome).collect()
     }
 
@@ -63,7 +64,7 @@ impl Doubts {
             (Some(bytes), Some(state)) => state.may_live(now) && is_value(key, bytes, state.value),
             (Some(_), None) => false,
         };
-        self.check(key, is, &held.map_or("nothing".into(), |bytes| name_bytes(bytes)))
+        self.check(key, is, &name_bytes(held))
     }
 
     fn check_all(&self, found: &Found) -> Result<(), String> {
@@ -302,8 +303,11 @@ impl<'a> Run<'a> {
     fn observed(&mut self, key: u8, held: Option<Vec<u8>>) -> Result<(), String> {
         self.doubts.check_bytes(key, held.as_ref())?;
         if let Some(before) = self.seen.get(&key).filter(|before| **before != held) {
-            let name = |held: &Option<Vec<u8>>| held.as_ref().map_or("nothing".into(), |bytes| name_bytes(bytes));
-            return Err(format!("it was {} and is {}", name(before), name(&held)));
+            return Err(format!(
+                "it was {} and is {}",
+                name_bytes(before.as_ref()),
+                name_bytes(held.as_ref())
+            ));
         }
         self.seen.insert(key, held);
         Ok(())
@@ -391,7 +395,8 @@ impl<'a> Run<'a> {
         self.doubts.check_all(&found).map_err(|why| format!("when the disk works again, {why}"))?;
 
         // What the store holds now, and what is written now, is durable after a sync: also what a failed sync lost.
-        db.put(&key(0), &last.bytes(0)).map_err(|error| format!("a put when the disk works again: {error}"))?;
+        db.put(&key(0), &last.bytes(0))
+            .map_err(|error| format!("a put when the disk works again: {error}"))?;
         db.sync().map_err(|error| format!("a sync when the disk works again: {error}"))?;
         found.insert(0, Held::forever(last.bytes(0)));
         let cut = self.disk.power_cut(0, PowerCut::LosesAll);
@@ -534,7 +539,9 @@ fn pages_dropped_by_a_failed_sync_are_not_answered_with_wrong_bytes() {
             let mut case = Case::random(seed, PROFILE);
             case.settings.sync = SyncMode::None;
             let is_wanted = |op: &Op| match op {
-                Op::Put { .. } | Op::Delete { .. } | Op::Sync | Op::Get { .. } | Op::Maintain | Op::Merge => true,
+                Op::Put { .. } | Op::Delete { .. } | Op::Sync | Op::Get { .. } | Op::Maintain | Op::Merge => {
+                    true
+                }
                 Op::Batch { writes } => writes.iter().all(|write| write.ttl_ms.is_none()),
                 _ => false,
             };
@@ -590,11 +597,8 @@ fn pages_dropped_by_a_failed_sync_are_not_answered_with_wrong_bytes() {
                 let from = synced.get(&index).copied().unwrap_or(0);
                 let possible = if from == 0 { &[None][..] } else { &all[from - 1..from] };
                 let mut possible = possible.iter().chain(&all[from..]);
-                let is_found = |value: &Option<Value>| match (found.get(&index), value) {
-                    (Some(held), Some(value)) => is_value(index, &held.bytes, *value),
-                    (held, value) => held.is_none() && value.is_none(),
-                };
-                if !possible.any(is_found) {
+                let held = found.get(&index).map(|held| &held.bytes);
+                if !possible.any(|value| is_held(index, held, *value)) {
                     return Err(format!("key #{index} holds {}", name(found.get(&index))));
                 }
             }

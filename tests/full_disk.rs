@@ -78,7 +78,7 @@ impl Full {
 }
 
 #[test]
-fn deletes_and_a_merge_that_fail_on_a_full_disk() {
+fn deletes_and_a_merge_make_room_on_a_full_disk() {
     for seed in 0..histories(60) {
         let mut full = Full::new(seed);
         full.check_all(&format!("seed {seed}, on the full disk"));

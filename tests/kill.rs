@@ -3,15 +3,15 @@
 //!
 //! This program runs itself as the writer. The writer's threads do what their seed says and report each completed
 //! operation through a socket, unbuffered. The oracle lives here, in the parent, and knows the seed: what was reported
-//! is done, the one operation after it may be, all of it, and nothing else is. Batches and merges are among them, and merges
-//! that the store starts by itself.
+//! is done, the one operation after it may be, all of it, and nothing else is. Batches, keys that expire and merges are among
+//! them, and merges that the store starts by itself.
 //!
 //! `FILEDB_TEST_KILLS=n` sets the number of kills in each test.
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use filedb::disk::sim::Random;
-use filedb::{Batch, Db, Options};
+use filedb::{Db, Options, PutOptions, Ttl};
 
-use support::history::{Value, key};
-use support::oracle::{matches, name, name_of};
+use support::clock::Span;
+use support::history::{Op, Reader, Value, Write, key};
+use support::oracle::{Held, State, is_held, matches, name, name_bytes, name_of};
 use support::runner::{env_number, seeds};
-use support::store::copy_directory;
+use support::store::{Answer, apply, copy_directory};
 
 /// The environment variable that makes this program a writer.
 const WRITER: &str = "FILEDB_TEST_WRITER";
@@ -45,14 +46,8 @@ struct Round {
     max_file_size: u64,
 }
 
-/// What the writer does at one step.
-enum Step {
-    /// A put or a delete; a batch where there are several. The keys are different.
-    Write(Vec<(u8, Option<Value>)>),
-    Read(u8),
-    Sync,
-    Merge,
-}
+/// Keys expire at once or after this time, which no test takes: so nothing depends on how fast anything is.
+const LONG: u64 = 6 * 3_600_000;
 
 /// What one thread of the writer does, from its seed alone.
 struct Steps {
@@ -87,28 +82,40 @@ impl Steps {
         Value { version: self.first_version + self.next, len: len as u32 }
     }
 
-    fn batch(&mut self) -> Step {
+    fn ttl(&mut self) -> u64 {
+        if self.random.one_in(3) { 0 } else { LONG }
+    }
+
+    fn batch(&mut self) -> Op {
         let mut writes = BTreeMap::new();
         for _ in 0..2 + self.random.below(6) {
             let value = if self.random.one_in(4) { None } else { Some(self.value()) };
-            writes.insert(self.key(), value);
+            let ttl_ms = if value.is_some() && self.random.one_in(4) { Some(self.ttl()) } else { None };
+            let key = self.key();
+            writes.insert(key, Write { key, value, ttl_ms });
         }
-        Step::Write(writes.into_iter().collect())
+        Op::Batch { writes: writes.into_values().collect() }
     }
 }
 
 impl Iterator for Steps {
-    type Item = Step;
+    type Item = Op;
 
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Option<Op> {
         self.next += 1;
-        Some(match self.random.below(200) {
-            0..140 => Step::Write(vec![(self.key(), Some(self.value()))]),
-            140..162 => Step::Write(vec![(self.key(), None)]),
+        Some(match self.random.below(240) {
+            0..140 => Op::Put { key: self.key(), value: self.value() },
+            140..162 => Op::Delete { key: self.key() },
             162..182 => self.batch(),
-            182..197 => Step::Read(self.key()),
-            197..199 => Step::Sync,
-            _ => Step::Merge,
+            182..197 => Op::Get { key: self.key(), reader: Reader::Get },
+            197..199 => Op::Sync,
+            199..200 => Op::Merge,
+            200..224 => {
+                let how = PutOptions { ttl_ms: Some(self.ttl()), ..PutOptions::default() };
+                Op::PutWith { key: self.key(), value: self.value(), how }
+            }
+            224..232 => Op::Expire { key: self.key(), ttl_ms: self.ttl() },
+            _ => Op::Persist { key: self.key() },
         })
     }
 }
@@ -149,47 +156,24 @@ fn the_writer_that_is_killed() {
 }
 
 fn write(db: &Db, round: Round, thread: u8, parent: &Mutex<UnixStream>) {
-    let mut mine: BTreeMap<u8, Option<Value>> = BTreeMap::new();
-    for (step, done) in Steps::new(round, thread).zip(1u32..) {
-        match step {
-            Step::Write(writes) => {
-                match writes[..] {
-                    [(index, Some(value))] => db.put(&key(index), &value.bytes(index)).expect("put"),
-                    [(index, None)] => drop(db.delete(&key(index)).expect("delete")),
-                    _ => db.write(&batch_of(&writes)).expect("write"),
-                }
-                mine.extend(writes);
-            }
-            Step::Read(index) => {
-                let held = db.get(&key(index)).expect("get");
-                if let Some(value) = mine.get(&index) {
-                    assert!(
-                        matches(index, held.as_ref(), *value),
-                        "key #{index} holds {}",
-                        name(held.as_ref())
-                    );
-                }
-            }
-            Step::Sync => db.sync().expect("sync"),
-            Step::Merge => db.merge().expect("merge"),
+    let mut mine = Contents::new();
+    let mut known = BTreeSet::new();
+    for (op, done) in Steps::new(round, thread).zip(1u32..) {
+        let answer = apply(db, &op).expect("the operation succeeds");
+        if let (Op::Get { key, .. }, Answer::Value(held)) = (&op, answer)
+            && known.contains(key)
+        {
+            let value = mine.get(key).map(|state| state.value);
+            assert!(is_held(*key, held.as_ref(), value), "key #{key} holds {}", name_bytes(held.as_ref()));
         }
+        // What the lives before wrote only the parent knows.
+        known.extend(written(&op, &mine).into_iter().map(|(key, _)| key));
+        set_all(&mut mine, &op);
         let mut message = [0; MESSAGE];
         message[..4].copy_from_slice(&u32::from(thread).to_le_bytes());
         message[4..].copy_from_slice(&done.to_le_bytes());
         parent.lock().expect("no thread panics").write_all(&message).expect("telling the parent");
     }
-}
-
-fn batch_of(writes: &[(u8, Option<Value>)]) -> Batch {
-    let mut batch = Batch::new();
-    for (index, value) in writes {
-        match value {
-            Some(value) => batch.put(&key(*index), &value.bytes(*index)),
-            None => batch.delete(&key(*index)),
-        }
-        .expect("a batch has room");
-    }
-    batch
 }
 
 // The parent.
@@ -244,52 +228,84 @@ impl Writer {
 }
 
 /// For each key what it must hold, after all kills so far.
-type State = BTreeMap<u8, Value>;
+type Contents = BTreeMap<u8, State>;
 
-/// What each thread may have left: its completed operations, or those and the next.
-fn check(db: &Db, state: &mut State, round: Round, completed: &BTreeMap<u8, u32>) -> Result<(), String> {
-    for thread in 0..round.threads {
-        let done = completed.get(&thread).copied().unwrap_or(0);
-        let mut steps = Steps::new(round, thread);
-        for step in steps.by_ref().take(done as usize) {
-            if let Step::Write(writes) = step {
-                writes.into_iter().for_each(|(key, value)| set(state, key, value));
-            }
+/// What an operation makes of the keys that it changes, where they have expired or live long.
+fn written(op: &Op, before: &Contents) -> Vec<(u8, Option<State>)> {
+    let state = |value: Option<Value>, ttl_ms: Option<u64>| {
+        let expires = ttl_ms.map(|_| Span { earliest: 1, latest: LONG });
+        value.filter(|_| ttl_ms != Some(0)).map(|value| State { value, expires })
+    };
+    match op {
+        Op::Put { key, value } => vec![(*key, state(Some(*value), None))],
+        Op::PutWith { key, value, how } => vec![(*key, state(Some(*value), how.ttl_ms))],
+        Op::Delete { key } => vec![(*key, None)],
+        Op::Batch { writes } => writes.iter().map(|it| (it.key, state(it.value, it.ttl_ms))).collect(),
+        Op::Expire { key, ttl_ms } => {
+            before.get(key).map(|old| (*key, state(Some(old.value), Some(*ttl_ms)))).into_iter().collect()
         }
-        // The operation that was under way is done, all of it, or not; what the store says holds from now on.
-        if let Some(Step::Write(writes)) = steps.next() {
-            let mut all_done = true;
-            for (index, value) in &writes {
-                let held = db.get(&key(*index)).map_err(|error| error.to_string())?;
-                all_done &= matches(*index, held.as_ref(), *value);
-            }
-            if all_done {
-                writes.into_iter().for_each(|(key, value)| set(state, key, value));
-            }
+        Op::Persist { key } => {
+            before.get(key).map(|old| (*key, state(Some(old.value), None))).into_iter().collect()
         }
-    }
-    let mut expected = 0;
-    for index in 0..MAX_THREADS * KEYS_PER_THREAD {
-        let held = db.get(&key(index)).map_err(|error| format!("reading key #{index}: {error}"))?;
-        let value = state.get(&index).copied();
-        if !matches(index, held.as_ref(), value) {
-            let (held, value) = (name(held.as_ref()), name_of(value));
-            return Err(format!("key #{index} holds {held}, not {value}; completed were {completed:?}"));
-        }
-        expected += u64::from(value.is_some());
-    }
-    match db.count() {
-        Ok(count) if count == expected => Ok(()),
-        Ok(count) => Err(format!("count says {count}, {expected} keys are there")),
-        Err(error) => Err(error.to_string()),
+        _ => Vec::new(),
     }
 }
 
-fn set(state: &mut State, key: u8, value: Option<Value>) {
-    match value {
-        Some(value) => state.insert(key, value),
-        None => state.remove(&key),
+fn set_all(contents: &mut Contents, op: &Op) {
+    for (key, state) in written(op, contents) {
+        match state {
+            Some(state) => contents.insert(key, state),
+            None => contents.remove(&key),
+        };
+    }
+}
+
+fn held(db: &Db, index: u8) -> Result<Option<Held>, String> {
+    let failed = |error: filedb::Error| format!("reading key #{index}: {error}");
+    let ttl_ms = match db.ttl(&key(index)).map_err(failed)? {
+        Some(Ttl::Ms(ms)) => Some(ms),
+        _ => None,
     };
+    Ok(db.get(&key(index)).map_err(failed)?.map(|bytes| Held { bytes, ttl_ms }))
+}
+
+/// What each thread may have left: its completed operations, or those and the next.
+fn check(
+    db: &Db,
+    contents: &mut Contents,
+    round: Round,
+    completed: &BTreeMap<u8, u32>,
+) -> Result<(), String> {
+    // A moment at which nothing that lives long has expired.
+    let now = Span::at(0);
+    for thread in 0..round.threads {
+        let done = completed.get(&thread).copied().unwrap_or(0);
+        let mut steps = Steps::new(round, thread);
+        steps.by_ref().take(done as usize).for_each(|op| set_all(contents, &op));
+        // The operation that was under way is done, all of it, or not; what the store says holds from now on.
+        if let Some(op) = steps.next() {
+            let mut all_done = true;
+            for (index, state) in written(&op, contents) {
+                all_done &= matches(index, held(db, index)?.as_ref(), state, now);
+            }
+            if all_done {
+                set_all(contents, &op);
+            }
+        }
+    }
+    for index in 0..MAX_THREADS * KEYS_PER_THREAD {
+        let held = held(db, index)?;
+        let state = contents.get(&index).copied();
+        if !matches(index, held.as_ref(), state, now) {
+            let (held, state) = (name(held.as_ref()), name_of(state));
+            return Err(format!("key #{index} holds {held}, not {state}; completed were {completed:?}"));
+        }
+    }
+    match db.count() {
+        Ok(count) if count == contents.len() as u64 => db.recount(),
+        Ok(count) => Err(format!("count says {count}, {} keys are there", contents.len())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn kill_many_times(sync: &str, io: &str) {
@@ -298,7 +314,7 @@ fn kill_many_times(sync: &str, io: &str) {
     let mut random = Random::new(seed);
     let home = tempfile::tempdir().expect("a temporary directory");
     let path = home.path().join("store");
-    let mut state = State::new();
+    let mut contents = Contents::new();
     for number in 1..=kills {
         let round = Round {
             number,
@@ -326,7 +342,7 @@ fn kill_many_times(sync: &str, io: &str) {
         let other_io = if random.one_in(2) { "mmap" } else { "pread" };
         let opened = Db::open(&look_at, &options(sync, other_io, round.max_file_size));
         let outcome = opened.map_err(|error| format!("opening: {error}")).and_then(|db| {
-            check(&db, &mut state, round, &completed)?;
+            check(&db, &mut contents, round, &completed)?;
             db.close().map_err(|error| format!("closing: {error}"))
         });
         if let Err(why) = outcome {
@@ -343,31 +359,31 @@ fn kill_many_times(sync: &str, io: &str) {
 }
 
 #[test]
-fn a_completed_write_lost_by_a_kill_with_sync_none_in_mapped_files() {
+fn no_completed_write_is_lost_by_a_kill_with_sync_none_in_mapped_files() {
     kill_many_times("none", "mmap");
 }
 
 #[test]
-fn a_completed_write_lost_by_a_kill_with_sync_none_in_plain_files() {
+fn no_completed_write_is_lost_by_a_kill_with_sync_none_in_plain_files() {
     kill_many_times("none", "pread");
 }
 
 #[test]
-fn a_completed_write_lost_by_a_kill_with_sync_interval_in_mapped_files() {
+fn no_completed_write_is_lost_by_a_kill_with_sync_interval_in_mapped_files() {
     kill_many_times("interval", "mmap");
 }
 
 #[test]
-fn a_completed_write_lost_by_a_kill_with_sync_interval_in_plain_files() {
+fn no_completed_write_is_lost_by_a_kill_with_sync_interval_in_plain_files() {
     kill_many_times("interval", "pread");
 }
 
 #[test]
-fn a_completed_write_lost_by_a_kill_with_sync_always_in_mapped_files() {
+fn no_completed_write_is_lost_by_a_kill_with_sync_always_in_mapped_files() {
     kill_many_times("always", "mmap");
 }
 
 #[test]
-fn a_completed_write_lost_by_a_kill_with_sync_always_in_plain_files() {
+fn no_completed_write_is_lost_by_a_kill_with_sync_always_in_plain_files() {
     kill_many_times("always", "pread");
 }

@@ -24,8 +24,7 @@ fn files(path: &std::path::Path) -> usize {
 }
 
 #[test]
-fn a_walk_that_saw_what_came_after_it_or_missed_what_was_there_with_a_million_writes_and_two_merges_meanwhile()
- {
+fn a_walk_sees_one_moment_whatever_a_million_writes_and_two_merges_do_meanwhile() {
     for io in ["mmap", "pread"] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");

@@ -20,9 +20,16 @@ impl Iterator for Pieces<'_> {
     }
 }
 
-/// How many threads work at once, at most.
+/// How many threads work at once, at most. Found out once: the standard library reads half a dozen files to answer it.
 pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get()).min(16)
+    // Not a lock, which a forked child could inherit from a thread that is not there: two threads find out the same.
+    static CORES: AtomicUsize = AtomicUsize::new(0);
+    let mut cores = CORES.load(Ordering::Relaxed);
+    if cores == 0 {
+        cores = std::thread::available_parallelism().map_or(1, |n| n.get()).min(16);
+        CORES.store(cores, Ordering::Relaxed);
+    }
+    cores
 }
 
 /// Runs `work` in as many threads as there are cores, or pieces, if those are fewer, and gives what they answer. All take

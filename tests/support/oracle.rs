@@ -222,7 +222,9 @@ impl Oracle {
         apply(&mut with.now, writes);
         with.clock.killed();
         with.check_exact(found).map_err(|with| {
-            format!("after the kill in the middle of '{op}', it was neither left out ({why}) nor done ({with})")
+            format!(
+                "after the kill in the middle of '{op}', it was neither left out ({why}) nor done ({with})"
+            )
         })
     }
 
@@ -236,7 +238,8 @@ impl Oracle {
             let synced = self.synced.get(&key).copied();
             let mut later = since().flatten().filter(|(written, _)| *written == key).map(|(_, state)| *state);
             let held = found.get(&key);
-            if !matches(key, held, synced, now) && !later.clone().any(|state| matches(key, held, state, now)) {
+            if !matches(key, held, synced, now) && !later.clone().any(|state| matches(key, held, state, now))
+            {
                 return Err(format!(
                     "after the power cut, key #{key} holds {}; it was synced as {}, and written later as [{}]; it is {now:?}",
                     name(held),
@@ -283,7 +286,8 @@ fn check_whole(batch: &Writes, later: &[&Writes], found: &Found, now: Span) -> R
         others.any(|(_, state)| matches(key, found.get(&key), *state, now))
     };
     // That a key is absent does not say whose doing it is.
-    let there = last.iter().filter(|(key, _)| found.contains_key(key)).find(|(key, state)| is_there((key, state)));
+    let there =
+        last.iter().filter(|(key, _)| found.contains_key(key)).find(|(key, state)| is_there((key, state)));
     let gone = last.iter().find(|(key, state)| !is_there((key, state)) && !replaced(**key));
     match (there, gone) {
         (Some((there, _)), Some((gone, _))) => Err(format!(
@@ -316,6 +320,14 @@ pub fn matches(key: u8, held: Option<&Held>, expected: Option<State>, now: Span)
     lives && is_value(key, &held.bytes, state.value)
 }
 
+/// As [`matches`], of what does not expire.
+pub fn is_held(key: u8, held: Option<&Vec<u8>>, expected: Option<Value>) -> bool {
+    match (held, expected) {
+        (Some(bytes), Some(value)) => is_value(key, bytes, value),
+        (held, expected) => held.is_none() && expected.is_none(),
+    }
+}
+
 /// Whether these are the bytes of that value.
 pub fn is_value(key: u8, bytes: &[u8], value: Value) -> bool {
     bytes.len() == value.len as usize && *bytes == value.bytes(key)
@@ -323,24 +335,29 @@ pub fn is_value(key: u8, bytes: &[u8], value: Value) -> bool {
 
 /// What was found, for people.
 pub fn name(held: Option<&Held>) -> String {
-    let Some(held) = held else { return "nothing".into() };
-    let ttl = held.ttl_ms.map_or(String::new(), |ttl_ms| format!(", for {ttl_ms} ms"));
-    name_bytes(&held.bytes) + &ttl
+    let ttl = held.and_then(|held| held.ttl_ms).map_or(String::new(), |ttl_ms| format!(", for {ttl_ms} ms"));
+    name_bytes(held.map(|held| &held.bytes)) + &ttl
 }
 
-pub fn name_bytes(bytes: &[u8]) -> String {
-    match bytes.first_chunk() {
-        Some(version) => format!("version {} ({} bytes)", u32::from_le_bytes(*version), bytes.len()),
-        None => format!("{} bytes {bytes:?}", bytes.len()),
+pub fn name_bytes(held: Option<&Vec<u8>>) -> String {
+    match held {
+        None => "nothing".into(),
+        Some(bytes) => match bytes.first_chunk() {
+            Some(version) => format!("version {} ({} bytes)", u32::from_le_bytes(*version), bytes.len()),
+            None => format!("{} bytes {bytes:?}", bytes.len()),
+        },
     }
 }
 
 pub fn name_of(state: Option<State>) -> String {
-    match state {
+    let expires = state.and_then(|state| state.expires);
+    let until = expires.map_or(String::new(), |at| format!(", until {}..={}", at.earliest, at.latest));
+    name_of_value(state.map(|state| state.value)) + &until
+}
+
+pub fn name_of_value(value: Option<Value>) -> String {
+    match value {
         None => "nothing".into(),
-        Some(State { value: Value { version, len }, expires }) => {
-            let until = expires.map_or(String::new(), |at| format!(", until {}..={}", at.earliest, at.latest));
-            format!("version {version} ({len} bytes){until}")
-        }
+        Some(Value { version, len }) => format!("version {version} ({len} bytes)"),
     }
 }

@@ -178,7 +178,7 @@ pub fn check_answer(oracle: &Oracle, op: &Op, answer: &Answer) -> Result<(), Str
         return Ok(());
     }
     let answer = match answer {
-        Answer::Value(held) => held.as_ref().map_or("nothing".into(), |held| name_bytes(held)),
+        Answer::Value(held) => name_bytes(held.as_ref()),
         other => format!("{other:?}"),
     };
     let is = match op {
@@ -227,10 +227,13 @@ pub fn contents(db: &Db) -> Result<Found, String> {
     for index in 0..KEYS {
         let bytes = db.get(&key(index)).map_err(|error| format!("reading key #{index}: {error}"))?;
         let exists = db.exists(&key(index)).map_err(|error| format!("asking for key #{index}: {error}"))?;
-        let ttl = db.ttl(&key(index)).map_err(|error| format!("asking how long key #{index} lives: {error}"))?;
+        let ttl =
+            db.ttl(&key(index)).map_err(|error| format!("asking how long key #{index} lives: {error}"))?;
         if exists != bytes.is_some() || exists != ttl.is_some() {
-            let bytes = bytes.map_or("nothing".into(), |bytes| name_bytes(&bytes));
-            return Err(format!("key #{index} exists: {exists}, but a get gives {bytes}, and its ttl is {ttl:?}"));
+            let bytes = name_bytes(bytes.as_ref());
+            return Err(format!(
+                "key #{index} exists: {exists}, but a get gives {bytes}, and its ttl is {ttl:?}"
+            ));
         }
         let ttl_ms = ttl.and_then(|ttl| match ttl {
             Ttl::Ms(ms) => Some(ms),
