@@ -171,7 +171,7 @@ fn every_room_is_there() {
 }
 
 #[test]
-fn file_access_outside_the_seam() {
+fn files_are_opened_inside_the_seam_only() {
     let mut wrong = Vec::new();
     for source in sources() {
         if !source.is_in(&["disk/"]) {
@@ -189,7 +189,7 @@ fn file_access_outside_the_seam() {
 }
 
 #[test]
-fn a_thread_that_is_not_kept_out_of_its_host() {
+fn every_thread_is_kept_out_of_its_host() {
     let mut wrong = Vec::new();
     for source in sources() {
         if !source.is_in(&["sync/thread.rs"]) {
@@ -213,7 +213,7 @@ fn a_thread_that_is_not_kept_out_of_its_host() {
 }
 
 #[test]
-fn a_lock_that_a_forked_child_could_inherit() {
+fn no_lock_is_one_that_a_forked_child_could_inherit() {
     let mut wrong = Vec::new();
     for source in sources() {
         if !source.is_in(&["sync/"]) {
@@ -228,7 +228,7 @@ fn a_lock_that_a_forked_child_could_inherit() {
 }
 
 #[test]
-fn unsafe_outside_its_places() {
+fn unsafe_is_in_its_places_only() {
     let mut wrong = Vec::new();
     for source in sources() {
         if !source.is_in(MAY_BE_UNSAFE) {
@@ -248,7 +248,7 @@ fn is_unsafe(line: &str) -> bool {
 }
 
 #[test]
-fn a_library_that_prints() {
+fn the_library_prints_nothing() {
     let mut wrong = Vec::new();
     for source in sources() {
         wrong
@@ -260,7 +260,7 @@ fn a_library_that_prints() {
 }
 
 #[test]
-fn a_panic_that_bytes_from_a_disk_could_reach() {
+fn no_panic_can_be_reached_by_bytes_from_a_disk() {
     let calls = [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!("];
     let mut wrong = Vec::new();
     for source in sources() {
