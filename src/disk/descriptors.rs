@@ -1,13 +1,14 @@
 //! Complete plain files share a bounded number of descriptors: a store may have more files than its process may have open.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use crate::sync::lock::{Mutex, RwLock};
 use crate::sync::thread::NotCancelled;
+
+use super::directory::Directory;
+use super::own_file::OwnFile;
 
 /// A quarter of what the process may have open, within reason.
 const LEAST: u64 = 16;
@@ -45,29 +46,40 @@ impl Descriptors {
 /// A file that is open, and stays so.
 pub(super) struct InUse {
     // In this order: it may be this that closes it.
-    file: Arc<File>,
+    file: Arc<OwnFile>,
     _not_cancelled: NotCancelled,
 }
 
 impl std::ops::Deref for InUse {
-    type Target = File;
+    type Target = OwnFile;
 
-    fn deref(&self) -> &File {
+    fn deref(&self) -> &OwnFile {
         &self.file
     }
 }
 
 /// A file that may be closed at any time and is opened again, for reading, when it is used.
 pub(super) struct Reopened {
-    path: PathBuf,
-    file: RwLock<Option<Arc<File>>>,
+    directory: Arc<Directory>,
+    name: String,
+    file: RwLock<Option<Arc<OwnFile>>>,
     descriptors: Arc<Descriptors>,
 }
 
 impl Reopened {
-    /// Takes an open file. It stays open until [`Reopened::let_go`].
-    pub(super) fn new(path: PathBuf, file: File, descriptors: Arc<Descriptors>) -> Arc<Self> {
-        Arc::new(Reopened { path, file: RwLock::new(Some(Arc::new(file))), descriptors })
+    /// Takes a file that is open and has this name in the directory. It stays open until [`Reopened::let_go`].
+    pub(super) fn new(
+        directory: Arc<Directory>,
+        name: &str,
+        file: OwnFile,
+        descriptors: Arc<Descriptors>,
+    ) -> Arc<Self> {
+        Arc::new(Reopened {
+            directory,
+            name: name.to_string(),
+            file: RwLock::new(Some(Arc::new(file))),
+            descriptors,
+        })
     }
 
     /// Lets the file be closed from now on, when the descriptor is needed for another one.
@@ -81,7 +93,7 @@ impl Reopened {
         Ok(InUse { file: self.open()?, _not_cancelled: not_cancelled })
     }
 
-    fn open(self: &Arc<Self>) -> io::Result<Arc<File>> {
+    fn open(self: &Arc<Self>) -> io::Result<Arc<OwnFile>> {
         if let Some(file) = self.file.read().as_ref() {
             return Ok(file.clone());
         }
@@ -89,7 +101,10 @@ impl Reopened {
             let mut slot = self.file.write();
             match slot.as_ref() {
                 Some(file) => (file.clone(), false),
-                None => (slot.insert(Arc::new(File::open(&self.path)?)).clone(), true),
+                None => {
+                    let file = self.directory.open_file(&self.name, false)?;
+                    (slot.insert(Arc::new(file)).clone(), true)
+                }
             }
         };
         if was_closed {

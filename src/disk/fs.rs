@@ -1,15 +1,17 @@
 //! A store's directory on a real file system.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::descriptors::Descriptors;
+use super::directory::Directory;
 use super::mapped::{MappedFile, Writes};
+use super::own_file::OwnFile;
 use super::plain::{PlainFile, Purpose};
 use super::{Access, Disk, DiskFile, LockKind, clock, lock};
 
@@ -27,9 +29,7 @@ pub enum Io {
 
 /// A directory whose data files are plain or mapped.
 pub struct FsDisk {
-    path: PathBuf,
-    /// Kept open, so that syncing it needs no descriptor at a moment when there is none.
-    directory: File,
+    directory: Arc<Directory>,
     /// How mapped data files are written to; `None` where data files are plain.
     mapped: Option<Writes>,
     descriptors: Arc<Descriptors>,
@@ -39,50 +39,34 @@ impl FsDisk {
     /// The directory at `path`, which is created if `create` is set; its parent must exist.
     /// Data files are mapped where `io` says so and the file system can reserve blocks for that.
     pub fn open(path: &Path, create: bool, io: Io) -> io::Result<Self> {
-        if create {
-            match fs::create_dir(path) {
-                Ok(()) => sync_parent(path)?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        // Absolute, so that a later chdir of the host does not lead us elsewhere.
-        let path = path.canonicalize()?;
-        if !path.is_dir() {
-            return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
-        }
+        let directory = Arc::new(Directory::open(path, create)?);
         let mapped = match io {
             Io::Plain => None,
             Io::Mapped { synced: false } => Some(Writes::Mapped),
             Io::Mapped { synced: true } => Some(Writes::Descriptor),
         };
-        let mapped = mapped.filter(|_| cfg!(target_pointer_width = "64") && is_safe_to_map(&path));
-        let directory = File::open(&path)?;
-        Ok(FsDisk { path, directory, mapped, descriptors: Arc::new(Descriptors::new()) })
+        let mapped = mapped.filter(|_| cfg!(target_pointer_width = "64") && is_safe_to_map(&directory));
+        Ok(FsDisk { directory, mapped, descriptors: Arc::new(Descriptors::new()) })
     }
 
-    fn join(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    fn plain(&self, name: &str, file: OwnFile, purpose: Purpose) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(PlainFile::new((&self.directory, name), file, purpose, &self.descriptors)?))
     }
 
-    fn plain(&self, path: PathBuf, file: File, purpose: Purpose) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(PlainFile::new(path, file, purpose, &self.descriptors)?))
-    }
-
-    fn wrap(&self, path: PathBuf, file: File, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+    fn wrap(&self, name: &str, file: OwnFile, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         match access {
             Access::Append { capacity } => match self.mapped {
                 Some(writes) if can_reserve(&file)? => {
                     Ok(Arc::new(MappedFile::appendable(file, capacity, writes)?))
                 }
-                _ => self.plain(path, file, Purpose::Append),
+                _ => self.plain(name, file, Purpose::Append),
             },
-            Access::Read if self.mapped.is_none() => self.plain(path, file, Purpose::Read),
+            Access::Read if self.mapped.is_none() => self.plain(name, file, Purpose::Read),
             Access::Read => match MappedFile::sealed(&file) {
                 Ok(mapped) => Ok(Arc::new(mapped)),
                 // A process may have so many mappings (vm.max_map_count) and so many addresses, and no more.
                 Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
-                    self.plain(path, file, Purpose::Read)
+                    self.plain(name, file, Purpose::Read)
                 }
                 Err(error) => Err(error),
             },
@@ -92,7 +76,7 @@ impl FsDisk {
 
 impl Disk for FsDisk {
     fn path(&self) -> &Path {
-        &self.path
+        self.directory.path()
     }
 
     fn is_mapped(&self) -> bool {
@@ -100,51 +84,40 @@ impl Disk for FsDisk {
     }
 
     fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>> {
-        Ok(Box::new(lock::acquire(&self.join(lock::FILE_NAME), kind)?))
+        Ok(Box::new(lock::acquire(&self.directory, kind)?))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            // A name that is not UTF-8 cannot be ours.
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
+        self.directory.list()
     }
 
     fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>> {
-        let path = self.join(name);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        self.wrap(path.clone(), file, Access::Append { capacity }).inspect_err(|_| {
-            let _ = fs::remove_file(&path);
+        let file = self.directory.create_file(name)?;
+        self.wrap(name, file, Access::Append { capacity }).inspect_err(|_| {
+            let _ = self.directory.remove(name);
         })
     }
 
     fn create_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let path = self.join(name);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        self.plain(path, file, Purpose::Whole)
+        let file = self.directory.create_file(name)?;
+        self.plain(name, file, Purpose::Whole)
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let write = matches!(access, Access::Append { .. });
-        let path = self.join(name);
-        let file = OpenOptions::new().read(true).write(write).open(&path)?;
+        let file = self.directory.open_file(name, matches!(access, Access::Append { .. }))?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::from_raw_os_error(libc::EISDIR));
         }
-        self.wrap(path, file, access)
+        self.wrap(name, file, access)
     }
 
     fn open_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let path = self.join(name);
-        let file = File::open(&path)?;
-        self.plain(path, file, Purpose::Whole)
+        let file = self.directory.open_file(name, false)?;
+        self.plain(name, file, Purpose::Whole)
     }
 
     fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()> {
-        let path = self.join(name);
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path)?;
+        let file = self.directory.open_or_create_file(name)?;
         let held = file.metadata()?.blocks() * 512;
         if held >= bytes {
             return Ok(());
@@ -153,7 +126,7 @@ impl Disk for FsDisk {
             // Where no room can be set aside, none is.
             Err(error) if !is_unable(&error) && error.raw_os_error() != Some(libc::EFBIG) => {
                 if held == 0 {
-                    let _ = fs::remove_file(&path);
+                    let _ = self.directory.remove(name);
                 }
                 Err(error)
             }
@@ -162,15 +135,23 @@ impl Disk for FsDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.join(from), self.join(to))
+        self.directory.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.join(name))
+        self.directory.remove(name)
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        self.directory.sync_all()
+        self.directory.sync()
+    }
+
+    fn sync_name(&self) -> io::Result<()> {
+        self.directory.sync_name()
+    }
+
+    fn remove_if_new(&self) {
+        self.directory.remove_if_new(lock::FILE_NAME);
     }
 
     fn now_ms(&self, precise: bool) -> u64 {
@@ -240,37 +221,16 @@ fn give_back(file: &File, range: std::ops::Range<u64>) {
     unsafe { libc::fallocate(file.as_raw_fd(), hole, start, length) };
 }
 
-/// Makes the name of a new directory durable.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.canonicalize()?.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 /// Whether the file system is one where a reserved block can be written through a mapping without a SIGBUS: local,
 /// and not copy-on-write, on a machine with pages of the usual size. Elsewhere data files are plain.
-#[cfg(target_os = "linux")]
-fn is_safe_to_map(path: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt;
+fn is_safe_to_map(directory: &Directory) -> bool {
     const EXT4: i64 = 0xEF53;
     const XFS: i64 = 0x5846_5342;
     const TMPFS: i64 = 0x0102_1994;
-    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: statfs is plain data for which all zeros is a valid value.
-    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are valid for the call; the path ends with a zero byte.
-    let known = unsafe { libc::statfs(path.as_ptr(), &mut stat) } == 0;
-    #[allow(clippy::unnecessary_cast)] // its type differs between C libraries
-    let kind = stat.f_type as i64;
     // SAFETY: sysconf only answers.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    known && [EXT4, XFS, TMPFS].contains(&kind) && page == super::mapped::PAGE as libc::c_long
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_safe_to_map(_: &Path) -> bool {
-    false
+    page == super::mapped::PAGE as libc::c_long
+        && directory.file_system().is_some_and(|kind| [EXT4, XFS, TMPFS].contains(&kind))
 }
 
 /// The size at which this process may not write to a file any more (`ulimit -f`).

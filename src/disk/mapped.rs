@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use super::fs::allocate;
+use super::own_file::OwnFile;
 use super::view::prefetch_lines;
 use super::{DiskFile, Room, View};
 use crate::sync::lock::Mutex;
@@ -145,7 +146,7 @@ pub(super) enum Writes {
 
 /// What only writing needs: the descriptor, the mapping for writing, if there is one, and how far that reaches.
 struct Tail {
-    file: Arc<File>,
+    file: Arc<OwnFile>,
     mapping: Option<Arc<Mapping>>,
     /// Pages below are faulted in for writing, or were.
     faulted: u64,
@@ -245,7 +246,7 @@ impl MappedFile {
     }
 
     /// A file that is appended to, up to `capacity` bytes. What it holds already is readable.
-    pub(super) fn appendable(file: File, capacity: u64, writes: Writes) -> io::Result<Self> {
+    pub(super) fn appendable(file: OwnFile, capacity: u64, writes: Writes) -> io::Result<Self> {
         let size = file.metadata()?.len();
         let capacity = capacity.max(size);
         let mapping = match writes {

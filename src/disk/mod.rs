@@ -6,10 +6,12 @@
 
 pub mod clock;
 mod descriptors;
+mod directory;
 pub mod fs;
 mod lock;
 mod mapped;
 pub mod memory;
+mod own_file;
 mod plain;
 pub mod process;
 #[cfg(any(test, feature = "testing"))]
@@ -111,6 +113,14 @@ pub trait Disk: Send + Sync {
 
     /// Makes creations, renames and removals so far durable.
     fn sync_dir(&self) -> io::Result<()>;
+
+    /// Makes the name of the directory itself durable.
+    fn sync_name(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Removes the directory, with its lock file, where opening this disk made it and nothing else is in it.
+    fn remove_if_new(&self) {}
 
     /// The wall clock, in milliseconds since 1970; may be some milliseconds old where `precise` is false.
     fn now_ms(&self, precise: bool) -> u64;

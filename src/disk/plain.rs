@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::DiskFile;
 use super::descriptors::{Descriptors, Reopened};
+use super::directory::Directory;
+use super::own_file::OwnFile;
 
 /// Appends up to this size go to the kernel as one call.
 const GATHER_LIMIT: usize = 64 << 10;
@@ -37,16 +38,16 @@ pub(super) struct PlainFile {
 }
 
 impl PlainFile {
-    /// A file that is open at `path`.
+    /// A file that is open and has this name in the directory.
     pub(super) fn new(
-        path: PathBuf,
-        file: File,
+        (directory, name): (&Arc<Directory>, &str),
+        file: OwnFile,
         purpose: Purpose,
         descriptors: &Arc<Descriptors>,
     ) -> io::Result<Self> {
         // What a reservation that fails gives back begins behind what is there.
         let reserved = AtomicU64::new(file.metadata()?.len());
-        let file = Reopened::new(path, file, descriptors.clone());
+        let file = Reopened::new(directory.clone(), name, file, descriptors.clone());
         if purpose == Purpose::Read {
             file.let_go();
         }
@@ -102,7 +103,8 @@ impl DiskFile for PlainFile {
         if offset + parts.iter().map(|part| part.len() as u64).sum::<u64>() > self.size_limit {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
-        write_parts(&*self.file.get()?, parts, offset)
+        let file = self.file.get()?;
+        write_parts(&file, parts, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

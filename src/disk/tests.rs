@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::fs::{FsDisk, Io};
 use super::mapped::{MappedFile, Writes};
 use super::memory::MemoryDisk;
+use super::own_file::OwnFile;
 use super::sim::SimDisk;
 use super::{Access, Disk, DiskFile, Room};
 
@@ -40,6 +41,7 @@ fn each_implementation(directory: &Path) -> Vec<(&'static str, Arc<dyn DiskFile>
     let open = std::fs::OpenOptions::new().read(true).write(true).create_new(true).clone();
     let mapped = |name: &str, writes| -> Arc<dyn DiskFile> {
         let file = open.open(directory.join(name)).expect("a file can be created");
+        let file = OwnFile::new(file).expect("it can be taken over");
         Arc::new(MappedFile::appendable(file, CAPACITY, writes).expect("a file can be mapped"))
     };
     let plain = FsDisk::open(directory, false, Io::Plain).expect("the directory can be opened");
@@ -122,6 +124,7 @@ fn what_was_written_ahead_of_which_huge_pages_were_prepared_can_be_read() {
     let file = open.open(directory.path().join("mapped")).expect("a file can be created");
     // The last huge page is not whole.
     let capacity = 31 * MIB;
+    let file = OwnFile::new(file).expect("it can be taken over");
     let file = MappedFile::appendable(file, capacity, Writes::Mapped).expect("a file can be mapped");
     let mut model: Vec<u8> = Vec::new();
     let mut step = 0u64;

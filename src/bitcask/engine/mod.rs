@@ -61,7 +61,7 @@ pub struct Engine {
     /// What happened so far, in numbers.
     pub counters: Counters,
     /// Held as long as the store is open.
-    pub _lock: Option<Box<dyn Send + Sync>>,
+    pub _lock: Box<dyn Send + Sync>,
 }
 
 /// What happened so far, in numbers.

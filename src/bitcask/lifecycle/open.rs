@@ -48,8 +48,24 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         refuse_other_versions(disk.as_ref())?;
     }
     let lock = acquire(disk.as_ref(), options)?;
-    let names = list()?;
-    let manifest = load_manifest(disk.as_ref(), options, &names)?;
+    let names = list().inspect_err(|_| disk.remove_if_new())?;
+    let is_new = !options.read_only && !names.iter().any(|name| names::parse(name).is_some());
+    // The lock is held until nothing is left of a new store that could not be made.
+    let opened = open_locked(&disk, options, ask, &names).inspect_err(|_| {
+        if is_new {
+            remove_all(disk.as_ref())
+        }
+    });
+    Ok(Engine { _lock: lock, ..opened? })
+}
+
+fn open_locked(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    ask: Box<dyn Fn(Work) + Send + Sync>,
+    names: &[String],
+) -> Result<Engine> {
+    let manifest = load_manifest(disk.as_ref(), options, names)?;
     let events = Events::new(options.log.clone(), options.log_level);
     let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events, options.max_file_size));
     let hasher = KeyHasher::new(&manifest.hash_key);
@@ -70,7 +86,7 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         // Not before the files that the manifest lists were found to be this store's, and not before that manifest is
         // certain: the renaming that made it count may not be on the disk yet.
         disk.sync_dir().map_err(|e| Error::io("sync the directory", disk.path(), &e))?;
-        remove_debris(disk.as_ref(), &names, &manifest);
+        remove_debris(disk.as_ref(), names, &manifest);
     }
     let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
     let clock = StoreClock::new(disk.clone(), time_ms, rebuilt.closed);
@@ -109,7 +125,7 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         expiries,
         snapshots: Snapshots::default(),
         counters: Counters { logged_time_ms: time_ms.into(), ..Counters::default() },
-        _lock: lock,
+        _lock: Box::new(()),
     })
 }
 
@@ -156,15 +172,13 @@ fn other_version(disk: &dyn Disk, words: &str) -> Error {
     }
 }
 
-fn acquire(disk: &dyn Disk, options: &Options) -> Result<Option<Box<dyn Send + Sync>>> {
+fn acquire(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Send + Sync>> {
     let kind = if options.read_only { LockKind::Shared } else { LockKind::Exclusive };
     match disk.lock(kind) {
-        Ok(lock) => Ok(Some(lock)),
+        Ok(lock) => Ok(lock),
         Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
             Err(Error::Locked { path: disk.path().to_path_buf() })
         }
-        // Nobody ever wrote here, or the lock file was left out of a copy: there is nobody to keep out.
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && options.read_only => Ok(None),
         Err(e) => Err(Error::io("lock the store", disk.path(), &e)),
     }
 }
@@ -211,6 +225,7 @@ fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result
         needs: Needs::default(),
         files: Vec::new(),
     };
+    disk.sync_name().map_err(|e| Error::io("make durable the name of", disk.path(), &e))?;
     write_first_manifest(disk, &manifest)?;
     Ok(manifest)
 }
@@ -241,6 +256,16 @@ fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
             let _ = disk.remove(name);
         }
     }
+}
+
+/// Removes all files of a store that was being made.
+fn remove_all(disk: &dyn Disk) {
+    for name in disk.list().unwrap_or_default() {
+        if names::parse(&name).is_some() {
+            let _ = disk.remove(&name);
+        }
+    }
+    disk.remove_if_new();
 }
 
 /// The access that a file is opened with.
