@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 static void *value;
@@ -207,6 +208,64 @@ static void closing_in_a_child_leaves_the_lock_with_the_parent(void) {
   close_store(db);
 }
 
+/* As a server does that goes into the background: open, daemon(3), close, open. */
+static void go_on_in_the_background(filedb_t *inherited) {
+  filedb_t *db;
+  EXPECT_ERROR(FILEDB_ERR_FORKED, "parent", filedb_close(inherited, &err));
+  db = open_store(in_temp("store"));
+  NEED(db != NULL);
+  CHECK(has_text(db, "k", "of the parent"));
+  EXPECT(FILEDB_OK, put_text(db, "k", "of the background"));
+  close_store(db);
+}
+
+/* Tells its number, goes on when its parent is gone, tells how that went, and waits to be killed, as in in_child(). */
+static void in_the_background(filedb_t *inherited, pid_t parent, int told) {
+  pid_t self = getpid();
+  char answer;
+  if (write(told, &self, sizeof self) != sizeof self) _exit(1);
+  /* By the time that a process is no parent any more its files are closed. */
+  while (getppid() == parent) sched_yield();
+  go_on_in_the_background(inherited);
+  fflush(stdout);
+  answer = checks_failed_here == 0 ? 'y' : 'n';
+  if (write(told, &answer, 1) == 1) pause();
+  _exit(1);
+}
+
+static void a_store_can_be_opened_again_in_the_background(void) {
+  int told[2], ended;
+  char answer = '?';
+  filedb_t *db;
+  pid_t parent, background = 0;
+  NEED(pipe(told) == 0);
+  fflush(stdout);
+  parent = fork();
+  if (parent == 0) {
+    alarm(120);
+    checks_failed_here = 0;
+    parent = getpid();
+    db = open_store(in_temp("store"));
+    if (db == NULL || !EXPECT(FILEDB_OK, put_text(db, "k", "of the parent"))) _exit(1);
+    if (fork() == 0) {
+      alarm(120);
+      in_the_background(db, parent, told[1]);
+    }
+    pause();
+    _exit(1);
+  }
+  close(told[1]);
+  NEED(parent > 0 && read(told[0], &background, sizeof background) == sizeof background);
+  CHECK(kill(parent, SIGKILL) == 0 && waitpid(parent, &ended, 0) == parent);
+  CHECK(read(told[0], &answer, 1) == 1 && answer == 'y');
+  CHECK(kill(background, SIGKILL) == 0);
+  close(told[0]);
+  db = open_store(in_temp("store"));
+  NEED(db != NULL);
+  CHECK(has_text(db, "k", "of the background"));
+  close_store(db);
+}
+
 static void close_the_parents_and_write_to_its_own(void *parents) {
   filedb_t *db;
   EXPECT(FILEDB_ERR_FORKED, filedb_close(parents, &err));
@@ -308,6 +367,7 @@ int main(void) {
   RUN_BOTH(unpinning_twice_does_nothing);
   RUN_BOTH(a_forked_child_cannot_use_the_handle_of_its_parent);
   RUN_BOTH(closing_in_a_child_leaves_the_lock_with_the_parent);
+  RUN_BOTH(a_store_can_be_opened_again_in_the_background);
   RUN_BOTH(a_forked_child_can_have_a_store_of_its_own);
   RUN_BOTH(a_pinned_value_can_be_read_and_unpinned_in_a_forked_child);
   RUN_BOTH(an_iterator_carried_into_a_forked_child_shows_nothing);

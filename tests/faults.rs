@@ -606,3 +606,25 @@ fn pages_dropped_by_a_failed_sync_are_not_answered_with_wrong_bytes() {
         },
     );
 }
+
+#[test]
+fn a_first_opening_that_fails_leaves_files_behind() {
+    for errno in [libc::EIO, libc::ENOSPC, libc::EMFILE] {
+        for n in 1.. {
+            let disk = SimDisk::new();
+            disk.fail(Fault { from: n, lasts: false, kinds: &[], errno, short_write: false });
+            let opened = Db::open_on(Arc::new(disk.clone()), &Options::default());
+            let (is_open, was_hit) = (opened.is_ok(), !disk.has_faults());
+            drop(opened);
+            assert!(
+                is_open || disk.file_names().is_empty(),
+                "errno {errno}, operation {n}: {:?}",
+                disk.file_names()
+            );
+            // Some failures are of no account, and all that come after the opening are none.
+            if is_open && !was_hit {
+                break;
+            }
+        }
+    }
+}
