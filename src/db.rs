@@ -18,6 +18,7 @@ use crate::store::iter::{Iter, KeyList};
 use crate::store::options::Options;
 use crate::store::pinned::Pinned;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
+use crate::store::value::{Change, End, Type};
 use crate::store::write::{PutOptions, Ttl};
 
 /// An open store. Clones share it; all methods may be called from any thread at once. It is closed by [`Db::close`], or
@@ -348,6 +349,123 @@ impl Db {
     /// As [`Db::expire`].
     pub fn persist(&self, key: &[u8]) -> Result<bool> {
         self.store.any().set_ttl(key, None)
+    }
+
+    /// What `key` holds; `None` where there is no such key.
+    ///
+    /// # Errors
+    /// As [`Db::get`].
+    pub fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {
+        self.store.any().type_of(key)
+    }
+
+    /// Adds `value` behind the last element of the list `key`, which is made where there is none; gives the new length. Atomic, also
+    /// across a crash, and of constant cost. A list keeps its expiry.
+    ///
+    /// # Errors
+    /// As [`Db::put`]; [`Error::WrongType`] where the key holds a value.
+    pub fn push_back(&self, key: &[u8], value: &[u8]) -> Result<u64> {
+        self.store.any().push(key, value, End::Back)
+    }
+
+    /// As [`Db::push_back`], in front of the first element.
+    ///
+    /// # Errors
+    /// As [`Db::push_back`].
+    pub fn push_front(&self, key: &[u8], value: &[u8]) -> Result<u64> {
+        self.store.any().push(key, value, End::Front)
+    }
+
+    /// Takes the last element of the list `key` out and gives it; `None` where there is no such list. With its last element a list is
+    /// gone.
+    ///
+    /// # Errors
+    /// As [`Db::put`] and [`Db::get`]; [`Error::WrongType`] where the key holds a value.
+    pub fn pop_back(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.store.any().pop(key, End::Back)
+    }
+
+    /// As [`Db::pop_back`], the first element.
+    ///
+    /// # Errors
+    /// As [`Db::pop_back`].
+    pub fn pop_front(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.store.any().pop(key, End::Front)
+    }
+
+    /// The number of elements of the list `key`; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Db::get`]; [`Error::WrongType`] where the key holds a value.
+    pub fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
+        self.store.any().list_length(key)
+    }
+
+    /// The element at `index` of the list `key`, counted from 0, or from the end where negative: -1 is the last. `None` where there is
+    /// no such list or element.
+    ///
+    /// # Errors
+    /// As [`Db::list_length`].
+    pub fn list_get(&self, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
+        self.store.any().list_get(key, index)
+    }
+
+    /// Replaces the element at `index`, which is counted as in [`Db::list_get`]. False where there is no such list or element.
+    ///
+    /// # Errors
+    /// As [`Db::push_back`].
+    pub fn list_set(&self, key: &[u8], index: i64, value: &[u8]) -> Result<bool> {
+        self.store.any().list_set(key, index, value)
+    }
+
+    /// The elements from `first` to `last`, both included and counted as in [`Db::list_get`]; those that there are. `None` where there
+    /// is no such list. Pushes and pops come before or after all of it; a [`Db::list_set`] meanwhile may be seen or not.
+    ///
+    /// # Errors
+    /// As [`Db::list_length`].
+    pub fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>> {
+        self.store.any().list_range(key, first, last)
+    }
+
+    /// Removes `key` and gives the value that it had, in one step.
+    ///
+    /// # Errors
+    /// As [`Db::delete`] and [`Db::get`]; [`Error::WrongType`] where the key holds a list.
+    pub fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.store.any().get_delete(key)
+    }
+
+    /// Gives `key` the value `desired`, or with `None` removes it, if it holds `expected`, or with `None` nothing; in one step. False
+    /// where it holds something else. A value that is replaced keeps its expiry.
+    ///
+    /// # Errors
+    /// As [`Db::put`]; [`Error::WrongType`] where the key holds a list.
+    pub fn compare_and_swap(
+        &self,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        desired: Option<&[u8]>,
+    ) -> Result<bool> {
+        self.store.any().compare_and_swap(key, expected, desired)
+    }
+
+    /// Adds `by` to the number that `key` holds as decimal text, 0 where there is none, and gives the sum; in one step. The key keeps
+    /// its expiry.
+    ///
+    /// # Errors
+    /// As [`Db::put`]; [`Error::InvalidArgument`] where the value is no number of 64 bits, or the sum is none;
+    /// [`Error::WrongType`] where the key holds a list.
+    pub fn increment(&self, key: &[u8], by: i64) -> Result<i64> {
+        self.store.any().increment(key, by)
+    }
+
+    /// Shows what `key` has to `change`, and does what it says, in one step: nobody changes the key meanwhile. A store over the network
+    /// may call `change` again where somebody did. It must not call the store.
+    ///
+    /// # Errors
+    /// As [`Db::put`], and whatever `change` returns: nothing was changed then; [`Error::WrongType`] where the key holds a list.
+    pub fn update(&self, key: &[u8], mut change: impl FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()> {
+        self.store.any().update(key, &mut change)
     }
 
     /// Makes all completed writes durable.

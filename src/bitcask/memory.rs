@@ -11,10 +11,11 @@ use crate::disk::process::{self, ForkGuard};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
-use crate::store::iter::Walk;
+use crate::store::iter::{KeyList, Walk};
 use crate::store::options::{MIN_MEMORY_LIMIT, Options, SyncMode};
 use crate::store::pinned::Pinned;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
+use crate::store::value::{Change, End, Type};
 use crate::store::write::{PutOptions, Ttl};
 use crate::store::{Copying, Store};
 use crate::sync::gate::{Entered, Gated};
@@ -199,5 +200,49 @@ impl Store for Named {
 
     fn write_hints(&self) -> Result<()> {
         self.enter()?.write_hints()
+    }
+
+    fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {
+        self.enter()?.type_of(key)
+    }
+
+    fn push(&self, key: &[u8], value: &[u8], end: End) -> Result<u64> {
+        self.enter()?.push(key, value, end)
+    }
+
+    fn pop(&self, key: &[u8], end: End) -> Result<Option<Vec<u8>>> {
+        self.enter()?.pop(key, end)
+    }
+
+    fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
+        self.enter()?.list_length(key)
+    }
+
+    fn list_get(&self, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
+        self.enter()?.list_get(key, index)
+    }
+
+    fn list_set(&self, key: &[u8], index: i64, value: &[u8]) -> Result<bool> {
+        self.enter()?.list_set(key, index, value)
+    }
+
+    fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>> {
+        self.enter()?.list_range(key, first, last)
+    }
+
+    fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.enter()?.get_delete(key)
+    }
+
+    fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool> {
+        self.enter()?.compare_and_swap(key, expected, desired)
+    }
+
+    fn increment(&self, key: &[u8], by: i64) -> Result<i64> {
+        self.enter()?.increment(key, by)
+    }
+
+    fn update(&self, key: &[u8], change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()> {
+        self.enter()?.update(key, change)
     }
 }

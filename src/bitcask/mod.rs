@@ -160,6 +160,7 @@ impl Bitcask {
             let engine = self.shared.enter()?;
             engine.log.prepare()?;
             engine.purge_expired(&engine);
+            background::take_out_gone(&engine);
             engine.expiries.sweep(&engine.index);
         }
         if self.shared.enter()?.options.merge == MergeMode::Manual {

@@ -7,7 +7,7 @@ use crate::bitcask::engine::Inside;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
-use crate::index::SizeClass;
+use crate::log::append::weight;
 use crate::log::file::DataFile;
 use crate::log::scan::{End, scan};
 
@@ -31,7 +31,7 @@ pub fn recount(engine: &Inside<'_>) -> Result<(), String> {
         live += found.live_records;
         compare(&file, &found).map_err(|why| format!("file {}: {why}", file.id))?;
     }
-    let keys = engine.index.len();
+    let keys = engine.index.len() + engine.elements.index().map_or(0, |elements| elements.len());
     if keys != live {
         return Err(format!("the index has {keys} keys, and points at {live} records"));
     }
@@ -42,10 +42,10 @@ fn count(engine: &Inside<'_>, file: &DataFile) -> Result<Found, String> {
     let mut found = Found::default();
     let scanned = scan(file, FILE_HEADER_SIZE, file.tail(), &mut |frame| {
         let header = &frame.header;
-        if !matches!(header.kind, Kind::Put | Kind::Tombstone) {
+        if !header.kind.is_record() {
             return Ok(());
         }
-        let size = SizeClass::of_units(header.frame_size() / ALIGNMENT).bytes();
+        let size = weight(header.kind, header.frame_size() / ALIGNMENT).bytes();
         found.records += 1;
         found.weight += size;
         found.tombstones += u64::from(header.kind == Kind::Tombstone);
@@ -53,7 +53,7 @@ fn count(engine: &Inside<'_>, file: &DataFile) -> Result<Found, String> {
         let (first, last) = found.seqs.unwrap_or((header.seq, header.seq));
         found.seqs = Some((first.min(header.seq), last.max(header.seq)));
         let place = (file.slot, frame.offset / ALIGNMENT);
-        let entry = engine.index.get(engine.hasher.hash(frame.key()));
+        let entry = engine.index_of(header.kind).and_then(|index| index.get(engine.hasher.hash(frame.key())));
         if entry.is_some_and(|it| (it.location.slot, u64::from(it.location.units)) == place) {
             found.live_records += 1;
             found.live_weight += size;

@@ -10,9 +10,10 @@ use crate::bitcask::{Bitcask, stats};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
-use crate::store::iter::Walk;
+use crate::store::iter::{KeyList, Walk};
 use crate::store::pinned::Pinned;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
+use crate::store::value::{Change, End, Type};
 use crate::store::write::{PutOptions, Ttl};
 use crate::store::{Copying, Store};
 
@@ -115,7 +116,7 @@ impl Store for Bitcask {
 
     fn exists(&self, key: &[u8]) -> Result<bool> {
         let engine = self.shared.enter()?;
-        Ok(engine.find(&engine, key, |_| ())?.is_some())
+        Ok(engine.describe(&engine, key)?.is_some())
     }
 
     fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>> {
@@ -129,8 +130,7 @@ impl Store for Bitcask {
 
     fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
         let engine = self.shared.enter()?;
-        let expiry = engine.find(&engine, key, |current| current.expiry_ms)?;
-        Ok(expiry.map(|expiry_ms| match expiry_ms {
+        Ok(engine.describe(&engine, key)?.map(|(_, expiry_ms)| match expiry_ms {
             None => Ttl::Forever,
             Some(expiry_ms) => Ttl::Ms(expiry_ms.saturating_sub(engine.clock.precise())),
         }))
@@ -175,6 +175,54 @@ impl Store for Bitcask {
             hints::write_missing(&engine.catalog, &file, &engine.hasher)?;
         }
         Ok(())
+    }
+
+    fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {
+        let engine = self.shared.enter()?;
+        Ok(engine.describe(&engine, key)?.map(|(holds, _)| holds))
+    }
+
+    fn push(&self, key: &[u8], value: &[u8], end: End) -> Result<u64> {
+        self.change(|engine| engine.push(engine, key, value, end))
+    }
+
+    fn pop(&self, key: &[u8], end: End) -> Result<Option<Vec<u8>>> {
+        self.change(|engine| engine.pop(engine, key, end))
+    }
+
+    fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
+        let engine = self.shared.enter()?;
+        engine.list_length(&engine, key)
+    }
+
+    fn list_get(&self, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
+        let engine = self.shared.enter()?;
+        engine.list_get(&engine, key, index)
+    }
+
+    fn list_set(&self, key: &[u8], index: i64, value: &[u8]) -> Result<bool> {
+        self.change(|engine| engine.list_set(engine, key, index, value))
+    }
+
+    fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>> {
+        let engine = self.shared.enter()?;
+        engine.list_range(&engine, key, first, last)
+    }
+
+    fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.change(|engine| engine.get_delete(engine, key))
+    }
+
+    fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool> {
+        self.change(|engine| engine.compare_and_swap(engine, key, expected, desired))
+    }
+
+    fn increment(&self, key: &[u8], by: i64) -> Result<i64> {
+        self.change(|engine| engine.increment(engine, key, by))
+    }
+
+    fn update(&self, key: &[u8], change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()> {
+        self.change(|engine| engine.update(engine, key, change))
     }
 }
 

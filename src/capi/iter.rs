@@ -5,8 +5,9 @@ use super::error::{Failure, filedb_error_t};
 use super::guard::{self, Answer};
 use super::handle::shell::{self, Quarantine, Shell};
 use super::handle::{Call, Out};
+use super::list::{filedb_type_t, type_number};
 use super::slice::filedb_slice_t;
-use super::status::{FILEDB_DONE, FILEDB_ERR_PANIC, FILEDB_OK, filedb_status_t};
+use super::status::{FILEDB_DONE, FILEDB_ERR_PANIC, FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t};
 use crate::Db;
 use crate::Error;
 use crate::Iter;
@@ -205,6 +206,32 @@ fn fill(
         *count += 1;
     }
     answer
+}
+
+/// Tells what the key of the row that was given last holds: `*out` becomes FILEDB_TYPE_VALUE or
+/// FILEDB_TYPE_LIST. For a list the value of the row is empty. After filedb_iter_next_batch() it is the
+/// last of its rows.
+///
+/// Returns FILEDB_OK, FILEDB_NOT_FOUND where no row was given yet or the last step gave none, or
+/// FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED.
+///
+/// Threads: any, one at a time for each iterator. Since 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_iter_type(
+    iter: *mut filedb_iter_t,
+    out: *mut filedb_type_t,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let out = call.out("out", out)?;
+        let walk = call.shell(iter)?.walk.lock();
+        let shown = &walk.as_ref().ok_or(Error::Closed)?.shown;
+        let Some(holds) = shown.len().checked_sub(1).and_then(|row| shown.type_of(row)) else {
+            return Ok(FILEDB_NOT_FOUND);
+        };
+        out.set(type_number(holds));
+        Ok(FILEDB_OK)
+    })
 }
 
 /// Frees an iterator, at its end or before. NULL is fine, and so is one whose store was closed.

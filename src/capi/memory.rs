@@ -3,8 +3,8 @@
 use super::guard;
 use std::ffi::c_void;
 
-/// Gives back memory that this library handed out: values of filedb_get() and the block of
-/// filedb_list(). NULL is fine.
+/// Gives back memory that this library handed out: values of filedb_get() and its like, and the blocks of
+/// filedb_list() and filedb_list_range(). NULL is fine.
 ///
 /// The memory comes from malloc() of the C library that filedb is linked with; where the program
 /// uses the same one, free() does as well.

@@ -19,12 +19,14 @@
 )]
 
 mod batch;
+mod change;
 mod db;
 mod error;
 mod failpoint;
 mod guard;
 mod handle;
 mod iter;
+mod list;
 mod log;
 mod memory;
 mod options;

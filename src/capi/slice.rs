@@ -64,7 +64,7 @@ pub unsafe extern "C" fn filedb_list(
 }
 
 /// A block with `count` slices in front, and behind them the bytes that they point to.
-fn one_block<'a, I>(count: usize, all: impl Fn() -> I) -> Result<Block, Failure>
+pub(super) fn one_block<'a, I>(count: usize, all: impl Fn() -> I) -> Result<Block, Failure>
 where
     I: Iterator<Item = &'a [u8]>,
 {

@@ -19,9 +19,13 @@ pub struct Feature {
 
 /// All features that this version knows.
 const KNOWN: &[Feature] = &[
+    COLLECTIONS,
     #[cfg(test)]
     TESTED,
 ];
+
+/// Collections: records of heads and elements.
+pub const COLLECTIONS: Feature = Feature { bit: 0, since: [0, 2, 0] };
 
 /// A feature for tests of the mechanism: it stands for nothing.
 #[cfg(any(test, feature = "testing"))]

@@ -7,7 +7,7 @@
 //!                     counted from the one in the file's header
 //! 12  time       u40  milliseconds when it was written, counted from those in the file's header
 //! 17  key_len    u16  bytes of key less one; of a batch and a mark: 0
-//! 19  kind       u4   1 put, 2 tombstone, 3 batch, 4 mark
+//! 19  kind       u4   1 put, 2 tombstone, 3 batch, 4 mark, 5 head, 6 element
 //!     flags      u4   1 expires, 2 frontier, 4 far
 //! 20  far        u64 x2  where flagged: the sequence number and the time in full; then they are 0 above
 //!     expiry     u64  where flagged: when it expires, milliseconds since 1970
@@ -95,7 +95,22 @@ pub enum Kind {
     Batch = 3,
     /// Changes nothing; records the clock and the durable frontier.
     Mark = 4,
+    /// Names a collection under its key; the value is its head.
+    Head = 5,
+    /// Gives an element of a collection its value.
+    Element = 6,
 }
+
+impl Kind {
+    /// Whether it says something of a key, or of an element of a collection.
+    #[inline]
+    pub fn is_record(self) -> bool {
+        !matches!(self, Kind::Batch | Kind::Mark)
+    }
+}
+
+/// The bytes of a head, as the header has them.
+const HEAD: u32 = super::collection::HEAD_SIZE as u32;
 
 /// A frame's header, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,10 +223,12 @@ impl Header {
             (2, _, 0) => Kind::Tombstone,
             (3, 0, 1..) => Kind::Batch,
             (4, 0, 0) => Kind::Mark,
-            (2..=4, ..) => return Err("a frame's lengths are out of range"),
+            (5, _, HEAD) => Kind::Head,
+            (6, ..) => Kind::Element,
+            (2..=5, ..) => return Err("a frame's lengths are out of range"),
             _ => return Err("there is no frame of a known kind"),
         };
-        let has_key = matches!(kind, Kind::Put | Kind::Tombstone);
+        let has_key = kind.is_record();
         let mut header = Header {
             kind,
             seq: origin.epoch.seq.wrapping_add(u64::from(word32(8))),

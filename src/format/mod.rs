@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod checkpoint;
+pub mod collection;
 pub mod features;
 pub mod file_header;
 pub mod frame;

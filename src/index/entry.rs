@@ -24,6 +24,11 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeClass(u8);
 
+/// The classes of heads of collections: powers of two from 64 bytes on. No other frame has one of these classes, of which the largest is
+/// that of 4 GiB and a key.
+const FIRST_HEAD: u8 = 240;
+const SMALLEST_HEAD: u64 = 64;
+
 const EXACT: u64 = 32;
 const STEPS: u64 = 8;
 
@@ -43,8 +48,23 @@ impl SizeClass {
         SizeClass((EXACT + (exponent - 4) * STEPS + steps - 1).min(255) as u8)
     }
 
+    /// The class of the head of a collection of this many units of 8 bytes: the index knows heads from values.
+    pub fn of_head(units: u64) -> Self {
+        let doublings = (units * 8).max(SMALLEST_HEAD).next_power_of_two().ilog2() - SMALLEST_HEAD.ilog2();
+        SizeClass(FIRST_HEAD + doublings.min(u32::from(u8::MAX - FIRST_HEAD)) as u8)
+    }
+
+    /// Whether it is the class of a head.
+    #[inline]
+    pub fn is_head(self) -> bool {
+        self.0 >= FIRST_HEAD
+    }
+
     /// The largest size of this class in bytes.
     pub fn bytes(self) -> u64 {
+        if self.is_head() {
+            return SMALLEST_HEAD << (self.0 - FIRST_HEAD);
+        }
         let class = u64::from(self.0);
         if class < EXACT {
             return class * 8;
@@ -106,6 +126,11 @@ mod tests {
         }
         let largest = (1u64 << 32) + 65_600;
         assert!(SizeClass::of_units(largest / 8).bytes() >= largest);
+        assert!(!SizeClass::of_units(largest / 8).is_head());
+        for units in 1..10_000 {
+            let class = SizeClass::of_head(units);
+            assert!(class.is_head() && class.bytes() >= units * 8, "{units} units: {} bytes", class.bytes());
+        }
     }
 
     #[test]

@@ -229,11 +229,12 @@ impl Log {
             Err(error) => self.make_room_at_any_cost(&mut writer, &mut header, error)?,
         };
         let size = self.write_frame(&mut writer, offset, &mut header, &[record.key, record.value], 1)?;
-        let class = if record.kind == Kind::Put { size.1 } else { SizeClass::TOMBSTONE };
+        let size = weight(record.kind, size / ALIGNMENT);
+        let class = if record.kind == Kind::Tombstone { SizeClass::TOMBSTONE } else { size };
         writer.active.note_kind(record.kind, record.expiry_ms);
-        writer.active.usage.wrote(size.1);
+        writer.active.usage.wrote(size);
         if record.kind == Kind::Tombstone {
-            writer.active.usage.died(size.1);
+            writer.active.usage.died(size);
         }
         let location = Location { slot: writer.active.slot, units: (offset / ALIGNMENT) as u32 };
         let end = Position::new(writer.active.id, writer.tail);
@@ -276,10 +277,10 @@ impl Log {
         self.write_frame(&mut writer, offset, &mut header, &[padding, &body], records.len() as u64)?;
         let mut at = first;
         for (n, inner) in headers.iter().enumerate() {
-            let weight = SizeClass::of_units(inner.frame_size() / ALIGNMENT);
+            let weight = weight(inner.kind, inner.frame_size() / ALIGNMENT);
             writer.active.note_kind(inner.kind, inner.expiry_ms);
             writer.active.usage.wrote(weight);
-            let put = inner.kind == Kind::Put;
+            let put = inner.kind != Kind::Tombstone;
             if !put {
                 writer.active.usage.died(weight);
             }
@@ -394,9 +395,9 @@ impl Log {
     /// As [`Log::make_room`], which failed like this: what makes room on a full disk may use what is set aside for that.
     #[cold]
     fn make_room_at_any_cost(&self, writer: &mut Writer, header: &mut Header, failed: Error) -> Result<u64> {
-        // What has expired makes room as what was deleted does.
-        let makes_room =
-            matches!(failed, Error::NoSpace { .. }) && matches!(header.kind, Kind::Tombstone | Kind::Mark);
+        // What has expired makes room as what was deleted does, and what was taken out of a list.
+        let makes_room = matches!(failed, Error::NoSpace { .. })
+            && matches!(header.kind, Kind::Tombstone | Kind::Mark | Kind::Head);
         if makes_room && self.catalog.reserves.deletes.release() {
             return self.make_room(writer, header, 1);
         }
@@ -412,7 +413,7 @@ impl Log {
         header: &mut Header,
         body: &[&[u8]; 2],
         seqs: u64,
-    ) -> Result<(u64, SizeClass)> {
+    ) -> Result<u64> {
         header.seq = writer.next_seq;
         let active = &writer.active;
         let mut bytes = [0; WRITTEN_WHOLE];
@@ -445,7 +446,7 @@ impl Log {
         if let Some(frontier) = header.frontier {
             writer.recorded_frontier = Position(frontier);
         }
-        Ok((size, SizeClass::of_units(size / ALIGNMENT)))
+        Ok(size)
     }
 
     /// Takes back what a failed write may have left behind the tail.
@@ -504,6 +505,12 @@ impl Log {
         active.complete(&self.catalog.poison, "close")?;
         Ok((active, seq))
     }
+}
+
+/// What a record counts for, and the index keeps of its size.
+#[inline]
+pub fn weight(kind: Kind, units: u64) -> SizeClass {
+    if kind == Kind::Head { SizeClass::of_head(units) } else { SizeClass::of_units(units) }
 }
 
 /// Appends a whole frame to `out`, which begins at `first` of the file with this origin.

@@ -96,10 +96,6 @@ impl Catalog {
 
     /// Says that from now on only who knows `feature` may open the store. That is on the disk when this returns: it must be
     /// called before the first byte is written that needs the feature. Where it was said before it costs one load.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        allow(dead_code, reason = "no kind of record needs it yet")
-    )]
     #[inline]
     pub fn require(&self, feature: Feature) -> Result<()> {
         if self.features.load(Ordering::Acquire) & feature.mask() != 0 {
@@ -108,7 +104,6 @@ impl Catalog {
         self.add_feature(feature)
     }
 
-    #[cfg_attr(not(any(test, feature = "testing")), allow(dead_code, reason = "as `require`"))]
     #[cold]
     fn add_feature(&self, feature: Feature) -> Result<()> {
         self.poison.check()?;

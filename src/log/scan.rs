@@ -123,7 +123,7 @@ pub fn each_in_batch(
     let mut seq = batch.header.seq;
     while !rest.is_empty() {
         let frame = match Frame::parse(rest, offset, origin) {
-            Ok(frame) if matches!(frame.header.kind, Kind::Put | Kind::Tombstone) => frame,
+            Ok(frame) if frame.header.kind.is_record() => frame,
             _ => return Ok(Err("a batch holds something that is no record")),
         };
         if frame.header.seq != seq || !frame.is_intact() {

@@ -26,7 +26,7 @@ impl Capabilities {
     }
 
     /// The set as a number: one bit each.
-    pub fn bits(self) -> u64 {
+    pub const fn bits(self) -> u64 {
         self.0
     }
 }

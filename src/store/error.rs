@@ -98,6 +98,13 @@ pub enum Error {
         /// The store's directory.
         path: PathBuf,
     },
+    /// The key holds another type: a list where a value was asked for, or the other way round. Nothing was changed.
+    WrongType,
+    /// The server of a remote store is not there, or went away.
+    Connection {
+        /// What happened, as a sentence; without a password.
+        message: String,
+    },
     /// The handle was closed.
     Closed,
     /// The handle was opened by the parent of this process.
@@ -144,6 +151,8 @@ impl Error {
             Error::NoMemory { .. } => -13,
             Error::Exists { .. } => -14,
             Error::Closed => -15,
+            Error::WrongType => -16,
+            Error::Connection { .. } => -17,
         }
     }
 
@@ -168,7 +177,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::InvalidArgument { message } | Error::Unsupported { message } => f.write_str(message),
+            Error::InvalidArgument { message } | Error::Unsupported { message } | Error::Connection { message } => {
+                f.write_str(message)
+            }
+            Error::WrongType => f.write_str(
+                "the key holds another type: a list has its own functions, and a value has no elements; nothing was changed",
+            ),
             Error::Io { action, path, errno: 0 } => {
                 write!(f, "could not {action}: '{}' is shorter than it should be", path.display())
             }

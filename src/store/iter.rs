@@ -2,6 +2,7 @@
 
 use crate::store::error::{Error, Result};
 use crate::store::pinned::{Pinned, Rows};
+use crate::store::value::Type;
 
 /// A walk through a store: what an engine has behind an [`Iter`].
 pub trait Walk: Send {
@@ -77,6 +78,7 @@ impl Iter {
 pub struct Row {
     pub(crate) bytes: Pinned,
     pub(crate) key_len: usize,
+    pub(crate) holds: Type,
 }
 
 impl Row {
@@ -85,7 +87,12 @@ impl Row {
         self.bytes.get(..self.key_len).unwrap_or_default()
     }
 
-    /// The value.
+    /// What the key holds.
+    pub fn type_of(&self) -> Type {
+        self.holds
+    }
+
+    /// The value; empty for a list.
     pub fn value(&self) -> &[u8] {
         self.bytes.get(self.key_len..).unwrap_or_default()
     }
@@ -99,6 +106,26 @@ pub struct KeyList {
 }
 
 impl KeyList {
+    /// An empty list with room for so many entries, or for some of them.
+    pub(crate) fn with_room(count: u64) -> Result<Self> {
+        let mut list = KeyList::default();
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(1 << 16);
+        list.ends
+            .try_reserve(count)
+            .map_err(|_| Error::NoMemory { bytes: (count * size_of::<usize>()) as u64 })?;
+        Ok(list)
+    }
+
+    /// Adds an entry.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        let no_memory = |_| Error::NoMemory { bytes: bytes.len() as u64 };
+        self.bytes.try_reserve(bytes.len()).map_err(no_memory)?;
+        self.ends.try_reserve(1).map_err(no_memory)?;
+        self.bytes.extend_from_slice(bytes);
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+
     pub(crate) fn collect(mut walk: Iter) -> Result<Self> {
         let mut list = KeyList::default();
         let mut no_memory = None;

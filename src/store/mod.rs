@@ -10,6 +10,7 @@ pub mod iter;
 pub mod options;
 pub mod pinned;
 pub mod stats;
+pub mod value;
 pub mod write;
 
 use std::ops::ControlFlow;
@@ -17,9 +18,10 @@ use std::ops::ControlFlow;
 use batch::Batch;
 use capabilities::Capabilities;
 use error::Result;
-use iter::Walk;
+use iter::{KeyList, Walk};
 use pinned::Pinned;
 use stats::{FileStats, MergeProgress, Stats};
+use value::{Change, End, Type};
 use write::{PutOptions, Ttl};
 
 /// Where a copy of a value goes.
@@ -97,4 +99,37 @@ pub trait Store: Send + Sync {
 
     /// See [`crate::Db::write_hints`].
     fn write_hints(&self) -> Result<()>;
+
+    /// See [`crate::Db::type_of`].
+    fn type_of(&self, key: &[u8]) -> Result<Option<Type>>;
+
+    /// See [`crate::Db::push_back`]: the new length.
+    fn push(&self, key: &[u8], value: &[u8], end: End) -> Result<u64>;
+
+    /// See [`crate::Db::pop_back`].
+    fn pop(&self, key: &[u8], end: End) -> Result<Option<Vec<u8>>>;
+
+    /// See [`crate::Db::list_length`].
+    fn list_length(&self, key: &[u8]) -> Result<Option<u64>>;
+
+    /// See [`crate::Db::list_get`].
+    fn list_get(&self, key: &[u8], index: i64) -> Result<Option<Vec<u8>>>;
+
+    /// See [`crate::Db::list_set`].
+    fn list_set(&self, key: &[u8], index: i64, value: &[u8]) -> Result<bool>;
+
+    /// See [`crate::Db::list_range`].
+    fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>>;
+
+    /// See [`crate::Db::get_delete`].
+    fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// See [`crate::Db::compare_and_swap`].
+    fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool>;
+
+    /// See [`crate::Db::increment`].
+    fn increment(&self, key: &[u8], by: i64) -> Result<i64>;
+
+    /// See [`crate::Db::update`].
+    fn update(&self, key: &[u8], change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()>;
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::disk::View;
 use crate::store::error::{Error, Result};
+use crate::store::value::Type;
 
 /// What keeps the bytes of values where they are for as long as somebody reads them.
 pub(crate) enum Keeper {
@@ -105,6 +106,18 @@ struct Place {
     data: *const u8,
     key_len: usize,
     len: usize,
+    holds: Type,
+}
+
+/// A row to be added: a key and, right behind it, its value.
+#[derive(Clone, Copy)]
+pub(crate) struct NewRow<'a> {
+    /// Both.
+    pub bytes: &'a [u8],
+    /// Where the value begins.
+    pub key_len: usize,
+    /// What the key holds.
+    pub holds: Type,
 }
 
 // SAFETY: as for `Pinned`: the bytes never change, and the mappings and buffers beside the places keep them where they are.
@@ -136,6 +149,11 @@ impl Rows {
         self.bytes(row).1
     }
 
+    /// What the key of a row holds.
+    pub fn type_of(&self, row: usize) -> Option<Type> {
+        self.places.get(row).map(|place| place.holds)
+    }
+
     fn bytes(&self, row: usize) -> (&[u8], &[u8]) {
         let Some(place) = self.places.get(row) else { return (&[], &[]) };
         // SAFETY: `mappings` and `buffers` keep these bytes mapped or allocated, and nobody changes them.
@@ -156,8 +174,8 @@ impl Rows {
     }
 
     /// Adds a row of which key and value lie one behind the other in what `keeper` keeps.
-    pub(crate) fn push_kept(&mut self, keeper: &Arc<Keeper>, row: (&[u8], usize)) -> Result<()> {
-        debug_assert!(keeper.holds(row.0), "a row lies in what keeps it");
+    pub(crate) fn push_kept(&mut self, keeper: &Arc<Keeper>, row: NewRow<'_>) -> Result<()> {
+        debug_assert!(keeper.holds(row.bytes), "a row lies in what keeps it");
         if !self.mappings.iter().rev().take(LOOKED_THROUGH).any(|held| Arc::ptr_eq(held, keeper)) {
             self.mappings.try_reserve(1).map_err(|_| no_memory(size_of::<usize>()))?;
             self.mappings.push(keeper.clone());
@@ -166,21 +184,26 @@ impl Rows {
     }
 
     /// Adds a copy of a row.
-    pub(crate) fn push_copy(&mut self, (bytes, key_len): (&[u8], usize)) -> Result<()> {
+    pub(crate) fn push_copy(&mut self, row: NewRow<'_>) -> Result<()> {
         let mut buffer = Vec::new();
-        buffer.try_reserve_exact(bytes.len()).map_err(|_| no_memory(bytes.len()))?;
-        buffer.extend_from_slice(bytes);
+        buffer.try_reserve_exact(row.bytes.len()).map_err(|_| no_memory(row.bytes.len()))?;
+        buffer.extend_from_slice(row.bytes);
         self.buffers.try_reserve(1).map_err(|_| no_memory(size_of::<Vec<u8>>()))?;
-        self.add((&buffer, key_len))?;
+        self.add(NewRow { bytes: &buffer, ..row })?;
         self.copied += buffer.len();
         // The bytes of a Vec stay where they are when it moves.
         self.buffers.push(buffer);
         Ok(())
     }
 
-    fn add(&mut self, (bytes, key_len): (&[u8], usize)) -> Result<()> {
+    fn add(&mut self, row: NewRow<'_>) -> Result<()> {
         self.places.try_reserve(1).map_err(|_| no_memory(size_of::<Place>()))?;
-        self.places.push(Place { data: bytes.as_ptr(), key_len, len: bytes.len() });
+        self.places.push(Place {
+            data: row.bytes.as_ptr(),
+            key_len: row.key_len,
+            len: row.bytes.len(),
+            holds: row.holds,
+        });
         Ok(())
     }
 }

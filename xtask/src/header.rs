@@ -22,6 +22,8 @@ const CHAPTERS: &[&str] = &[
     "put_options",
     "slice",
     "pinned",
+    "list",
+    "change",
     "batch",
     "iter",
     "stats",

@@ -10,7 +10,7 @@ pub mod merge;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::bitcask::engine::Engine;
+use crate::bitcask::engine::{Engine, Inside};
 use crate::bitcask::lifecycle::hints;
 use crate::bitcask::shared::Shared;
 use crate::log::file::DataFile;
@@ -43,8 +43,12 @@ pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
         while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
             let Some(engine) = shell.inside() else { return };
-            let more = engine.index.prepare();
-            engine.catalog.disk.note_memory(engine.index.grown_bytes());
+            let more =
+                engine.index.prepare() | engine.elements.index().is_some_and(|elements| elements.prepare());
+            engine.catalog.disk.note_memory(
+                engine.index.grown_bytes()
+                    + engine.elements.index().map_or(0, |elements| elements.memory_bytes()),
+            );
             nap = if more { Duration::ZERO } else { LONGEST_SLEEP };
             if let Err(error) = engine.log.prepare() {
                 engine.catalog.events.log(LogLevel::Warn, || &error);
@@ -126,6 +130,7 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
         // A store that nobody wrote to stays as it was closed. Who looks for a key that has expired, or counts keys, sees that.
         if engine.log.was_written_to() {
             engine.purge_expired(&engine);
+            take_out_gone(&engine);
             let due = engine.expiries.next_due_ms().saturating_sub(engine.clock.precise());
             nap = nap.min(Duration::from_millis(due).max(PURGED_EVERY));
         }
@@ -139,6 +144,11 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
         *not_before = Instant::now() + AFTER_FAILURE;
     }
     Some(if now < *not_before { nap.min(AFTER_FAILURE) } else { nap })
+}
+
+/// Takes the elements of lists that are gone out of the index, while there are some and the store is open.
+pub fn take_out_gone(engine: &Inside<'_>) {
+    while engine.take_out_gone(engine).unwrap_or(false) {}
 }
 
 fn report(shell: &Shared, error: &Error) {

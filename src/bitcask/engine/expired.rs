@@ -83,6 +83,9 @@ impl Engine {
         if locked.get(hash) != Some(entry) {
             return Ok(());
         }
+        if entry.size.is_head() {
+            self.let_go_of(inside, entry);
+        }
         locked.remove(hash);
         drop(locked);
         self.counters.expired.fetch_add(1, Ordering::Relaxed);

@@ -3,9 +3,12 @@
 //! A put: limits, hash, lock of the key's segment, append, index, dead bytes; then, where asked for, the disk.
 //! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
 
+mod change;
 pub mod clock;
+pub mod elements;
 mod expired;
 pub mod expiry;
+mod lists;
 pub mod snapshot;
 
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use crate::store::Copying;
 use crate::store::error::{Error, Result, vec_with_room};
 use crate::store::options::{MergeMode, Options, SyncMode};
 use crate::store::pinned::Pinned;
+use crate::store::value::Type;
 use crate::sync::gate::Entered;
 use crate::sync::thread;
 
@@ -56,6 +60,8 @@ pub struct Engine {
     pub clock: StoreClock,
     /// The keys that expire.
     pub expiries: Expiries,
+    /// The elements of collections.
+    pub elements: elements::Elements,
     /// The moments that are still read.
     pub snapshots: Snapshots,
     /// What happened so far, in numbers.
@@ -196,7 +202,7 @@ impl Engine {
         let record = Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None };
         let appended = self.log.append(&record, self.clock.coarse())?;
         if let Some(old) = locked.remove(hash) {
-            self.supersede(inside, hash, old, appended.seq);
+            self.replace(inside, hash, old, appended.seq);
         }
         drop(locked);
         self.finish_write(&appended, false)?;
@@ -229,7 +235,7 @@ impl Engine {
             if record.kind == Kind::Put {
                 self.install(inside, segment, *hash, place, record.expiry_ms);
             } else if let Some(old) = segment.remove(*hash) {
-                self.supersede(inside, *hash, old, place.seq);
+                self.replace(inside, *hash, old, place.seq);
             }
         }
         drop(locked);
@@ -251,11 +257,20 @@ impl Engine {
         expiry_ms: Option<u64>,
     ) {
         if let Some(old) = locked.insert(hash, appended.entry) {
-            self.supersede(inside, hash, old, appended.seq);
+            self.replace(inside, hash, old, appended.seq);
         }
         if let Some(expiry_ms) = expiry_ms {
             self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
         }
+    }
+
+    /// Accounts for what a key had and has no more, the elements of a collection with it.
+    #[inline]
+    fn replace(&self, inside: &Inside<'_>, hash: KeyHash, old: Entry, by: u64) {
+        if old.size.is_head() {
+            self.let_go_of(inside, old);
+        }
+        self.supersede(inside, hash, old, by);
     }
 
     /// Accounts for a version that the index no longer points at.
@@ -286,9 +301,35 @@ impl Engine {
     /// What a condition asks: `None` where the key is not there, else when it expires.
     fn current(&self, inside: &Inside<'_>, entry: Option<Entry>, key: &[u8]) -> Result<Option<Option<u64>>> {
         match entry {
-            Some(entry) => self.at(inside, entry, key, |current| current.expiry_ms),
+            Some(entry) => Ok(self.describe_at(inside, entry, key)?.map(|(_, expiry_ms)| expiry_ms)),
             None => Ok(None),
         }
+    }
+
+    /// What a key holds and when it expires; `None` where it is not there.
+    pub fn describe(&self, inside: &Inside<'_>, key: &[u8]) -> Result<Option<(Type, Option<u64>)>> {
+        frame::check_key(key)?;
+        match self.index.get(self.hasher.hash(key)) {
+            Some(entry) => self.describe_at(inside, entry, key),
+            None => Ok(None),
+        }
+    }
+
+    fn describe_at(
+        &self,
+        inside: &Inside<'_>,
+        entry: Entry,
+        key: &[u8],
+    ) -> Result<Option<(Type, Option<u64>)>> {
+        if self.bare_value(inside, entry, key).is_some() {
+            return Ok(Some((Type::Value, None)));
+        }
+        let mut buffer = Vec::new();
+        let frame = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())?;
+        Ok(frame.map(|frame| {
+            let holds = if frame.header.kind == Kind::Head { Type::List } else { Type::Value };
+            (holds, frame.header.expiry_ms)
+        }))
     }
 
     /// Finds what a key has and shows it to `visit`; `None` where there is no such key.
@@ -319,8 +360,13 @@ impl Engine {
             return Ok(Some(visit(Current { value, expiry_ms: None })));
         }
         let mut buffer = Vec::new();
-        let frame = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())?;
-        Ok(frame.map(|frame| visit(Current { value: frame.value(), expiry_ms: frame.header.expiry_ms })))
+        match self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())? {
+            Some(frame) if frame.header.kind != Kind::Put => Err(Error::WrongType),
+            Some(frame) => {
+                Ok(Some(visit(Current { value: frame.value(), expiry_ms: frame.header.expiry_ms })))
+            }
+            None => Ok(None),
+        }
     }
 
     /// The value of the record at `entry`, where that is a mapped [`frame::BarePut`] of this key and, if that is to be verified,
@@ -351,7 +397,7 @@ impl Engine {
         if self.options.verify_checksums && !is_intact(&frame) {
             return Err(damaged(file, &frame));
         }
-        if frame.header.kind != Kind::Put {
+        if !matches!(frame.header.kind, Kind::Put | Kind::Head) {
             return Err(file.corrupt(frame.offset, "the index points at something that is no value"));
         }
         if frame.header.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms)) {
@@ -393,10 +439,16 @@ impl Engine {
         let (mut buffer, mut is_copied) = (Vec::new(), false);
         let is_intact = |frame: &Frame<'_>| {
             let len = frame.value().len();
-            is_copied = len >= COPIED_IN_PIECES && frame.header.expiry_ms.is_none() && to.begin(len);
+            is_copied = frame.header.kind == Kind::Put
+                && len >= COPIED_IN_PIECES
+                && frame.header.expiry_ms.is_none()
+                && to.begin(len);
             if is_copied { frame.is_intact_and_copied(|piece| to.copy(piece)) } else { frame.is_intact() }
         };
         let Some(frame) = self.record(inside, entry, key, &mut buffer, is_intact)? else { return Ok(None) };
+        if frame.header.kind != Kind::Put {
+            return Err(Error::WrongType);
+        }
         let value = frame.value();
         if !is_copied && to.begin(value.len()) {
             to.copy(value);
@@ -411,13 +463,16 @@ impl Engine {
         let hash = self.hasher.hash(key);
         let mut locked = self.index.lock_for_insert(hash)?;
         let Some(entry) = locked.get(hash) else { return Ok(false) };
-        let append = |current: Current<'_>| {
-            let record = Record { kind: Kind::Put, key, value: current.value, expiry_ms };
-            self.log.append(&record, self.clock.coarse())
-        };
-        let Some(appended) = self.at(inside, entry, key, append)? else { return Ok(false) };
-        let appended = appended?;
-        self.install(inside, &mut locked, hash, &appended, expiry_ms);
+        let mut buffer = Vec::new();
+        let frame = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())?;
+        let Some(frame) = frame else { return Ok(false) };
+        let kind = frame.header.kind;
+        let record = Record { kind, key, value: frame.value(), expiry_ms };
+        let appended = self.log.append(&record, self.clock.coarse())?;
+        match kind {
+            Kind::Head => self.install_head(inside, &mut locked, hash, &appended, expiry_ms),
+            _ => self.install(inside, &mut locked, hash, &appended, expiry_ms),
+        }
         drop(locked);
         self.finish_write(&appended, false)?;
         Ok(true)
@@ -468,6 +523,12 @@ impl Engine {
                 }
             }));
         }
+    }
+
+    /// The index that has the records of this kind; `None` where it has none.
+    #[inline]
+    pub fn index_of(&self, kind: Kind) -> Option<&Index> {
+        if kind == Kind::Element { self.elements.index() } else { Some(&self.index) }
     }
 
     /// The file that an entry of the index points into.

@@ -17,7 +17,8 @@ use crate::index::{Cursor, Entry, KeyHash};
 use crate::log::file::Frame;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Row, Walk};
-use crate::store::pinned::{Pinned, Rows};
+use crate::store::pinned::{NewRow, Pinned, Rows};
+use crate::store::value::Type;
 use sort::sort_last_first;
 
 /// A walk through the keys of one moment.
@@ -81,7 +82,7 @@ impl Iter {
                 // An empty prefix points nowhere, and comparing with that, no bytes at all, takes the processor longer than
                 // reading the record: a masked load from no page is done in microcode.
                 let matches = self.prefix.is_empty() || frame.key().starts_with(&self.prefix);
-                if frame.header.kind == Kind::Put && !expired && matches {
+                if matches!(frame.header.kind, Kind::Put | Kind::Head) && !expired && matches {
                     return visit(engine, entry, &frame).map(Some);
                 }
             }
@@ -116,16 +117,24 @@ impl Iter {
     }
 }
 
+/// What is shown of a record, the key and then the value: of a list no value.
+fn shown<'a>(frame: &Frame<'a>) -> (&'a [u8], Type) {
+    match frame.header.kind {
+        Kind::Head => (frame.key(), Type::List),
+        _ => (frame.key_and_value(), Type::Value),
+    }
+}
+
 impl Walk for Iter {
     fn next_row(&mut self) -> Result<Option<Row>> {
         let shared = self.shared.clone();
         let engine = shared.enter()?;
         self.advance(&engine, |engine, entry, frame| {
             let key_len = frame.key().len();
-            let bytes = frame.key_and_value();
+            let (bytes, holds) = shown(frame);
             Ok(match engine.file(engine, entry)?.keeper() {
-                Some(keeper) => Row { bytes: Pinned::kept(keeper.clone(), bytes), key_len },
-                None => Row { bytes: Pinned::copied(bytes)?, key_len },
+                Some(keeper) => Row { bytes: Pinned::kept(keeper.clone(), bytes), key_len, holds },
+                None => Row { bytes: Pinned::copied(bytes)?, key_len, holds },
             })
         })
     }
@@ -140,7 +149,8 @@ impl Walk for Iter {
         let mut left = most;
         while left > 0 && rows.copied_bytes() < most_copied {
             let added = self.advance(&engine, |engine, entry, frame| {
-                let row = (frame.key_and_value(), frame.key().len());
+                let (bytes, holds) = shown(frame);
+                let row = NewRow { bytes, key_len: frame.key().len(), holds };
                 match engine.file(engine, entry)?.keeper() {
                     Some(keeper) => rows.push_kept(keeper, row),
                     None => rows.push_copy(row),
@@ -163,7 +173,9 @@ impl Walk for Iter {
             let engine = shared.enter()?;
             let seen = self.advance(&engine, |_, _, frame| {
                 let _visiting = shared.gated().visit();
-                Ok(visit(frame.key(), frame.value()))
+                let (bytes, _) = shown(frame);
+                let (key, value) = bytes.split_at(frame.key().len());
+                Ok(visit(key, value))
             });
             match seen? {
                 Some(true) => {}

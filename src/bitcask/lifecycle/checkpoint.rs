@@ -25,6 +25,9 @@ const USUAL_KEY_SIZE: u64 = 12;
 /// Writes the whole index, and gives the identity of the checkpoint. It counts once a clean manifest names it. `clocks` is what
 /// the clocks say now.
 pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
+    if engine.elements.index().is_some_and(|elements| elements.len() > 0) {
+        return Ok(0);
+    }
     let catalog = &engine.catalog;
     let manifest = catalog.manifest();
     let random =
@@ -132,6 +135,8 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     });
     Ok(Some(Rebuilt {
         expiries: expiries.collect(),
+        // A checkpoint is written where there are none.
+        elements: None,
         index,
         max_seq: manifest.last_seq,
         max_time_ms: manifest.clock_ms,

@@ -23,6 +23,10 @@ pub fn close(shared: &Shared) -> Result<()> {
     shared.sync_signal.stop();
     let threads = std::mem::take(&mut *shared.threads.lock());
     threads.into_iter().for_each(|thread| drop(thread.join()));
+    if let Some(engine) = shared.inside() {
+        // They would count as alive in the checkpoint.
+        background::take_out_gone(&engine);
+    }
     // A merge that another thread runs sees the signal, commits what it has, and lets go.
     let mut uncommitted = shared.merging.lock();
     // Until nobody is inside any more: another thread that takes files to seal them could not do it then.

@@ -29,7 +29,9 @@ pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64)
     let mut too_large = false;
     let (_, end) = scan(file, FILE_HEADER_SIZE, file.tail(), &mut |frame| {
         max_time_ms = max_time_ms.max(frame.header.time_ms);
-        if matches!(frame.header.kind, Kind::Put | Kind::Tombstone) && !too_large {
+        // Hints know of no collections: a file that has some of one is read itself.
+        too_large |= matches!(frame.header.kind, Kind::Head | Kind::Element);
+        if frame.header.kind.is_record() && !too_large {
             let found = Found::of(frame, hasher);
             writer.push(&HintEntry {
                 hash: (found.hash.root, found.hash.word, found.hash.fingerprint),
@@ -37,7 +39,7 @@ pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64)
                 size_units: found.units.1,
                 seq: found.seq,
                 expiry_ms: found.expiry_ms,
-                tombstone: found.tombstone,
+                tombstone: found.kind == Kind::Tombstone,
             });
             too_large = share > 1 && writer.size() as u64 > limit.max(512);
         }
@@ -99,7 +101,7 @@ pub fn load(
             units: (entry.offset_units, entry.size_units),
             seq: entry.seq,
             expiry_ms: entry.expiry_ms,
-            tombstone: entry.tombstone,
+            kind: if entry.tombstone { Kind::Tombstone } else { Kind::Put },
         })?;
     }
 }

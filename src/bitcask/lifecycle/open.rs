@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::rebuild::rebuild;
 use super::sequence::Sequence;
 use crate::bitcask::engine::clock::StoreClock;
+use crate::bitcask::engine::elements::Elements;
 use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::engine::snapshot::Snapshots;
 use crate::bitcask::engine::{Counters, Engine};
@@ -123,6 +124,7 @@ fn open_locked(
         hasher,
         clock,
         expiries,
+        elements: Elements::new(rebuilt.elements, next_seq),
         snapshots: Snapshots::default(),
         counters: Counters { logged_time_ms: time_ms.into(), ..Counters::default() },
         _lock: Box::new(()),

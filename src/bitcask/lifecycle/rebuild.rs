@@ -7,12 +7,15 @@ use super::sequence::Sequence;
 use super::tails::repair_tails;
 use crate::bitcask::engine::clock::Reading;
 use crate::bitcask::lifecycle::hints;
-use crate::format::ALIGNMENT;
+use crate::format::collection::ListHead;
+use crate::format::features::COLLECTIONS;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
+use crate::format::{ALIGNMENT, FileId};
 use crate::index::{Absorber, Cursor, Entry, Index, KeyHash, KeyHasher, Location, SizeClass, Version};
 use crate::log::Position;
+use crate::log::append::weight;
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
 use crate::log::scan::{End, frames_behind, scan};
@@ -26,6 +29,8 @@ use crate::sync::parallel::{cores, on_all_cores};
 pub struct Rebuilt {
     /// Every key and its place.
     pub index: Index,
+    /// Every element of a collection, in stores that may have some.
+    pub elements: Option<Index>,
     /// The keys that expire.
     pub expiries: Vec<(u64, KeyHash, Entry)>,
     /// The last sequence number.
@@ -57,23 +62,49 @@ pub fn rebuild(
         file.include_seqs(entry.min_seq, entry.max_seq);
         files.push((*entry, file));
     }
-    let rebuild = Rebuild {
-        index: Index::new()?,
-        hasher,
-        strict: manifest.clean,
-        by_slot: {
-            let mut by_slot = Vec::new();
-            for (entry, file) in &files {
-                by_slot.resize_with(by_slot.len().max(usize::from(file.slot) + 1), || None);
-                by_slot[usize::from(file.slot)] = Some((entry.state, file.clone()));
-            }
-            by_slot
-        },
-        expiries: Mutex::default(),
+    let by_slot = {
+        let mut by_slot = Vec::new();
+        for (entry, file) in &files {
+            by_slot.resize_with(by_slot.len().max(usize::from(file.slot) + 1), || None);
+            by_slot[usize::from(file.slot)] = Some((entry.state, file.clone()));
+        }
+        by_slot
     };
-    let outcomes = rebuild.all(catalog, manifest, &files)?;
-    let (frontier, sequence) = repair_tails(manifest, &files, &outcomes, options, &catalog.poison)?;
-    for ((_, file), outcome) in files.iter().zip(&outcomes) {
+    let has_collections = manifest.needs.features & COLLECTIONS.mask() != 0;
+    let rebuild = |lost_from| {
+        let elements = if has_collections { Some(Index::new()?) } else { None };
+        let rebuild = Rebuild {
+            index: Index::new()?,
+            elements,
+            hasher,
+            strict: manifest.clean,
+            by_slot: &by_slot,
+            expiries: Mutex::default(),
+            lost_from,
+        };
+        let outcomes = rebuild.all(catalog, manifest, &files)?;
+        let repaired = repair(catalog, manifest, &files, &outcomes, options)?;
+        Ok::<_, Error>((rebuild, outcomes, repaired))
+    };
+    let (mut rebuilt, mut outcomes, (mut frontier, mut sequence)) = rebuild(None)?;
+    if let Some(gap) = sequence.gaps.first().filter(|_| has_collections) {
+        // A power cut lost records and left later ones, which nobody was promised. A head among them may name elements that were
+        // lost: so the log ends here.
+        (rebuilt, outcomes, (frontier, sequence)) = rebuild(Some(*gap))?;
+    }
+    Ok(Rebuilt { sequence: Some(sequence), ..rebuilt.finish(manifest, &files, &outcomes, frontier)? })
+}
+
+/// Cuts what is torn off the files, and says so.
+fn repair(
+    catalog: &Catalog,
+    manifest: &Manifest,
+    files: &[(FileEntry, Arc<DataFile>)],
+    outcomes: &[Outcome],
+    options: &Options,
+) -> Result<(Position, Sequence)> {
+    let repaired = repair_tails(manifest, files, outcomes, options, &catalog.poison)?;
+    for ((_, file), outcome) in files.iter().zip(outcomes) {
         if outcome.end < file.tail() {
             catalog.events.log(LogLevel::Info, || {
                 format!(
@@ -86,7 +117,7 @@ pub fn rebuild(
         }
         file.set_tail(outcome.end);
     }
-    Ok(Rebuilt { sequence: Some(sequence), ..rebuild.finish(manifest, &files, &outcomes, frontier) })
+    Ok(repaired)
 }
 
 /// What was found in one file.
@@ -112,11 +143,15 @@ pub struct Outcome {
 
 struct Rebuild<'a> {
     index: Index,
+    /// In stores that may have some.
+    elements: Option<Index>,
     hasher: &'a KeyHasher,
     /// After a clean close no tail is torn.
     strict: bool,
-    by_slot: Vec<Option<(FileState, Arc<DataFile>)>>,
+    by_slot: &'a [Option<(FileState, Arc<DataFile>)>],
     expiries: Mutex<Vec<(u64, KeyHash, Entry)>>,
+    /// What is in open files from this number on is not a part of the log.
+    lost_from: Option<FileId>,
 }
 
 /// One record of a file, from its hint or its frame.
@@ -129,8 +164,8 @@ pub struct Found {
     pub seq: u64,
     /// When it expires.
     pub expiry_ms: Option<u64>,
-    /// Whether it takes the key away.
-    pub tombstone: bool,
+    /// What it does.
+    pub kind: Kind,
 }
 
 /// So many records are held before the index takes them, at most: 24 bytes each, 192 MiB. The more there are, the less often
@@ -148,11 +183,11 @@ struct Bins<'a> {
 }
 
 impl<'a> Bins<'a> {
-    fn new(rebuild: &'a Rebuild<'a>, threads: usize) -> Self {
+    fn new(rebuild: &'a Rebuild<'a>, index: &'a Index, threads: usize) -> Self {
         let roots = usize::from(u8::MAX) + 1;
         Bins {
             rebuild,
-            absorber: rebuild.index.absorber(),
+            absorber: index.absorber(),
             bins: vec![Vec::new(); roots],
             // A power of two, so that the vectors do not grow past it.
             most: 1 << (HELD / roots / threads).ilog2(),
@@ -162,10 +197,10 @@ impl<'a> Bins<'a> {
 
     /// Takes a record of a file.
     fn push(&mut self, file: &DataFile, found: &Found) -> Result<()> {
-        let size = SizeClass::of_units(u64::from(found.units.1));
+        let size = weight(found.kind, u64::from(found.units.1));
         let entry = Entry {
             location: Location { slot: file.slot, units: found.units.0 },
-            size: if found.tombstone { SizeClass::TOMBSTONE } else { size },
+            size: if found.kind == Kind::Tombstone { SizeClass::TOMBSTONE } else { size },
         };
         let full = |_| Error::NoMemory { bytes: (self.most * size_of::<Version>()) as u64 };
         if let Some(expiry_ms) = found.expiry_ms {
@@ -180,6 +215,32 @@ impl<'a> Bins<'a> {
     }
 }
 
+/// The records of keys, and those of elements.
+struct Both<'a> {
+    keys: Bins<'a>,
+    elements: Option<Bins<'a>>,
+}
+
+impl<'a> Both<'a> {
+    fn new(rebuild: &'a Rebuild<'a>, threads: usize) -> Self {
+        Both {
+            keys: Bins::new(rebuild, &rebuild.index, threads),
+            elements: rebuild.elements.as_ref().map(|index| Bins::new(rebuild, index, threads)),
+        }
+    }
+
+    fn push(&mut self, file: &DataFile, found: &Found) -> Result<()> {
+        match &mut self.elements {
+            Some(elements) if found.kind == Kind::Element => elements.push(file, found),
+            None if matches!(found.kind, Kind::Element | Kind::Head) => {
+                let what = "there is a collection, and the manifest does not say so";
+                Err(file.corrupt(u64::from(found.units.0) * ALIGNMENT, what))
+            }
+            _ => self.keys.push(file, found),
+        }
+    }
+}
+
 impl Rebuild<'_> {
     /// Works on all files, on all cores.
     fn all(
@@ -189,34 +250,43 @@ impl Rebuild<'_> {
         files: &[(FileEntry, Arc<DataFile>)],
     ) -> Result<Vec<Outcome>> {
         let parts: Vec<Result<_>> = on_all_cores(files.len(), |pieces| {
-            let (mut bins, mut outcomes) = (Bins::new(self, cores().min(files.len()).max(1)), Vec::new());
+            let (mut bins, mut outcomes) = (Both::new(self, cores().min(files.len()).max(1)), Vec::new());
             for n in pieces {
                 let (entry, file) = &files[n];
                 outcomes.push((n, self.one(catalog, manifest, entry, file, &mut bins)?));
             }
-            self.expiries.lock().append(&mut bins.expiries);
-            Ok((outcomes, bins.bins))
+            self.expiries.lock().append(&mut bins.keys.expiries);
+            Ok((outcomes, bins.keys.bins, bins.elements.map(|elements| elements.bins)))
         });
-        let (mut outcomes, mut left) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut keys, mut elements) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
-            let (some, bins) = part?;
+            let (some, of_keys, of_elements) = part?;
             outcomes.extend(some);
-            left.push(Mutex::new(bins));
+            keys.push(Mutex::new(of_keys));
+            elements.extend(of_elements.map(Mutex::new));
         }
+        self.absorb_rest(&self.index, &keys)?;
+        if let Some(index) = &self.elements {
+            self.absorb_rest(index, &elements)?;
+        }
+        outcomes.sort_unstable_by_key(|(n, _)| *n);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
+    /// Puts into an index what is left in bins.
+    fn absorb_rest(&self, index: &Index, left: &[Mutex<Vec<Vec<Version>>>]) -> Result<()> {
         let absorbed = on_all_cores(usize::from(u8::MAX) + 1, |roots| {
-            let mut absorber = self.index.absorber();
+            let mut absorber = index.absorber();
             for root in roots {
                 let mut versions = Vec::new();
-                for bins in &left {
+                for bins in left {
                     versions.append(&mut std::mem::take(&mut bins.lock()[root]));
                 }
                 self.absorb(&mut absorber, root as u8, &mut versions)?;
             }
             Ok(())
         });
-        absorbed.into_iter().collect::<Result<()>>()?;
-        outcomes.sort_unstable_by_key(|(n, _)| *n);
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+        absorbed.into_iter().collect::<Result<()>>()
     }
 
     fn absorb(&self, absorber: &mut Absorber<'_>, root: u8, versions: &mut Vec<Version>) -> Result<()> {
@@ -229,7 +299,7 @@ impl Rebuild<'_> {
         manifest: &Manifest,
         entry: &FileEntry,
         file: &DataFile,
-        bins: &mut Bins<'_>,
+        bins: &mut Both<'_>,
     ) -> Result<Outcome> {
         if entry.state == FileState::Sealed {
             let hinted = hints::load(catalog, file, &manifest.store_id, &mut |found| bins.push(file, found));
@@ -238,7 +308,9 @@ impl Rebuild<'_> {
             }
         }
         let mut outcome = Outcome::default();
-        let (end, why) = scan(file, FILE_HEADER_SIZE, file.tail(), &mut |frame| {
+        let is_lost = self.lost_from.is_some_and(|from| file.id >= from) && entry.state == FileState::Open;
+        let end = if is_lost { FILE_HEADER_SIZE } else { file.tail() };
+        let (end, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
             let header = &frame.header;
             outcome.max_time_ms = outcome.max_time_ms.max(header.time_ms);
             outcome.frontier = outcome.frontier.max(header.frontier.unwrap_or(0));
@@ -247,12 +319,12 @@ impl Rebuild<'_> {
                     if outcome.seqs.0 == 0 { header.seq } else { outcome.seqs.0.min(header.seq) };
                 outcome.seqs.1 = outcome.seqs.1.max(header.seq);
             }
-            if !matches!(header.kind, Kind::Put | Kind::Tombstone) {
+            if !header.kind.is_record() {
                 return Ok(());
             }
             let found = Found::of(frame, self.hasher);
             outcome.records += 1;
-            outcome.weight += SizeClass::of_units(u64::from(found.units.1)).bytes();
+            outcome.weight += weight(found.kind, u64::from(found.units.1)).bytes();
             bins.push(file, &found)
         })?;
         outcome.end = end;
@@ -309,15 +381,71 @@ impl Rebuild<'_> {
         (0..self.by_slot.len()).map(|n| counts.iter().map(|live| live[n]).fold((0, 0), add)).collect()
     }
 
+    /// Finds the elements that heads name: the others count no more. Counts those in each slot, and their weight.
+    fn find_named(&self, elements: &Index) -> Result<(Index, Vec<(u64, u64)>)> {
+        let named = Index::new()?;
+        let parts: Vec<Result<_>> = on_all_cores(usize::from(u8::MAX) + 1, |roots| {
+            let (mut live, mut some) = (vec![(0u64, 0u64); self.by_slot.len()], Vec::new());
+            for root in roots.map(|root| root as u8) {
+                let mut cursor = Some(Cursor::of_root(root));
+                while let Some(at) = cursor.filter(|at| at.root() == root) {
+                    some.clear();
+                    cursor = self.index.collect(at, &mut some);
+                    for (_, entry) in some.iter().filter(|(_, entry)| entry.size.is_head()) {
+                        self.name(elements, &named, *entry, &mut live)?;
+                    }
+                }
+            }
+            Ok(live)
+        });
+        let mut live = vec![(0u64, 0u64); self.by_slot.len()];
+        for part in parts {
+            for (sum, more) in live.iter_mut().zip(part?) {
+                *sum = (sum.0 + more.0, sum.1 + more.1);
+            }
+        }
+        Ok((named, live))
+    }
+
+    /// Takes over the elements that the head at `entry` names.
+    fn name(&self, elements: &Index, named: &Index, entry: Entry, live: &mut [(u64, u64)]) -> Result<()> {
+        let Some(Some((_, file))) = self.by_slot.get(usize::from(entry.location.slot)) else { return Ok(()) };
+        let mut buffer = Vec::new();
+        let frame = file.frame(entry, &mut buffer)?;
+        let corrupt = |what| file.corrupt(frame.offset, what);
+        let head = ListHead::decode(frame.value()).map_err(corrupt)?;
+        for position in head.first..head.end {
+            let hash = self.hasher.hash(&head.element_key(position));
+            let Some(element) = elements.get(hash) else {
+                return Err(corrupt("the head of a list names an element that is not there"));
+            };
+            named.lock_for_insert(hash)?.insert(hash, element);
+            if let Some(live) = live.get_mut(usize::from(element.location.slot)) {
+                *live = (live.0 + 1, live.1 + element.size.bytes());
+            }
+        }
+        Ok(())
+    }
+
     /// Counts what is alive.
     fn finish(
-        self,
+        mut self,
         manifest: &Manifest,
         files: &[(FileEntry, Arc<DataFile>)],
         outcomes: &[Outcome],
         frontier: Position,
-    ) -> Rebuilt {
-        let live = self.count_live();
+    ) -> Result<Rebuilt> {
+        let mut live = self.count_live();
+        let elements = match self.elements.take() {
+            Some(all) => {
+                let (named, of_elements) = self.find_named(&all)?;
+                for (sum, more) in live.iter_mut().zip(of_elements) {
+                    *sum = (sum.0 + more.0, sum.1 + more.1);
+                }
+                Some(named)
+            }
+            None => None,
+        };
         let (mut max_seq, mut max_time_ms) = (manifest.last_seq, 0);
         for ((_, file), outcome) in files.iter().zip(outcomes) {
             let live = live[usize::from(file.slot)];
@@ -330,7 +458,8 @@ impl Rebuild<'_> {
         }
         let mut expiries = self.expiries.into_inner();
         expiries.retain(|(_, hash, entry)| self.index.get(*hash) == Some(*entry));
-        Rebuilt { index: self.index, expiries, max_seq, max_time_ms, closed: None, frontier, sequence: None }
+        let (index, closed, sequence) = (self.index, None, None);
+        Ok(Rebuilt { index, elements, expiries, max_seq, max_time_ms, closed, frontier, sequence })
     }
 }
 
@@ -342,7 +471,7 @@ impl Found {
             units: ((frame.offset / ALIGNMENT) as u32, (frame.header.frame_size() / ALIGNMENT) as u32),
             seq: frame.header.seq,
             expiry_ms: frame.header.expiry_ms,
-            tombstone: frame.header.kind == Kind::Tombstone,
+            kind: frame.header.kind,
         }
     }
 }

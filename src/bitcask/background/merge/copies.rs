@@ -10,7 +10,7 @@ use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Epoch, Header, Kind};
 use crate::index::{Entry, KeyHash, Location, SizeClass};
-use crate::log::append::encode_frame;
+use crate::log::append::{encode_frame, weight};
 use crate::log::file::{DataFile, Frame};
 use crate::store::error::{Error, Result};
 use crate::store::options::Options;
@@ -49,6 +49,7 @@ pub struct Copies<'a> {
 
 /// A record that goes to the output.
 struct Move {
+    kind: Kind,
     hash: KeyHash,
     /// Where it was; `None` for a tombstone, which the index does not know.
     from: Option<Entry>,
@@ -118,10 +119,11 @@ impl<'a> Copies<'a> {
         let units = ((first + self.buffer.len() as u64) / ALIGNMENT) as u32;
         encode_frame(&header, &[frame.key(), value], &output.origin, first, &mut self.buffer);
         self.moves.push(Move {
+            kind: header.kind,
             hash,
             from,
             units,
-            size: SizeClass::of_units(size / ALIGNMENT),
+            size: weight(header.kind, size / ALIGNMENT),
             seq: header.seq,
             expiry_ms: header.expiry_ms,
         });
@@ -189,7 +191,7 @@ fn move_index(engine: &Inside<'_>, output: &DataFile, moves: &[Move]) -> Result<
     for (n, moved) in moves.iter().enumerate() {
         // What was looked up when it was decided about has left the caches.
         if let Some(later) = moves.get(n + ASKED_AHEAD) {
-            engine.index.prefetch_to_look(later.hash);
+            engine.index_of(later.kind).inspect(|index| index.prefetch_to_look(later.hash));
         }
         output.usage.wrote(moved.size);
         let Some(from) = moved.from else {
@@ -200,15 +202,18 @@ fn move_index(engine: &Inside<'_>, output: &DataFile, moves: &[Move]) -> Result<
         let to = Entry { location, size: moved.size };
         // A copy that the index cannot be pointed at is counted as dead; no input is finished then. (A merge begins with an
         // index that can be changed everywhere: no such error is known.)
-        let replaced = match engine.index.lock(moved.hash) {
-            Ok(mut locked) => {
+        let locked = engine.index_of(moved.kind).map(|index| index.lock(moved.hash));
+        let replaced = match locked {
+            // There are elements: this is one.
+            None => false,
+            Some(Ok(mut locked)) => {
                 let replaced = locked.replace(moved.hash, from, to);
                 if let Some(expiry_ms) = moved.expiry_ms.filter(|_| replaced) {
                     engine.expiries.add(expiry_ms, moved.hash, (to, output.id));
                 }
                 replaced
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 failed = Err(error.into());
                 false
             }

@@ -207,6 +207,9 @@ impl<'a> Merge<'a> {
         }
         let Some(engine) = self.shell.inside() else { return Ok(()) };
         engine.index.take_over_all()?;
+        if let Some(elements) = engine.elements.index() {
+            elements.take_over_all()?;
+        }
         self.copies.suit(&engine.options);
         drop(engine);
         self.note_blockers();
@@ -360,7 +363,7 @@ impl<'a> Merge<'a> {
         let places = std::mem::take(&mut self.places);
         let (mut group, mut reported) = (Vec::with_capacity(GROUP), 0);
         let mut visit = |frame: &Frame<'_>| {
-            if !matches!(frame.header.kind, Kind::Put | Kind::Tombstone) {
+            if !frame.header.kind.is_record() {
                 return Ok(());
             }
             let hash = hasher.hash(frame.key());
@@ -405,7 +408,11 @@ impl<'a> Merge<'a> {
     /// Copies those of a group that are needed, and empties it.
     fn decide(&mut self, input: &DataFile, group: &mut Vec<Candidate>, older_elsewhere: u64) -> Result<()> {
         let Some(engine) = self.shell.inside() else { return Ok(()) };
-        group.iter().for_each(|candidate| engine.index.prefetch_to_look(candidate.hash));
+        for candidate in group.iter() {
+            if let Some(index) = engine.index_of(candidate.header.kind) {
+                index.prefetch_to_look(candidate.hash);
+            }
+        }
         let mut buffer = Vec::new();
         for candidate in group.drain(..) {
             let from = match fate(&engine, input, &candidate, older_elsewhere)? {
@@ -477,7 +484,7 @@ impl<'a> Merge<'a> {
 fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_elsewhere: u64) -> Result<Fate> {
     let Candidate { offset, header, hash } = candidate;
     let location = Location { slot: input.slot, units: (offset / ALIGNMENT) as u32 };
-    let current = engine.index.get(*hash);
+    let current = engine.index_of(header.kind).and_then(|index| index.get(*hash));
     let is_tombstone = header.kind == Kind::Tombstone;
     let expired = header.expiry_ms.is_some_and(|expiry_ms| engine.has_expired(expiry_ms));
     if let Some(entry) = current {

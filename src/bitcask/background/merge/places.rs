@@ -57,18 +57,24 @@ impl Places {
         if places.files.is_empty() {
             return Some(places);
         }
-        let keys = shell.inside().map_or(u64::MAX, |engine| engine.index.len());
+        let keys = shell.inside().map_or(u64::MAX, |engine| {
+            engine.index.len() + engine.elements.index().map_or(0, |elements| elements.len())
+        });
         if keys > dead.saturating_mul(DEARER) || places.sorted.try_reserve(live as usize).is_err() {
             return None;
         }
-        let (mut cursor, mut entries) = (Some(Cursor::START), Vec::new());
-        while let Some(at) = cursor {
-            let engine = shell.inside().filter(|_| !shell.signal().is_stopped())?;
-            cursor = engine.index.collect(at, &mut entries);
-            let wanted = entries.drain(..).map(|(_, entry)| entry).filter(|entry| {
-                is_wanted.get(usize::from(entry.location.slot)).is_some_and(|is_wanted| *is_wanted)
-            });
-            places.sorted.extend(wanted.map(Entry::place));
+        for of_elements in [false, true] {
+            let (mut cursor, mut entries) = (Some(Cursor::START), Vec::new());
+            while let Some(at) = cursor {
+                let engine = shell.inside().filter(|_| !shell.signal().is_stopped())?;
+                let index = if of_elements { engine.elements.index() } else { Some(&engine.index) };
+                let Some(index) = index else { break };
+                cursor = index.collect(at, &mut entries);
+                let wanted = entries.drain(..).map(|(_, entry)| entry).filter(|entry| {
+                    is_wanted.get(usize::from(entry.location.slot)).is_some_and(|is_wanted| *is_wanted)
+                });
+                places.sorted.extend(wanted.map(Entry::place));
+            }
         }
         places.sorted.sort_unstable();
         Some(places)

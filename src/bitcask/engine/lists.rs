@@ -1,0 +1,360 @@
+//! Lists: what a push, a pop and a look at one consist of.
+//!
+//! A push appends the element and the new head as one batch, a pop the new head alone (or a tombstone, with the last element): both
+//! are atomic in the log, and of constant cost. The key is locked meanwhile, and the index of elements is changed so that a head
+//! never names an element that is not there: pushes put the element first, pops take it out last. Readers take no lock. Where an
+//! element is gone they look at the head again: if that is still the same, the element is damaged.
+
+use super::{Engine, Inside, damaged};
+use crate::format::collection::ListHead;
+use crate::format::features::COLLECTIONS;
+use crate::format::frame::{self, Kind};
+use crate::index::{Entry, Index, KeyHash, Locked};
+use crate::log::append::{Appended, Record};
+use crate::log::file::Frame;
+use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::iter::KeyList;
+use crate::store::value::{End, clamp_range, place_of};
+
+/// What a key has that is, or may become, a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Its head.
+    pub head: ListHead,
+    /// When it expires.
+    pub expiry_ms: Option<u64>,
+}
+
+/// Elements of lists that are gone are taken out so many at a time.
+const TAKEN_OUT_AT_ONCE: u64 = 1024;
+
+/// So often a reader looks at a list again that changes under it; then it keeps writers away.
+const LOOKS: usize = 16;
+
+/// So many elements before one is read, its slot and its record are asked for.
+const ASKED_AHEAD: usize = 16;
+
+impl Engine {
+    /// The list that the record at `entry` names; `None` where there is none, or it has expired.
+    pub fn list_at(&self, inside: &Inside<'_>, entry: Option<Entry>, key: &[u8]) -> Result<Option<List>> {
+        let Some(entry) = entry else { return Ok(None) };
+        let mut buffer = Vec::new();
+        let Some(frame) = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())? else {
+            return Ok(None);
+        };
+        if frame.header.kind != Kind::Head {
+            return Err(Error::WrongType);
+        }
+        let head = ListHead::decode(frame.value());
+        let head = head.or_else(|what| Err(self.file(inside, entry)?.corrupt(frame.offset, what)))?;
+        Ok(Some(List { head, expiry_ms: frame.header.expiry_ms }))
+    }
+
+    fn element_hash(&self, head: &ListHead, position: i64) -> KeyHash {
+        self.hasher.hash(&head.element_key(position))
+    }
+
+    /// Adds a value at an end of a list, which is made where there is none: the new length.
+    pub fn push(&self, inside: &Inside<'_>, key: &[u8], value: &[u8], end: End) -> Result<u64> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        frame::check_value_len(value.len() as u64)?;
+        self.catalog.require(COLLECTIONS)?;
+        let hash = self.hasher.hash(key);
+        let mut locked = self.index.lock_for_insert(hash)?;
+        let list = self.list_at(inside, locked.get(hash), key)?;
+        let (list, position) = self.grown(list, end)?;
+        let element_key = list.head.element_key(position);
+        let element_hash = self.hasher.hash(&element_key);
+        let mut elements = self.elements.index_or_make()?.lock_for_insert(element_hash)?;
+        let head = list.head.encode();
+        let records = [
+            Record { kind: Kind::Element, key: &element_key, value, expiry_ms: None },
+            Record { kind: Kind::Head, key, value: &head, expiry_ms: list.expiry_ms },
+        ];
+        let mut appended = vec_with_room(records.len())?;
+        self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
+        let [of_element, of_head] = appended[..] else { return Ok(list.head.len()) };
+        self.install_element(inside, &mut elements, element_hash, &of_element);
+        drop(elements);
+        self.install_head(inside, &mut locked, hash, &of_head, list.expiry_ms);
+        drop(locked);
+        self.finish_write(&of_head, false)?;
+        Ok(list.head.len())
+    }
+
+    /// A list with one more place at an end, and that place; a new list where there is none.
+    pub(super) fn grown(&self, list: Option<List>, end: End) -> Result<(List, i64)> {
+        let mut list = list.unwrap_or_else(|| List {
+            head: ListHead { id: self.elements.next_id(), first: 0, end: 0 },
+            expiry_ms: None,
+        });
+        let full = || Error::Unsupported { message: "the list has used up its positions".into() };
+        let position = match end {
+            End::Back => {
+                let position = list.head.end;
+                list.head.end = position.checked_add(1).ok_or_else(full)?;
+                position
+            }
+            End::Front => {
+                list.head.first = list.head.first.checked_sub(1).ok_or_else(full)?;
+                list.head.first
+            }
+        };
+        Ok((list, position))
+    }
+
+    /// Takes the value at an end of a list out; `None` where there is no list.
+    pub fn pop(&self, inside: &Inside<'_>, key: &[u8], end: End) -> Result<Option<Vec<u8>>> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        let hash = self.hasher.hash(key);
+        if !self.index.is_pending(hash) && self.index.get(hash).is_none() {
+            return Ok(None);
+        }
+        let mut locked = self.index.lock_for_insert(hash)?;
+        let Some(mut list) = self.list_at(inside, locked.get(hash), key)? else { return Ok(None) };
+        let position = match end {
+            End::Back => list.head.end - 1,
+            End::Front => list.head.first,
+        };
+        let value = self.element(inside, &list.head, position, copied)?;
+        let value = value.ok_or_else(|| self.lost_element(inside, locked.get(hash)))??;
+        match end {
+            End::Back => list.head.end = position,
+            End::Front => list.head.first = position + 1,
+        }
+        let appended = if list.head.len() == 0 {
+            let record = Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None };
+            let appended = self.log.append(&record, self.clock.coarse())?;
+            if let Some(old) = locked.remove(hash) {
+                self.supersede(inside, hash, old, appended.seq);
+            }
+            appended
+        } else {
+            let head = list.head.encode();
+            let record = Record { kind: Kind::Head, key, value: &head, expiry_ms: list.expiry_ms };
+            let appended = self.log.append(&record, self.clock.coarse())?;
+            self.install_head(inside, &mut locked, hash, &appended, list.expiry_ms);
+            appended
+        };
+        // While the key is locked: a push at this end uses the position again.
+        // Where it cannot be taken out now, the next element with this position takes its place.
+        let _ = self.take_out(inside, &list.head, position..position + 1);
+        drop(locked);
+        self.finish_write(&appended, false)?;
+        Ok(Some(value))
+    }
+
+    /// Points the index of elements at one that was appended.
+    pub(super) fn install_element(
+        &self,
+        inside: &Inside<'_>,
+        elements: &mut Locked<'_>,
+        hash: KeyHash,
+        appended: &Appended,
+    ) {
+        // Walks do not show elements: no moment needs the old one.
+        if let Some(old) = elements.insert(hash, appended.entry)
+            && let Some(file) = self.catalog.files.get(usize::from(old.location.slot), inside)
+        {
+            file.usage.died(old.size);
+        }
+    }
+
+    /// Points the index at a head that takes the place of another head of the same list, or of nothing.
+    pub(super) fn install_head(
+        &self,
+        inside: &Inside<'_>,
+        locked: &mut Locked<'_>,
+        hash: KeyHash,
+        appended: &Appended,
+        expiry_ms: Option<u64>,
+    ) {
+        if let Some(old) = locked.insert(hash, appended.entry) {
+            self.supersede(inside, hash, old, appended.seq);
+        }
+        if let Some(expiry_ms) = expiry_ms {
+            self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
+        }
+    }
+
+    /// Notes that what the record at `entry` names is replaced by something that is not the same list. To be called while the key is
+    /// locked and the record is still there.
+    #[cold]
+    pub(super) fn let_go_of(&self, inside: &Inside<'_>, entry: Entry) {
+        let mut buffer = Vec::new();
+        let head = self.file(inside, entry).and_then(|file| {
+            let frame = file.frame(entry, &mut buffer)?;
+            if !frame.is_intact() || frame.header.kind != Kind::Head {
+                return Err(damaged(file, &frame));
+            }
+            ListHead::decode(frame.value()).map_err(|what| file.corrupt(frame.offset, what))
+        });
+        match head {
+            Ok(head) => self.elements.let_go(head),
+            // Its elements take space until the index is made anew.
+            Err(error) => self.catalog.events.log(crate::store::events::LogLevel::Warn, || &error),
+        }
+    }
+
+    /// Takes elements of lists that are gone out of the index, some at a time. False once there are none.
+    pub fn take_out_gone(&self, inside: &Inside<'_>) -> Result<bool> {
+        let Some((head, positions)) = self.elements.take_gone(TAKEN_OUT_AT_ONCE) else { return Ok(false) };
+        self.take_out(inside, &head, positions)?;
+        Ok(true)
+    }
+
+    fn take_out(&self, inside: &Inside<'_>, head: &ListHead, positions: std::ops::Range<i64>) -> Result<()> {
+        let Some(index) = self.elements.index() else { return Ok(()) };
+        for position in positions {
+            let hash = self.element_hash(head, position);
+            let removed = index.lock(hash)?.remove(hash);
+            if let Some(entry) = removed
+                && let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside)
+            {
+                file.usage.died(entry.size);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows an element to `visit`; `None` where it is not there.
+    fn element<R>(
+        &self,
+        inside: &Inside<'_>,
+        head: &ListHead,
+        position: i64,
+        visit: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        let Some(index) = self.elements.index() else { return Ok(None) };
+        let key = head.element_key(position);
+        let Some(entry) = index.get(self.hasher.hash(&key)) else { return Ok(None) };
+        let file = self.file(inside, entry)?;
+        let mut buffer = Vec::new();
+        let frame: Frame<'_> = file.frame(entry, &mut buffer)?;
+        let is_its = frame.header.kind == Kind::Element && frame.key() == key;
+        if !is_its || (self.options.verify_checksums && !frame.is_intact()) {
+            return Err(damaged(file, &frame));
+        }
+        Ok(Some(visit(frame.value())))
+    }
+
+    /// What is wrong where a head names an element that is not there.
+    #[cold]
+    fn lost_element(&self, inside: &Inside<'_>, entry: Option<Entry>) -> Error {
+        let lost = "the head of a list names an element that is not there";
+        match entry.map(|entry| (entry, self.file(inside, entry))) {
+            Some((entry, Ok(file))) => file.corrupt(u64::from(entry.location.units) * 8, lost),
+            Some((_, Err(error))) => error,
+            None => Error::WrongType,
+        }
+    }
+
+    /// Calls `look` with the list until that finds all that the list names; `None` where there is no list. `look` says `None` where an
+    /// element was not there.
+    fn look_at_list<R>(
+        &self,
+        inside: &Inside<'_>,
+        key: &[u8],
+        mut look: impl FnMut(&ListHead) -> Result<Option<R>>,
+    ) -> Result<Option<R>> {
+        frame::check_key(key)?;
+        let hash = self.hasher.hash(key);
+        for _ in 0..LOOKS {
+            let entry = self.index.get(hash);
+            let Some(list) = self.list_at(inside, entry, key)? else { return Ok(None) };
+            let seen = look(&list.head)?;
+            // What was seen between two looks at the same head is of one moment, but for elements that were set.
+            if self.index.get(hash) == entry {
+                return seen.map(Some).ok_or_else(|| self.lost_element(inside, entry));
+            }
+        }
+        let locked = self.index.lock(hash)?;
+        let entry = locked.get(hash);
+        let Some(list) = self.list_at(inside, entry, key)? else { return Ok(None) };
+        look(&list.head)?.map(Some).ok_or_else(|| self.lost_element(inside, entry))
+    }
+
+    /// The number of elements; `None` where there is no list.
+    pub fn list_length(&self, inside: &Inside<'_>, key: &[u8]) -> Result<Option<u64>> {
+        frame::check_key(key)?;
+        let list = self.list_at(inside, self.index.get(self.hasher.hash(key)), key)?;
+        Ok(list.map(|list| list.head.len()))
+    }
+
+    /// A copy of an element, by its index.
+    pub fn list_get(&self, inside: &Inside<'_>, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
+        let found = self.look_at_list(inside, key, |head| {
+            let Some(place) = place_of(head.len(), index) else { return Ok(Some(None)) };
+            let value = self.element(inside, head, head.first.wrapping_add_unsigned(place), copied)?;
+            value.transpose().map(|value| value.map(Some))
+        });
+        Ok(found?.flatten())
+    }
+
+    /// Replaces an element. False where there is none.
+    pub fn list_set(&self, inside: &Inside<'_>, key: &[u8], index: i64, value: &[u8]) -> Result<bool> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        frame::check_value_len(value.len() as u64)?;
+        let hash = self.hasher.hash(key);
+        let locked = self.index.lock(hash)?;
+        let Some(list) = self.list_at(inside, locked.get(hash), key)? else { return Ok(false) };
+        let Some(place) = place_of(list.head.len(), index) else { return Ok(false) };
+        let element_key = list.head.element_key(list.head.first.wrapping_add_unsigned(place));
+        let element_hash = self.hasher.hash(&element_key);
+        let mut elements = self.elements.index_or_make()?.lock_for_insert(element_hash)?;
+        let record = Record { kind: Kind::Element, key: &element_key, value, expiry_ms: None };
+        let appended = self.log.append(&record, self.clock.coarse())?;
+        self.install_element(inside, &mut elements, element_hash, &appended);
+        drop((elements, locked));
+        self.finish_write(&appended, false)?;
+        Ok(true)
+    }
+
+    /// Copies of the elements between two indices; `None` where there is no list.
+    pub fn list_range(
+        &self,
+        inside: &Inside<'_>,
+        key: &[u8],
+        first: i64,
+        last: i64,
+    ) -> Result<Option<KeyList>> {
+        self.look_at_list(inside, key, |head| {
+            let (before, count) = clamp_range(head.len(), first, last);
+            let from = head.first.wrapping_add_unsigned(before);
+            let positions = from..from.wrapping_add_unsigned(count);
+            let mut values = KeyList::with_room(count)?;
+            let Some(index) = self.elements.index() else {
+                return Ok((count == 0).then_some(values));
+            };
+            for position in positions.clone() {
+                let ahead = position.saturating_add(ASKED_AHEAD as i64);
+                if positions.contains(&ahead) {
+                    self.ask_for(inside, index, head, ahead);
+                }
+                let added = self.element(inside, head, position, |value| values.push(value))?;
+                let Some(added) = added else { return Ok(None) };
+                added?;
+            }
+            Ok(Some(values))
+        })
+    }
+
+    /// Asks the processor for the record of an element.
+    fn ask_for(&self, inside: &Inside<'_>, index: &Index, head: &ListHead, position: i64) {
+        if let Some(entry) = index.get(self.element_hash(head, position))
+            && let Ok(file) = self.file(inside, entry)
+        {
+            file.prefetch(entry);
+        }
+    }
+}
+
+/// A copy of a value.
+pub(super) fn copied(value: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = vec_with_room(value.len())?;
+    copy.extend_from_slice(value);
+    Ok(copy)
+}

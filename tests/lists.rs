@@ -1,0 +1,178 @@
+//! Lists: every verb, against a model, over closes, kills, merges and expiry.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use filedb::disk::sim::{Random, SimDisk};
+use filedb::{Db, Error, IoMode, MergeMode, Options, PutOptions, Type};
+
+fn small() -> Options {
+    Options { max_file_size: 600, io: IoMode::Pread, merge: MergeMode::Manual, ..Options::default() }
+}
+
+fn all(db: &Db, key: &[u8]) -> Option<Vec<Vec<u8>>> {
+    db.list_range(key, 0, -1).unwrap().map(|list| list.iter().map(<[u8]>::to_vec).collect())
+}
+
+#[test]
+fn a_list_grows_and_shrinks_at_both_ends_and_is_gone_with_its_last_element() {
+    for url in ["memory://", ""] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("store");
+        let db =
+            Db::open(if url.is_empty() { path.to_str().unwrap() } else { url }, &Options::default()).unwrap();
+        assert_eq!(db.pop_back(b"jobs").unwrap(), None);
+        assert_eq!(db.push_back(b"jobs", b"two").unwrap(), 1);
+        assert_eq!(db.push_back(b"jobs", b"three").unwrap(), 2);
+        assert_eq!(db.push_front(b"jobs", b"one").unwrap(), 3);
+        assert_eq!(all(&db, b"jobs").unwrap(), [&b"one"[..], b"two", b"three"]);
+        assert_eq!(db.list_length(b"jobs").unwrap(), Some(3));
+        assert_eq!(db.list_get(b"jobs", -1).unwrap().as_deref(), Some(&b"three"[..]));
+        assert_eq!(db.list_get(b"jobs", 3).unwrap(), None);
+        assert!(db.list_set(b"jobs", 1, b"2").unwrap());
+        assert!(!db.list_set(b"jobs", 3, b"4").unwrap());
+        assert_eq!(db.type_of(b"jobs").unwrap(), Some(Type::List));
+        assert_eq!(db.count().unwrap(), 1);
+        assert_eq!(db.pop_front(b"jobs").unwrap().as_deref(), Some(&b"one"[..]));
+        assert_eq!(db.pop_back(b"jobs").unwrap().as_deref(), Some(&b"three"[..]));
+        assert_eq!(db.pop_back(b"jobs").unwrap().as_deref(), Some(&b"2"[..]));
+        assert_eq!(db.pop_back(b"jobs").unwrap(), None);
+        assert_eq!(db.type_of(b"jobs").unwrap(), None);
+        assert_eq!(db.list_length(b"jobs").unwrap(), None);
+        assert_eq!(db.count().unwrap(), 0);
+    }
+}
+
+#[test]
+fn the_wrong_type_is_refused_and_a_put_replaces_a_list() {
+    let db = Db::open("memory://", &Options::default()).unwrap();
+    db.put(b"value", b"1").unwrap();
+    db.push_back(b"list", b"element").unwrap();
+    let wrong = |outcome: Result<(), Error>| assert!(matches!(outcome, Err(Error::WrongType)), "{outcome:?}");
+    wrong(db.push_back(b"value", b"x").map(drop));
+    wrong(db.pop_front(b"value").map(drop));
+    wrong(db.list_get(b"value", 0).map(drop));
+    wrong(db.list_set(b"value", 0, b"x").map(drop));
+    wrong(db.list_range(b"value", 0, -1).map(drop));
+    wrong(db.list_length(b"value").map(drop));
+    wrong(db.get(b"list").map(drop));
+    wrong(db.get_pinned(b"list").map(drop));
+    wrong(db.get_delete(b"list").map(drop));
+    wrong(db.increment(b"list", 1).map(drop));
+    wrong(db.compare_and_swap(b"list", None, Some(b"x")).map(drop));
+    assert!(db.exists(b"list").unwrap() && db.exists(b"value").unwrap());
+    let rows: BTreeMap<Vec<u8>, (Vec<u8>, Type)> = {
+        let (mut iter, mut rows) = (db.iter(b"").unwrap(), BTreeMap::new());
+        while let Some(row) = iter.next_row().unwrap() {
+            rows.insert(row.key().to_vec(), (row.value().to_vec(), row.type_of()));
+        }
+        rows
+    };
+    assert_eq!(rows[&b"list"[..]], (vec![], Type::List));
+    assert_eq!(rows[&b"value"[..]], (b"1".to_vec(), Type::Value));
+    assert!(!db.put_with(b"list", b"x", &PutOptions { if_absent: true, ..PutOptions::default() }).unwrap());
+    db.put(b"list", b"now a value").unwrap();
+    assert_eq!(db.get(b"list").unwrap().as_deref(), Some(&b"now a value"[..]));
+    assert!(db.delete(b"list").unwrap());
+    assert_eq!(db.push_back(b"list", b"new").unwrap(), 1);
+    assert!(db.delete(b"list").unwrap() && !db.exists(b"list").unwrap());
+}
+
+#[test]
+fn a_value_is_changed_in_one_step() {
+    let db = Db::open("memory://", &Options::default()).unwrap();
+    assert_eq!(db.increment(b"hits", 5).unwrap(), 5);
+    assert_eq!(db.increment(b"hits", -7).unwrap(), -2);
+    db.put(b"text", b"none").unwrap();
+    assert!(matches!(db.increment(b"text", 1), Err(Error::InvalidArgument { .. })));
+    assert_eq!(db.get_delete(b"text").unwrap().as_deref(), Some(&b"none"[..]));
+    assert_eq!(db.get_delete(b"text").unwrap(), None);
+    assert!(db.compare_and_swap(b"key", None, Some(b"1")).unwrap());
+    assert!(!db.compare_and_swap(b"key", None, Some(b"2")).unwrap());
+    assert!(!db.compare_and_swap(b"key", Some(b"0"), Some(b"2")).unwrap());
+    assert!(db.expire(b"key", 100_000).unwrap());
+    assert!(db.compare_and_swap(b"key", Some(b"1"), Some(b"2")).unwrap());
+    assert!(matches!(db.ttl(b"key").unwrap(), Some(filedb::Ttl::Ms(_))));
+    assert!(db.compare_and_swap(b"key", Some(b"2"), None).unwrap());
+    assert!(!db.exists(b"key").unwrap());
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let db = db.clone();
+            std::thread::spawn(move || {
+                for _ in 0..1000 {
+                    db.increment(b"count", 1).unwrap();
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(db.get(b"count").unwrap().as_deref(), Some(&b"4000"[..]));
+}
+
+type Model = BTreeMap<u8, VecDeque<Vec<u8>>>;
+
+fn check(db: &Db, model: &Model) {
+    for key in 0..6u8 {
+        let expected = model.get(&key).map(|list| list.iter().cloned().collect::<Vec<_>>());
+        assert_eq!(all(db, &[key]), expected, "list {key}");
+    }
+    assert_eq!(db.count().unwrap(), model.len() as u64);
+    db.recount().unwrap();
+}
+
+/// Everything that is done to a list, at random, over closes, kills, merges and passes of maintenance.
+#[test]
+fn random_histories_of_lists_agree_with_a_model() {
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let mut disk = SimDisk::with_random_bytes(seed);
+        let mut db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+        let mut model = Model::new();
+        for step in 0..400u32 {
+            let key = random.below(6) as u8;
+            let value = vec![step as u8; random.below(90) as usize];
+            let list = model.entry(key).or_default();
+            match random.below(100) {
+                0..30 => {
+                    list.push_back(value.clone());
+                    assert_eq!(db.push_back(&[key], &value).unwrap(), list.len() as u64);
+                }
+                30..50 => {
+                    list.push_front(value.clone());
+                    assert_eq!(db.push_front(&[key], &value).unwrap(), list.len() as u64);
+                }
+                50..62 => assert_eq!(db.pop_back(&[key]).unwrap(), list.pop_back()),
+                62..74 => assert_eq!(db.pop_front(&[key]).unwrap(), list.pop_front()),
+                74..80 => {
+                    let index = random.below(8) as i64 - 4;
+                    let place = if index < 0 { list.len() as i64 + index } else { index };
+                    let there = usize::try_from(place).ok().and_then(|place| list.get_mut(place));
+                    assert_eq!(db.list_set(&[key], index, &value).unwrap(), there.is_some());
+                    there.into_iter().for_each(|element| *element = value.clone());
+                }
+                80..84 => {
+                    assert_eq!(db.delete(&[key]).unwrap(), !list.is_empty());
+                    list.clear();
+                }
+                84..88 => db.merge().unwrap(),
+                88..92 => db.maintain().unwrap(),
+                92..95 => {
+                    db.close().unwrap();
+                    db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+                }
+                95..98 => {
+                    disk = disk.kill();
+                    db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+                }
+                _ => db.sync().unwrap(),
+            }
+            if model[&key].is_empty() {
+                model.remove(&key);
+            }
+            if step % 20 == 0 {
+                check(&db, &model);
+            }
+        }
+        check(&db, &model);
+    }
+}
