@@ -256,6 +256,36 @@
 #define FILEDB_PUT_KEEP_TTL 8u
 
 /**
+ * filedb_range_new(), and iterators run in the order of keys. Since 0.2.0.
+ */
+#define FILEDB_CAN_ORDER 1u
+
+/**
+ * An iterator sees one moment. Since 0.2.0.
+ */
+#define FILEDB_CAN_SNAPSHOT 2u
+
+/**
+ * A batch is all or nothing, whatever its keys. Since 0.2.0.
+ */
+#define FILEDB_CAN_BATCH 4u
+
+/**
+ * filedb_sync(), FILEDB_PUT_SYNC and sync=always: writes can be made durable. Since 0.2.0.
+ */
+#define FILEDB_CAN_SYNC 8u
+
+/**
+ * filedb_merge(). Since 0.2.0.
+ */
+#define FILEDB_CAN_MERGE 16u
+
+/**
+ * Pinned values are not copies. Since 0.2.0.
+ */
+#define FILEDB_CAN_PIN 32u
+
+/**
  * An open store. filedb_open() makes the handle, filedb_close() ends it. All threads of the process
  * share it. Since 0.1.0.
  */
@@ -423,6 +453,11 @@ struct filedb_pinned {
  * A value that is read where it lies. Since 0.1.0.
  */
 typedef struct filedb_pinned filedb_pinned_t;
+
+/**
+ * What a key holds: FILEDB_TYPE_..., or 0 for nothing. Since 0.2.0.
+ */
+typedef int32_t filedb_type_t;
 
 /**
  * Writes that happen together. Since 0.1.0.
@@ -615,6 +650,28 @@ typedef struct filedb_store_stats filedb_stats_t;
  * The handle was closed. Since 0.1.0.
  */
 #define FILEDB_ERR_CLOSED (-15)
+
+/**
+ * The key holds another type: a list where a value was asked for, or the other way round. Nothing was
+ * changed. Since 0.2.0.
+ */
+#define FILEDB_ERR_WRONG_TYPE (-16)
+
+/**
+ * The server of a remote store is not there, or went away; a write may or may not have happened.
+ * Since 0.2.0.
+ */
+#define FILEDB_ERR_CONNECTION (-17)
+
+/**
+ * The key holds a value. Since 0.2.0.
+ */
+#define FILEDB_TYPE_VALUE 1
+
+/**
+ * The key holds a list. Since 0.2.0.
+ */
+#define FILEDB_TYPE_LIST 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -1037,6 +1094,222 @@ filedb_status_t filedb_get_many(filedb_t *db,
                                 filedb_error_t *err);
 
 /**
+ * Tells what `key` holds: `*out` becomes FILEDB_TYPE_VALUE or FILEDB_TYPE_LIST.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND, or an error as filedb_get().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_type(filedb_t *db,
+                            const void *key,
+                            size_t key_len,
+                            filedb_type_t *out,
+                            filedb_error_t *err);
+
+/**
+ * Adds `value` behind the last element of the list `key`, which is made where there is no such key.
+ * `*length` becomes the number of elements; `length` may be NULL. The value is copied. A push is one
+ * atomic write, whose cost does not depend on the length of the list. A list keeps its expiry.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_WRONG_TYPE: the key holds a value;
+ * - an error as filedb_put(), or FILEDB_ERR_CORRUPT where the list is damaged. Nothing was changed.
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_push_back(filedb_t *db,
+                                 const void *key,
+                                 size_t key_len,
+                                 const void *value,
+                                 size_t value_len,
+                                 uint64_t *length,
+                                 filedb_error_t *err);
+
+/**
+ * Adds `value` in front of the first element of the list `key`, as filedb_push_back() does behind the
+ * last.
+ *
+ * Returns as filedb_push_back().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_push_front(filedb_t *db,
+                                  const void *key,
+                                  size_t key_len,
+                                  const void *value,
+                                  size_t value_len,
+                                  uint64_t *length,
+                                  filedb_error_t *err);
+
+/**
+ * Takes the last element of the list `key` out. On success `*value` is a copy of it, which belongs to
+ * the caller, who gives it to filedb_free(), and `*value_len` its size. A pop is one atomic write. With
+ * its last element a list is gone.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND where there is no such key, or
+ * - FILEDB_ERR_WRONG_TYPE: the key holds a value;
+ * - an error as filedb_put() or filedb_get(). Nothing was taken out then, but for
+ *   FILEDB_ERR_POISONED and FILEDB_ERR_IO with sync=always, where the element may be gone.
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_pop_back(filedb_t *db,
+                                const void *key,
+                                size_t key_len,
+                                void **value,
+                                size_t *value_len,
+                                filedb_error_t *err);
+
+/**
+ * Takes the first element of the list `key` out, as filedb_pop_back() does the last.
+ *
+ * Returns as filedb_pop_back().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_pop_front(filedb_t *db,
+                                 const void *key,
+                                 size_t key_len,
+                                 void **value,
+                                 size_t *value_len,
+                                 filedb_error_t *err);
+
+/**
+ * Stores the number of elements of the list `key` in `*out`.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND where there is no such key, FILEDB_ERR_WRONG_TYPE where it holds a
+ * value, or an error as filedb_get().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_list_length(filedb_t *db,
+                                   const void *key,
+                                   size_t key_len,
+                                   uint64_t *out,
+                                   filedb_error_t *err);
+
+/**
+ * Reads the element at `index` of the list `key`, counted from 0, or from the end where negative: -1 is
+ * the last. On success `*value` is a copy of it, which belongs to the caller, who gives it to
+ * filedb_free(). It costs as much as filedb_get(), wherever the element is.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND where there is no such key or element, FILEDB_ERR_WRONG_TYPE where
+ * the key holds a value, or an error as filedb_get().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_list_get(filedb_t *db,
+                                const void *key,
+                                size_t key_len,
+                                int64_t index,
+                                void **value,
+                                size_t *value_len,
+                                filedb_error_t *err);
+
+/**
+ * Replaces the element at `index` of the list `key`, counted as by filedb_list_get().
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND where there is no such key or element, FILEDB_ERR_WRONG_TYPE where
+ * the key holds a value, or an error as filedb_push_back().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_list_set(filedb_t *db,
+                                const void *key,
+                                size_t key_len,
+                                int64_t index,
+                                const void *value,
+                                size_t value_len,
+                                filedb_error_t *err);
+
+/**
+ * Reads the elements of the list `key` from index `first` to index `last`, both included and counted as
+ * by filedb_list_get(); indices outside of the list are cut to it. On success `*values` points to `*count`
+ * slices. They and the bytes they point to are one block that belongs to the caller, who gives `*values`
+ * to filedb_free(), once. Where no element is in the range, `*count` is 0 and `*values` NULL.
+ *
+ * Pushes and pops of other threads come before or after all of it; a filedb_list_set() meanwhile may be
+ * seen or not.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND where there is no such key, FILEDB_ERR_WRONG_TYPE where it holds a
+ * value, or an error as filedb_list().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_list_range(filedb_t *db,
+                                  const void *key,
+                                  size_t key_len,
+                                  int64_t first,
+                                  int64_t last,
+                                  filedb_slice_t **values,
+                                  size_t *count,
+                                  filedb_error_t *err);
+
+/**
+ * Stores in `*out` what this store can do: FILEDB_CAN_..., or-ed. What it cannot do answers
+ * FILEDB_ERR_UNSUPPORTED, and changes nothing.
+ *
+ * Returns FILEDB_OK, FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED or FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_capabilities(filedb_t *db, uint64_t *out, filedb_error_t *err);
+
+/**
+ * Removes `key` and reads its value, in one step. On success `*value` is a copy of it, which belongs to
+ * the caller, who gives it to filedb_free(), and `*value_len` its size.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND, FILEDB_ERR_WRONG_TYPE where the key holds a list, or an error as
+ * filedb_get() or filedb_delete().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_get_delete(filedb_t *db,
+                                  const void *key,
+                                  size_t key_len,
+                                  void **value,
+                                  size_t *value_len,
+                                  filedb_error_t *err);
+
+/**
+ * Gives `key` the value `desired`, or removes it where that is NULL, if it holds `expected`, or nothing
+ * where that is NULL; in one step. A value that is replaced keeps its expiry.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_CONFLICT: it holds something else; nothing was changed;
+ * - FILEDB_ERR_WRONG_TYPE: the key holds a list;
+ * - an error as filedb_get() or filedb_put().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_compare_and_swap(filedb_t *db,
+                                        const void *key,
+                                        size_t key_len,
+                                        const filedb_slice_t *expected,
+                                        const filedb_slice_t *desired,
+                                        filedb_error_t *err);
+
+/**
+ * Adds `by` to the number that `key` holds as decimal text; a key that is not there counts as 0. `*out`
+ * becomes the sum; `out` may be NULL. One step: no hit is lost between threads or processes. The key
+ * keeps its expiry.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_INVALID_ARGUMENT: the value is no decimal number of 64 bits with a sign, or the sum is
+ *   none; nothing was changed;
+ * - FILEDB_ERR_WRONG_TYPE: the key holds a list;
+ * - an error as filedb_get() or filedb_put().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_increment(filedb_t *db,
+                                 const void *key,
+                                 size_t key_len,
+                                 int64_t by,
+                                 int64_t *out,
+                                 filedb_error_t *err);
+
+/**
  * Makes an empty batch. It belongs to the caller, who gives it to filedb_batch_free().
  *
  * Returns NULL where there is no memory, and only then.
@@ -1157,6 +1430,20 @@ size_t filedb_iter_next_batch(filedb_iter_t *iter,
                               filedb_error_t *err);
 
 /**
+ * Tells what the key of the row that was given last holds: `*out` becomes FILEDB_TYPE_VALUE or
+ * FILEDB_TYPE_LIST. For a list the value of the row is empty. After filedb_iter_next_batch() it is the
+ * last of its rows.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND where no row was given yet or the last step gave none, or
+ * FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED.
+ *
+ * Threads: any, one at a time for each iterator. Since 0.2.0.
+ */
+filedb_status_t filedb_iter_type(filedb_iter_t *iter,
+                                 filedb_type_t *out,
+                                 filedb_error_t *err);
+
+/**
  * Frees an iterator, at its end or before. NULL is fine, and so is one whose store was closed.
  *
  * Threads: any, one at a time for each iterator. Since 0.1.0.
@@ -1193,8 +1480,8 @@ filedb_status_t filedb_fold(filedb_t *db,
 filedb_status_t filedb_stats(filedb_t *db, filedb_stats_t *out, filedb_error_t *err);
 
 /**
- * Gives back memory that this library handed out: values of filedb_get() and the block of
- * filedb_list(). NULL is fine.
+ * Gives back memory that this library handed out: values of filedb_get() and its like, and the blocks of
+ * filedb_list() and filedb_list_range(). NULL is fine.
  *
  * The memory comes from malloc() of the C library that filedb is linked with; where the program
  * uses the same one, free() does as well.

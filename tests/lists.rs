@@ -109,6 +109,73 @@ fn a_value_is_changed_in_one_step() {
     assert_eq!(db.get(b"count").unwrap().as_deref(), Some(&b"4000"[..]));
 }
 
+#[test]
+fn a_batch_pushes_all_or_nothing_and_in_its_order() {
+    for sim in [false, true] {
+        let disk = SimDisk::new();
+        let open = || match sim {
+            true => Db::open_on(Arc::new(disk.clone()), &small()).unwrap(),
+            false => Db::open("memory://", &Options::default()).unwrap(),
+        };
+        let db = open();
+        db.put(b"value", b"1").unwrap();
+        db.push_back(b"old", b"b").unwrap();
+        let mut batch = filedb::Batch::new();
+        batch.push_front(b"old", b"a").unwrap();
+        batch.push_back(b"new", b"1").unwrap();
+        batch.push_back(b"old", b"c").unwrap();
+        batch.push_back(b"new", b"2").unwrap();
+        batch.put(b"other", b"value").unwrap();
+        // What is replaced in the same batch is never seen.
+        batch.push_back(b"again", b"lost").unwrap();
+        batch.delete(b"again").unwrap();
+        batch.push_back(b"again", b"kept").unwrap();
+        batch.push_back(b"replaced", b"lost").unwrap();
+        batch.put(b"replaced", b"value").unwrap();
+        db.write(&batch).unwrap();
+        assert_eq!(all(&db, b"old").unwrap(), [b"a", b"b", b"c"]);
+        assert_eq!(all(&db, b"new").unwrap(), [b"1", b"2"]);
+        assert_eq!(all(&db, b"again").unwrap(), [b"kept"]);
+        assert_eq!(db.get(b"replaced").unwrap().as_deref(), Some(&b"value"[..]));
+        for wrong in [&b"value"[..], b"put here"] {
+            let mut batch = filedb::Batch::new();
+            batch.put(b"put here", b"1").unwrap();
+            batch.push_back(b"old", b"d").unwrap();
+            batch.push_back(wrong, b"x").unwrap();
+            assert!(matches!(db.write(&batch), Err(Error::WrongType)));
+        }
+        assert!(!db.exists(b"put here").unwrap());
+        assert_eq!(db.list_length(b"old").unwrap(), Some(3));
+        db.recount().unwrap();
+        if sim {
+            db.close().unwrap();
+            let db = Db::open_on(Arc::new(disk.kill()), &small()).unwrap();
+            assert_eq!(all(&db, b"old").unwrap(), [b"a", b"b", b"c"]);
+            db.recount().unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_expired_list_is_gone_and_so_are_its_elements() {
+    let disk = SimDisk::new();
+    let db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+    (0..50u8).for_each(|n| drop(db.push_back(b"list", &[n; 40])));
+    assert!(db.expire(b"list", 1_000).unwrap());
+    db.push_back(b"list", b"keeps the expiry").unwrap();
+    assert!(matches!(db.ttl(b"list").unwrap(), Some(filedb::Ttl::Ms(_))));
+    disk.advance_clock_ms(2_000);
+    assert_eq!(db.list_length(b"list").unwrap(), None);
+    assert_eq!(db.pop_back(b"list").unwrap(), None);
+    assert_eq!(db.push_back(b"list", b"new").unwrap(), 1);
+    db.maintain().unwrap();
+    db.recount().unwrap();
+    db.merge().unwrap();
+    db.recount().unwrap();
+    assert!(db.stats().unwrap().data_bytes < 1_000, "{:?}", db.stats().unwrap());
+    assert_eq!(all(&db, b"list").unwrap(), [b"new"]);
+}
+
 type Model = BTreeMap<u8, VecDeque<Vec<u8>>>;
 
 fn check(db: &Db, model: &Model) {

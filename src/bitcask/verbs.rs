@@ -92,7 +92,7 @@ impl Store for Bitcask {
     }
 
     fn write(&self, batch: &Batch) -> Result<()> {
-        self.change(|engine| engine.write_batch(engine, &batch.records(engine.clock.precise())?))
+        self.change(|engine| engine.write(engine, batch))
     }
 
     fn copy(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {

@@ -96,6 +96,53 @@ pub unsafe extern "C" fn filedb_batch_delete(
     })
 }
 
+/// Adds a push of `value` behind the last element of the list `key`, as filedb_push_back() does it when
+/// the batch is written. Where the key holds a value then, by itself or by an earlier write of the batch,
+/// filedb_write() answers FILEDB_ERR_WRONG_TYPE, and nothing of the batch is written.
+///
+/// Returns as filedb_batch_put().
+///
+/// Threads: any, one at a time for each batch. Since 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_batch_push_back(
+    batch: *mut filedb_batch_t,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let batch = call.shell(batch)?;
+        let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
+        batch.batch.lock().push_back(key, value)?;
+        Ok(FILEDB_OK)
+    })
+}
+
+/// Adds a push of `value` in front of the first element of the list `key`, otherwise as
+/// filedb_batch_push_back().
+///
+/// Returns as filedb_batch_put().
+///
+/// Threads: any, one at a time for each batch. Since 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_batch_push_front(
+    batch: *mut filedb_batch_t,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let batch = call.shell(batch)?;
+        let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
+        batch.batch.lock().push_front(key, value)?;
+        Ok(FILEDB_OK)
+    })
+}
+
 /// Empties the batch, and keeps its memory for what is added next. NULL is fine.
 ///
 /// Threads: any, one at a time for each batch. Since 0.1.0.

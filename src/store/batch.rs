@@ -1,24 +1,49 @@
 //! Several writes that happen together.
 
-use crate::format::frame::{self, Kind};
-use crate::log::append::Record;
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::format::frame;
+use crate::store::error::{Error, Result};
+use crate::store::value::End;
 
 /// Writes that count all or not at all, collected in memory until [`crate::Db::write`].
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    operations: Vec<Operation>,
+    operations: Vec<Place>,
     /// Keys and values, one behind the other.
     bytes: Vec<u8>,
 }
 
+/// What a write does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Gives a key a value, which expires so many milliseconds after the batch is written.
+    Put {
+        /// How long it lives, in milliseconds.
+        ttl_ms: Option<u64>,
+    },
+    /// Takes a key away.
+    Delete,
+    /// Adds a value at an end of a list.
+    Push(End),
+}
+
+/// One write.
 #[derive(Clone, Copy, Debug)]
-struct Operation {
-    kind: Kind,
+pub struct Operation<'a> {
+    /// What it does.
+    pub verb: Verb,
+    /// The key.
+    pub key: &'a [u8],
+    /// The value; empty for a delete.
+    pub value: &'a [u8],
+}
+
+/// Where the bytes of a write stand.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    verb: Verb,
     start: usize,
     key_len: usize,
     value_len: usize,
-    ttl_ms: Option<u64>,
 }
 
 impl Batch {
@@ -32,7 +57,7 @@ impl Batch {
     /// # Errors
     /// As [`crate::Db::put`] for the key and the value; [`Error::NoMemory`].
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.push(Kind::Put, key, value, None)
+        self.push(Verb::Put { ttl_ms: None }, key, value)
     }
 
     /// Adds a write of `key`, which expires `ttl_ms` milliseconds after the batch is written.
@@ -40,7 +65,7 @@ impl Batch {
     /// # Errors
     /// As [`Batch::put`].
     pub fn put_with_ttl(&mut self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
-        self.push(Kind::Put, key, value, Some(ttl_ms))
+        self.push(Verb::Put { ttl_ms: Some(ttl_ms) }, key, value)
     }
 
     /// Adds a removal of `key`, which need not exist.
@@ -48,7 +73,23 @@ impl Batch {
     /// # Errors
     /// As [`Batch::put`].
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
-        self.push(Kind::Tombstone, key, &[], None)
+        self.push(Verb::Delete, key, &[])
+    }
+
+    /// Adds a push of `value` behind the last element of the list `key`.
+    ///
+    /// # Errors
+    /// As [`Batch::put`].
+    pub fn push_back(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.push(Verb::Push(End::Back), key, value)
+    }
+
+    /// Adds a push of `value` in front of the first element of the list `key`.
+    ///
+    /// # Errors
+    /// As [`Batch::put`].
+    pub fn push_front(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.push(Verb::Push(End::Front), key, value)
     }
 
     /// Forgets everything that was added.
@@ -67,7 +108,7 @@ impl Batch {
         self.operations.is_empty()
     }
 
-    fn push(&mut self, kind: Kind, key: &[u8], value: &[u8], ttl_ms: Option<u64>) -> Result<()> {
+    fn push(&mut self, verb: Verb, key: &[u8], value: &[u8]) -> Result<()> {
         frame::check_key(key)?;
         frame::check_value_len(value.len() as u64)?;
         let more = key.len() + value.len();
@@ -75,24 +116,22 @@ impl Batch {
         self.bytes.try_reserve(more).map_err(no_memory)?;
         self.operations.try_reserve(1).map_err(no_memory)?;
         let (start, key_len, value_len) = (self.bytes.len(), key.len(), value.len());
-        self.operations.push(Operation { kind, start, key_len, value_len, ttl_ms });
+        self.operations.push(Place { verb, start, key_len, value_len });
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
         Ok(())
     }
 
-    /// What is in it, for a write at this time.
-    pub(crate) fn records(&self, now_ms: u64) -> Result<Vec<Record<'_>>> {
-        let mut records = vec_with_room(self.operations.len())?;
-        records.extend(self.operations.iter().map(|operation| {
-            let (key, rest) = self.bytes[operation.start..].split_at(operation.key_len);
-            Record {
-                kind: operation.kind,
-                key,
-                value: &rest[..operation.value_len],
-                expiry_ms: operation.ttl_ms.map(|ttl| now_ms.saturating_add(ttl)),
-            }
-        }));
-        Ok(records)
+    /// What is in it.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        self.operations.iter().map(|place| {
+            let (key, rest) = self.bytes[place.start..].split_at(place.key_len);
+            Operation { verb: place.verb, key, value: &rest[..place.value_len] }
+        })
+    }
+
+    /// Whether something is pushed to a list.
+    pub(crate) fn has_pushes(&self) -> bool {
+        self.operations.iter().any(|place| matches!(place.verb, Verb::Push(_)))
     }
 }

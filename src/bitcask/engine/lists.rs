@@ -23,6 +23,8 @@ pub struct List {
     pub head: ListHead,
     /// When it expires.
     pub expiry_ms: Option<u64>,
+    /// Whether it is made now: what the key had is another list that has expired, if it is one.
+    pub is_new: bool,
 }
 
 /// Elements of lists that are gone are taken out so many at a time.
@@ -47,7 +49,7 @@ impl Engine {
         }
         let head = ListHead::decode(frame.value());
         let head = head.or_else(|what| Err(self.file(inside, entry)?.corrupt(frame.offset, what)))?;
-        Ok(Some(List { head, expiry_ms: frame.header.expiry_ms }))
+        Ok(Some(List { head, expiry_ms: frame.header.expiry_ms, is_new: false }))
     }
 
     fn element_hash(&self, head: &ListHead, position: i64) -> KeyHash {
@@ -77,7 +79,7 @@ impl Engine {
         let [of_element, of_head] = appended[..] else { return Ok(list.head.len()) };
         self.install_element(inside, &mut elements, element_hash, &of_element);
         drop(elements);
-        self.install_head(inside, &mut locked, hash, &of_head, list.expiry_ms);
+        self.install_head(inside, &mut locked, hash, &of_head, &list);
         drop(locked);
         self.finish_write(&of_head, false)?;
         Ok(list.head.len())
@@ -88,6 +90,7 @@ impl Engine {
         let mut list = list.unwrap_or_else(|| List {
             head: ListHead { id: self.elements.next_id(), first: 0, end: 0 },
             expiry_ms: None,
+            is_new: true,
         });
         let full = || Error::Unsupported { message: "the list has used up its positions".into() };
         let position = match end {
@@ -135,7 +138,7 @@ impl Engine {
             let head = list.head.encode();
             let record = Record { kind: Kind::Head, key, value: &head, expiry_ms: list.expiry_ms };
             let appended = self.log.append(&record, self.clock.coarse())?;
-            self.install_head(inside, &mut locked, hash, &appended, list.expiry_ms);
+            self.install_head(inside, &mut locked, hash, &appended, &list);
             appended
         };
         // While the key is locked: a push at this end uses the position again.
@@ -162,19 +165,21 @@ impl Engine {
         }
     }
 
-    /// Points the index at a head that takes the place of another head of the same list, or of nothing.
+    /// Points the index at the head of a list that was appended.
     pub(super) fn install_head(
         &self,
         inside: &Inside<'_>,
         locked: &mut Locked<'_>,
         hash: KeyHash,
         appended: &Appended,
-        expiry_ms: Option<u64>,
+        list: &List,
     ) {
-        if let Some(old) = locked.insert(hash, appended.entry) {
-            self.supersede(inside, hash, old, appended.seq);
+        match locked.insert(hash, appended.entry) {
+            Some(old) if list.is_new => self.replace(inside, hash, old, appended.seq),
+            Some(old) => self.supersede(inside, hash, old, appended.seq),
+            None => {}
         }
-        if let Some(expiry_ms) = expiry_ms {
+        if let Some(expiry_ms) = list.expiry_ms {
             self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
         }
     }

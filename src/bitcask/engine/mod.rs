@@ -3,6 +3,7 @@
 //! A put: limits, hash, lock of the key's segment, append, index, dead bytes; then, where asked for, the disk.
 //! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
 
+mod batch;
 mod change;
 pub mod clock;
 pub mod elements;
@@ -25,7 +26,7 @@ use crate::log::append::{Appended, Log, Record};
 use crate::log::catalog::Catalog;
 use crate::log::file::{DataFile, Frame};
 use crate::store::Copying;
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
 use crate::store::options::{MergeMode, Options, SyncMode};
 use crate::store::pinned::Pinned;
 use crate::store::value::Type;
@@ -207,42 +208,6 @@ impl Engine {
         drop(locked);
         self.finish_write(&appended, false)?;
         Ok(true)
-    }
-
-    /// Writes several records, all or none of which count after a crash. The last one for a key wins.
-    pub fn write_batch(&self, inside: &Inside<'_>, records: &[Record<'_>]) -> Result<()> {
-        self.check_writable()?;
-        if records.is_empty() {
-            return Ok(());
-        }
-        for record in records {
-            frame::check_key(record.key)?;
-            frame::check_value_len(record.value.len() as u64)?;
-        }
-        let mut hashes = vec_with_room(records.len())?;
-        hashes.extend(records.iter().map(|record| self.hasher.hash(record.key)));
-        let mut sorted = vec_with_room(hashes.len())?;
-        sorted.extend_from_slice(&hashes);
-        sorted.sort_unstable();
-        sorted.dedup();
-        let mut locked = self.index.lock_all_for_insert(&sorted)?;
-        let mut appended = vec_with_room(records.len())?;
-        self.log.append_batch(records, self.clock.coarse(), &mut appended)?;
-        for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
-            // Segments are in the order of hashes.
-            let at = locked.partition_point(|segment| segment.ends_before(*hash));
-            let Some(segment) = locked.get_mut(at) else { continue };
-            if record.kind == Kind::Put {
-                self.install(inside, segment, *hash, place, record.expiry_ms);
-            } else if let Some(old) = segment.remove(*hash) {
-                self.replace(inside, *hash, old, place.seq);
-            }
-        }
-        drop(locked);
-        match appended.last() {
-            Some(last) => self.finish_write(last, false),
-            None => Ok(()),
-        }
     }
 
     /// Points the index at a record that was appended, and notes when that expires: while the key is locked, or the line of
@@ -470,7 +435,14 @@ impl Engine {
         let record = Record { kind, key, value: frame.value(), expiry_ms };
         let appended = self.log.append(&record, self.clock.coarse())?;
         match kind {
-            Kind::Head => self.install_head(inside, &mut locked, hash, &appended, expiry_ms),
+            Kind::Head => {
+                if let Some(old) = locked.insert(hash, appended.entry) {
+                    self.supersede(inside, hash, old, appended.seq);
+                }
+                if let Some(expiry_ms) = expiry_ms {
+                    self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
+                }
+            }
             _ => self.install(inside, &mut locked, hash, &appended, expiry_ms),
         }
         drop(locked);
