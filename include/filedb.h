@@ -1349,6 +1349,37 @@ filedb_status_t filedb_batch_delete(filedb_batch_t *batch,
                                     filedb_error_t *err);
 
 /**
+ * Adds a push of `value` behind the last element of the list `key`, as filedb_push_back() does it when
+ * the batch is written. Where the key holds a value then, by itself or by an earlier write of the batch,
+ * filedb_write() answers FILEDB_ERR_WRONG_TYPE, and nothing of the batch is written.
+ *
+ * Returns as filedb_batch_put().
+ *
+ * Threads: any, one at a time for each batch. Since 0.2.0.
+ */
+filedb_status_t filedb_batch_push_back(filedb_batch_t *batch,
+                                       const void *key,
+                                       size_t key_len,
+                                       const void *value,
+                                       size_t value_len,
+                                       filedb_error_t *err);
+
+/**
+ * Adds a push of `value` in front of the first element of the list `key`, otherwise as
+ * filedb_batch_push_back().
+ *
+ * Returns as filedb_batch_put().
+ *
+ * Threads: any, one at a time for each batch. Since 0.2.0.
+ */
+filedb_status_t filedb_batch_push_front(filedb_batch_t *batch,
+                                        const void *key,
+                                        size_t key_len,
+                                        const void *value,
+                                        size_t value_len,
+                                        filedb_error_t *err);
+
+/**
  * Empties the batch, and keeps its memory for what is added next. NULL is fine.
  *
  * Threads: any, one at a time for each batch. Since 0.1.0.

@@ -150,7 +150,7 @@ fn files_in(path: &Path) -> BTreeMap<std::ffi::OsString, Vec<u8>> {
 
 #[test]
 fn a_store_with_features_that_are_not_known_is_opened_locked_or_changed() {
-    for (version, features) in [(3, 1), (3, 1 << 40 | 1), (4, 0), (9, 1)] {
+    for (version, features) in [(3, 1 << 62), (3, 1 << 40 | 1 << 62), (4, 0), (9, 1)] {
         let dir = copy_without(&[]);
         std::fs::write(dir.path().join("MANIFEST"), manifest_with(version, features, [0, 7, 2])).unwrap();
         // Debris, which an opening would remove.

@@ -34,7 +34,7 @@ pub struct ListHead {
 
 impl ListHead {
     /// The number of elements.
-    pub fn len(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.end.wrapping_sub(self.first) as u64
     }
 
@@ -78,7 +78,7 @@ mod tests {
     fn a_head_is_read_back_and_others_are_refused() {
         let head = ListHead { id: 7, first: -3, end: 5 };
         assert_eq!(ListHead::decode(&head.encode()), Ok(head));
-        assert_eq!(head.len(), 8);
+        assert_eq!(head.length(), 8);
         for (at, byte) in [(0, 2), (3, 1), (23, 0x7f)] {
             let mut bytes = head.encode();
             bytes[at] = byte;

@@ -76,13 +76,13 @@ impl Engine {
         ];
         let mut appended = vec_with_room(records.len())?;
         self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
-        let [of_element, of_head] = appended[..] else { return Ok(list.head.len()) };
+        let [of_element, of_head] = appended[..] else { return Ok(list.head.length()) };
         self.install_element(inside, &mut elements, element_hash, &of_element);
         drop(elements);
         self.install_head(inside, &mut locked, hash, &of_head, &list);
         drop(locked);
         self.finish_write(&of_head, false)?;
-        Ok(list.head.len())
+        Ok(list.head.length())
     }
 
     /// A list with one more place at an end, and that place; a new list where there is none.
@@ -127,7 +127,7 @@ impl Engine {
             End::Back => list.head.end = position,
             End::Front => list.head.first = position + 1,
         }
-        let appended = if list.head.len() == 0 {
+        let appended = if list.head.length() == 0 {
             let record = Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None };
             let appended = self.log.append(&record, self.clock.coarse())?;
             if let Some(old) = locked.remove(hash) {
@@ -285,13 +285,13 @@ impl Engine {
     pub fn list_length(&self, inside: &Inside<'_>, key: &[u8]) -> Result<Option<u64>> {
         frame::check_key(key)?;
         let list = self.list_at(inside, self.index.get(self.hasher.hash(key)), key)?;
-        Ok(list.map(|list| list.head.len()))
+        Ok(list.map(|list| list.head.length()))
     }
 
     /// A copy of an element, by its index.
     pub fn list_get(&self, inside: &Inside<'_>, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
         let found = self.look_at_list(inside, key, |head| {
-            let Some(place) = place_of(head.len(), index) else { return Ok(Some(None)) };
+            let Some(place) = place_of(head.length(), index) else { return Ok(Some(None)) };
             let value = self.element(inside, head, head.first.wrapping_add_unsigned(place), copied)?;
             value.transpose().map(|value| value.map(Some))
         });
@@ -306,7 +306,7 @@ impl Engine {
         let hash = self.hasher.hash(key);
         let locked = self.index.lock(hash)?;
         let Some(list) = self.list_at(inside, locked.get(hash), key)? else { return Ok(false) };
-        let Some(place) = place_of(list.head.len(), index) else { return Ok(false) };
+        let Some(place) = place_of(list.head.length(), index) else { return Ok(false) };
         let element_key = list.head.element_key(list.head.first.wrapping_add_unsigned(place));
         let element_hash = self.hasher.hash(&element_key);
         let mut elements = self.elements.index_or_make()?.lock_for_insert(element_hash)?;
@@ -327,7 +327,7 @@ impl Engine {
         last: i64,
     ) -> Result<Option<KeyList>> {
         self.look_at_list(inside, key, |head| {
-            let (before, count) = clamp_range(head.len(), first, last);
+            let (before, count) = clamp_range(head.length(), first, last);
             let from = head.first.wrapping_add_unsigned(before);
             let positions = from..from.wrapping_add_unsigned(count);
             let mut values = KeyList::with_room(count)?;
