@@ -1,5 +1,7 @@
 //! Lists: every verb, against a model, over closes, kills, merges and expiry.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

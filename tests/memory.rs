@@ -1,5 +1,7 @@
 //! Stores in memory: alone and by name, with a limit, and beginning empty.
 
+#![allow(clippy::unwrap_used)]
+
 use filedb::{Capabilities, Db, Error, Options, PutOptions, SyncMode};
 
 fn open(path: &str, options: &Options) -> Result<Db, Error> {
