@@ -12,14 +12,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use filedb::disk::fs::{FsDisk, Io};
-use filedb::disk::sim::SimDisk;
+use filedb::disk::sim::{PowerCut, Random, Reserve, SimDisk};
 use filedb::format::file_header::FileHeader;
 use filedb::format::frame::Header;
 use filedb::format::manifest::{FileState, Manifest};
 use filedb::format::names;
 use filedb::{Db, Error, IoMode, MergeMode, Options, SyncMode};
 
-use support::store::copy_directory;
+use support::generate::{Case, Profile, pick};
+use support::history::{KEYS, Op, Value};
+use support::runner::{histories, run_histories};
+use support::store::{apply, copy_directory};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -330,5 +333,135 @@ fn sequence_numbers_are_used_twice_after_a_merge_that_left_nothing() {
         db.put(b"next", b"value").unwrap();
         assert!(last_seqs(&files_of(&disk)).0 > given + 10);
         db.close().unwrap();
+    }
+}
+
+/// What the keys may hold after a power cut: the last synced value, or one that was written later.
+#[derive(Clone, Default)]
+struct Allowed {
+    synced: BTreeMap<u8, Vec<u8>>,
+    since: Vec<(u8, Option<Vec<u8>>)>,
+}
+
+impl Allowed {
+    fn written(&mut self, op: &Op) {
+        let mut add =
+            |key: u8, value: Option<Value>| self.since.push((key, value.map(|value| value.bytes(key))));
+        match op {
+            Op::Put { key, value } => add(*key, Some(*value)),
+            Op::Delete { key } => add(*key, None),
+            Op::Batch { writes } => writes.iter().for_each(|write| add(write.key, write.value)),
+            _ => {}
+        }
+    }
+
+    fn synced(&mut self) {
+        for (key, value) in self.since.drain(..) {
+            match value {
+                Some(value) => self.synced.insert(key, value),
+                None => self.synced.remove(&key),
+            };
+        }
+    }
+
+    fn check(&self, found: &BTreeMap<u8, Vec<u8>>) -> Result<(), String> {
+        for key in 0..KEYS {
+            let held = found.get(&key);
+            let later = self.since.iter().filter(|(other, _)| *other == key);
+            let mut may_be = later.map(|(_, value)| value.as_ref()).chain([self.synced.get(&key)]);
+            if !may_be.any(|value| value == held) {
+                return Err(format!("key #{key} holds what is neither synced nor later: {held:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn held(db: &Db) -> BTreeMap<u8, Vec<u8>> {
+    let key = support::history::key;
+    (0..KEYS).filter_map(|index| Some((index, db.get(&key(index)).unwrap()?))).collect()
+}
+
+/// The lives of a store of which no life seals a file: each ends with a power cut at any operation on the disk.
+fn live_and_lose_power(case: &Case) -> Result<(), String> {
+    let (options, mut random) = (case.settings.options(), Random::new(case.seed));
+    let mut disk = SimDisk::new();
+    disk.set_reserve(case.settings.reserve);
+    let open = |disk: &SimDisk, life: usize| {
+        let opened = Db::open_on(Arc::new(disk.clone()), &options);
+        opened.map_err(|error| format!("opening for life {life}: {error}"))
+    };
+    let mut allowed = Allowed::default();
+    // Those that expire are looked at elsewhere.
+    let writes = |op: &&Op| match op {
+        Op::Put { .. } | Op::Delete { .. } | Op::Sync => true,
+        Op::Batch { writes } => writes.iter().all(|write| write.ttl_ms.is_none()),
+        _ => false,
+    };
+    let ops: Vec<&Op> = case.ops.iter().filter(writes).collect();
+    for (ops, life) in ops.chunks(9).zip(1..) {
+        disk.capture_images(random.number());
+        let db = open(&disk, life)?;
+        let found = held(&db);
+        allowed.check(&found).map_err(|why| format!("life {life}: {why}"))?;
+        // After the power cut it was on the disk, or had never been there.
+        allowed = Allowed { synced: found, since: Vec::new() };
+        let mut ends = Vec::new();
+        without_seals(&db, || {
+            for op in ops {
+                apply(&db, op).unwrap();
+                ends.push(disk.operations());
+            }
+        });
+        let images = disk.take_images();
+        drop(db);
+        let image = &images[random.below(images.len() as u64) as usize];
+        for (op, end) in ops.iter().zip(ends) {
+            allowed.written(op);
+            if end >= image.operation {
+                break;
+            }
+            if matches!(op, Op::Sync) || options.sync == SyncMode::Always {
+                allowed.synced();
+            }
+        }
+        let (seed, policy) = (random.number(), pick(&mut random, &PowerCut::ALL));
+        disk = image.disk.power_cut(seed, policy);
+    }
+    let db = open(&disk, ops.len())?;
+    let found = held(&db);
+    allowed.check(&found)?;
+    db.close().map_err(|error| format!("closing: {error}"))
+}
+
+#[test]
+fn a_store_of_many_open_files_that_loses_power_again_and_again_does_not_open_or_loses_what_was_synced() {
+    const PROFILE: Profile = Profile { ops: 100, keys: 12, kills: false, reads: false, sets_clock: false };
+    run_histories(histories(60), |seed| Case::random(seed, PROFILE), live_and_lose_power);
+}
+
+#[test]
+fn a_write_that_one_recovery_dropped_comes_back_with_the_next_when_the_file_has_grown_by_zeros() {
+    let disk = SimDisk::new();
+    disk.set_reserve(Reserve::Nothing);
+    let db = Db::open_on(Arc::new(disk.clone()), &options(64 << 10)).unwrap();
+    db.put(b"whole", b"value").unwrap();
+    db.put(b"torn!", b"").unwrap();
+    let mut files = files_of(&disk);
+    let name = names::data(1);
+    let bytes = files.get_mut(&name).unwrap();
+    // What is missing is a zero.
+    assert_eq!(bytes.pop(), Some(0));
+    for policy in PowerCut::ALL {
+        for seed in 0..20 {
+            let disk = disk_with(&files);
+            disk.set_reserve(Reserve::Nothing);
+            let db = Db::open_on(Arc::new(disk.clone()), &options(64 << 10)).unwrap();
+            assert!(db.exists(b"whole").unwrap() && !db.exists(b"torn!").unwrap());
+            db.put(b"later", &[7; 100]).unwrap();
+            let cut = disk.power_cut(seed, policy);
+            let db = Db::open_on(Arc::new(cut), &options(64 << 10)).unwrap();
+            assert!(db.exists(b"whole").unwrap() && !db.exists(b"torn!").unwrap(), "{policy:?} {seed}");
+        }
     }
 }

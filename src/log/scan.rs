@@ -137,6 +137,19 @@ pub fn each_in_batch(
     Ok(Ok(()))
 }
 
+/// Whether a part of a file holds nothing but zeros, as room does that was reserved and not written to.
+pub fn is_zeros(file: &DataFile, mut offset: u64, end: u64) -> Result<bool> {
+    let mut buffer = Vec::new();
+    while offset < end {
+        let bytes = file.bytes(offset, WINDOW.min(end - offset), &mut buffer)?;
+        if bytes.is_empty() || bytes.iter().any(|byte| *byte != 0) {
+            return Ok(bytes.is_empty());
+        }
+        offset += bytes.len() as u64;
+    }
+    Ok(true)
+}
+
 /// The intact frames that stand, in no known order, behind damage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Behind {

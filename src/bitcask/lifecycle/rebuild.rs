@@ -10,7 +10,7 @@ use crate::bitcask::lifecycle::hints;
 use crate::format::collection::ListHead;
 use crate::format::features::COLLECTIONS;
 use crate::format::file_header::FILE_HEADER_SIZE;
-use crate::format::frame::Kind;
+use crate::format::frame::{Header, Kind, MAX_HEADER_SIZE};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::{ALIGNMENT, FileId};
 use crate::index::{Absorber, Cursor, Entry, Index, KeyHash, KeyHasher, Location, SizeClass, Version};
@@ -18,7 +18,7 @@ use crate::log::Position;
 use crate::log::append::weight;
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
-use crate::log::scan::{End, frames_behind, scan};
+use crate::log::scan::{End, frames_behind, is_zeros, scan};
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::store::options::Options;
@@ -137,7 +137,7 @@ pub struct Outcome {
     pub frontier: u64,
     /// Where and why the walk through an open file ended before the file did.
     pub damage: Option<(u64, &'static str)>,
-    /// Whether intact frames stand behind that.
+    /// Whether what stands there may become a part of the log later, if it is not cut off for certain.
     pub goes_on: bool,
 }
 
@@ -336,7 +336,7 @@ impl Rebuild<'_> {
                 outcome.damage = Some((offset, what));
                 let behind = frames_behind(file, end, file.tail())?;
                 outcome.frontier = outcome.frontier.max(behind.frontier);
-                outcome.goes_on = behind.frames;
+                outcome.goes_on = behind.frames || !ends_in_one_frame(file, end)?;
             }
             End::Complete => {}
         }
@@ -461,6 +461,16 @@ impl Rebuild<'_> {
         let (index, closed, sequence) = (self.index, None, None);
         Ok(Rebuilt { index, elements, expiries, max_seq, max_time_ms, closed, frontier, sequence })
     }
+}
+
+/// Whether behind `offset` stands the beginning of one frame that has room, as a killed process leaves it, and nothing else. A
+/// frame that the end of the file cuts off may become whole again: where zeros are missing, the file only has to grow.
+fn ends_in_one_frame(file: &DataFile, offset: u64) -> Result<bool> {
+    let mut buffer = Vec::new();
+    let bytes = file.bytes(offset, MAX_HEADER_SIZE as u64, &mut buffer)?;
+    let size = Header::decode(bytes, &file.origin).map_or(0, |header| header.frame_size());
+    let end = offset.saturating_add(size);
+    Ok(end <= file.tail() && is_zeros(file, end, file.tail())?)
 }
 
 impl Found {

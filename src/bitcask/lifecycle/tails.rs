@@ -9,13 +9,14 @@ use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::log::Position;
 use crate::log::catalog::Poison;
 use crate::log::file::DataFile;
+use crate::log::scan::is_zeros;
 use crate::store::error::Result;
 use crate::store::options::{Options, SyncMode};
 
 /// Cuts torn tails off, and gives the durable frontier and what the sequence numbers say. What stands behind that may be in the kernel's memory only, where a
 /// killed process left it. Writing it to the disk may take long; the next sync does it. But it is done here where
-/// every write is to be durable before it is seen, and where intact frames were cut off: they would be a part of the log
-/// again after the next crash if something else came to stand in front of them.
+/// every write is to be durable before it is seen, and where intact frames were cut off, or what may become one: they would be a
+/// part of the log again after the next crash if something else came to stand in front of them.
 pub fn repair_tails(
     manifest: &Manifest,
     files: &[(FileEntry, Arc<DataFile>)],
@@ -33,7 +34,8 @@ pub fn repair_tails(
         }
         if Position::new(file.id, outcome.end) < frontier
             && let Some((offset, what)) = outcome.damage
-            && !is_unwritten_space(file, offset, frontier)
+            // A file before the frontier's may only end where the log went on in the next one: in reserved space.
+            && !(frontier.file() > file.id && is_zeros(file, offset, file.tail())?)
         {
             return Err(file.corrupt(offset, what));
         }
@@ -65,13 +67,4 @@ pub fn repair_tails(
         }
     }
     Ok((frontier, sequence))
-}
-
-/// Whether a file before the frontier's only ends where the log went on in the next file: in reserved space.
-fn is_unwritten_space(file: &DataFile, offset: u64, frontier: Position) -> bool {
-    let mut buffer = Vec::new();
-    frontier.file() > file.id
-        && file
-            .bytes(offset, file.tail() - offset, &mut buffer)
-            .is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
 }
