@@ -250,7 +250,7 @@ impl Oracle {
         }
         let groups: Vec<&Writes> = since().collect();
         for (n, group) in groups.iter().enumerate().filter(|(_, group)| group.len() > 1) {
-            check_whole(group, &groups[n + 1..], found, now)?;
+            check_whole(group, (&self.synced, &groups[..n]), &groups[n + 1..], found, now)?;
         }
         Ok(())
     }
@@ -276,8 +276,14 @@ pub fn outcome(op: &Op, before: Option<State>, clock: &Clock) -> Option<Option<S
     }
 }
 
-/// Whether a batch is there as a whole or not at all, as far as what was written `later` lets it be seen.
-fn check_whole(batch: &Writes, later: &[&Writes], found: &Found, now: Span) -> Result<(), String> {
+/// Whether a batch is there as a whole or not at all, as far as what was written before and `later` lets it be seen.
+fn check_whole(
+    batch: &Writes,
+    (synced, earlier): (&Contents, &[&Writes]),
+    later: &[&Writes],
+    found: &Found,
+    now: Span,
+) -> Result<(), String> {
     // The last write of a key counts.
     let last: BTreeMap<u8, Option<State>> = batch.iter().copied().collect();
     let is_there = |(key, state): (&u8, &Option<State>)| matches(*key, found.get(key), *state, now);
@@ -285,9 +291,16 @@ fn check_whole(batch: &Writes, later: &[&Writes], found: &Found, now: Span) -> R
         let mut others = later.iter().copied().flatten().filter(|(other, _)| *other == key);
         others.any(|(_, state)| matches(key, found.get(&key), *state, now))
     };
-    // That a key is absent does not say whose doing it is.
-    let there =
-        last.iter().filter(|(key, _)| found.contains_key(key)).find(|(key, state)| is_there((key, state)));
+    // Short values are alike. That a key is absent does not say whose doing it is either.
+    let was_there = |key: u8| {
+        let before = earlier.iter().copied().flatten().filter(|(other, _)| *other == key);
+        let mut before = before.map(|(_, state)| *state).chain([synced.get(&key).copied()]);
+        before.any(|state| matches(key, found.get(&key), state, now))
+    };
+    let there = last
+        .iter()
+        .filter(|(key, _)| found.contains_key(key) && !was_there(**key))
+        .find(|(key, state)| is_there((key, state)));
     let gone = last.iter().find(|(key, state)| !is_there((key, state)) && !replaced(**key));
     match (there, gone) {
         (Some((there, _)), Some((gone, _))) => Err(format!(
