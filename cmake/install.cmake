@@ -1,4 +1,4 @@
-# Installs libraries, headers, manual page, CMake package and filedb.pc. The tree can be moved afterwards: all paths in it are relative.
+# Installs libraries, headers, manual pages, CMake package and filedb.pc. The tree can be moved afterwards: all paths in it are relative.
 
 set(filedb_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/filedb)
 
@@ -30,7 +30,18 @@ install(FILES ${filedb_lib_dir}/libfiledb.so ${filedb_lib_dir}/libfiledb.a
   DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT filedb_development)
 install(DIRECTORY include/
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT filedb_development FILES_MATCHING PATTERN "filedb.h*")
-install(FILES man/filedb.3
+# `man 3 filedb_put`: each function and type has a page that sends man to the one page, which has a section for it.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS man/filedb.3)
+file(STRINGS man/filedb.3 filedb_sections REGEX "^\\.SS filedb")
+set(filedb_pages man/filedb.3)
+foreach(section IN LISTS filedb_sections)
+  string(REPLACE ".SS " "" section "${section}")
+  if(NOT section STREQUAL "filedb") # the type of that name, whose page is the page itself
+    file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/man3/${section}.3 CONTENT ".so man3/filedb.3\n")
+    list(APPEND filedb_pages ${CMAKE_CURRENT_BINARY_DIR}/man3/${section}.3)
+  endif()
+endforeach()
+install(FILES ${filedb_pages}
   DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT filedb_development)
 install(FILES ${PROJECT_BINARY_DIR}/filedb.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT filedb_development)

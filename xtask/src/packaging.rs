@@ -6,12 +6,14 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use xshell::cmd;
 
-use crate::clib;
 use crate::tools::{self, Tool};
 use crate::workspace::{Workspace, quietly, refused};
+use crate::{clib, document, header};
 
 const COMPILERS: &[Tool] =
     &[Tool("gcc", "gcc"), Tool("g++", "g++"), Tool("clang", "clang"), Tool("clang++", "clang")];
+
+const MAN: &[Tool] = &[Tool("man", "man-db"), Tool("groff", "groff-base")];
 
 /// What lies outside of the repository: the consumer's project, and the installed tree, moved to another place.
 struct Outside {
@@ -76,7 +78,8 @@ fn needs_shared_library(workspace: &Workspace, program: &Path) -> Result<bool> {
 /// find_package: the three targets work from a moved tree; other versions and unknown components are refused.
 pub fn cmake_package(workspace: &Workspace) -> Result<()> {
     let outside = Outside::new(workspace)?;
-    is_complete(&outside.prefix, &workspace.version()?)?;
+    is_complete(workspace, &outside.prefix)?;
+    every_name_has_a_page(workspace, &outside.prefix)?;
     let build = outside.build(workspace, "package", &[])?;
     outside.run_all(workspace, &build)?;
 
@@ -111,7 +114,8 @@ pub fn cmake_package(workspace: &Workspace) -> Result<()> {
 }
 
 /// All that a program, its author and its packager need is installed, and nothing else.
-fn is_complete(prefix: &Path, version: &str) -> Result<()> {
+fn is_complete(workspace: &Workspace, prefix: &Path) -> Result<()> {
+    let version = workspace.version()?;
     let major = version.split('.').next().unwrap_or_default();
     let mut wanted: Vec<PathBuf> = [
         "include/filedb.h",
@@ -129,6 +133,8 @@ fn is_complete(prefix: &Path, version: &str) -> Result<()> {
     .iter()
     .map(|file| prefix.join(file))
     .collect();
+    let names = names_with_a_page(workspace)?;
+    wanted.extend(names.iter().map(|name| prefix.join(format!("share/man/man3/{name}.3"))));
     let mut installed = Vec::new();
     let mut directories = vec![prefix.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -141,6 +147,28 @@ fn is_complete(prefix: &Path, version: &str) -> Result<()> {
     wanted.sort_unstable();
     installed.sort_unstable();
     ensure!(installed == wanted, "installed are {installed:#?}, not {wanted:#?}");
+    Ok(())
+}
+
+/// The functions and the types of the header, but for the one whose page is that of the whole library.
+fn names_with_a_page(workspace: &Workspace) -> Result<Vec<String>> {
+    let document = document::parse(&workspace.shell.read_file(header::HEADER)?)?;
+    let items = document.items.into_iter().filter(|item| item.is_function() || item.is_type());
+    Ok(items.map(|item| item.name).filter(|name| name != "filedb").collect())
+}
+
+/// `man 3 filedb_put`, and so for every function and type: man goes to the one page, which has a section of that name.
+fn every_name_has_a_page(workspace: &Workspace, prefix: &Path) -> Result<()> {
+    tools::ensure(workspace, MAN)?;
+    let sh = &workspace.shell;
+    let _width = sh.push_env("MANWIDTH", "100");
+    let _plain = sh.push_env("MAN_KEEP_FORMATTING", "");
+    for name in names_with_a_page(workspace)? {
+        let page = cmd!(sh, "man -M {prefix}/share/man 3 {name}").quiet().ignore_stderr().output()?.stdout;
+        let page = String::from_utf8_lossy(&page);
+        let has_section = page.lines().any(|line| line.trim() == name);
+        ensure!(has_section, "`man 3 {name}` does not show a section of that name");
+    }
     Ok(())
 }
 
