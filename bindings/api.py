@@ -21,7 +21,7 @@ GENERATED_NOTE = "Generated from include/filedb.h by bindings/api.py; do not edi
 
 # What has to use every function: a binding, its sources, and how a use of a function looks in its language.
 USES = {
-    "c++": (["../include/filedb.hpp"], r"\bfiledb_\w+(?=[(>])"),
+    "c++": (["../include/filedb.hpp"], r"\bfiledb_\w+(?=[(>,])"),
     "go": (["go/*.go", "go/*.h"], r"\bfiledb_\w+(?=\()"),
     "zig": (["zig/src/filedb.zig"], r"(?<=\bc\.)filedb_\w+(?=\()"),
     "python": (["python/src/filedb/*.py"], r"(?<=\blib\.)filedb_\w+|(?<=\blibrary\.)filedb_\w+"),

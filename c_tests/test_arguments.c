@@ -194,7 +194,7 @@ static void an_error_struct_of_any_size_is_written_within_its_bounds(void) {
   } memory;
   uint32_t size;
   NEED(options != NULL);
-  for (size = 0; size <= sizeof memory; size++) {
+  for (size = 1; size <= sizeof memory; size++) {
     const char *message = memory.error.message;
     size_t i, end;
     memset(&memory, 0xee, sizeof memory);
@@ -219,6 +219,36 @@ static void an_error_struct_of_any_size_is_written_within_its_bounds(void) {
   filedb_options_free(options);
 }
 
+/* `= {0}` is how C programs begin structs. A size of 0 is the one that the struct had in version 0.1.0. */
+static void a_struct_that_begins_with_zeroes_works(void) {
+  filedb_error_t zeroes = {0};
+  filedb_put_options_t more = {0};
+  filedb_stats_t stats = {0};
+  union {
+    filedb_error_t error;
+    unsigned char bytes[288 + 64];
+  } memory;
+  filedb_t *db = open_store(in_temp("store"));
+  size_t i;
+  NEED(db != NULL);
+  EXPECT(FILEDB_ERR_INVALID_ARGUMENT, filedb_put(db, "", 0, "v", 1, &zeroes));
+  CHECK(zeroes.code == FILEDB_ERR_INVALID_ARGUMENT && strstr(zeroes.message, "empty") != NULL);
+  EXPECT(FILEDB_OK, filedb_put_with(db, "k", 1, "v", 1, &more, &zeroes));
+  CHECK(zeroes.struct_size == 0 && zeroes.code == FILEDB_OK && zeroes.message[0] == 0);
+  more.ttl_ms = 1000000;
+  EXPECT(FILEDB_OK, filedb_put_with(db, "l", 1, "v", 1, &more, &zeroes));
+  more.flags = FILEDB_PUT_IF_ABSENT;
+  EXPECT(FILEDB_CONFLICT, filedb_put_with(db, "k", 1, "v", 1, &more, &zeroes));
+  CHECK(zeroes.code == FILEDB_CONFLICT && strcmp(zeroes.message, filedb_strerror(FILEDB_CONFLICT)) == 0);
+  EXPECT(FILEDB_OK, filedb_stats(db, &stats, &zeroes));
+  CHECK(stats.struct_size == 0 && stats.keys == 2 && stats.appended_bytes > 0);
+  memset(&memory, 0xee, sizeof memory);
+  memory.error.struct_size = 0;
+  EXPECT(FILEDB_ERR_INVALID_ARGUMENT, filedb_put(db, "", 0, "v", 1, &memory.error));
+  for (i = 288; i < sizeof memory; i++) NEED(memory.bytes[i] == 0xee);
+  close_store(db);
+}
+
 /* The struct of every size after a call that found nothing, and after one that succeeded. */
 static void an_outcome_is_written_within_the_bounds_of_its_struct(void) {
   filedb_t *db = open_store(in_temp("store"));
@@ -230,7 +260,7 @@ static void an_outcome_is_written_within_the_bounds_of_its_struct(void) {
   int found;
   NEED(db != NULL);
   EXPECT(FILEDB_OK, put_text(db, "there", "1"));
-  for (size = 0; size <= sizeof memory; size++) {
+  for (size = 1; size <= sizeof memory; size++) {
     for (found = 0; found < 2; found++) {
       filedb_status_t outcome = found ? FILEDB_OK : FILEDB_NOT_FOUND;
       const char *sentence = found ? "" : filedb_strerror(FILEDB_NOT_FOUND);
@@ -258,15 +288,16 @@ static void an_outcome_is_written_within_the_bounds_of_its_struct(void) {
 
 static void an_error_struct_never_changes_what_a_call_does(void) {
   filedb_t *db = open_store(in_temp("store"));
-  filedb_error_t forgotten; /* struct_size 0: the caller forgot to set it */
+  filedb_error_t small; /* too small for anything */
   NEED(db != NULL);
-  memset(&forgotten, 0, sizeof forgotten);
+  memset(&small, 0, sizeof small);
+  small.struct_size = 1;
   EXPECT(FILEDB_OK, filedb_put(db, "a", 1, "1", 1, NULL));
-  EXPECT(FILEDB_OK, filedb_put(db, "b", 1, "2", 1, &forgotten));
+  EXPECT(FILEDB_OK, filedb_put(db, "b", 1, "2", 1, &small));
   EXPECT(FILEDB_ERR_INVALID_ARGUMENT, filedb_put(db, "", 0, "2", 1, NULL));
-  EXPECT(FILEDB_ERR_INVALID_ARGUMENT, filedb_put(db, "", 0, "2", 1, &forgotten));
+  EXPECT(FILEDB_ERR_INVALID_ARGUMENT, filedb_put(db, "", 0, "2", 1, &small));
   EXPECT(FILEDB_NOT_FOUND, filedb_delete(db, "c", 1, NULL));
-  CHECK(forgotten.code == 0 && forgotten.message[0] == 0);
+  CHECK(small.code == 0 && small.message[0] == 0);
   CHECK(has_text(db, "a", "1") && has_text(db, "b", "2") && count_of(db) == 2);
   EXPECT(FILEDB_OK, filedb_close(db, NULL));
 }
@@ -292,6 +323,7 @@ int main(void) {
   RUN(what_is_no_path_is_refused);
   RUN(freeing_nothing_does_nothing);
   RUN(an_error_struct_of_any_size_is_written_within_its_bounds);
+  RUN(a_struct_that_begins_with_zeroes_works);
   RUN(an_outcome_is_written_within_the_bounds_of_its_struct);
   RUN(an_error_struct_never_changes_what_a_call_does);
   RUN(an_error_struct_tells_about_the_last_call_only);

@@ -277,6 +277,34 @@ static void a_list_holds_every_key_with_the_prefix_once(void) {
   close_store(db);
 }
 
+/* By unsigned bytes, and a key before those that it is a prefix of. */
+static void a_sorted_list_is_in_the_order_of_the_bytes_of_its_keys(void) {
+  enum { COUNT = 5000 };
+  filedb_t *db = open_store(in_temp("store"));
+  filedb_slice_t *keys = NULL;
+  uint32_t random = 1;
+  size_t count = 99, i;
+  NEED(db != NULL);
+  EXPECT(FILEDB_OK, filedb_list_sorted(db, NULL, 0, &keys, &count, &err));
+  CHECK(count == 0 && keys == NULL);
+  for (i = 0; i < COUNT; i++) {
+    unsigned char key[5];
+    size_t at, len = 1 + i % sizeof key;
+    for (at = 0; at < len; at++) key[at] = (unsigned char)((random = random * 1664525u + 1013904223u) >> 24);
+    EXPECT(FILEDB_OK, filedb_put(db, key, len, "v", 1, &err));
+  }
+  EXPECT(FILEDB_OK, filedb_list_sorted(db, NULL, 0, &keys, &count, &err));
+  CHECK(count == count_of(db) && count > 3000);
+  for (i = 1; i < count; i++) CHECK(by_bytes(&keys[i - 1], &keys[i]) < 0);
+  filedb_free(keys);
+  EXPECT(FILEDB_OK, filedb_list_sorted(db, "\xff", 1, &keys, &count, &err));
+  CHECK(count > 5 && keys[0].len == 1);
+  for (i = 0; i < count; i++) CHECK(((const unsigned char *)keys[i].data)[0] == 0xff);
+  for (i = 1; i < count; i++) CHECK(by_bytes(&keys[i - 1], &keys[i]) < 0);
+  filedb_free(keys);
+  close_store(db);
+}
+
 static void reopening_keeps_everything(void) {
   enum { COUNT = 3000 };
   char key[32], value[64];
@@ -349,6 +377,7 @@ int main(void) {
   RUN_BOTH(get_many_answers_every_key_by_itself);
   RUN_BOTH(get_many_reads_the_good_keys_beside_a_bad_one);
   RUN_BOTH(a_list_holds_every_key_with_the_prefix_once);
+  RUN_BOTH(a_sorted_list_is_in_the_order_of_the_bytes_of_its_keys);
   RUN_BOTH(reopening_keeps_everything);
   RUN_BOTH(a_store_written_in_one_way_is_read_in_the_other);
   RUN_BOTH(every_sync_mode_stores_and_syncs);

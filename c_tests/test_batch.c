@@ -122,6 +122,43 @@ static void what_a_batch_cannot_take_leaves_it_as_it_was(void) {
   close_store(db);
 }
 
+static void a_put_in_a_batch_may_expire_and_has_no_conditions(void) {
+  filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;
+  static const uint32_t flags[] = {FILEDB_PUT_IF_ABSENT, FILEDB_PUT_IF_PRESENT, FILEDB_PUT_SYNC, FILEDB_PUT_KEEP_TTL,
+                                   0x100, 0xffffffffu};
+  filedb_t *db = open_store(in_temp("store"));
+  filedb_batch_t *batch = filedb_batch_new();
+  int64_t ms = 0;
+  size_t i;
+  NEED(db != NULL && batch != NULL);
+  EXPECT(FILEDB_OK, filedb_batch_put_with(batch, "plain", 5, "1", 1, NULL, &err));
+  EXPECT(FILEDB_OK, filedb_batch_put_with(batch, "stays", 5, "2", 1, &more, &err));
+  more.ttl_ms = 3600000;
+  EXPECT(FILEDB_OK, filedb_batch_put_with(batch, "hour", 4, "3", 1, &more, &err));
+  more.ttl_ms = UINT64_MAX;
+  EXPECT(FILEDB_OK, filedb_batch_put_with(batch, "long", 4, "4", 1, &more, &err));
+  for (i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+    more.flags = flags[i];
+    EXPECT(FILEDB_ERR_UNSUPPORTED, filedb_batch_put_with(batch, "refused", 7, "", 0, &more, &err));
+    CHECK(err.message[0] != 0);
+  }
+  more.flags = 0;
+  more.struct_size = 8;
+  EXPECT_ERROR(FILEDB_ERR_INVALID_ARGUMENT, "struct_size", filedb_batch_put_with(batch, "k", 1, "", 0, &more, &err));
+  EXPECT(FILEDB_OK, filedb_write(db, batch, &err));
+  CHECK(count_of(db) == 4 && has_text(db, "plain", "1") && has_text(db, "hour", "3"));
+  EXPECT(FILEDB_OK, filedb_ttl(db, "plain", 5, &ms, &err));
+  CHECK(ms == -1);
+  EXPECT(FILEDB_OK, filedb_ttl(db, "stays", 5, &ms, &err));
+  CHECK(ms == -1);
+  EXPECT(FILEDB_OK, filedb_ttl(db, "hour", 4, &ms, &err));
+  CHECK(ms > 3500000 && ms <= 3600000);
+  EXPECT(FILEDB_OK, filedb_ttl(db, "long", 4, &ms, &err));
+  CHECK(ms > 3600000);
+  filedb_batch_free(batch);
+  close_store(db);
+}
+
 static void batches_that_are_none_are_refused(void) {
   filedb_t *db = open_store(in_temp("store"));
   filedb_batch_t *batch = filedb_batch_new();
@@ -176,6 +213,7 @@ int main(void) {
   RUN_BOTH(a_batch_can_be_written_again_cleared_and_used_anew);
   RUN_BOTH(a_batch_may_be_larger_than_a_file);
   RUN_BOTH(what_a_batch_cannot_take_leaves_it_as_it_was);
+  RUN_BOTH(a_put_in_a_batch_may_expire_and_has_no_conditions);
   RUN_BOTH(batches_that_are_none_are_refused);
   RUN_BOTH(a_batch_to_a_closed_store_is_refused_and_kept);
   return finish();

@@ -162,8 +162,9 @@ static void put_options_of_another_size_are_understood_or_refused(void) {
     uint64_t later[4];
   } longer;
   NEED(db != NULL);
-  EXPECT_ERROR(FILEDB_ERR_INVALID_ARGUMENT, "struct_size", (with(0, 0)->struct_size = 0, put_k(db, "v", &more)));
-  EXPECT(FILEDB_ERR_INVALID_ARGUMENT, (with(0, 0)->struct_size = 8, put_k(db, "v", &more)));
+  EXPECT_ERROR(FILEDB_ERR_INVALID_ARGUMENT, "struct_size", (with(0, 0)->struct_size = 8, put_k(db, "v", &more)));
+  EXPECT(FILEDB_OK, (with(FILEDB_PUT_IF_ABSENT, 0)->struct_size = 0, put_k(db, "v", &more)));
+  EXPECT(FILEDB_CONFLICT, (with(FILEDB_PUT_IF_ABSENT, 0)->struct_size = 0, put_k(db, "v", &more)));
   EXPECT(FILEDB_ERR_INVALID_ARGUMENT, (with(0, 0)->struct_size = UINT32_MAX, put_k(db, "v", &more)));
   memset(&longer, 0, sizeof longer);
   longer.known.struct_size = sizeof longer;

@@ -43,7 +43,8 @@ static void statuses_keep_their_numbers(void) {
   CHECK(FILEDB_ERR_TOO_LARGE == -7 && FILEDB_ERR_BUFFER_TOO_SMALL == -8);
   CHECK(FILEDB_ERR_UNSUPPORTED == -9 && FILEDB_ERR_POISONED == -10 && FILEDB_ERR_FORKED == -11);
   CHECK(FILEDB_ERR_PANIC == -12 && FILEDB_ERR_NO_MEMORY == -13 && FILEDB_ERR_EXISTS == -14);
-  CHECK(FILEDB_ERR_CLOSED == -15);
+  CHECK(FILEDB_ERR_CLOSED == -15 && FILEDB_ERR_WRONG_TYPE == -16 && FILEDB_ERR_CONNECTION == -17);
+  CHECK(FILEDB_ERR_MISSING == -18);
   CHECK(FILEDB_PUT_IF_ABSENT == 1u && FILEDB_PUT_IF_PRESENT == 2u);
   CHECK(FILEDB_PUT_SYNC == 4u && FILEDB_PUT_KEEP_TTL == 8u);
   CHECK(FILEDB_LOG_ERROR == 1 && FILEDB_LOG_WARN == 2 && FILEDB_LOG_INFO == 3 && FILEDB_LOG_DEBUG == 4);
@@ -55,9 +56,9 @@ static void every_status_has_a_sentence_of_its_own(void) {
   CHECK(unknown != NULL && unknown[0] != 0);
   CHECK(strcmp(filedb_strerror(INT32_MIN), unknown) == 0);
   CHECK(strcmp(filedb_strerror(FILEDB_OK), "ok") == 0);
-  for (a = FILEDB_ERR_CLOSED; a <= FILEDB_DONE; a++) {
+  for (a = FILEDB_ERR_MISSING; a <= FILEDB_DONE; a++) {
     CHECK(filedb_strerror(a)[0] != 0 && strcmp(filedb_strerror(a), unknown) != 0);
-    for (b = FILEDB_ERR_CLOSED; b < a; b++) CHECK(strcmp(filedb_strerror(a), filedb_strerror(b)) != 0);
+    for (b = FILEDB_ERR_MISSING; b < a; b++) CHECK(strcmp(filedb_strerror(a), filedb_strerror(b)) != 0);
   }
 }
 

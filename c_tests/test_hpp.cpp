@@ -3,6 +3,7 @@
 #include "filedb.hpp"
 #include "filedb.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -10,6 +11,9 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#if __has_include(<ranges>)
+#include <ranges>
+#endif
 #include <set>
 #include <string>
 #include <string_view>
@@ -23,7 +27,7 @@ using namespace std::chrono_literals;
 using namespace std::string_literals;
 using filedbxx::Batch;
 using filedbxx::Options;
-using filedbxx::Put;
+using filedbxx::PutOptions;
 using filedbxx::Store;
 
 int passed = 0, failed = 0, failed_here = 0;
@@ -83,7 +87,7 @@ void every_verb_answers_with_a_result() {
     CHECK(*db.try_get("a") == "1" && *db.try_get("b") == "" && *db.try_get("c") == std::nullopt);
     CHECK(*db.try_contains("a") && !*db.try_contains("c"));
     CHECK(*db.try_size() == 2);
-    CHECK(!*db.try_put("a", "2", Put().if_absent()) && *db.try_put("a", "3", Put().if_present().sync()));
+    CHECK(!*db.try_put("a", "2", PutOptions().if_absent()) && *db.try_put("a", "3", PutOptions().if_present().sync()));
     CHECK(*db.try_erase("b") && !*db.try_erase("b"));
 
     std::array<char, 4> buffer{};
@@ -105,12 +109,17 @@ void every_verb_answers_with_a_result() {
     std::set<std::string> seen(keys.begin(), keys.end());
     CHECK(seen == std::set<std::string>{"x/1", "x/2"} && seen.count(std::string(keys[0])) == 1);
     CHECK(db.try_keys("nothing").value().empty());
+    CHECK(db.try_put("x", "").has_value() && db.try_put("x/10", "").has_value());
+    const auto sorted = db.try_sorted_keys("x").value();
+    const std::vector<std::string_view> in_order(sorted.begin(), sorted.end());
+    CHECK(in_order == std::vector<std::string_view>{"x", "x/1", "x/10", "x/2"});
+    CHECK(*db.try_erase("x") && *db.try_erase("x/10"));
 
     CHECK(*db.try_ttl("a") == filedbxx::no_expiry && *db.try_ttl("c") == std::nullopt);
     CHECK(*db.try_expire("a", 1h) && *db.try_ttl("a") <= 1h && *db.try_ttl("a") > 59min);
-    CHECK(*db.try_put("a", "5", Put().keep_ttl()) && *db.try_ttl("a") <= 1h);
+    CHECK(*db.try_put("a", "5", PutOptions().keep_ttl()) && *db.try_ttl("a") <= 1h);
     CHECK(*db.try_persist("a") && *db.try_ttl("a") == filedbxx::no_expiry && !*db.try_persist("c"));
-    CHECK(*db.try_put("a", "5", Put().expires_in(15min)) && *db.try_ttl("a") <= 15min);
+    CHECK(*db.try_put("a", "5", PutOptions().expires_in(15min)) && *db.try_ttl("a") <= 15min);
     CHECK(*db.try_expire("a", 0s) && !*db.try_contains("a") && !*db.try_expire("a", 1s));
 
     CHECK(db.try_sync().has_value() && db.try_merge().has_value());
@@ -125,10 +134,13 @@ void a_batch_is_written_whole() {
   Store db = open(dir);
   Batch batch;
   CHECK(batch.try_put("a", "1").has_value() && batch.try_put("b", "2").has_value() && batch.try_erase("a").has_value());
+  CHECK(batch.try_put("c", "3", PutOptions().expires_in(1h)).has_value());
+  CHECK(batch.try_put("d", "", PutOptions().if_absent()).error().code() == FILEDB_ERR_UNSUPPORTED);
   CHECK(batch.try_put("", "").error().code() == FILEDB_ERR_INVALID_ARGUMENT);
   CHECK(*db.try_size() == 0);
   CHECK(db.try_write(batch).has_value());
-  CHECK(contents(db) == std::map<std::string, std::string>{{"b", "2"}});
+  CHECK(contents(db) == std::map<std::string, std::string>{{"b", "2"}, {"c", "3"}});
+  CHECK(*db.try_ttl("c") <= 1h && *db.try_ttl("c") > 59min && *db.try_ttl("b") == filedbxx::no_expiry);
   batch.clear();
   CHECK(batch.try_put("c", "3").has_value());
   Batch moved = std::move(batch);
@@ -211,7 +223,7 @@ void errors_name_what_they_are_about() {
   CHECK(db.try_put("", "").error().code() == FILEDB_ERR_INVALID_ARGUMENT);
   CHECK(db.try_get(std::string(65537, 'k')).error().code() == FILEDB_ERR_TOO_LARGE);
   CHECK(db.try_get_many({"a", ""}).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
-  CHECK(db.try_put("a", "", Put().if_absent().if_present()).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
+  CHECK(db.try_put("a", "", PutOptions().if_absent().if_present()).error().code() == FILEDB_ERR_INVALID_ARGUMENT);
 }
 
 void options_are_described_and_typed() {
@@ -281,7 +293,7 @@ void what_was_moved_from_answers_with_an_error_and_can_be_assigned_to() {
 
   Store to = std::move(from);
   answers_that_it_was_moved_from(from.try_put("a", ""));
-  answers_that_it_was_moved_from(from.try_put("a", "", Put()));
+  answers_that_it_was_moved_from(from.try_put("a", "", PutOptions()));
   answers_that_it_was_moved_from(from.try_erase("a"));
   answers_that_it_was_moved_from(from.try_get("a"));
   answers_that_it_was_moved_from(from.try_get_into("a", nullptr, 0));
@@ -336,7 +348,7 @@ void what_was_moved_from_answers_with_an_error_and_can_be_assigned_to() {
 void a_time_to_live_may_be_as_long_as_can_be_said() {
   TempDir dir;
   Store db = open(dir);
-  CHECK(db.try_put("a", "1", filedbxx::Put().expires_in(std::chrono::seconds::max())).has_value());
+  CHECK(db.try_put("a", "1", PutOptions().expires_in(std::chrono::seconds::max())).has_value());
   CHECK(db.try_put("b", "2").has_value() && *db.try_expire("b", std::chrono::hours::max()));
   CHECK(db.try_put("c", "3").has_value() && *db.try_expire("c", std::chrono::duration<double>(1e300)));
   Options options;
@@ -358,6 +370,54 @@ void plain_structs_are_bytes() {
   Store db = open(dir);
   CHECK(db.try_put("point", filedbxx::bytes_of(point)).has_value());
   CHECK(*db.try_get_into("point", &back, sizeof back) == sizeof back && back.x == 3 && back.y == 4);
+  const auto read = db.try_get_as<Point>("point").value();
+  CHECK(read && read->x == 3 && read->y == 4);
+  CHECK(!db.try_get_as<Point>("absent").value());
+  const auto half = db.try_get_as<int>("point");
+  CHECK(half.error().code() == FILEDB_ERR_INVALID_ARGUMENT && half.error().message().find("8 bytes") != std::string::npos);
+  CHECK(!db.try_get_as<std::array<int, 4>>("point").has_value());
+  for (auto [key, value] : db.try_scan().value()) {
+    CHECK(key == "point" && filedbxx::object_of<Point>(value)->y == 4 && !filedbxx::object_of<char>(value));
+  }
+}
+
+void a_path_may_be_one_of_the_standard_library() {
+  TempDir dir;
+  const std::filesystem::path path = dir.path / "store";
+  {
+    auto db = Store::try_open(path).value();
+    CHECK(db.try_put("a", "1").has_value());
+  }
+  const auto again = Store::try_open(path, Options().set("read_only", true)).value();
+  CHECK(*again.try_get("a") == "1");
+  CHECK(Store::try_open(dir.path / "absent", Options().set("create_if_missing", false)).error().code() == FILEDB_ERR_MISSING);
+}
+
+// What a walk and a list of keys are to the algorithms of the standard library.
+void rows_and_keys_are_ranges() {
+  TempDir dir;
+  Store db = open(dir);
+  for (int i = 0; i < 100; i++) CHECK(db.try_put("key" + std::to_string(i), std::to_string(i)).has_value());
+  auto keys = db.try_sorted_keys().value();
+  CHECK(keys.end() - keys.begin() == 100 && keys.begin()[1] == "key1" && *(keys.end() - 1) == "key99");
+  CHECK(std::is_sorted(keys.begin(), keys.end()));
+  auto walk = db.try_scan().value();
+  CHECK(std::count_if(walk.begin(), walk.end(), [](const auto &row) { return row.value.size() == 1; }) == 10);
+#if defined(__cpp_lib_ranges)
+  static_assert(std::ranges::input_range<filedbxx::Iterator> && std::ranges::viewable_range<filedbxx::Iterator>);
+  static_assert(std::ranges::random_access_range<const filedbxx::Keys> && std::ranges::sized_range<filedbxx::Keys>);
+  CHECK(std::ranges::binary_search(keys, std::string_view("key42")));
+#endif
+// Clang before 16 does not take the views of libstdc++, whatever they are views of.
+#if defined(__cpp_lib_ranges) && (!defined(__clang_major__) || __clang_major__ >= 16)
+  int seen = 0;
+  auto rows = db.try_scan().value();
+  for (const auto &row : rows | std::views::filter([](const auto &one) { return one.value.size() == 2; }) | std::views::take(7)) {
+    CHECK(row.key.substr(3) == row.value);
+    seen++;
+  }
+  CHECK(seen == 7);
+#endif
 }
 
 void threads_share_a_store() {
@@ -393,7 +453,7 @@ void every_verb_without_try_throws_what_is_wrong() {
   TempDir dir;
   Store db = Store::open(dir.store(), Options().set("verify_checksums", true));
   db.put("a", "1");
-  CHECK(db.put("b", "2", Put().if_absent()) && db.get("a") == "1" && db.get("c").value_or("none") == "none");
+  CHECK(db.put("b", "2", PutOptions().if_absent()) && db.get("a") == "1" && db.get("c").value_or("none") == "none");
   CHECK(db.contains("a") && db.size() == 2 && db.keys("a").size() == 1 && db.get_pinned("a")->view() == "1");
   CHECK(db.get_many({"a", "c"})[0]->view() == "1" && db.get_many(std::vector<std::string_view>{"c"}).size() == 1);
   CHECK(db.expire("a", 1h) && db.ttl("a") <= 1h && db.persist("a") && db.get_into("a", nullptr, 0) == 1u);
@@ -447,6 +507,8 @@ int main() {
   RUN(what_was_moved_from_answers_with_an_error_and_can_be_assigned_to);
   RUN(a_time_to_live_may_be_as_long_as_can_be_said);
   RUN(plain_structs_are_bytes);
+  RUN(a_path_may_be_one_of_the_standard_library);
+  RUN(rows_and_keys_are_ranges);
   RUN(threads_share_a_store);
 #if FILEDB_EXCEPTIONS
   RUN(every_verb_without_try_throws_what_is_wrong);

@@ -184,6 +184,10 @@ static void null_is_refused_or_means_nothing(void) {
   TRY(INVALID, filedb_list, db, NULL, 1, &list, &count, &err);
   TRY(INVALID, filedb_list, db, NULL, 0, NULL, &count, &err);
   TRY(INVALID, filedb_list, db, NULL, 0, &list, NULL, &err);
+  TRY(INVALID, filedb_list_sorted, NULL, NULL, 0, &list, &count, &err);
+  TRY(INVALID, filedb_list_sorted, db, NULL, 1, &list, &count, &err);
+  TRY(INVALID, filedb_list_sorted, db, NULL, 0, NULL, &count, &err);
+  TRY(INVALID, filedb_list_sorted, db, NULL, 0, &list, NULL, &err);
   TRY(INVALID, filedb_count, NULL, &number, &err);
   TRY(INVALID, filedb_count, db, NULL, &err);
   TRY(INVALID, filedb_sync, NULL, &err);
@@ -200,6 +204,9 @@ static void null_is_refused_or_means_nothing(void) {
   TRY(INVALID, filedb_batch_put, NULL, "k", 1, "v", 1, &err);
   TRY(INVALID, filedb_batch_put, batch, NULL, 1, "v", 1, &err);
   TRY(INVALID, filedb_batch_put, batch, "k", 1, NULL, 1, &err);
+  TRY(INVALID, filedb_batch_put_with, NULL, "k", 1, "v", 1, NULL, &err);
+  TRY(INVALID, filedb_batch_put_with, batch, NULL, 1, "v", 1, NULL, &err);
+  TRY(INVALID, filedb_batch_put_with, batch, "k", 1, NULL, 1, NULL, &err);
   TRY(INVALID, filedb_batch_delete, NULL, "k", 1, &err);
   TRY(INVALID, filedb_batch_delete, batch, NULL, 1, &err);
   TRY_CALL(filedb_batch_clear, 1, NULL);
@@ -233,6 +240,7 @@ static void zero_is_a_length_like_any_other(void) {
   filedb_pinned_t nothing;
   memset(&no_size, 0, sizeof no_size);
   memset(&no_size_either, 0, sizeof no_size_either);
+  no_size.struct_size = no_size_either.struct_size = 8; /* 0 is the size of the first version */
   memset(&nothing, 0, sizeof nothing);
   set_up();
   without_arguments();
@@ -270,6 +278,9 @@ static void zero_is_a_length_like_any_other(void) {
   TRY(FILEDB_OK, filedb_list, db, "k", 0, &list, &count, &err);
   CHECK(count == 3);
   TRY_CALL(filedb_free, 1, list);
+  TRY(FILEDB_OK, filedb_list_sorted, db, "k", 0, &list, &count, &err);
+  CHECK(count == 3);
+  filedb_free(list);
   NOTHING(filedb_count, "takes no number");
   NOTHING(filedb_sync, "takes no number");
   NOTHING(filedb_merge, "takes no number");
@@ -281,6 +292,8 @@ static void zero_is_a_length_like_any_other(void) {
   TRY(INVALID, filedb_persist, db, "k", 0, &err);
   TRY(INVALID, filedb_batch_put, batch, "k", 0, "v", 1, &err);
   TRY(FILEDB_OK, filedb_batch_put, batch, "b", 1, NULL, 0, &err);
+  TRY(INVALID, filedb_batch_put_with, batch, "k", 0, "v", 1, NULL, &err);
+  TRY(FILEDB_OK, filedb_batch_put_with, batch, "b", 1, NULL, 0, NULL, &err);
   TRY(INVALID, filedb_batch_delete, batch, "k", 0, &err);
   TRY_CALL(filedb_batch_clear, 1, batch);
   NOTHING(filedb_batch_free, "takes no number");
@@ -328,11 +341,14 @@ static void what_is_huge_is_refused_before_it_is_read(void) {
     TRY(INVALID, filedb_get_many, db, &slice_of_k, SIZE_MAX - i, pins, statuses, &err);
     TRY(too_large, filedb_exists, db, "k", size, &err);
     TRY(too_large, filedb_list, db, "k", size, &list, &count, &err);
+    TRY(too_large, filedb_list_sorted, db, "k", size, &list, &count, &err);
     TRY(too_large, filedb_ttl, db, "k", size, &ms, &err);
     TRY(too_large, filedb_expire, db, "k", size, 1, &err);
     TRY(too_large, filedb_persist, db, "k", size, &err);
     TRY(too_large, filedb_batch_put, batch, "k", size, "v", 1, &err);
     TRY(too_large, filedb_batch_put, batch, "k", 1, "v", size, &err);
+    TRY(too_large, filedb_batch_put_with, batch, "k", size, "v", 1, NULL, &err);
+    TRY(too_large, filedb_batch_put_with, batch, "k", 1, "v", size, NULL, &err);
     TRY(too_large, filedb_batch_delete, batch, "k", size, &err);
     TRY(too_large, filedb_iter_new, db, "k", size, &new_iter, &err);
     TRY_CALL(filedb_iter_next_batch, statuses[0] == INVALID, iter, rows, row_values, SIZE_MAX - i, statuses, &err);
@@ -382,6 +398,8 @@ static void with_the_store(filedb_status_t wanted, filedb_batch_t *good_batch) {
   TRY(wanted, filedb_exists, db, "k", 1, &err);
   TRY(wanted, filedb_list, db, NULL, 0, &list, &count, &err);
   CHECK(list == NULL && count == 0);
+  TRY(wanted, filedb_list_sorted, db, NULL, 0, &list, &count, &err);
+  CHECK(list == NULL && count == 0);
   TRY(wanted, filedb_count, db, &number, &err);
   TRY(wanted, filedb_sync, db, &err);
   TRY(wanted, filedb_merge, db, &err);
@@ -415,6 +433,7 @@ static void what_is_used_after_its_end_answers_closed(void) {
   TRY_CALL(filedb_batch_free, 1, freed_batch);
   TRY_CALL(filedb_batch_free, 1, freed_batch);
   TRY(FILEDB_ERR_CLOSED, filedb_batch_put, freed_batch, "k", 1, "v", 1, &err);
+  TRY(FILEDB_ERR_CLOSED, filedb_batch_put_with, freed_batch, "k", 1, "v", 1, NULL, &err);
   TRY(FILEDB_ERR_CLOSED, filedb_batch_delete, freed_batch, "k", 1, &err);
   TRY_CALL(filedb_batch_clear, 1, freed_batch);
   open_one = open_store(in_temp("store"));
@@ -447,6 +466,7 @@ static void in_the_child(void *unused) {
   TRY(FILEDB_OK, filedb_options_describe, 0, &name, &values, &help);
   TRY(FILEDB_OK, filedb_options_set_log, own_options, hear, NULL, &err);
   TRY(FILEDB_OK, filedb_batch_put, batch, "c", 1, "v", 1, &err);
+  TRY(FILEDB_OK, filedb_batch_put_with, batch, "c", 1, "v", 1, NULL, &err);
   TRY(FILEDB_OK, filedb_batch_delete, own_batch, "c", 1, &err);
   with_the_store(FILEDB_ERR_FORKED, batch);
   TRY(FILEDB_ERR_LOCKED, filedb_open, in_temp("store"), NULL, &other, &err);
@@ -492,6 +512,7 @@ static void *use_in_another_thread(void *unused) {
   TRY(FILEDB_OK, filedb_exists, db, "k", 1, &err);
   TRY(FILEDB_OK, filedb_delete, db, "m", 1, &err);
   TRY(FILEDB_OK, filedb_list, db, NULL, 0, &list, &count, &err);
+  TRY(FILEDB_OK, filedb_list_sorted, db, NULL, 0, &list, &count, &err);
   TRY(FILEDB_OK, filedb_count, db, &number, &err);
   TRY(FILEDB_OK, filedb_sync, db, &err);
   TRY(FILEDB_OK, filedb_merge, db, &err);
@@ -500,6 +521,7 @@ static void *use_in_another_thread(void *unused) {
   TRY(FILEDB_OK, filedb_ttl, db, "k", 1, &ms, &err);
   TRY(FILEDB_OK, filedb_persist, db, "k", 1, &err);
   TRY(FILEDB_OK, filedb_batch_put, batch, "b", 1, "w", 1, &err);
+  TRY(FILEDB_OK, filedb_batch_put_with, batch, "b", 1, "w", 1, NULL, &err);
   TRY(FILEDB_OK, filedb_batch_delete, batch, "m", 1, &err);
   TRY(FILEDB_OK, filedb_write, db, batch, &err);
   TRY_CALL(filedb_batch_clear, 1, batch);
@@ -667,7 +689,11 @@ static void a_refused_allocation_is_a_status(void) {
   STARVE(filedb_persist, db, "large", 5, &err);
   STARVE(filedb_list, db, NULL, 0, &list, &count, &err);
   CHECK(list == NULL && count == 0);
+  STARVE(filedb_list_sorted, db, NULL, 0, &list, &count, &err);
+  CHECK(list == NULL && count == 0);
   STARVE(filedb_batch_put, batch, "large", 5, large, LARGE, &err);
+  filedb_batch_clear(batch);
+  STARVE(filedb_batch_put_with, batch, "large", 5, large, LARGE, NULL, &err);
   STARVE(filedb_batch_delete, batch, key, sizeof key, &err);
   STARVE(filedb_fold, db, go_on, NULL, &err);
   STARVE(filedb_iter_new, db, NULL, 0, &new_iter, &err);

@@ -34,7 +34,7 @@ static void a_path_below_a_file_is_refused(void) {
 static void a_missing_store_is_refused_where_none_may_be_created(void) {
   filedb_t *db = NULL;
   const char *path = in_temp("store");
-  EXPECT_ERROR(FILEDB_ERR_IO, path, open_with(path, "create_if_missing", "false", &db));
+  EXPECT_ERROR(FILEDB_ERR_MISSING, path, open_with(path, "create_if_missing", "false", &db));
   CHECK(strstr(err.message, "create_if_missing") != NULL);
   CHECK(db == NULL && has_errno(ENOENT));
   CHECK(access(path, F_OK) != 0);
@@ -49,7 +49,7 @@ static void an_empty_directory_is_no_store_but_can_become_one(void) {
   filedb_t *db = NULL;
   const char *path = in_temp("empty");
   NEED(mkdir(path, 0755) == 0);
-  EXPECT_ERROR(FILEDB_ERR_IO, path, open_with(path, "create_if_missing", "false", &db));
+  EXPECT_ERROR(FILEDB_ERR_MISSING, path, open_with(path, "create_if_missing", "false", &db));
   CHECK(db == NULL && rmdir(path) == 0 && mkdir(path, 0755) == 0); /* no debris */
   EXPECT(FILEDB_OK, open_with(path, "error_if_exists", "true", &db));
   EXPECT(FILEDB_OK, put_text(db, "k", "v"));
@@ -147,7 +147,7 @@ static void a_store_that_is_read_only_takes_no_writes(void) {
 
 static void a_read_only_open_of_nothing_creates_nothing(void) {
   filedb_t *db = NULL;
-  EXPECT_ERROR(FILEDB_ERR_IO, in_temp("store"), open_with(in_temp("store"), "read_only", "true", &db));
+  EXPECT_ERROR(FILEDB_ERR_MISSING, in_temp("store"), open_with(in_temp("store"), "read_only", "true", &db));
   CHECK(db == NULL && access(in_temp("store"), F_OK) != 0);
 }
 

@@ -328,15 +328,15 @@ typedef struct filedb_options filedb_options_t;
  * What went wrong, in the caller's memory. A pointer to it is the last argument of most functions;
  * NULL says "I do not care".
  *
- * Begin with `filedb_error_t err = FILEDB_ERROR_INIT;`, which sets struct_size. A function writes
- * only the members that lie wholly within struct_size bytes, so programs compiled against a
+ * Begin with `filedb_error_t err = FILEDB_ERROR_INIT;`, which sets struct_size, or with `= {0}`. A
+ * function writes only the members that lie wholly within struct_size bytes, so programs compiled against a
  * smaller or a larger version of this struct keep working. Every call that is given the struct
  * overwrites it, also when it succeeds. Since 0.1.0.
  */
 struct filedb_error {
   /**
-   * sizeof(filedb_error_t), set by the caller and never changed by the library. With 0 nothing
-   * at all is written.
+   * sizeof(filedb_error_t), set by the caller and never changed by the library; 0 is the size that
+   * it has in version 0.1.0, 288 bytes.
    */
   uint32_t struct_size;
   /**
@@ -385,13 +385,14 @@ typedef void (*filedb_log_fn)(void *ctx, int32_t level, const char *message, siz
 typedef struct filedb filedb_t;
 
 /**
- * More to say about a write. Begin with `filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;`,
- * which asks for nothing. Since 0.1.0.
+ * More to say about a write. Begin with `filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;`, or
+ * with `= {0}`, which ask for nothing. Since 0.1.0.
  */
 struct filedb_put_options {
   /**
-   * sizeof(filedb_put_options_t), set by the caller. A library that is older than the program
-   * accepts members that it does not know as long as they are 0.
+   * sizeof(filedb_put_options_t), set by the caller; 0 is the size that it has in version 0.1.0. A
+   * library that is older than the program accepts members that it does not know as long as they
+   * are 0.
    */
   uint32_t struct_size;
   /**
@@ -408,6 +409,11 @@ struct filedb_put_options {
  * More to say about a write. Since 0.1.0.
  */
 typedef struct filedb_put_options filedb_put_options_t;
+
+/**
+ * Writes that happen together. Since 0.1.0.
+ */
+typedef struct filedb_batch filedb_batch_t;
 
 /**
  * Some bytes somewhere: a borrowed view that owns nothing. No NUL follows them. Since 0.1.0.
@@ -460,11 +466,6 @@ typedef struct filedb_pinned filedb_pinned_t;
 typedef int32_t filedb_type_t;
 
 /**
- * Writes that happen together. Since 0.1.0.
- */
-typedef struct filedb_batch filedb_batch_t;
-
-/**
  * A walk through the keys of a store. Since 0.1.0.
  */
 typedef struct filedb_iter filedb_iter_t;
@@ -480,12 +481,12 @@ typedef int (*filedb_fold_fn)(void *ctx,
                               size_t value_len);
 
 /**
- * A store in numbers. Begin with `filedb_stats_t stats = FILEDB_STATS_INIT;`. Later versions may add
+ * A store in numbers. Begin with `filedb_stats_t stats = FILEDB_STATS_INIT;` or `= {0}`. Later versions may add
  * members at the end; a library that does not know one leaves it 0. Since 0.1.0.
  */
 struct filedb_store_stats {
   /**
-   * sizeof(filedb_stats_t), set by the caller.
+   * sizeof(filedb_stats_t), set by the caller; 0 is the size that it has in version 0.1.0.
    */
   uint32_t struct_size;
   /**
@@ -664,6 +665,12 @@ typedef struct filedb_store_stats filedb_stats_t;
 #define FILEDB_ERR_CONNECTION (-17)
 
 /**
+ * There is no store, and the option create_if_missing is off, or the store is to be opened for
+ * reading only. filedb_error_t::os_errno is ENOENT. Since 0.2.0.
+ */
+#define FILEDB_ERR_MISSING (-18)
+
+/**
  * The key holds a value. Since 0.2.0.
  */
 #define FILEDB_TYPE_VALUE 1
@@ -801,8 +808,9 @@ filedb_status_t filedb_options_set_log(filedb_options_t *options,
  * Returns FILEDB_OK, or
  * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty;
  * - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
+ * - FILEDB_ERR_MISSING: there is no store, and create_if_missing is false or read_only is true;
  * - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
- *   is a file), or there is no store and create_if_missing is false;
+ *   is a file);
  * - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset;
  * - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
  * - FILEDB_ERR_UNSUPPORTED: another version of filedb wrote the store, in a way that this one cannot
@@ -971,8 +979,8 @@ filedb_status_t filedb_merge(filedb_t *db,
  *
  * Returns as filedb_put(), and
  * - FILEDB_CONFLICT: the condition does not hold; nothing was written;
- * - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not set, or the flags contradict each
- *   other;
+ * - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not the size of the struct, or the flags
+ *   contradict each other;
  * - FILEDB_ERR_UNSUPPORTED: also where a flag or a member that this version does not know is set;
  * - FILEDB_ERR_CORRUPT: the record that a condition or FILEDB_PUT_KEEP_TTL asks about is damaged.
  *   Nothing was written; a plain put replaces it.
@@ -986,6 +994,26 @@ filedb_status_t filedb_put_with(filedb_t *db,
                                 size_t value_len,
                                 const filedb_put_options_t *options,
                                 filedb_error_t *err);
+
+/**
+ * Adds a put of `key` and `value` to a batch as filedb_batch_put() does, with an expiry: the key
+ * expires ttl_ms after the batch is written. `options` may be NULL, which is a plain put; of its
+ * members a batch takes ttl_ms only, for its writes have no conditions.
+ *
+ * Returns as filedb_batch_put(), and
+ * - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not the size of the struct;
+ * - FILEDB_ERR_UNSUPPORTED: a flag, or a member that this version does not know, is set. Nothing was
+ *   added.
+ *
+ * Threads: any, one at a time for each batch. Since 0.2.0.
+ */
+filedb_status_t filedb_batch_put_with(filedb_batch_t *batch,
+                                      const void *key,
+                                      size_t key_len,
+                                      const void *value,
+                                      size_t value_len,
+                                      const filedb_put_options_t *options,
+                                      filedb_error_t *err);
 
 /**
  * Stores in `*ms` how many milliseconds `key` has to live; -1 where it does not expire.
@@ -1044,6 +1072,21 @@ filedb_status_t filedb_list(filedb_t *db,
                             filedb_slice_t **keys,
                             size_t *count,
                             filedb_error_t *err);
+
+/**
+ * Lists keys as filedb_list() does, in the order of their bytes, which are compared as unsigned
+ * numbers, a key before those that it is a prefix of. The whole list is sorted, in place.
+ *
+ * Returns as filedb_list().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_list_sorted(filedb_t *db,
+                                   const void *prefix,
+                                   size_t prefix_len,
+                                   filedb_slice_t **keys,
+                                   size_t *count,
+                                   filedb_error_t *err);
 
 /**
  * Reads the value of `key` in place: no copy, and with io=mmap no memory either. On success `*out`

@@ -25,12 +25,14 @@
 #define FILEDB_HPP
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <iterator>
@@ -190,11 +192,23 @@ class [[nodiscard]] Result<void> {
 
 // ---- Between C++ and C ------------------------------------------------------------------------------------------------
 
-/// The bytes of an object that is nothing but bytes: db.put("origin", filedbxx::bytes_of(point)).
+/// The bytes of an object that is nothing but bytes: db.put("origin", filedbxx::bytes_of(point)). They are in the order of this
+/// machine, and its compiler's layout; Store::get_as() and object_of() read them back.
 template <class T>
 std::string_view bytes_of(const T &object) noexcept {
   static_assert(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>, "only plain bytes can be stored");
   return {reinterpret_cast<const char *>(&object), sizeof object};
+}
+
+/// The object that bytes_of() made these bytes of; nothing where they are not as many as a T has.
+template <class T>
+std::optional<T> object_of(std::string_view bytes) noexcept {
+  static_assert(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>, "only plain bytes can be stored");
+  static_assert(std::is_default_constructible_v<T>, "there has to be a T to copy the bytes to");
+  if (bytes.size() != sizeof(T)) return std::nullopt;
+  std::optional<T> object(std::in_place);
+  std::memcpy(static_cast<void *>(&*object), bytes.data(), sizeof(T));
+  return object;
 }
 
 namespace detail {
@@ -440,15 +454,44 @@ class Pinned {
   filedb_pinned_t pinned_;
 };
 
+// ---- Writes that say more ---------------------------------------------------------------------------------------------
+
+/// More to say about a write: PutOptions().if_absent().expires_in(15min).
+class PutOptions {
+ public:
+  /// Write only if there is no such key.
+  PutOptions &if_absent() noexcept { return flag(FILEDB_PUT_IF_ABSENT); }
+  /// Write only if there is such a key.
+  PutOptions &if_present() noexcept { return flag(FILEDB_PUT_IF_PRESENT); }
+  /// Return when the write is durable, whatever the option sync says.
+  PutOptions &sync() noexcept { return flag(FILEDB_PUT_SYNC); }
+  /// Let the key keep the expiry that it has.
+  PutOptions &keep_ttl() noexcept { return flag(FILEDB_PUT_KEEP_TTL); }
+  /// The key expires so long from now, but for at least a millisecond it is there.
+  template <class Rep, class Period>
+  PutOptions &expires_in(std::chrono::duration<Rep, Period> time) noexcept {
+    options_.ttl_ms = std::max<std::uint64_t>(1, detail::count_ms(time));
+    return *this;
+  }
+  /// For calls of the C API.
+  const filedb_put_options_t *options() const noexcept { return &options_; }
+
+ private:
+  PutOptions &flag(std::uint32_t bit) noexcept { return options_.flags |= bit, *this; }
+  filedb_put_options_t options_ = FILEDB_PUT_OPTIONS_INIT;
+};
+
 // ---- Keys, batches, walks ---------------------------------------------------------------------------------------------
 
 /// Keys as they were at one moment, in one block of memory: a range of std::string_view.
 class Keys {
  public:
-  /// A forward iterator over std::string_view.
+  /// An iterator over std::string_view: random access as C++20 sees it. To C++17, whose algorithms want references, it is an
+  /// input iterator that can be copied.
   class iterator {
    public:
-    using iterator_category = std::forward_iterator_tag;
+    using iterator_concept = std::random_access_iterator_tag;
+    using iterator_category = std::input_iterator_tag;
     using value_type = std::string_view;
     using difference_type = std::ptrdiff_t;
     using pointer = void;
@@ -458,8 +501,21 @@ class Keys {
     std::string_view operator*() const noexcept { return detail::view(*at_); }
     iterator &operator++() noexcept { return ++at_, *this; }
     iterator operator++(int) noexcept { return iterator(at_++); }
+    iterator &operator--() noexcept { return --at_, *this; }
+    iterator operator--(int) noexcept { return iterator(at_--); }
+    iterator &operator+=(difference_type n) noexcept { return at_ += n, *this; }
+    iterator &operator-=(difference_type n) noexcept { return at_ -= n, *this; }
+    std::string_view operator[](difference_type n) const noexcept { return detail::view(at_[n]); }
+    friend iterator operator+(iterator i, difference_type n) noexcept { return iterator(i.at_ + n); }
+    friend iterator operator+(difference_type n, iterator i) noexcept { return iterator(i.at_ + n); }
+    friend iterator operator-(iterator i, difference_type n) noexcept { return iterator(i.at_ - n); }
+    friend difference_type operator-(iterator a, iterator b) noexcept { return a.at_ - b.at_; }
     friend bool operator==(iterator a, iterator b) noexcept { return a.at_ == b.at_; }
     friend bool operator!=(iterator a, iterator b) noexcept { return a.at_ != b.at_; }
+    friend bool operator<(iterator a, iterator b) noexcept { return a.at_ < b.at_; }
+    friend bool operator>(iterator a, iterator b) noexcept { return a.at_ > b.at_; }
+    friend bool operator<=(iterator a, iterator b) noexcept { return a.at_ <= b.at_; }
+    friend bool operator>=(iterator a, iterator b) noexcept { return a.at_ >= b.at_; }
 
    private:
     const filedb_slice_t *at_ = nullptr;
@@ -505,6 +561,15 @@ class Batch {
     return detail::answer(
         filedb_batch_put(handle_.get(), key.data(), key.size(), value.data(), value.size(), &report.said), report);
   }
+  /// Adds a put of a key that expires expires_in() after the batch is written. A batch has no conditions: what else the
+  /// options say is FILEDB_ERR_UNSUPPORTED.
+  Result<void> try_put(std::string_view key, std::string_view value, const PutOptions &more) {
+    if (handle_.get() == nullptr) return missing();
+    detail::Report report;
+    const auto status = filedb_batch_put_with(handle_.get(), key.data(), key.size(), value.data(), value.size(),
+                                              more.options(), &report.said);
+    return detail::answer(status, report);
+  }
   /// Adds a delete of a key, which need not exist when the batch is written.
   Result<void> try_erase(std::string_view key) {
     if (handle_.get() == nullptr) return missing();
@@ -516,6 +581,10 @@ class Batch {
 #if FILEDB_EXCEPTIONS
   /// As try_put(); throws.
   Batch &put(std::string_view key, std::string_view value) { return try_put(key, value).value(), *this; }
+  /// As try_put(); throws.
+  Batch &put(std::string_view key, std::string_view value, const PutOptions &more) {
+    return try_put(key, value, more).value(), *this;
+  }
   /// As try_erase(); throws.
   Batch &erase(std::string_view key) { return try_erase(key).value(), *this; }
 #endif
@@ -538,6 +607,8 @@ struct Entry {
 /// A walk through the rows of a store as they were when it began; there is no order that means anything.
 ///
 ///   for (auto [key, value] : db.scan("user/")) ...
+///
+/// It is an input range: with C++20, db.scan() | std::views::filter(...) | std::views::take(10).
 ///
 /// A damaged record throws in the middle of such a loop. Without exceptions the loop ends there, and result() says why;
 /// after FILEDB_ERR_CORRUPT another loop goes on behind it.
@@ -632,31 +703,6 @@ class Iterator {
 /// What ttl() says of a key that does not expire.
 inline constexpr milliseconds no_expiry = milliseconds::max();
 
-/// More to say about a write: Put().if_absent().expires_in(15min).
-class Put {
- public:
-  /// Write only if there is no such key.
-  Put &if_absent() noexcept { return flag(FILEDB_PUT_IF_ABSENT); }
-  /// Write only if there is such a key.
-  Put &if_present() noexcept { return flag(FILEDB_PUT_IF_PRESENT); }
-  /// Return when the write is durable, whatever the option sync says.
-  Put &sync() noexcept { return flag(FILEDB_PUT_SYNC); }
-  /// Let the key keep the expiry that it has.
-  Put &keep_ttl() noexcept { return flag(FILEDB_PUT_KEEP_TTL); }
-  /// The key expires so long from now, but for at least a millisecond it is there.
-  template <class Rep, class Period>
-  Put &expires_in(std::chrono::duration<Rep, Period> time) noexcept {
-    options_.ttl_ms = std::max<std::uint64_t>(1, detail::count_ms(time));
-    return *this;
-  }
-  /// For calls of the C API.
-  const filedb_put_options_t *options() const noexcept { return &options_; }
-
- private:
-  Put &flag(std::uint32_t bit) noexcept { return options_.flags |= bit, *this; }
-  filedb_put_options_t options_ = FILEDB_PUT_OPTIONS_INIT;
-};
-
 /// An open store.
 class Store {
  public:
@@ -680,6 +726,12 @@ class Store {
     return Store(db, options.log());
   }
 
+  /// As above, for a path that is a std::filesystem::path.
+  template <class Path, std::enable_if_t<std::is_same_v<Path, std::filesystem::path>, int> = 0>
+  static Result<Store> try_open(const Path &path, const Options &options = Options()) {
+    return try_open(std::string_view(path.native()), options);
+  }
+
   /// Makes everything durable and ends the store, whatever it returns. The destructor does so too, and tells nobody.
   Result<void> try_close() {
     detail::Report report;
@@ -694,7 +746,7 @@ class Store {
   }
 
   /// False where a condition is not met; nothing was written then.
-  Result<bool> try_put(std::string_view key, std::string_view value, const Put &more) {
+  Result<bool> try_put(std::string_view key, std::string_view value, const PutOptions &more) {
     detail::Report report;
     const auto status = filedb_put_with(handle(), key.data(), key.size(), value.data(), value.size(), more.options(),
                                         &report.said);
@@ -727,6 +779,20 @@ class Store {
     const auto status = filedb_get_into(handle(), key.data(), key.size(), buffer, capacity, &size, &report.said);
     if (status == FILEDB_OK || status == FILEDB_ERR_BUFFER_TOO_SMALL) return std::optional<std::size_t>(size);
     return detail::answer(status, report, std::optional<std::size_t>());
+  }
+
+  /// The value as the object that bytes_of() made it of; nothing where there is no such key. A value of another size than T's
+  /// is FILEDB_ERR_INVALID_ARGUMENT.
+  template <class T>
+  Result<std::optional<T>> try_get_as(std::string_view key) const {
+    static_assert(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>, "only plain bytes can be stored");
+    std::array<char, sizeof(T)> bytes;
+    const auto size = try_get_into(key, bytes.data(), bytes.size());
+    if (!size) return size.error();
+    if (!*size) return std::optional<T>();
+    if (**size == bytes.size()) return object_of<T>({bytes.data(), bytes.size()});
+    return Error(FILEDB_ERR_INVALID_ARGUMENT, "the value has " + std::to_string(**size) + " bytes, the object that it is to be read as has " +
+                                                  std::to_string(bytes.size()));
   }
 
   /// The value where it lies, without a copy.
@@ -768,13 +834,10 @@ class Store {
   }
 
   /// The keys that begin with `prefix`, in no particular order.
-  Result<Keys> try_keys(std::string_view prefix = {}) const {
-    detail::Report report;
-    filedb_slice_t *keys = nullptr;
-    std::size_t count = 0;
-    const auto status = filedb_list(handle(), prefix.data(), prefix.size(), &keys, &count, &report.said);
-    return detail::answer(status, report, Keys(keys, count));
-  }
+  Result<Keys> try_keys(std::string_view prefix = {}) const { return list(filedb_list, prefix); }
+
+  /// The keys that begin with `prefix`, in the order of their bytes.
+  Result<Keys> try_sorted_keys(std::string_view prefix = {}) const { return list(filedb_list_sorted, prefix); }
 
   /// The number of keys.
   Result<std::uint64_t> try_size() const {
@@ -860,13 +923,21 @@ class Store {
   static Store open(std::string_view path, const Options &options = Options()) {
     return try_open(path, options).value();
   }
+  template <class Path, std::enable_if_t<std::is_same_v<Path, std::filesystem::path>, int> = 0>
+  static Store open(const Path &path, const Options &options = Options()) {
+    return try_open(path, options).value();
+  }
   void close() { try_close().value(); }
   void put(std::string_view key, std::string_view value) { try_put(key, value).value(); }
-  bool put(std::string_view key, std::string_view value, const Put &more) { return try_put(key, value, more).value(); }
+  bool put(std::string_view key, std::string_view value, const PutOptions &more) { return try_put(key, value, more).value(); }
   bool erase(std::string_view key) { return try_erase(key).value(); }
   std::optional<std::string> get(std::string_view key) const { return try_get(key).value(); }
   std::optional<std::size_t> get_into(std::string_view key, void *buffer, std::size_t capacity) const {
     return try_get_into(key, buffer, capacity).value();
+  }
+  template <class T>
+  std::optional<T> get_as(std::string_view key) const {
+    return try_get_as<T>(key).value();
   }
   std::optional<Pinned> get_pinned(std::string_view key) const { return try_get_pinned(key).value(); }
   template <class Range>
@@ -879,6 +950,7 @@ class Store {
   }
   bool contains(std::string_view key) const { return try_contains(key).value(); }
   Keys keys(std::string_view prefix = {}) const { return try_keys(prefix).value(); }
+  Keys sorted_keys(std::string_view prefix = {}) const { return try_sorted_keys(prefix).value(); }
   std::uint64_t size() const { return try_size().value(); }
   void sync() { try_sync().value(); }
   void merge() { try_merge().value(); }
@@ -903,6 +975,14 @@ class Store {
 
  private:
   Store(filedb_t *db, std::shared_ptr<Log> log) noexcept : log_(std::move(log)), handle_(db) {}
+
+  Result<Keys> list(decltype(filedb_list) &function, std::string_view prefix) const {
+    detail::Report report;
+    filedb_slice_t *keys = nullptr;
+    std::size_t count = 0;
+    const auto status = function(handle(), prefix.data(), prefix.size(), &keys, &count, &report.said);
+    return detail::answer(status, report, Keys(keys, count));
+  }
 
   template <class Visit>
   struct Fold {

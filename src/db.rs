@@ -285,6 +285,16 @@ impl Db {
         KeyList::collect(self.iter(prefix)?)
     }
 
+    /// As [`Db::list`], in the order of the keys' bytes.
+    ///
+    /// # Errors
+    /// As [`Db::get`].
+    pub fn list_sorted(&self, prefix: &[u8]) -> Result<KeyList> {
+        let mut list = self.list(prefix)?;
+        list.sort();
+        Ok(list)
+    }
+
     /// Goes through all keys that begin with `prefix`, as they are at this moment. The iterator blocks nobody.
     ///
     /// # Errors

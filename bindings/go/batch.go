@@ -54,6 +54,22 @@ func (b *Batch) Put(key, value []byte) error {
 	return failure("batch put", answer)
 }
 
+// PutWith adds a put that expires options.TTL after the batch is written. A batch has no conditions: the other options are
+// ErrUnsupported.
+func (b *Batch) PutWith(key, value []byte, options PutOptions) error {
+	flags, ttl, err := options.inC()
+	if err != nil {
+		return err
+	}
+	handle, err := b.open()
+	if err != nil {
+		return err
+	}
+	answer := C.shim_batch_put_with(handle, pointer(key), size(key), pointer(value), size(value), flags, ttl)
+	runtime.KeepAlive(b)
+	return failure("batch put", answer)
+}
+
 // Delete adds a delete of key, which need not exist when the batch is written.
 func (b *Batch) Delete(key []byte) error {
 	handle, err := b.open()

@@ -15,7 +15,8 @@ import (
 //
 //	errors.Is(err, filedb.ErrNoSpace)
 //
-// Where io/fs has an error that says the same, errors.Is finds that too: ErrNotFound is fs.ErrNotExist.
+// Where io/fs has an error that says the same, errors.Is finds that too: ErrNotFound and ErrMissing are
+// fs.ErrNotExist.
 type Code int32
 
 const (
@@ -35,6 +36,7 @@ const (
 	ErrNoMemory        Code = C.FILEDB_ERR_NO_MEMORY        // memory could not be allocated; nothing was done
 	ErrExists          Code = C.FILEDB_ERR_EXISTS           // the store exists, and error_if_exists is set
 	ErrClosed          Code = C.FILEDB_ERR_CLOSED           // the store, the batch or the iterator was closed
+	ErrMissing         Code = C.FILEDB_ERR_MISSING          // there is no store, and none was to be made
 )
 
 // Error is the general sentence for the code.
@@ -46,7 +48,7 @@ func (c Code) text() string { return C.GoString(C.filedb_strerror(C.filedb_statu
 func (c Code) Is(target error) bool {
 	switch target {
 	case fs.ErrNotExist:
-		return c == ErrNotFound
+		return c == ErrNotFound || c == ErrMissing
 	case fs.ErrExist:
 		return c == ErrExists
 	case fs.ErrPermission:

@@ -124,9 +124,8 @@ type PutOptions struct {
 	TTL       time.Duration // the key expires so long from now, to the millisecond; 0: it does not
 }
 
-// PutWith stores a value under conditions. It reports whether it did: false where a condition is not met.
-func (db *Store) PutWith(key, value []byte, options PutOptions) (bool, error) {
-	var flags C.uint32_t
+// inC is what the library calls the flags and the time.
+func (options PutOptions) inC() (flags C.uint32_t, ttl C.uint64_t, err error) {
 	for _, one := range []struct {
 		set  bool
 		flag C.uint32_t
@@ -140,12 +139,18 @@ func (db *Store) PutWith(key, value []byte, options PutOptions) (bool, error) {
 			flags |= one.flag
 		}
 	}
-	ttl, err := milliseconds("put", options.TTL)
-	if err != nil {
-		return false, err
-	}
+	ttl, err = milliseconds("put", options.TTL)
 	if options.TTL > 0 && ttl == 0 {
 		ttl = 1 // 0 is for ever
+	}
+	return flags, ttl, err
+}
+
+// PutWith stores a value under conditions. It reports whether it did: false where a condition is not met.
+func (db *Store) PutWith(key, value []byte, options PutOptions) (bool, error) {
+	flags, ttl, err := options.inC()
+	if err != nil {
+		return false, err
 	}
 	handle := db.open()
 	if handle == nil {
@@ -270,6 +275,22 @@ func (db *Store) Keys(prefix []byte) ([][]byte, error) {
 	}
 	listed := C.shim_list(handle, pointer(prefix), size(prefix))
 	runtime.KeepAlive(db)
+	return keysOf(listed)
+}
+
+// SortedKeys is Keys, in the order of bytes.Compare.
+func (db *Store) SortedKeys(prefix []byte) ([][]byte, error) {
+	handle := db.open()
+	if handle == nil {
+		return nil, ErrClosed
+	}
+	listed := C.shim_list_sorted(handle, pointer(prefix), size(prefix))
+	runtime.KeepAlive(db)
+	return keysOf(listed)
+}
+
+// keysOf copies the keys of a list, and frees it.
+func keysOf(listed C.shim_value) ([][]byte, error) {
 	if err := failure("keys", listed.answer); err != nil {
 		return nil, err
 	}

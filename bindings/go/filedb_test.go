@@ -268,6 +268,34 @@ func TestABatchIsWrittenWhole(t *testing.T) {
 	fails(t, batch.Delete([]byte("late")), filedb.ErrClosed)
 }
 
+func TestAPutInABatchMayExpireAndHasNoConditions(t *testing.T) {
+	db, batch := open(t, nil), filedb.NewBatch()
+	ok(t, batch.PutWith([]byte("a"), []byte("1"), filedb.PutOptions{TTL: time.Hour}))
+	ok(t, batch.PutWith([]byte("b"), []byte("2"), filedb.PutOptions{}))
+	fails(t, batch.PutWith([]byte("c"), nil, filedb.PutOptions{IfAbsent: true}), filedb.ErrUnsupported)
+	fails(t, batch.PutWith([]byte("c"), nil, filedb.PutOptions{TTL: -1}), filedb.ErrInvalidArgument)
+	ok(t, db.Write(batch))
+	same(t, contents(t, db), map[string]string{"a": "1", "b": "2"})
+	left, err := db.TTL([]byte("a"))
+	ok(t, err)
+	same(t, left > 59*time.Minute && left <= time.Hour, true)
+	is(t, filedb.NoExpiry)(db.TTL([]byte("b")))
+	batch.Close()
+	fails(t, batch.PutWith([]byte("a"), nil, filedb.PutOptions{}), filedb.ErrClosed)
+}
+
+func TestSortedKeysAreInTheOrderOfTheirBytes(t *testing.T) {
+	db := open(t, nil)
+	for i := 0; i < 1000; i++ {
+		put(t, db, fmt.Sprint("key", i), "")
+	}
+	put(t, db, "other\xff", "")
+	keys, err := db.SortedKeys([]byte("key"))
+	ok(t, err)
+	same(t, len(keys), 1000)
+	same(t, sort.SliceIsSorted(keys, func(a, b int) bool { return bytes.Compare(keys[a], keys[b]) < 0 }), true)
+}
+
 func TestAWalkSeesOneMoment(t *testing.T) {
 	both(t, func(t *testing.T, db *filedb.Store) {
 		const n = 5000
@@ -409,6 +437,8 @@ func TestErrorsSayWhatAndWhere(t *testing.T) {
 
 	_, err = filedb.Open(path, filedb.Options{"error_if_exists": "true"})
 	fails(t, err, filedb.ErrExists, fs.ErrExist)
+	_, err = filedb.Open(filepath.Join(directory, "absent"), filedb.Options{"create_if_missing": "false"})
+	fails(t, err, filedb.ErrMissing, fs.ErrNotExist, syscall.ENOENT)
 	_, err = filedb.Open(path, filedb.Options{"sink": "always"})
 	fails(t, err, filedb.ErrInvalidArgument)
 	_, err = filedb.Open("a\x00b", nil)
@@ -484,26 +514,27 @@ func TestAClosedStoreSaysSo(t *testing.T) {
 	batch, key := filedb.NewBatch(), []byte("key")
 	ok(t, db.Close())
 	verbs := map[string]func() error{
-		"Put":     func() error { return db.Put(key, nil) },
-		"PutWith": func() error { _, err := db.PutWith(key, nil, filedb.PutOptions{}); return err },
-		"Delete":  func() error { _, err := db.Delete(key); return err },
-		"Get":     func() error { _, err := db.Get(key); return err },
-		"GetInto": func() error { _, err := db.GetInto(key, nil); return err },
-		"GetMany": func() error { _, err := db.GetMany([][]byte{key}); return err },
-		"Pin":     func() error { _, err := db.Pin(key); return err },
-		"Has":     func() error { _, err := db.Has(key); return err },
-		"Keys":    func() error { _, err := db.Keys(nil); return err },
-		"Count":   func() error { _, err := db.Count(); return err },
-		"Sync":    db.Sync,
-		"Merge":   db.Merge,
-		"Stats":   func() error { _, err := db.Stats(); return err },
-		"TTL":     func() error { _, err := db.TTL(key); return err },
-		"Expire":  func() error { _, err := db.Expire(key, 1); return err },
-		"Persist": func() error { _, err := db.Persist(key); return err },
-		"Write":   func() error { return db.Write(batch) },
-		"Iterate": func() error { _, err := db.Iterate(nil); return err },
-		"Fold":    func() error { return db.Fold(nil) },
-		"Close":   db.Close,
+		"Put":        func() error { return db.Put(key, nil) },
+		"PutWith":    func() error { _, err := db.PutWith(key, nil, filedb.PutOptions{}); return err },
+		"Delete":     func() error { _, err := db.Delete(key); return err },
+		"Get":        func() error { _, err := db.Get(key); return err },
+		"GetInto":    func() error { _, err := db.GetInto(key, nil); return err },
+		"GetMany":    func() error { _, err := db.GetMany([][]byte{key}); return err },
+		"Pin":        func() error { _, err := db.Pin(key); return err },
+		"Has":        func() error { _, err := db.Has(key); return err },
+		"Keys":       func() error { _, err := db.Keys(nil); return err },
+		"SortedKeys": func() error { _, err := db.SortedKeys(nil); return err },
+		"Count":      func() error { _, err := db.Count(); return err },
+		"Sync":       db.Sync,
+		"Merge":      db.Merge,
+		"Stats":      func() error { _, err := db.Stats(); return err },
+		"TTL":        func() error { _, err := db.TTL(key); return err },
+		"Expire":     func() error { _, err := db.Expire(key, 1); return err },
+		"Persist":    func() error { _, err := db.Persist(key); return err },
+		"Write":      func() error { return db.Write(batch) },
+		"Iterate":    func() error { _, err := db.Iterate(nil); return err },
+		"Fold":       func() error { return db.Fold(nil) },
+		"Close":      db.Close,
 	}
 	for name, verb := range verbs {
 		if err := verb(); !errors.Is(err, filedb.ErrClosed) {

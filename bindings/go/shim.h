@@ -191,6 +191,14 @@ static inline shim_value shim_list(filedb_t *db, const char *prefix, size_t pref
   return (shim_value){shim_done(status, &err), keys, count};
 }
 
+static inline shim_value shim_list_sorted(filedb_t *db, const char *prefix, size_t prefix_len) {
+  filedb_error_t err = shim_no_error();
+  filedb_slice_t *keys = NULL;
+  size_t count = 0;
+  filedb_status_t status = filedb_list_sorted(db, prefix, prefix_len, &keys, &count, &err);
+  return (shim_value){shim_done(status, &err), keys, count};
+}
+
 static inline shim_value shim_count(filedb_t *db) {
   filedb_error_t err = shim_no_error();
   uint64_t count = 0;
@@ -247,6 +255,16 @@ static inline shim_answer shim_batch_put(filedb_batch_t *batch, const char *key,
                                          size_t value_len) {
   filedb_error_t err = shim_no_error();
   filedb_status_t status = filedb_batch_put(batch, key, key_len, value, value_len, &err);
+  return shim_done(status, &err);
+}
+
+static inline shim_answer shim_batch_put_with(filedb_batch_t *batch, const char *key, size_t key_len, const char *value,
+                                              size_t value_len, uint32_t flags, uint64_t ttl_ms) {
+  filedb_error_t err = shim_no_error();
+  filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;
+  more.flags = flags;
+  more.ttl_ms = ttl_ms;
+  filedb_status_t status = filedb_batch_put_with(batch, key, key_len, value, value_len, &more, &err);
   return shim_done(status, &err);
 }
 

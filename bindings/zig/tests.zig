@@ -116,6 +116,26 @@ test "a batch is written whole" {
     try db.write(batch);
 }
 
+test "a put in a batch may expire, and a list may be sorted" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    defer db.deinit();
+    var batch = try filedb.Batch.init();
+    defer batch.deinit();
+    try batch.putWith("b", "1", .{ .ttl_ms = 3_600_000 });
+    try batch.putWith("a", "2", .{});
+    try batch.putWith("ab", "3", .{});
+    try testing.expectError(error.Unsupported, batch.putWith("c", "4", .{ .if_absent = true }));
+    try db.write(batch);
+    try testing.expect((try db.ttl("b")).?.ms > 3_500_000);
+    try testing.expectEqual(filedb.Ttl.forever, (try db.ttl("a")).?);
+    var keys = try db.listSorted("");
+    defer keys.deinit();
+    try testing.expectEqual(@as(usize, 3), keys.len());
+    for ([_][]const u8{ "a", "ab", "b" }, 0..) |key, i| try testing.expectEqualStrings(key, keys.at(i));
+}
+
 test "a walk sees one moment, by row and by many" {
     for (modes) |io| {
         var place = try Place.init();
@@ -237,6 +257,7 @@ test "errors say what they are about" {
     try testing.expect(std.mem.indexOf(u8, why.message(), place.path) != null);
     try testing.expectError(error.InvalidArgument, filedb.Store.open("x", .{ .sink = "always" }, &why));
     try testing.expect(std.mem.indexOf(u8, why.message(), "sink") != null);
+    try testing.expectError(error.Missing, filedb.Store.open("absent", .{ .create_if_missing = "false" }, &why));
     try testing.expectError(error.Io, filedb.Store.open("/dev/null/store", .{}, &why));
     try testing.expect(why.osErrno() != 0 and why.fileId() == 0 and why.offset() == 0);
     const long: [65537]u8 = @splat('k');

@@ -34,7 +34,7 @@ void tour(const std::string &directory) {
 
   // Conditions: the accounts are opened once, however often this program runs.
   for (const char *account : {"account/alice", "account/bob"}) {
-    const bool is_new = db.put(account, "100", filedbxx::Put().if_absent());
+    const bool is_new = db.put(account, "100", filedbxx::PutOptions().if_absent());
     std::cout << account << (is_new ? " was opened\n" : " was there\n");
   }
   transfer(db, "account/alice", "account/bob", 10);
@@ -46,7 +46,7 @@ void tour(const std::string &directory) {
   std::cout << "carol has " << db.get("account/carol").value_or("no account") << '\n';
 
   // A session that ends by itself.
-  db.put("session/7", "alice", filedbxx::Put().expires_in(15min));
+  db.put("session/7", "alice", filedbxx::PutOptions().expires_in(15min));
   if (const auto left = db.ttl("session/7")) std::cout << "the session ends in " << (*left + 59s) / 1min << " minutes\n";
 
   // Errors are exceptions ...

@@ -22,6 +22,17 @@ pub struct filedb_batch {
 /// Writes that happen together. Since 0.1.0.
 pub type filedb_batch_t = filedb_batch;
 
+impl filedb_batch {
+    /// Adds a put to what is behind this handle.
+    pub(super) fn put(&self, key: &[u8], value: &[u8], ttl_ms: Option<u64>) -> crate::Result<()> {
+        let mut batch = self.batch.lock();
+        match ttl_ms {
+            Some(ttl_ms) => batch.put_with_ttl(key, value, ttl_ms),
+            None => batch.put(key, value),
+        }
+    }
+}
+
 impl Shell for filedb_batch {
     const WHAT: &'static str = "batch handle";
     const IN_USE: u64 = 0xb34a_02d7_e986_5c1f;
@@ -71,7 +82,7 @@ pub unsafe extern "C" fn filedb_batch_put(
     guard::enter(err, |call| {
         let batch = call.shell(batch)?;
         let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
-        batch.batch.lock().put(key, value)?;
+        batch.put(key, value, None)?;
         Ok(FILEDB_OK)
     })
 }

@@ -59,8 +59,9 @@ impl filedb {
 /// Returns FILEDB_OK, or
 /// - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty;
 /// - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
+/// - FILEDB_ERR_MISSING: there is no store, and create_if_missing is false or read_only is true;
 /// - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
-///   is a file), or there is no store and create_if_missing is false;
+///   is a file);
 /// - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset;
 /// - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
 /// - FILEDB_ERR_UNSUPPORTED: another version of filedb wrote the store, in a way that this one cannot

@@ -16,15 +16,15 @@ const MESSAGE_SIZE: usize = 256;
 /// What went wrong, in the caller's memory. A pointer to it is the last argument of most functions;
 /// NULL says "I do not care".
 ///
-/// Begin with `filedb_error_t err = FILEDB_ERROR_INIT;`, which sets struct_size. A function writes
-/// only the members that lie wholly within struct_size bytes, so programs compiled against a
+/// Begin with `filedb_error_t err = FILEDB_ERROR_INIT;`, which sets struct_size, or with `= {0}`. A
+/// function writes only the members that lie wholly within struct_size bytes, so programs compiled against a
 /// smaller or a larger version of this struct keep working. Every call that is given the struct
 /// overwrites it, also when it succeeds. Since 0.1.0.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct filedb_error {
-    /// sizeof(filedb_error_t), set by the caller and never changed by the library. With 0 nothing
-    /// at all is written.
+    /// sizeof(filedb_error_t), set by the caller and never changed by the library; 0 is the size that
+    /// it has in version 0.1.0, 288 bytes.
     pub struct_size: u32,
     /// The status that the call returned; 0 after a success.
     pub code: i32,
@@ -150,9 +150,13 @@ const fn outcome(status: filedb_status_t) -> Report {
     Report { error, message_size: text.len() + 1 }
 }
 
-/// How many of the first `struct_size` bytes hold whole members, and how many of those are message.
+/// How many of the first `struct_size` bytes hold whole members, and how many of those are message. A size of 0 is that of the
+/// first version.
 pub(super) fn whole_members(struct_size: usize) -> (usize, usize) {
     const MESSAGE: usize = offset_of!(filedb_error, message);
+    const FIRST_VERSION: usize = 288;
+    const { assert!(FIRST_VERSION <= size_of::<filedb_error>()) };
+    let struct_size = if struct_size == 0 { FIRST_VERSION } else { struct_size };
     const ENDS: [usize; 5] = [
         offset_of!(filedb_error, os_errno),
         offset_of!(filedb_error, reserved),

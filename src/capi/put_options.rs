@@ -1,5 +1,6 @@
 //! `filedb_put_options_t`: writes with conditions or an expiry, and the verbs on the expiry of a key.
 
+use super::batch::filedb_batch_t;
 use super::db::{filedb_t, found};
 use super::error::{Failure, filedb_error_t};
 use super::guard;
@@ -19,13 +20,14 @@ pub const FILEDB_PUT_SYNC: u32 = 4u32;
 /// Let the key keep the expiry that it has; not together with ttl_ms. Since 0.1.0.
 pub const FILEDB_PUT_KEEP_TTL: u32 = 8u32;
 
-/// More to say about a write. Begin with `filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;`,
-/// which asks for nothing. Since 0.1.0.
+/// More to say about a write. Begin with `filedb_put_options_t more = FILEDB_PUT_OPTIONS_INIT;`, or
+/// with `= {0}`, which ask for nothing. Since 0.1.0.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct filedb_put_options {
-    /// sizeof(filedb_put_options_t), set by the caller. A library that is older than the program
-    /// accepts members that it does not know as long as they are 0.
+    /// sizeof(filedb_put_options_t), set by the caller; 0 is the size that it has in version 0.1.0. A
+    /// library that is older than the program accepts members that it does not know as long as they
+    /// are 0.
     pub struct_size: u32,
     /// FILEDB_PUT_..., or-ed.
     pub flags: u32,
@@ -42,8 +44,8 @@ pub type filedb_put_options_t = filedb_put_options;
 ///
 /// Returns as filedb_put(), and
 /// - FILEDB_CONFLICT: the condition does not hold; nothing was written;
-/// - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not set, or the flags contradict each
-///   other;
+/// - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not the size of the struct, or the flags
+///   contradict each other;
 /// - FILEDB_ERR_UNSUPPORTED: also where a flag or a member that this version does not know is set;
 /// - FILEDB_ERR_CORRUPT: the record that a condition or FILEDB_PUT_KEEP_TTL asks about is damaged.
 ///   Nothing was written; a plain put replaces it.
@@ -64,6 +66,39 @@ pub unsafe extern "C" fn filedb_put_with(
         let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
         let written = db.put_with(key, value, &read(call, options)?)?;
         Ok(if written { FILEDB_OK } else { FILEDB_CONFLICT })
+    })
+}
+
+/// Adds a put of `key` and `value` to a batch as filedb_batch_put() does, with an expiry: the key
+/// expires ttl_ms after the batch is written. `options` may be NULL, which is a plain put; of its
+/// members a batch takes ttl_ms only, for its writes have no conditions.
+///
+/// Returns as filedb_batch_put(), and
+/// - FILEDB_ERR_INVALID_ARGUMENT: also where struct_size is not the size of the struct;
+/// - FILEDB_ERR_UNSUPPORTED: a flag, or a member that this version does not know, is set. Nothing was
+///   added.
+///
+/// Threads: any, one at a time for each batch. Since 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_batch_put_with(
+    batch: *mut filedb_batch_t,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    options: *const filedb_put_options_t,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let batch = call.shell(batch)?;
+        let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
+        let options = read(call, options)?;
+        if options != (PutOptions { ttl_ms: options.ttl_ms, ..PutOptions::default() }) {
+            let message = "a put in a batch takes a ttl_ms and no flags: a batch is written whole or not at all, and without conditions";
+            return Err(Error::Unsupported { message: message.into() }.into());
+        }
+        batch.put(key, value, options.ttl_ms)?;
+        Ok(FILEDB_OK)
     })
 }
 

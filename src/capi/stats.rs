@@ -5,12 +5,12 @@ use super::error::filedb_error_t;
 use super::guard;
 use super::status::{FILEDB_OK, filedb_status_t};
 
-/// A store in numbers. Begin with `filedb_stats_t stats = FILEDB_STATS_INIT;`. Later versions may add
+/// A store in numbers. Begin with `filedb_stats_t stats = FILEDB_STATS_INIT;` or `= {0}`. Later versions may add
 /// members at the end; a library that does not know one leaves it 0. Since 0.1.0.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct filedb_store_stats {
-    /// sizeof(filedb_stats_t), set by the caller.
+    /// sizeof(filedb_stats_t), set by the caller; 0 is the size that it has in version 0.1.0.
     pub struct_size: u32,
     /// 1 while a merge is running, else 0.
     pub merging: u32,

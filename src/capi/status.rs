@@ -50,13 +50,15 @@ pub const FILEDB_ERR_NO_MEMORY: filedb_status_t = -13;
 pub const FILEDB_ERR_EXISTS: filedb_status_t = -14;
 /// The handle was closed. Since 0.1.0.
 pub const FILEDB_ERR_CLOSED: filedb_status_t = -15;
-
 /// The key holds another type: a list where a value was asked for, or the other way round. Nothing was
 /// changed. Since 0.2.0.
 pub const FILEDB_ERR_WRONG_TYPE: filedb_status_t = -16;
 /// The server of a remote store is not there, or went away; a write may or may not have happened.
 /// Since 0.2.0.
 pub const FILEDB_ERR_CONNECTION: filedb_status_t = -17;
+/// There is no store, and the option create_if_missing is off, or the store is to be opened for
+/// reading only. filedb_error_t::os_errno is ENOENT. Since 0.2.0.
+pub const FILEDB_ERR_MISSING: filedb_status_t = -18;
 
 /// The general sentence for a status.
 pub(super) const fn sentence(status: filedb_status_t) -> &'static CStr {
@@ -82,6 +84,7 @@ pub(super) const fn sentence(status: filedb_status_t) -> &'static CStr {
         FILEDB_ERR_CLOSED => c"the handle is closed",
         FILEDB_ERR_WRONG_TYPE => c"the key holds another type",
         FILEDB_ERR_CONNECTION => c"the server of the store is not there",
+        FILEDB_ERR_MISSING => c"there is no store",
         _ => c"not a status of this version of filedb",
     }
 }

@@ -107,7 +107,7 @@ fn the_numbers_of_the_header_are_the_numbers_of_the_errors() {
     let errors = [
         (FILEDB_ERR_INVALID_ARGUMENT, Error::InvalidArgument { message: "m".into() }),
         (FILEDB_ERR_IO, Error::Io { action: "a", path: path.clone(), errno: 5 }),
-        (FILEDB_ERR_IO, Error::Missing { path: path.clone() }),
+        (FILEDB_ERR_MISSING, Error::Missing { path: path.clone() }),
         (FILEDB_ERR_CORRUPT, Error::Corrupt { path: path.clone(), file_id: 1, offset: 2, what: "w" }),
         (FILEDB_ERR_LOCKED, Error::Locked { path: path.clone() }),
         (FILEDB_ERR_NO_SPACE, Error::NoSpace { action: "a", path: path.clone(), errno: 28 }),

@@ -138,7 +138,7 @@ impl Error {
     pub fn code(&self) -> i32 {
         match self {
             Error::InvalidArgument { .. } => -1,
-            Error::Io { .. } | Error::Missing { .. } => -2,
+            Error::Io { .. } => -2,
             Error::Corrupt { .. } => -3,
             Error::Locked { .. } => -4,
             Error::NoSpace { .. } => -5,
@@ -153,6 +153,7 @@ impl Error {
             Error::Closed => -15,
             Error::WrongType => -16,
             Error::Connection { .. } => -17,
+            Error::Missing { .. } => -18,
         }
     }
 
@@ -218,7 +219,11 @@ impl fmt::Display for Error {
                 write!(f, "the store '{}' exists, and error_if_exists is set", path.display())
             }
             Error::Missing { path } => {
-                write!(f, "there is no store in '{}', and create_if_missing is off", path.display())
+                write!(
+                    f,
+                    "there is no store in '{}', and none is made: create_if_missing is off, or read_only is on",
+                    path.display()
+                )
             }
             Error::Closed => f.write_str("the handle is closed"),
             Error::Forked => f.write_str(

@@ -102,7 +102,8 @@ impl Row {
 #[derive(Clone, Debug, Default)]
 pub struct KeyList {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    /// Where each key begins, and how long it is.
+    places: Vec<(usize, usize)>,
 }
 
 impl KeyList {
@@ -110,9 +111,9 @@ impl KeyList {
     pub(crate) fn with_room(count: u64) -> Result<Self> {
         let mut list = KeyList::default();
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(1 << 16);
-        list.ends
+        list.places
             .try_reserve(count)
-            .map_err(|_| Error::NoMemory { bytes: (count * size_of::<usize>()) as u64 })?;
+            .map_err(|_| Error::NoMemory { bytes: (count * size_of::<(usize, usize)>()) as u64 })?;
         Ok(list)
     }
 
@@ -120,9 +121,9 @@ impl KeyList {
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<()> {
         let no_memory = |_| Error::NoMemory { bytes: bytes.len() as u64 };
         self.bytes.try_reserve(bytes.len()).map_err(no_memory)?;
-        self.ends.try_reserve(1).map_err(no_memory)?;
+        self.places.try_reserve(1).map_err(no_memory)?;
+        self.places.push((self.bytes.len(), bytes.len()));
         self.bytes.extend_from_slice(bytes);
-        self.ends.push(self.bytes.len());
         Ok(())
     }
 
@@ -130,28 +131,26 @@ impl KeyList {
         let mut list = KeyList::default();
         let mut no_memory = None;
         walk.for_each(|key, _| {
-            if list.bytes.try_reserve(key.len()).is_err() || list.ends.try_reserve(1).is_err() {
-                no_memory = Some(list.bytes.len() as u64);
-                return false;
-            }
-            list.bytes.extend_from_slice(key);
-            list.ends.push(list.bytes.len());
-            true
+            no_memory = list.push(key).err();
+            no_memory.is_none()
         })?;
-        match no_memory {
-            Some(bytes) => Err(Error::NoMemory { bytes }),
-            None => Ok(list),
-        }
+        no_memory.map_or(Ok(list), Err)
+    }
+
+    /// Puts the keys in the order of their bytes. It takes no memory.
+    pub(crate) fn sort(&mut self) {
+        let bytes = &self.bytes;
+        self.places.sort_unstable_by_key(|place| key_at(bytes, *place));
     }
 
     /// The number of keys.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.places.len()
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.places.is_empty()
     }
 
     /// The bytes of all keys together.
@@ -161,7 +160,10 @@ impl KeyList {
 
     /// The keys, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+        self.places.iter().map(|place| key_at(&self.bytes, *place))
     }
+}
+
+fn key_at(bytes: &[u8], (start, len): (usize, usize)) -> &[u8] {
+    bytes.get(start..start + len).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,6 @@ def test_what_the_system_refuses_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="file") as caught:
         filedb.open(tmp_path / "file")
     assert isinstance(caught.value, filedb.DiskError) and caught.value.errno in (errno.ENOTDIR, errno.EEXIST)
-    with pytest.raises(filedb.DiskError):
-        filedb.open(tmp_path / "absent", create_if_missing=False)
     with pytest.raises(ValueError, match="null"):
         filedb.open("a\0b")
     with pytest.raises(ValueError, match="null"):
@@ -44,6 +43,36 @@ def test_a_store_that_is_there_is_refused_when_asked_for(tmp_path: Path) -> None
     filedb.open(tmp_path / "store").close()
     with pytest.raises(FileExistsError):
         filedb.open(tmp_path / "store", error_if_exists=True)
+
+
+@pytest.mark.parametrize("options", [{"create_if_missing": False}, {"read_only": True}])
+def test_a_missing_store_is_a_file_that_is_not_found(tmp_path: Path, options: dict[str, bool]) -> None:
+    with pytest.raises(FileNotFoundError, match="absent") as caught:
+        filedb.open(tmp_path / "absent", log=None, **options)
+    assert isinstance(caught.value, filedb.MissingError) and caught.value.errno == errno.ENOENT
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_wrong_type_is_told_what_is_wanted(db: filedb.Store) -> None:
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("bytes, bytearray, memoryview or str .*, not int", lambda: db.get(7)),  # type: ignore[call-overload]
+        ("bytes, bytearray, memoryview or str .*, not NoneType", lambda: db.put(b"key", None)),  # type: ignore[arg-type]
+        ("bytes, bytearray, memoryview or str .*, not dict", lambda: filedb.Batch().put(b"key", {})),  # type: ignore[arg-type]
+        ("bytes, bytearray, memoryview or str .*, not list", lambda: db.scan([])),  # type: ignore[arg-type]
+        ("several keys, .*, not one str", lambda: db.get_many("abc")),
+        ("several keys, .*, not one bytes", lambda: db.get_many(b"abc")),  # type: ignore[arg-type]
+        ("filedb.Batch, not dict", lambda: db.write({})),  # type: ignore[arg-type]
+        ("seconds or a timedelta, not str", lambda: db.put(b"key", b"", ttl="1h")),  # type: ignore[arg-type]
+        ("seconds or a timedelta, not bytes", lambda: db.expire(b"key", b"1")),  # type: ignore[arg-type]
+        ("os.PathLike", lambda: filedb.open(7)),  # type: ignore[arg-type]
+    ]
+    for wanted, call in calls:
+        with pytest.raises(TypeError, match=wanted):
+            call()
+    for wrong in (float("nan"), -0.1):
+        with pytest.raises(ValueError, match="time to live"):
+            db.put(b"key", b"", ttl=wrong)
+    assert db.put(b"key", b"", ttl=float("inf")) and len(db) == 1
 
 
 def test_a_store_that_is_only_read_takes_no_writes(tmp_path: Path) -> None:

@@ -85,6 +85,34 @@ def test_a_batch_can_be_written_again_and_emptied(db: filedb.Store) -> None:
         batch.put(b"", b"")
 
 
+def test_a_batch_is_filled_as_a_dict_is(db: filedb.Store) -> None:
+    with db.batch() as batch:
+        batch.update({b"a": b"1", "b": "2"})
+        batch.update([(b"c", b"3"), (bytearray(b"d"), memoryview(b"4"))], e="5")
+        batch.update()
+        with pytest.raises(TypeError):
+            batch.update({b"f": 6})
+    assert dict(db.items()) == {b"a": b"1", b"b": b"2", b"c": b"3", b"d": b"4", b"e": b"5"}
+
+
+def test_a_put_in_a_batch_may_expire(db: filedb.Store) -> None:
+    with db.batch() as batch:
+        batch.put(b"hour", b"1", ttl=timedelta(hours=1))
+        batch.put(b"soon", b"2", ttl=0)
+        batch.put(b"always", b"3", ttl=None)
+        with pytest.raises(ValueError, match="negative"):
+            batch.put(b"before", b"4", ttl=-1)
+    left = db.ttl(b"hour")
+    assert left is not None and 3500 < left <= 3600 and db.ttl(b"always") is None and b"before" not in db
+
+
+def test_a_list_may_be_sorted(db: filedb.Store) -> None:
+    db.update({b"key%d" % i: b"" for i in range(1000)})
+    db[b"other\xff"] = b""
+    assert db.list(sort=True) == sorted(db.list())
+    assert db.list(b"key", sort=True) == sorted(b"key%d" % i for i in range(1000))
+
+
 def test_get_many_answers_in_order(db: filedb.Store) -> None:
     for i in range(1000):
         db[b"%d" % i] = b"x" * i

@@ -39,6 +39,7 @@ pub const Error = error{
     OutOfMemory,
     Exists,
     Closed,
+    Missing,
     /// A status of a later version.
     Unknown,
 };
@@ -88,6 +89,7 @@ fn toError(status: c.filedb_status_t) Error {
         c.FILEDB_ERR_NO_MEMORY => error.OutOfMemory,
         c.FILEDB_ERR_EXISTS => error.Exists,
         c.FILEDB_ERR_CLOSED => error.Closed,
+        c.FILEDB_ERR_MISSING => error.Missing,
         else => error.Unknown,
     };
 }
@@ -211,6 +213,12 @@ pub const Batch = struct {
     pub fn put(self: Batch, key: []const u8, value: []const u8) Error!void {
         _ = try done(c.filedb_batch_put(self.handle, key.ptr, key.len, value.ptr, value.len, &last.raw));
     }
+    /// Adds a put that expires `options.ttl_ms` after the batch is written. A batch has no conditions: the other options are
+    /// error.Unsupported.
+    pub fn putWith(self: Batch, key: []const u8, value: []const u8, options: PutOptions) Error!void {
+        const more = options.inC();
+        _ = try done(c.filedb_batch_put_with(self.handle, key.ptr, key.len, value.ptr, value.len, &more, &last.raw));
+    }
     pub fn delete(self: Batch, key: []const u8) Error!void {
         _ = try done(c.filedb_batch_delete(self.handle, key.ptr, key.len, &last.raw));
     }
@@ -269,6 +277,17 @@ pub const PutOptions = struct {
     sync: bool = false,
     keep_ttl: bool = false,
     ttl_ms: ?u64 = null,
+
+    fn inC(options: PutOptions) c.filedb_put_options_t {
+        var more = c.filedb_put_options_t{ .struct_size = @sizeOf(c.filedb_put_options_t), .flags = 0, .ttl_ms = 0 };
+        if (options.if_absent) more.flags |= c.FILEDB_PUT_IF_ABSENT;
+        if (options.if_present) more.flags |= c.FILEDB_PUT_IF_PRESENT;
+        if (options.sync) more.flags |= c.FILEDB_PUT_SYNC;
+        if (options.keep_ttl) more.flags |= c.FILEDB_PUT_KEEP_TTL;
+        // To C, 0 is for ever.
+        if (options.ttl_ms) |ms| more.ttl_ms = @max(1, ms);
+        return more;
+    }
 };
 
 /// How long a key has to live.
@@ -313,13 +332,7 @@ pub const Store = struct {
 
     /// False where a condition is not met; nothing was written then.
     pub fn putWith(self: Store, key: []const u8, value: []const u8, options: PutOptions) Error!bool {
-        var more = c.filedb_put_options_t{ .struct_size = @sizeOf(c.filedb_put_options_t), .flags = 0, .ttl_ms = 0 };
-        if (options.if_absent) more.flags |= c.FILEDB_PUT_IF_ABSENT;
-        if (options.if_present) more.flags |= c.FILEDB_PUT_IF_PRESENT;
-        if (options.sync) more.flags |= c.FILEDB_PUT_SYNC;
-        if (options.keep_ttl) more.flags |= c.FILEDB_PUT_KEEP_TTL;
-        // To C, 0 is for ever.
-        if (options.ttl_ms) |ms| more.ttl_ms = @max(1, ms);
+        const more = options.inC();
         return done(c.filedb_put_with(self.handle, key.ptr, key.len, value.ptr, value.len, &more, &last.raw));
     }
 
@@ -400,6 +413,14 @@ pub const Store = struct {
         var slices: [*c]c.filedb_slice_t = null;
         var len: usize = 0;
         _ = try done(c.filedb_list(self.handle, prefix.ptr, prefix.len, &slices, &len, &last.raw));
+        return .{ .slices = if (len == 0) &.{} else slices[0..len] };
+    }
+
+    /// The keys that begin with `prefix`, in the order of their bytes.
+    pub fn listSorted(self: Store, prefix: []const u8) Error!Keys {
+        var slices: [*c]c.filedb_slice_t = null;
+        var len: usize = 0;
+        _ = try done(c.filedb_list_sorted(self.handle, prefix.ptr, prefix.len, &slices, &len, &last.raw));
         return .{ .slices = if (len == 0) &.{} else slices[0..len] };
     }
 

@@ -44,7 +44,7 @@ unsafe impl Versioned for filedb_put_options {
 unsafe impl Plain for filedb_store_stats {}
 // SAFETY: it begins with its size, and two of 4 bytes before those of 8 leave no gap.
 unsafe impl Versioned for filedb_store_stats {
-    const FIRST_VERSION: usize = 16;
+    const FIRST_VERSION: usize = 104;
 }
 
 /// Where the caller wants one or more answers. Zeroed when it was made.

@@ -13,8 +13,10 @@ use std::slice;
 /// # Safety
 /// That has to be true, and it has no gaps between its members.
 pub(in crate::capi) unsafe trait Versioned: Plain {
-    /// The size of the first version; nobody has a smaller one.
+    /// The size that the struct had in version 0.1.0. It is meant by a size of 0, so that `= {0}` begins such a struct.
     const FIRST_VERSION: usize;
+    /// A smaller size was never set. Between this and the first version, members at the end are left out.
+    const LEAST: usize = 16;
 }
 
 /// No version is as large as this: such a size was never set.
@@ -24,7 +26,10 @@ const ABSURD: usize = 4096;
 fn size_of_callers<T: Versioned>(what: &str, place: NonNull<T>) -> Result<usize, Failure> {
     // SAFETY: the header's contract: there is at least the first member, which is an `u32`.
     let size = unsafe { place.cast::<u32>().read() } as usize;
-    if (T::FIRST_VERSION..ABSURD).contains(&size) {
+    if size == 0 {
+        return Ok(T::FIRST_VERSION);
+    }
+    if (T::LEAST..ABSURD).contains(&size) {
         return Ok(size);
     }
     Err(Failure::invalid(format!(

@@ -314,6 +314,13 @@ const CASES: &[Case] = &[
         without(|| filedb_free(keys.cast()));
         empty(status, is_empty)
     }),
+    ("filedb_list_sorted", |w| unsafe {
+        let (mut keys, mut count) = (null_mut(), 9);
+        let status = filedb_list_sorted(w.db, null(), 0, &mut keys, &mut count, null_mut());
+        let is_empty = keys.is_null() && count == 0;
+        without(|| filedb_free(keys.cast()));
+        empty(status, is_empty)
+    }),
     ("filedb_count", |w| unsafe {
         let mut count = 9;
         empty(filedb_count(w.db, &mut count, null_mut()), count == 0)
@@ -338,6 +345,9 @@ const CASES: &[Case] = &[
         None
     }),
     ("filedb_batch_put", |w| unsafe { Some(filedb_batch_put(w.batch, KEY, 1, VALUE, 5, null_mut())) }),
+    ("filedb_batch_put_with", |w| unsafe {
+        Some(filedb_batch_put_with(w.batch, KEY, 1, VALUE, 5, null(), null_mut()))
+    }),
     ("filedb_batch_delete", |w| unsafe { Some(filedb_batch_delete(w.batch, KEY, 1, null_mut())) }),
     ("filedb_batch_clear", |w| unsafe {
         filedb_batch_clear(w.batch);

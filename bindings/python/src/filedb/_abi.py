@@ -28,6 +28,12 @@ FILEDB_PUT_IF_ABSENT = 1
 FILEDB_PUT_IF_PRESENT = 2
 FILEDB_PUT_SYNC = 4
 FILEDB_PUT_KEEP_TTL = 8
+FILEDB_CAN_ORDER = 1
+FILEDB_CAN_SNAPSHOT = 2
+FILEDB_CAN_BATCH = 4
+FILEDB_CAN_SYNC = 8
+FILEDB_CAN_MERGE = 16
+FILEDB_CAN_PIN = 32
 FILEDB_OK = 0
 FILEDB_NOT_FOUND = 1
 FILEDB_CONFLICT = 2
@@ -47,6 +53,11 @@ FILEDB_ERR_PANIC = -12
 FILEDB_ERR_NO_MEMORY = -13
 FILEDB_ERR_EXISTS = -14
 FILEDB_ERR_CLOSED = -15
+FILEDB_ERR_WRONG_TYPE = -16
+FILEDB_ERR_CONNECTION = -17
+FILEDB_ERR_MISSING = -18
+FILEDB_TYPE_VALUE = 1
+FILEDB_TYPE_LIST = 2
 
 
 class filedb_error_t(Structure):
@@ -129,22 +140,40 @@ FUNCTIONS = {
     "filedb_sync": (c_int32, [c_void_p, c_void_p]),
     "filedb_merge": (c_int32, [c_void_p, c_void_p]),
     "filedb_put_with": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_batch_put_with": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_ttl": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_expire": (c_int32, [c_void_p, c_void_p, c_size_t, c_uint64, c_void_p]),
     "filedb_persist": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
     "filedb_list": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_list_sorted": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
     "filedb_get_pinned": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_unpin": (None, [c_void_p]),
     "filedb_get_many": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_type": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_push_back": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_push_front": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_pop_back": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_pop_front": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_list_length": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_list_get": (c_int32, [c_void_p, c_void_p, c_size_t, c_int64, c_void_p, c_void_p, c_void_p]),
+    "filedb_list_set": (c_int32, [c_void_p, c_void_p, c_size_t, c_int64, c_void_p, c_size_t, c_void_p]),
+    "filedb_list_range": (c_int32, [c_void_p, c_void_p, c_size_t, c_int64, c_int64, c_void_p, c_void_p, c_void_p]),
+    "filedb_capabilities": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "filedb_get_delete": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_compare_and_swap": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_increment": (c_int32, [c_void_p, c_void_p, c_size_t, c_int64, c_void_p, c_void_p]),
     "filedb_batch_new": (c_void_p, []),
     "filedb_batch_put": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p]),
     "filedb_batch_delete": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "filedb_batch_push_back": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p]),
+    "filedb_batch_push_front": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p]),
     "filedb_batch_clear": (None, [c_void_p]),
     "filedb_batch_free": (None, [c_void_p]),
     "filedb_write": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_iter_new": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_iter_next": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
     "filedb_iter_next_batch": (c_size_t, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_iter_type": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_iter_free": (None, [c_void_p]),
     "filedb_fold": (c_int32, [c_void_p, filedb_fold_fn, c_void_p, c_void_p]),
     "filedb_stats": (c_int32, [c_void_p, c_void_p, c_void_p]),

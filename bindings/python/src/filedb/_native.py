@@ -86,7 +86,13 @@ def to_bytes(what: Bytes) -> bytes:
     """The bytes of whatever holds bytes, and those of text in UTF-8. Not of numbers, of which bytes() makes zeroes."""
     if isinstance(what, bytes):
         return what
-    return what.encode() if isinstance(what, str) else memoryview(what).tobytes()
+    if isinstance(what, str):
+        return what.encode()
+    try:
+        return memoryview(what).tobytes()
+    except TypeError:
+        kind = type(what).__name__
+        raise TypeError(f"keys and values are bytes, bytearray, memoryview or str (its UTF-8 bytes), not {kind}") from None
 
 
 def fail(status: int, scratch: Scratch) -> NoReturn:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+import ctypes
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import _native, errors
+from . import _abi, _native, errors
 from ._handle import Handle
 from ._native import Bytes, lib, to_bytes
+from .duration import Duration, milliseconds
 
 if TYPE_CHECKING:
     from .store import Store
@@ -32,10 +36,23 @@ class Batch(Handle):
         if self._handle is None:
             raise MemoryError
 
-    def put(self, key: Bytes, value: Bytes) -> None:
+    def put(self, key: Bytes, value: Bytes, *, ttl: Duration | None = None) -> None:
+        """Adds a put; the key expires `ttl` after the batch is written."""
         key, value = to_bytes(key), to_bytes(value)
+        if ttl is not None:
+            return self._put_with(key, value, ttl)
         scratch = _native.take()
         status = lib.filedb_batch_put(self._handle, key, len(key), value, len(value), scratch.error_ref)
+        if status:
+            self._fail(status, scratch)
+        _native.give_back(scratch)
+
+    def _put_with(self, key: bytes, value: bytes, ttl: Duration) -> None:
+        more = _abi.filedb_put_options_t(ctypes.sizeof(_abi.filedb_put_options_t), 0, max(1, milliseconds(ttl)))
+        scratch = _native.take()
+        status = lib.filedb_batch_put_with(
+            self._handle, key, len(key), value, len(value), ctypes.byref(more), scratch.error_ref
+        )
         if status:
             self._fail(status, scratch)
         _native.give_back(scratch)
@@ -49,7 +66,15 @@ class Batch(Handle):
             self._fail(status, scratch)
         _native.give_back(scratch)
 
-    __setitem__ = put
+    def update(self, rows: Mapping[Any, Any] | Iterable[tuple[Bytes, Bytes]] = (), /, **more: Bytes) -> None:
+        """Adds a put for each row, as dict.update() does. Where one is refused, those before it were added."""
+        pairs = rows.items() if isinstance(rows, Mapping) else rows
+        for key, value in itertools.chain(pairs, more.items()):
+            self.put(key, value)
+
+    def __setitem__(self, key: Bytes, value: Bytes) -> None:
+        self.put(key, value)
+
     __delitem__ = delete
 
     def clear(self) -> None:

@@ -84,6 +84,10 @@ class ClosedError(Error, ValueError):
     """The store, the batch or the walk was closed. Python's closed files answer with a ValueError too."""
 
 
+class MissingError(Error, FileNotFoundError):
+    """There is no store there, and none was to be made: create_if_missing=False, or read_only=True."""
+
+
 BY_STATUS: dict[int, type[Error]] = {
     _abi.FILEDB_ERR_INVALID_ARGUMENT: InvalidArgumentError,
     _abi.FILEDB_ERR_IO: DiskError,
@@ -100,6 +104,7 @@ BY_STATUS: dict[int, type[Error]] = {
     _abi.FILEDB_ERR_NO_MEMORY: NoMemoryError,
     _abi.FILEDB_ERR_EXISTS: ExistsError,
     _abi.FILEDB_ERR_CLOSED: ClosedError,
+    _abi.FILEDB_ERR_MISSING: MissingError,
 }
 
 

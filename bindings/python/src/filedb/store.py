@@ -6,21 +6,18 @@ import ctypes
 import os
 import weakref
 from collections.abc import Callable, ItemsView, Iterable, Iterator, MutableMapping, ValuesView
-from datetime import timedelta
-from typing import Any, NamedTuple, NoReturn, TypeVar, Union, overload
+from typing import Any, NamedTuple, NoReturn, TypeVar, overload
 
 from . import _abi, _native, errors
 from ._handle import Handle
 from ._native import SCRATCH_BYTES, Bytes, Scratch, bytes_at, give_back, lib, take, to_bytes
 from .batch import Batch
+from .duration import Duration, milliseconds
 from .options import Log, Options, OptionValue, c_log
 from .pinned import Pinned
 from .scan import Scan
 
 T = TypeVar("T")
-
-#: Seconds, or a timedelta.
-Duration = Union[int, float, timedelta]
 
 _get_into = lib.filedb_get_into
 _put = lib.filedb_put
@@ -192,6 +189,8 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
     def get_many(self, keys: Iterable[Bytes]) -> list[bytes | None]:
         """The values of all the keys, with None for those that are not there: much faster than one by one."""
+        if isinstance(keys, (str, bytes, bytearray, memoryview)):
+            raise TypeError(f"get_many() takes several keys, such as a list of them, not one {type(keys).__name__}")
         wanted = [to_bytes(key) for key in keys]
         count = len(wanted)
         slices = (_abi.filedb_slice_t * count)()
@@ -282,7 +281,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         more = _abi.filedb_put_options_t(ctypes.sizeof(_abi.filedb_put_options_t), flags, 0)
         if ttl is not None:
             # 0 would mean "for ever" to the library, where here it means "no time at all".
-            more.ttl_ms = max(1, _milliseconds(ttl))
+            more.ttl_ms = max(1, milliseconds(ttl))
         scratch = take()
         status: int = lib.filedb_put_with(
             self._handle, key, len(key), value, len(value), ctypes.byref(more), scratch.error_ref
@@ -314,6 +313,8 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
     def write(self, batch: Batch) -> None:
         """Writes all of a batch or nothing, also across a crash. The batch stays as it is."""
+        if not isinstance(batch, Batch):
+            raise TypeError(f"write() takes a filedb.Batch, not {type(batch).__name__}")
         scratch = take()
         if status := lib.filedb_write(self._handle, batch.handle, scratch.error_ref):
             self._fail(status, scratch)
@@ -336,15 +337,15 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         status = lib.filedb_ttl(self._handle, name, len(name), scratch.number_ref, scratch.error_ref)
         if status < 0:
             self._fail(status, scratch)
-        milliseconds = scratch.number.value
+        left = scratch.number.value
         give_back(scratch)
         if status == _abi.FILEDB_NOT_FOUND:
             raise KeyError(key)
-        return milliseconds / 1000 if milliseconds >= 0 else None
+        return left / 1000 if left >= 0 else None
 
     def expire(self, key: Bytes, ttl: Duration) -> bool:
         """Lets the key expire after `ttl`; False where there is no such key."""
-        return self._on_key(lib.filedb_expire, key, _milliseconds(ttl))
+        return self._on_key(lib.filedb_expire, key, milliseconds(ttl))
 
     def persist(self, key: Bytes) -> bool:
         """Lets the key live until it is deleted; False where there is no such key."""
@@ -365,13 +366,13 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         """A walk through the keys that begin with `prefix`, and their values, as they are now."""
         return Scan(self, to_bytes(prefix))
 
-    def list(self, prefix: Bytes = b"") -> list[bytes]:
-        """The keys that begin with `prefix`, as they are at one moment, in no particular order."""
+    def list(self, prefix: Bytes = b"", *, sort: bool = False) -> list[bytes]:
+        """The keys that begin with `prefix`, as they are at one moment, in no particular order or, with `sort`, in that of
+        their bytes."""
         prefix = to_bytes(prefix)
+        list_keys = lib.filedb_list_sorted if sort else lib.filedb_list
         scratch = take()
-        status = lib.filedb_list(
-            self._handle, prefix, len(prefix), scratch.out_ref, scratch.length_ref, scratch.error_ref
-        )
+        status = list_keys(self._handle, prefix, len(prefix), scratch.out_ref, scratch.length_ref, scratch.error_ref)
         if status:
             self._fail(status, scratch)
         block, count = scratch.out.value, scratch.length.value
@@ -457,13 +458,3 @@ class _Values(ValuesView[bytes]):
 def _close(handle: int | None, log: object) -> None:
     """Ends a store that was forgotten. C may call the log until then."""
     lib.filedb_close(handle, None)
-
-
-def _milliseconds(duration: Duration) -> int:
-    milliseconds = (
-        duration // timedelta(milliseconds=1) if isinstance(duration, timedelta) else round(duration * 1000)
-    )
-    if milliseconds < 0:
-        raise ValueError("a time to live cannot be negative")
-    # What is longer than C can count is the longest that it can.
-    return min(milliseconds, 2**64 - 1)
