@@ -197,7 +197,7 @@
  * What a filedb_stats_t begins with: filedb_stats_t stats = FILEDB_STATS_INIT;
  * Since 0.1.0.
  */
-#define FILEDB_STATS_INIT { sizeof(filedb_stats_t), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FILEDB_STATS_INIT { sizeof(filedb_stats_t), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * The version of this header. Programs that load the library at run time compare it with

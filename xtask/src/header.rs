@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use xshell::cmd;
 
-use crate::document::{self, Document};
+use crate::document::{self, Document, Item};
 use crate::workspace::Workspace;
 
 pub const HEADER: &str = "include/filedb.h";
@@ -74,8 +74,31 @@ fn check_completeness(document: &Document) -> Result<()> {
         if item.declaration.starts_with("filedb_status_t ") {
             ensure!(item.text.contains("\nReturns "), "{name} does not say what it returns");
         }
+        if let Some((_, values)) = item.declaration.split_once("_INIT {") {
+            check_initializer(document, name, values)?;
+        }
     }
     Ok(())
+}
+
+/// A macro that begins a struct names every member, or compilers warn about each use of it.
+fn check_initializer(document: &Document, name: &str, values: &str) -> Result<()> {
+    let of = values.split_once("sizeof(").and_then(|(_, rest)| rest.split_once(')')).map(|(of, _)| of);
+    let of = of.with_context(|| format!("{name} does not begin with the size of its struct"))?;
+    let alias = format!(" {of};");
+    let is_alias = |item: &&Item| item.declaration.ends_with(&alias);
+    let alias = document.items.iter().find(is_alias).with_context(|| format!("there is no type {of}"))?;
+    let structs = document.items.iter().filter(|item| !item.members.is_empty());
+    let is_of = |item: &&Item| alias.declaration.starts_with(&format!("typedef {} ", head(item)));
+    let members = structs.clone().find(is_of).map_or(0, |item| item.members.len());
+    let values = values.split(',').count();
+    ensure!(values == members, "{name} has {values} values, and {of} has {members} members");
+    Ok(())
+}
+
+/// `struct NAME`, as the struct's declaration begins.
+fn head(item: &Item) -> &str {
+    item.declaration.split(" {").next().unwrap_or_default()
 }
 
 fn generate(workspace: &Workspace) -> Result<String> {
@@ -142,6 +165,18 @@ mod tests {
         {
             assert_eq!(parenthesised(line), line);
         }
+    }
+
+    #[test]
+    fn a_macro_that_leaves_a_member_out_is_named() {
+        let header = "/**\n * @mainpage x\n *\n * Text.\n */\n/**\n * Since 0.1.0.\n */\n\
+                      #define FILEDB_S_INIT { sizeof(filedb_s_t), 0 }\n\n/**\n * Since 0.1.0.\n */\nstruct filedb_s {\n  \
+                      /**\n   * One.\n   */\n  int a;\n  /**\n   * Two.\n   */\n  int b;\n  /**\n   * Three.\n   */\n  \
+                      int c;\n};\n\n/**\n * Since 0.1.0.\n */\ntypedef struct filedb_s filedb_s_t;\n";
+        let why = check_completeness(&document::parse(header).unwrap()).unwrap_err();
+        assert_eq!(why.to_string(), "FILEDB_S_INIT has 2 values, and filedb_s_t has 3 members");
+        let whole = header.replace("_t), 0 }", "_t), 0, 0 }");
+        check_completeness(&document::parse(&whole).unwrap()).unwrap();
     }
 
     #[test]
