@@ -1,10 +1,13 @@
-//! What a store does over time: `cargo bench --bench endurance -- churn|growth|machine|start|expiry|huge [keys] [size]`.
+//! What a store does over time: `cargo bench --bench endurance -- churn|expiring|growth|machine|start|expiry|huge [keys] [size]`.
 //!
 //! The size is that of keys, of values with `huge`, and of data files, at most, with `churn`.
 //!
 //! - `churn`: overwrites every key ten times at random with merge on auto while another thread reads; prints the
 //!   latency histograms, the space amplification on the way and after settling, and the throughput beside the same
 //!   writes without a merge.
+//! - `expiring`: three writers overwrite keys at random, a fifth of them with an expiry of up to 20 s, values of about 500
+//!   bytes; prints how many times the live data the files and the directory hold on the way, and the writers' rate.
+//!   `expiring [keys] [writes per second, 0 for as many as there can be] [seconds]`
 //! - `growth`: inserts keys and prints the slowest put and the memory per key on the way.
 //! - `machine`: what the machine does without a store: a loop that appends as many bytes as `growth` to files that another
 //!   thread syncs, and the longest that one append took.
@@ -170,9 +173,142 @@ fn churn(dir: &Path, keys: u64, max_file_size: u64) {
     db.close().unwrap();
 }
 
+/// The bytes that the records of `expiring` take on average: a value, a key, a header and sometimes an expiry.
+const EXPIRING_RECORD: u64 = 508 + 16 + 28;
+
+/// What the sampler of `expiring` saw, in times the live data.
+#[derive(Default)]
+struct Amplification {
+    sum: f64,
+    most: f64,
+    above: u64,
+    count: u64,
+}
+
+impl Amplification {
+    fn note(&mut self, times: f64) {
+        self.sum += times;
+        self.most = self.most.max(times);
+        self.above += u64::from(times > 3.0);
+        self.count += 1;
+    }
+
+    fn print(&self, what: &str) {
+        let count = self.count.max(1);
+        println!(
+            "  {what}: {:.2} times what is live on average, {:.2} at most; above 3 in {:.1} % of {count} looks",
+            self.sum / count as f64,
+            self.most,
+            self.above as f64 / count as f64 * 100.0
+        );
+    }
+}
+
+fn expiring(dir: &Path, keys: u64, rate: u64, seconds: u64, max_file_size: Option<u64>) {
+    const WRITERS: u64 = 3;
+    let path = dir.join("expiring");
+    let mut options = Options { sync: SyncMode::Interval, ..options() };
+    options.max_file_size = max_file_size.unwrap_or(options.max_file_size);
+    let db = Db::open(&path, &options).unwrap();
+    let (written, done, begun) = (AtomicU64::new(0), AtomicBool::new(false), Instant::now());
+    let time = Duration::from_secs(seconds);
+    let (mut files, mut directory) = (Amplification::default(), Amplification::default());
+    let mut puts = histogram();
+    // When each key expires, in milliseconds since the beginning: what is live is not asked of the store, which might look for
+    // expired keys only then.
+    let expiries: Vec<AtomicU64> = (0..keys).map(|_| AtomicU64::new(0)).collect();
+    std::thread::scope(|scope| {
+        let (db, done, written, expiries) = (&db, &done, &written, &expiries);
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                scope.spawn(move || {
+                    let (mut numbers, mut puts) = (Numbers(writer), histogram());
+                    let value = [7; 1_000];
+                    for n in 0u64.. {
+                        if done.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let due = if rate == 0 { 0.0 } else { n as f64 * WRITERS as f64 / rate as f64 };
+                        if n.is_multiple_of(64) {
+                            written.fetch_add(64, Ordering::Relaxed);
+                            let early = due - begun.elapsed().as_secs_f64();
+                            if early > 0.0005 {
+                                std::thread::sleep(Duration::from_secs_f64(early));
+                            }
+                        }
+                        let number = numbers.below(keys);
+                        let key = key(number, 16);
+                        let value = &value[..500 + numbers.below(16) as usize];
+                        let ttl_ms = (numbers.below(5) == 0).then(|| 1 + numbers.below(20_000));
+                        let put = PutOptions { ttl_ms, ..PutOptions::default() };
+                        timed(&mut puts, || assert!(db.put_with(&key, value, &put).unwrap()));
+                        let expiry = ttl_ms.map_or(u64::MAX, |ttl| begun.elapsed().as_millis() as u64 + ttl);
+                        expiries[number as usize].store(expiry, Ordering::Relaxed);
+                    }
+                    puts
+                })
+            })
+            .collect();
+        let mut report = begun;
+        while begun.elapsed() < time {
+            std::thread::sleep(Duration::from_millis(5));
+            let (bytes, now) = (directory_bytes(&path), begun.elapsed().as_millis() as u64);
+            let live = expiries.iter().filter(|expiry| expiry.load(Ordering::Relaxed) > now).count() as u64
+                * EXPIRING_RECORD;
+            let in_files = db.file_stats().unwrap().iter().map(|file| file.bytes).sum::<u64>();
+            // Not while the first version of each key is written.
+            if written.load(Ordering::Relaxed) < 5 * keys {
+                continue;
+            }
+            files.note(in_files as f64 / live as f64);
+            directory.note(bytes as f64 / live as f64);
+            if report.elapsed() > Duration::from_secs(1) && std::env::var_os("FILEDB_BENCH_LOG").is_some() {
+                report = Instant::now();
+                let stats = db.stats().unwrap();
+                eprintln!(
+                    "{:.1} s: {} M written, live {} MB, by the store's count {} MB, files {} MB, directory {} MB, {} merges",
+                    begun.elapsed().as_secs_f64(),
+                    written.load(Ordering::Relaxed) / 1_000_000,
+                    live >> 20,
+                    stats.live_bytes >> 20,
+                    stats.data_bytes >> 20,
+                    bytes >> 20,
+                    stats.merges
+                );
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        for writer in writers {
+            puts.add(writer.join().unwrap()).unwrap();
+        }
+    });
+    println!(
+        "{:.0} k writes/s to {keys} keys, a fifth of which expire",
+        written.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64() / 1e3
+    );
+    files.print("files");
+    directory.print("directory");
+    print_latency("  put", &puts);
+    let settling = Instant::now();
+    while db.stats().unwrap().merging || settling.elapsed() < Duration::from_secs(2) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let stats = db.stats().unwrap();
+    let live = stats.keys * EXPIRING_RECORD;
+    println!(
+        "  settled: files {:.2}, directory {:.2} times what is live; {} merges wrote {:.2} bytes per byte of the user's",
+        stats.data_bytes as f64 / live as f64,
+        directory_bytes(&path) as f64 / live as f64,
+        stats.merges,
+        stats.merged_bytes as f64 / stats.appended_bytes as f64,
+    );
+    db.close().unwrap();
+}
+
 fn directory_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().metadata().map_or(0, |m| m.blocks() * 512)).sum()
+    let files = std::fs::read_dir(dir).unwrap();
+    files.map(|file| file.unwrap().metadata().map_or(0, |metadata| metadata.blocks() * 512)).sum()
 }
 
 /// How much processor time the host of a virtual machine took from it, in ticks of 10 ms; 0 where nobody says.
@@ -427,16 +563,21 @@ fn main() {
             let keys = number(1, 1_000_000);
             churn(dir.path(), keys, number(2, eighth(keys)))
         }
+        Some("expiring") => {
+            let size = arguments.get(4).map(|text| text.parse().unwrap());
+            expiring(dir.path(), number(1, 200_000), number(2, 540_000), number(3, 30), size)
+        }
         Some("growth") => growth(dir.path(), number(1, 20_000_000), number(2, 16) as usize),
         Some("machine") => machine(dir.path(), number(1, 20_000_000), number(2, 1_000) as usize),
         Some("start") => start(dir.path(), number(1, 10_000_000)),
         Some("expiry") => expiry(dir.path(), number(1, 1_000_000)),
         Some("huge") => huge(dir.path(), number(1, 5), number(2, 1 << 30) as usize),
         Some(other) => {
-            eprintln!("there is no '{other}'; there are churn, growth, machine, start, expiry and huge")
+            eprintln!("there is no '{other}'; there are churn, expiring, growth, machine, start, expiry and huge")
         }
         None => {
             churn(dir.path(), 20_000, eighth(20_000));
+            expiring(dir.path(), 2_000, 0, 1, Some(1 << 20));
             growth(dir.path(), 100_000, 16);
             machine(dir.path(), 100_000, 16);
             start(dir.path(), 20_000);
