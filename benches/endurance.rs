@@ -573,7 +573,9 @@ fn main() {
         Some("expiry") => expiry(dir.path(), number(1, 1_000_000)),
         Some("huge") => huge(dir.path(), number(1, 5), number(2, 1 << 30) as usize),
         Some(other) => {
-            eprintln!("there is no '{other}'; there are churn, expiring, growth, machine, start, expiry and huge")
+            eprintln!(
+                "there is no '{other}'; there are churn, expiring, growth, machine, start, expiry and huge"
+            )
         }
         None => {
             churn(dir.path(), 20_000, eighth(20_000));

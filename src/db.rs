@@ -136,7 +136,7 @@ impl Db {
     pub fn recount(&self) -> std::result::Result<(), String> {
         let shared = &self.bitcask().shared;
         let _merging = shared.merging().lock();
-        let _tidying = shared.tidying().lock();
+        let _sealing = shared.sealing().lock();
         let engine = shared.enter().map_err(|error| error.to_string())?;
         let _purging = engine.expiries.purging();
         crate::bitcask::recount::recount(&engine)

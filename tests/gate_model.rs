@@ -83,7 +83,10 @@ fn a_file_is_removed_when_nobody_reads_in_it_who_looked_it_up_before() {
         // Twice: a reader may have found out which counter is in use before the first wait, and use it after that.
         for file in 0..2 {
             gated.enter().unwrap().index.store(file + 1, Ordering::Release);
-            gated.wait_for_readers();
+            let grace = gated.begin_grace();
+            while !gated.is_over(grace) {
+                thread::yield_now();
+            }
             // SAFETY: see `Store`.
             gated.enter().unwrap().files[file].with_mut(|content| unsafe { *content = 0 });
         }

@@ -27,14 +27,17 @@ use crate::store::options::{IoMode, MergeMode, Options, SyncMode};
 use crate::sync::gate::Gated;
 use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
-use crate::sync::thread::{self, NotCancelled};
-use background::merge;
+use crate::sync::thread;
+use background::{merge, seal};
 use engine::Inside;
 use lifecycle::{close, open};
 use shared::Shared;
 
 /// A full memory is merged by who needs room where at least such a part of it is dead.
 const WORTH_A_MERGE: u64 = 16;
+
+/// Who needs room waits so long for those who are reading files that are not needed any more.
+pub const LONGEST_WAIT_FOR_READERS: Duration = Duration::from_secs(1);
 
 /// An open store. It is closed when this goes, at once and by the thread that lets go; iterators and the store's threads may hold
 /// what is shared for longer.
@@ -71,7 +74,8 @@ impl Bitcask {
             Work::Look => maintenance.wake(),
         };
         let is_volatile = disk.is_volatile();
-        let engine = open::open(disk, options, Box::new(ask))?;
+        let mut engine = open::open(disk, options, Box::new(ask))?;
+        engine.back_pressure.is_on = background;
         let shared = Arc::new(Shared {
             engine: Gated::new(Box::new(engine)),
             fork: ForkGuard::new(),
@@ -82,7 +86,7 @@ impl Bitcask {
             background,
             merging: Mutex::default(),
             is_merging: Default::default(),
-            tidying: Mutex::new(()),
+            sealing: Mutex::new(()),
             is_abandoned: AtomicBool::new(false),
         });
         // From here on a failure closes it: no thread works for a store that nobody has.
@@ -104,14 +108,13 @@ impl Bitcask {
         Ok(store)
     }
 
-    /// Makes a change from inside the gate. From outside of it, does the work that comes of it: for stores without a thread,
-    /// and where the thread is late.
+    /// Makes a change from inside the gate. Stores without a thread do the work that comes of it after that.
     #[inline]
     pub fn change<R>(&self, mut change: impl FnMut(&Inside<'_>) -> Result<R>) -> Result<R> {
-        let (done, late) = {
+        let done = {
             let engine = self.shared.enter()?;
             match change(&engine) {
-                Ok(done) => (done, engine.log.is_sealing_late()),
+                Ok(done) => done,
                 Err(error) => {
                     drop(engine);
                     return self.after_failure(error, change);
@@ -119,10 +122,6 @@ impl Bitcask {
             }
         };
         // What was changed is changed, whatever comes of the work that follows from it.
-        if late && self.shared.check_may_wait().is_ok() {
-            let _not_cancelled = NotCancelled::begin();
-            let _ = background::tidy(&self.shared);
-        }
         if !self.shared.background && self.shared.check_may_wait().is_ok() && self.shared.signal.take_work() {
             let _ = self.maintain();
         }
@@ -143,6 +142,7 @@ impl Bitcask {
         }
         // Also where it did not come to its end: what it merged until then has made room.
         let _ = merge::run_all(&self.shared, &mut |_| ControlFlow::Continue(()));
+        seal::collect_within(&self.shared, LONGEST_WAIT_FOR_READERS);
         change(&self.shared.enter()?)
     }
 
@@ -164,9 +164,9 @@ impl Bitcask {
             engine.expiries.sweep(&engine.index);
         }
         if self.shared.enter()?.options.merge == MergeMode::Manual {
-            return background::tidy(&self.shared);
+            return seal::seal_and_collect(&self.shared);
         }
-        background::tidy_as_far_as_there_is_room(&self.shared)?;
+        seal::seal_as_far_as_there_is_room(&self.shared)?;
         merge::run_if_due(&self.shared)
     }
 

@@ -28,8 +28,8 @@ pub struct Shared {
     pub(super) merging: Mutex<Uncommitted>,
     /// A merge is under way, for who asks.
     pub(super) is_merging: AtomicBool,
-    /// Held by whoever seals and removes files.
-    pub(super) tidying: Mutex<()>,
+    /// Held by whoever seals files. Writers do not take it.
+    pub(super) sealing: Mutex<()>,
     /// The last handle went inside a visit, and the thread that let go of it has not closed the store yet.
     pub(super) is_abandoned: AtomicBool,
 }
@@ -60,9 +60,9 @@ impl Shared {
         &self.signal
     }
 
-    /// Held by whoever seals and removes files.
-    pub fn tidying(&self) -> &Mutex<()> {
-        &self.tidying
+    /// Held by whoever seals files.
+    pub fn sealing(&self) -> &Mutex<()> {
+        &self.sealing
     }
 
     /// Held by whoever merges.

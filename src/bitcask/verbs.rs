@@ -1,8 +1,9 @@
 //! The verbs of this engine: each goes inside the gate and does what `engine` has for it.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use crate::bitcask::background::{self, merge};
+use crate::bitcask::background::{merge, seal};
 use crate::bitcask::engine::{Condition, Engine};
 use crate::bitcask::iter::Iter;
 use crate::bitcask::lifecycle::hints;
@@ -153,7 +154,10 @@ impl Store for Bitcask {
     fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
         self.shared.enter()?.check_writable()?;
         self.shared.check_may_wait()?;
-        merge::run_all(&self.shared, watch)
+        let merged = merge::run_all(&self.shared, watch);
+        // No lock is held: whoever is reading what was replaced holds up this call and nothing else.
+        seal::collect_within(&self.shared, Duration::MAX);
+        merged
     }
 
     fn stats(&self) -> Result<Stats> {
@@ -169,7 +173,7 @@ impl Store for Bitcask {
     fn write_hints(&self) -> Result<()> {
         self.shared.enter()?.check_writable()?;
         self.shared.check_may_wait()?;
-        background::tidy(&self.shared)?;
+        seal::seal_and_collect(&self.shared)?;
         let engine = self.shared.enter()?;
         for file in merge::sealed(&engine) {
             hints::write_missing(&engine.catalog, &file, &engine.hasher)?;

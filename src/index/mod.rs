@@ -319,6 +319,17 @@ impl Index {
         Ok(all)
     }
 
+    /// Returns when everybody who has a segment locked now has unlocked it: what was appended before this call is in the index
+    /// then, and what it replaced is counted as dead.
+    pub fn wait_for_writers(&self) {
+        let mut top = Some(0u64);
+        while let Some(at) = top {
+            // A segment that is split meanwhile was locked by who split it, after this call.
+            let locked = self.lock_as_it_is(at);
+            top = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth()));
+        }
+    }
+
     /// Appends all keys of one segment, or some thousands of a larger one, from `cursor` on to `out`, and gives where to go on; `None` after the last.
     pub fn collect(&self, cursor: Cursor, out: &mut Vec<(KeyHash, Entry)>) -> Option<Cursor> {
         self.collect_with(cursor, out, |_, _| ())

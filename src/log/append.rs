@@ -109,9 +109,6 @@ const LOOK_EVERY: u64 = 4 << 20;
 /// length, and more than this only where there is much room.
 const PREPARE_EVERY: std::ops::RangeInclusive<u64> = 32 << 10..=1 << 20;
 
-/// How often, in appended bytes, a writer asks whether it should pause.
-const PAUSE_EVERY: u64 = 256 << 10;
-
 /// Writers looked at the clock before they came to append, and may be this late; in milliseconds.
 const LATE: u64 = 24 * 60 * 60 * 1000;
 
@@ -141,8 +138,8 @@ pub struct Log {
     /// Files that were rotated out: not synced yet, then not sealed yet.
     unsynced: Mutex<Vec<Arc<DataFile>>>,
     unsealed: Mutex<Vec<Arc<DataFile>>>,
-    /// Files that were rotated out since the last time that they were taken to be sealed.
-    rotated: AtomicUsize,
+    /// How many there are of these, those included that are being sealed.
+    waiting_to_be_sealed: AtomicUsize,
     /// A file that was made and could not be listed in the manifest, and its capacity.
     unlisted: Mutex<Option<(Arc<DataFile>, u64)>>,
     commit: Commit,
@@ -152,6 +149,8 @@ pub struct Log {
     pub sync_nanos: AtomicU64,
     last_sync: Mutex<Instant>,
     pace: Mutex<Pace>,
+    /// A writer asks whether it should pause after so many bytes.
+    ask_every: AtomicU64,
     /// How far the tail may move now until room ahead is prepared again.
     prepare_every: AtomicU64,
     ask: Box<dyn Fn(Work) + Send + Sync>,
@@ -195,7 +194,7 @@ impl Log {
             wake_at: 0,
             unclean: start.unclean,
             appended: 0,
-            pause_at: PAUSE_EVERY,
+            pause_at: 0,
             look_at: LOOK_EVERY,
             active: start.active,
         };
@@ -206,14 +205,15 @@ impl Log {
             most_behind: durable::most_behind(max_file_size),
             writer: Mutex::new(writer),
             unsynced: Mutex::new(unsynced),
+            waiting_to_be_sealed: AtomicUsize::new(start.unsealed.len()),
             unsealed: Mutex::new(start.unsealed),
-            rotated: AtomicUsize::new(0),
             unlisted: Mutex::default(),
             commit: Commit::new(start.durable),
             syncs: AtomicU64::new(0),
             sync_nanos: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
             pace: Mutex::new(Pace::new()),
+            ask_every: AtomicU64::new(0),
             prepare_every: AtomicU64::new(*PREPARE_EVERY.end()),
             ask,
         }
@@ -320,6 +320,12 @@ impl Log {
             self.note_progress(&mut writer, false);
         }
         Ok(writer.time_ms)
+    }
+
+    /// From now on a writer asks whether it should pause ([`Appended::may_pause`]) after so many bytes: whenever a file is rotated
+    /// out, and with each write where it is 0.
+    pub fn ask_after(&self, bytes: u64) {
+        self.ask_every.store(bytes, Ordering::Relaxed);
     }
 
     /// The number of the last record that was appended.
@@ -476,7 +482,7 @@ impl Log {
         // What makes room waits for none, and leaves the pause to others.
         let may_pause = may_pause && writer.appended >= writer.pause_at;
         if may_pause {
-            writer.pause_at = writer.appended + PAUSE_EVERY;
+            writer.pause_at = writer.appended + self.ask_every.load(Ordering::Relaxed);
         }
         may_pause
     }

@@ -1,8 +1,8 @@
 //! A value that many threads use and one may take away: grace periods after the model of the kernel's SRCU.
 //!
 //! [`Gate::enter`] costs two uncontended atomic additions. Whoever takes something away first makes it unreachable,
-//! then calls [`Gate::wait_for_readers`], after which nobody who could have seen it is still inside. The engine uses
-//! it to close data files that a merge replaced, and to close a store while other threads are calling it.
+//! then lets a grace period pass, after which nobody who could have seen it is still inside. The engine uses it to close data
+//! files that a merge replaced, for which nobody waits, and to close a store while other threads are calling it.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ struct Stripe {
 struct Gate {
     stripes: [Stripe; STRIPES],
     phase: AtomicUsize,
-    waiting: Mutex<()>,
+    turns: Mutex<Turns>,
 }
 
 static NEXT_STRIPE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -60,25 +60,54 @@ fn stripe() -> usize {
         .unwrap_or(0)
 }
 
+/// A moment from which on nobody is inside any more who was inside when it was asked for: the number of turns after which that is
+/// certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grace(u64);
+
+/// The turns of a gate: each changes the phase and ends when nobody is left of the old one.
+#[derive(Default)]
+struct Turns {
+    /// The phase that readers are leaving.
+    leaving: Option<usize>,
+    ended: u64,
+}
+
 impl Gate {
-    fn wait_for_readers(&self) {
-        let _one_at_a_time = self.waiting.lock();
+    /// The grace period that begins now. Two turns that begin later: a reader may have read the phase before the first and count
+    /// itself in after that.
+    fn begin_grace(&self) -> Grace {
+        let turns = self.turns.lock();
         fence(Ordering::SeqCst);
-        // Twice: a reader may have read the phase before the first turn and count itself in after it.
-        for _ in 0..2 {
-            let old = self.phase.load(Ordering::Relaxed);
-            self.phase.store(old ^ 1, Ordering::SeqCst);
-            let mut rounds = 0u32;
-            while self.stripes.iter().map(|s| s.inside[old].load(Ordering::SeqCst)).sum::<usize>() != 0 {
-                rounds += 1;
-                if rounds < 64 {
-                    thread::yield_now();
-                } else {
-                    thread::sleep(Duration::from_micros(50));
-                }
+        Grace(turns.ended + u64::from(turns.leaving.is_some()) + 2)
+    }
+
+    /// Whether a grace period is over. Takes as many turns as end at once, and waits for nobody.
+    fn is_over(&self, grace: Grace) -> bool {
+        let mut turns = self.turns.lock();
+        while turns.ended < grace.0 {
+            let old = *turns.leaving.get_or_insert_with(|| {
+                fence(Ordering::SeqCst);
+                let old = self.phase.load(Ordering::Relaxed);
+                self.phase.store(old ^ 1, Ordering::SeqCst);
+                old
+            });
+            if self.stripes.iter().any(|stripe| stripe.inside[old].load(Ordering::SeqCst) != 0) {
+                return false;
             }
+            turns.leaving = None;
+            turns.ended += 1;
         }
         fence(Ordering::SeqCst);
+        true
+    }
+
+    fn wait_for_readers(&self) {
+        let (grace, mut rounds) = (self.begin_grace(), 0u32);
+        while !self.is_over(grace) {
+            rounds += 1;
+            if rounds < 64 { thread::yield_now() } else { thread::sleep(Duration::from_micros(50)) }
+        }
     }
 }
 
@@ -98,7 +127,11 @@ pub struct Entered<'a, T> {
 impl<T: Send + Sync> Gated<T> {
     /// A gate with `value` behind it.
     pub fn new(value: Box<T>) -> Self {
-        let gate = Gate { stripes: Default::default(), phase: AtomicUsize::new(0), waiting: Mutex::new(()) };
+        let gate = Gate {
+            stripes: Default::default(),
+            phase: AtomicUsize::new(0),
+            turns: Mutex::new(Turns::default()),
+        };
         Gated { gate, value: AtomicPtr::new(Box::into_raw(value)), _owns: PhantomData }
     }
 
@@ -135,9 +168,14 @@ impl<T: Send + Sync> Gated<T> {
         VISITING.try_with(|gates| gates.borrow().contains(&self.address())).unwrap_or(false)
     }
 
-    /// Returns when everybody who is inside now has left. Must not be called from inside.
-    pub fn wait_for_readers(&self) {
-        self.gate.wait_for_readers();
+    /// A grace period begins: it is over when everybody who is inside now has left.
+    pub fn begin_grace(&self) -> Grace {
+        self.gate.begin_grace()
+    }
+
+    /// Whether a grace period is over. Waits for nobody, and gets on only where it is asked, so from outside.
+    pub fn is_over(&self, grace: Grace) -> bool {
+        self.gate.is_over(grace)
     }
 
     /// Gives the value up without freeing it, for a process that does not own it any more.

@@ -1,9 +1,10 @@
 //! A table of shared values that are looked up inside a gate without counting references.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::gate::{Entered, Gated};
+use super::gate::{Entered, Gated, Grace};
 use super::lock::Mutex;
 
 /// Null pointers in memory that the operating system has zeroed, so that what is not used costs nothing.
@@ -18,12 +19,32 @@ fn null_pointers<T>(count: usize) -> Box<[AtomicPtr<T>]> {
 pub struct Table<T> {
     fast: Box<[AtomicPtr<T>]>,
     owners: Mutex<Vec<Option<Arc<T>>>>,
+    retired: Mutex<Retired>,
+}
+
+/// Places that go out of use, those that went first in front, and when each goes on.
+#[derive(Default)]
+struct Retired {
+    /// Nobody comes to know of these places any more. Whoever knew of one before must still find the value there.
+    unknown: VecDeque<(Grace, usize)>,
+    /// Nobody finds a value at these any more. Whoever has found one before must be done with it.
+    empty: VecDeque<(Grace, usize)>,
+    /// How many places went out of use, and how many of them are free.
+    begun: u64,
+    ended: u64,
+}
+
+/// The first place of a queue, if its time has come.
+fn next<G: Send + Sync>(queue: &mut VecDeque<(Grace, usize)>, gated: &Gated<G>) -> Option<usize> {
+    let (_, place) = *queue.front().filter(|(grace, _)| gated.is_over(*grace))?;
+    queue.pop_front();
+    Some(place)
 }
 
 impl<T: Send + Sync> Table<T> {
     /// An empty table. Place 0 is never used.
     pub fn new(size: usize) -> Self {
-        Table { fast: null_pointers(size), owners: Mutex::new(vec![None]) }
+        Table { fast: null_pointers(size), owners: Mutex::new(vec![None]), retired: Mutex::default() }
     }
 
     /// Puts the value that `make` returns into the lowest free place, and tells `make` which that is.
@@ -47,7 +68,7 @@ impl<T: Send + Sync> Table<T> {
     #[inline]
     pub fn get<'a, G: Send + Sync>(&'a self, place: usize, _inside: &'a Entered<'_, G>) -> Option<&'a T> {
         let value = self.fast.get(place)?.load(Ordering::SeqCst);
-        // SAFETY: a pointer that is not null is to a value that `owners` keeps; `remove` lets go of it only after
+        // SAFETY: a pointer that is not null is to a value that `owners` keeps; `take_unused` lets go of it only after
         // everybody who was inside the gate when it became null has left. (One engine has one gate and one table.)
         unsafe { value.as_ref() }
     }
@@ -74,14 +95,35 @@ impl<T: Send + Sync> Table<T> {
         self.owners.lock().iter().flatten().cloned().collect()
     }
 
-    /// Frees a place, which may be used again afterwards; waits until nobody can be using the value through
-    /// [`Table::get`]. Must not be called from inside the gate.
-    pub fn remove<G: Send + Sync>(&self, place: usize, gated: &Gated<G>) -> Option<Arc<T>> {
-        // Whoever looked the place up before it went out of use must still find the value there ...
-        gated.wait_for_readers();
-        self.fast.get(place)?.store(std::ptr::null_mut(), Ordering::SeqCst);
-        // ... and whoever has found it must be done with it.
-        gated.wait_for_readers();
-        self.owners.lock().get_mut(place)?.take()
+    /// Takes a place, which nobody can come to know of any more, out of use: [`Table::take_unused`] frees it when nobody can be
+    /// using its value through [`Table::get`].
+    pub fn retire<G: Send + Sync>(&self, place: usize, gated: &Gated<G>) {
+        let mut retired = self.retired.lock();
+        retired.begun += 1;
+        retired.unknown.push_back((gated.begin_grace(), place));
+    }
+
+    /// How many places went out of use so far, and how many of these are free: the first of them.
+    pub fn retired(&self) -> (u64, u64) {
+        let retired = self.retired.lock();
+        (retired.begun, retired.ended)
+    }
+
+    /// Frees the places that nobody can be using any more, and gives their values. Waits for nobody. To be called from outside
+    /// the gate, or it frees none.
+    pub fn take_unused<G: Send + Sync>(&self, gated: &Gated<G>) -> Vec<Arc<T>> {
+        let mut retired = self.retired.lock();
+        while let Some(place) = next(&mut retired.unknown, gated) {
+            if let Some(pointer) = self.fast.get(place) {
+                pointer.store(std::ptr::null_mut(), Ordering::SeqCst);
+            }
+            retired.empty.push_back((gated.begin_grace(), place));
+        }
+        let mut unused = Vec::new();
+        while let Some(place) = next(&mut retired.empty, gated) {
+            retired.ended += 1;
+            unused.extend(self.owners.lock().get_mut(place).and_then(Option::take));
+        }
+        unused
     }
 }

@@ -6,18 +6,16 @@
 //! inside the calling thread, so that a run can be repeated.
 
 pub mod merge;
+pub mod seal;
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use crate::bitcask::engine::{Engine, Inside};
-use crate::bitcask::lifecycle::hints;
 use crate::bitcask::shared::Shared;
-use crate::log::file::DataFile;
-use crate::store::error::{Error, Result};
+use crate::store::error::Error;
 use crate::store::events::LogLevel;
 use crate::store::options::{MergeMode, SyncMode};
-use crate::sync::lock::MutexGuard;
 use crate::sync::panics;
 use crate::sync::signal::Signal;
 
@@ -30,6 +28,8 @@ const SETTLED_IN: Duration = Duration::from_millis(100);
 /// Keys that expire are taken out no more often than this: each time the log notes how late it is.
 const PURGED_EVERY: Duration = Duration::from_millis(100);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
+/// While somebody may be reading files that are not needed any more, it is looked as often as this.
+const COLLECT_AGAIN: Duration = Duration::from_millis(20);
 
 /// The body of the maintenance thread.
 pub fn run_guarded(shell: &Weak<Shared>, signal: &Signal) {
@@ -118,7 +118,7 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
     let mut may_merge = may_try;
     if may_seal_later(&*shell.inside()?) {
         nap = nap.min(LOOK_AGAIN);
-    } else if may_try && let Err(error) = tidy(shell) {
+    } else if may_try && let Err(error) = seal::seal_and_collect(shell) {
         report(shell, &error);
         *not_before = now + AFTER_FAILURE;
         nap = nap.min(AFTER_FAILURE);
@@ -135,13 +135,15 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
             nap = nap.min(Duration::from_millis(due).max(PURGED_EVERY));
         }
         engine.expiries.sweep(&engine.index);
-        if engine.options.merge == MergeMode::Manual {
-            return Some(nap);
-        }
+        may_merge &= engine.options.merge == MergeMode::Auto;
     }
     if may_merge && let Err(error) = crate::bitcask::background::merge::run_if_due(shell) {
         report(shell, &error);
         *not_before = Instant::now() + AFTER_FAILURE;
+    }
+    let (begun, ended) = shell.inside()?.catalog.files.retired();
+    if ended < begun {
+        nap = nap.min(COLLECT_AGAIN);
     }
     Some(if now < *not_before { nap.min(AFTER_FAILURE) } else { nap })
 }
@@ -170,82 +172,10 @@ fn may_seal_later(engine: &Engine) -> bool {
         && !engine.snapshots.has_replaced()
 }
 
-/// Seals the files that were rotated out, and lets go of those that nobody needs any more. Called from outside the gate.
-pub fn tidy(shell: &Shared) -> Result<()> {
-    tidy_alone(shell, &shell.tidying().lock())
-}
-
-/// As [`tidy`]. On a full disk files wait to be sealed until a merge has made room.
-pub fn tidy_as_far_as_there_is_room(shell: &Shared) -> Result<()> {
-    match tidy(shell) {
-        Err(Error::NoSpace { .. }) => Ok(()),
-        done => done,
-    }
-}
-
-/// As [`tidy`], for who sees to it that nobody else does it meanwhile.
-pub fn tidy_alone(shell: &Shared, _one_at_a_time: &MutexGuard<'_, ()>) -> Result<()> {
-    let (unneeded, unsealed, catalog) = {
-        let Some(engine) = shell.inside() else { return Ok(()) };
-        if engine.options.read_only {
-            return Ok(());
-        }
-        (engine.snapshots.take_unpinned(), engine.log.take_unsealed(), engine.catalog.clone())
-    };
-    let removes = !unneeded.is_empty();
-    for file in unneeded {
-        catalog.files.remove(usize::from(file.slot), shell.gated());
-        catalog.unlink(&file);
-    }
-    if removes {
-        // Their room can be had for certain when the removal is on the disk.
-        let _ = catalog.disk.sync_dir();
-    }
-    let mut waiting = unsealed.into_iter();
-    while let Some(file) = waiting.next() {
-        let mut result = seal(shell, &file);
-        if matches!(result, Err(Error::NoSpace { .. }))
-            && shell.inside().is_some_and(|engine| engine.catalog.reserves.deletes.release())
-        {
-            // A sealed file gives back what was reserved behind its end.
-            result = seal(shell, &file);
-        }
-        if let Err(error) = result {
-            if let Some(engine) = shell.inside() {
-                engine.log.return_unsealed(std::iter::once(file).chain(waiting).collect());
-            }
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
-/// Seals one file and writes its hint, or removes it where it was never written to.
-fn seal(shell: &Shared, file: &Arc<DataFile>) -> Result<()> {
-    let Some(engine) = shell.inside() else { return Ok(()) };
-    if file.seqs().1 > 0 {
-        engine.log.seal(file)?;
-        engine.catalog.events.log(LogLevel::Debug, || format!("sealed file {}", file.id));
-        return write_hint(&engine, file);
-    }
-    engine.catalog.update(|manifest| manifest.files.retain(|entry| entry.id != file.id))?;
-    let catalog = engine.catalog.clone();
-    drop(engine);
-    catalog.files.remove(usize::from(file.slot), shell.gated());
-    catalog.unlink(file);
-    Ok(())
-}
-
-fn write_hint(engine: &Engine, file: &DataFile) -> Result<()> {
-    // Without a hint the next start takes longer; that is all.
-    if let Err(error) = hints::write(&engine.catalog, file, &engine.hasher, hints::AUTOMATIC_SHARE) {
-        engine.catalog.events.log(LogLevel::Warn, || &error);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

@@ -87,11 +87,12 @@ impl Engine {
             self.let_go_of(inside, entry);
         }
         locked.remove(hash);
-        drop(locked);
-        self.counters.expired.fetch_add(1, Ordering::Relaxed);
+        // While the key is locked: see `Index::wait_for_writers`.
         if let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside) {
             file.usage.died(entry.size);
         }
+        drop(locked);
+        self.counters.expired.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

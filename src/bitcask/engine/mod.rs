@@ -3,6 +3,7 @@
 //! A put: limits, hash, lock of the key's segment, append, index, dead bytes; then, where asked for, the disk.
 //! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
 
+pub mod back_pressure;
 mod batch;
 mod change;
 pub mod clock;
@@ -14,9 +15,8 @@ pub mod snapshot;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
-use crate::bitcask::background::merge;
+use crate::bitcask::engine::back_pressure::BackPressure;
 use crate::bitcask::engine::clock::StoreClock;
 use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::engine::snapshot::Snapshots;
@@ -27,16 +27,10 @@ use crate::log::catalog::Catalog;
 use crate::log::file::{DataFile, Frame};
 use crate::store::Copying;
 use crate::store::error::{Error, Result};
-use crate::store::options::{MergeMode, Options, SyncMode};
+use crate::store::options::{Options, SyncMode};
 use crate::store::pinned::Pinned;
 use crate::store::value::Type;
 use crate::sync::gate::Entered;
-use crate::sync::thread;
-
-/// A writer pauses for at most this long, about once in 256 KiB of records, when merges or the disk do not keep up.
-const LONGEST_PAUSE: Duration = Duration::from_millis(10);
-/// And for this long at least: falling asleep takes time too.
-const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 
 /// Values of so many bytes and more are copied while their checksums are computed. Smaller ones are at hand after that, and
 /// those that expire may turn out not to be there.
@@ -65,6 +59,8 @@ pub struct Engine {
     pub elements: elements::Elements,
     /// The moments that are still read.
     pub snapshots: Snapshots,
+    /// Lets writers wait for what is behind.
+    pub back_pressure: BackPressure,
     /// What happened so far, in numbers.
     pub counters: Counters,
     /// Held as long as the store is open.
@@ -161,30 +157,6 @@ impl Engine {
         Ok(true)
     }
 
-    /// How long a writer should pause so that merges and the disk keep up, up to [`LONGEST_PAUSE`].
-    #[cold]
-    fn pause(&self) -> Duration {
-        // Where nothing is synced but by merges and seals, the disk may long be done with what waits for those.
-        let sync_lag = if self.options.sync == SyncMode::None { 0.0 } else { self.log.sync_lag() };
-        LONGEST_PAUSE.mul_f64(self.merges_lag().max(sync_lag).clamp(0.0, 1.0))
-    }
-
-    /// How far merges are behind: 0 at a space amplification some way above the target, 1 at a bound that is never passed by
-    /// much.
-    fn merges_lag(&self) -> f64 {
-        if self.options.merge == MergeMode::Manual {
-            return 0.0;
-        }
-        let (total, live) = merge::space(self);
-        if merge::reclaimable(self) <= live.max(merge::least_piece(&self.options)) {
-            // What is dead is where no merge can take it yet, or is little.
-            return 0.0;
-        }
-        let target = self.options.merge_space_amplification;
-        let slack = total.saturating_sub(merge::slack(&self.options)) as f64;
-        (slack / live.max(1) as f64 - target * 1.2) / (target * 0.2)
-    }
-
     /// Removes a key. False where there is none.
     pub fn delete(&self, inside: &Inside<'_>, key: &[u8]) -> Result<bool> {
         self.check_writable()?;
@@ -255,10 +227,7 @@ impl Engine {
             self.log.wait_durable(appended.end)?;
         }
         if appended.may_pause {
-            let pause = self.pause();
-            if pause >= SHORTEST_PAUSE {
-                thread::sleep(pause);
-            }
+            self.pause();
         }
         Ok(())
     }

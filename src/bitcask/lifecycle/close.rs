@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::bitcask::background::{self, merge};
+use crate::bitcask::background::{self, merge, seal};
 use crate::bitcask::engine::Engine;
 use crate::bitcask::lifecycle::checkpoint;
 use crate::bitcask::shared::Shared;
@@ -30,12 +30,12 @@ pub fn close(shared: &Shared) -> Result<()> {
     // A merge that another thread runs sees the signal, commits what it has, and lets go.
     let mut uncommitted = shared.merging.lock();
     // Until nobody is inside any more: another thread that takes files to seal them could not do it then.
-    let tidying = shared.tidying.lock();
+    let sealing = shared.sealing.lock();
     let committed = merge::commit_rest(shared, &mut uncommitted);
-    let tidied = committed.and_then(|()| background::tidy_alone(shared, &tidying));
+    let sealed = committed.and_then(|()| seal::seal_waiting(shared, &sealing));
     let engine = shared.engine.take().ok_or(Error::Closed)?;
-    drop(tidying);
-    tidied.and_then(|()| finish(&engine)).map_err(|error| sync_after(&engine, error))
+    drop(sealing);
+    sealed.and_then(|()| finish(&engine)).map_err(|error| sync_after(&engine, error))
 }
 
 /// Closes a store whose last handle was let go of. What goes wrong, which nobody is there to be told, is an event. From within a
@@ -95,12 +95,18 @@ fn finish(engine: &Engine) -> Result<()> {
         return Ok(());
     }
     engine.catalog.poison.check()?;
+    // What somebody may have been reading until now.
+    engine
+        .catalog
+        .files
+        .all()
+        .iter()
+        .filter(|file| file.is_replaced())
+        .for_each(|file| engine.catalog.unlink(file));
     if engine.catalog.manifest().clean {
         return Ok(());
     }
-    for file in engine.log.take_unsealed() {
-        engine.log.seal(&file)?;
-    }
+    engine.log.seal(&engine.log.take_unsealed())?;
     let (active, last_seq) = engine.log.finish()?;
     let clocks = engine.clock.read();
     // Without a checkpoint (the disk may be full) the next open scans; nothing is lost.

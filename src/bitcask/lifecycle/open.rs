@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::rebuild::rebuild;
 use super::sequence::Sequence;
+use crate::bitcask::engine::back_pressure::BackPressure;
 use crate::bitcask::engine::clock::StoreClock;
 use crate::bitcask::engine::elements::Elements;
 use crate::bitcask::engine::expiry::Expiries;
@@ -126,6 +127,7 @@ fn open_locked(
         expiries,
         elements: Elements::new(rebuilt.elements, next_seq),
         snapshots: Snapshots::default(),
+        back_pressure: BackPressure::default(),
         counters: Counters { logged_time_ms: time_ms.into(), ..Counters::default() },
         _lock: Box::new(()),
     })

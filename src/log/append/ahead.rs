@@ -120,7 +120,7 @@ impl Log {
         if writer.active.id < spare.id && writer.spare.is_none() {
             writer.spare = Some(spare);
         } else {
-            self.unsealed.lock().push(spare);
+            self.leave_to_seal(spare);
         }
         Ok(())
     }

@@ -10,13 +10,10 @@ use super::{Log, Work, Writer, epoch};
 use crate::disk::Room;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Epoch;
-use crate::format::manifest::FileState;
+use crate::format::manifest::{FileEntry, FileState};
 use crate::format::{ALIGNMENT, align};
 use crate::store::error::{Error, Result};
 use crate::sync::thread::NotCancelled;
-
-/// So many files may wait to be sealed before writers help.
-const MOST_UNSEALED: usize = 16;
 
 /// So much may wait to be sealed while writers are fast: an opening after a kill reads all of it.
 const MOST_UNSEALED_BYTES: u64 = 1 << 30;
@@ -75,7 +72,7 @@ impl Log {
                 break file;
             }
             // Made for an earlier place in the log, where it is not needed any more: file numbers grow along the log.
-            self.unsealed.lock().push(file);
+            self.leave_to_seal(file);
         };
         self.retire(writer, file, capacity);
         Ok(())
@@ -85,12 +82,12 @@ impl Log {
     fn retire(&self, writer: &mut Writer, next: Arc<DataFile>, capacity: u64) {
         let last = std::mem::replace(&mut writer.active, next);
         self.unsynced.lock().push(last.clone());
-        self.unsealed.lock().push(last);
-        self.rotated.fetch_add(1, Ordering::Relaxed);
+        self.leave_to_seal(last);
         writer.capacity = capacity;
         writer.tail = FILE_HEADER_SIZE;
         writer.recorded_frontier = Position::default();
         writer.wake_at = 0;
+        writer.pause_at = 0;
         (self.ask)(Work::Look);
     }
 
@@ -100,7 +97,7 @@ impl Log {
         let (file, its_capacity) = match unlisted.take() {
             Some((file, its_capacity)) if its_capacity >= capacity => (file, its_capacity),
             Some((file, _)) => {
-                self.unsealed.lock().push(file);
+                self.leave_to_seal(file);
                 (self.catalog.create_file(capacity, epoch)?, capacity)
             }
             None => (self.catalog.create_file(capacity, epoch)?, capacity),
@@ -115,23 +112,25 @@ impl Log {
         }
     }
 
-    /// Whether files are rotated out so much faster than they are sealed that a writer must help: each takes a descriptor
-    /// and a mapping until then.
-    #[inline]
-    pub fn is_sealing_late(&self) -> bool {
-        self.rotated.load(Ordering::Relaxed) >= MOST_UNSEALED
+    /// Leaves a file to be sealed, or removed where it was never written to.
+    pub(super) fn leave_to_seal(&self, file: Arc<DataFile>) {
+        self.waiting_to_be_sealed.fetch_add(1, Ordering::Relaxed);
+        self.unsealed.lock().push(file);
+    }
+
+    /// How many files wait to be sealed: each takes a descriptor and a mapping more until then.
+    pub fn unsealed_files(&self) -> usize {
+        self.waiting_to_be_sealed.load(Ordering::Relaxed)
     }
 
     /// Whether the files that wait to be sealed are many, or hold much.
     pub fn has_many_unsealed(&self) -> bool {
         let unsealed = self.unsealed.lock();
-        unsealed.len() >= MOST_UNSEALED / 2
-            || unsealed.iter().map(|file| file.tail()).sum::<u64>() > MOST_UNSEALED_BYTES
+        unsealed.len() >= 8 || unsealed.iter().map(|file| file.tail()).sum::<u64>() > MOST_UNSEALED_BYTES
     }
 
     /// Maintenance: the files that were rotated out and wait to be sealed.
     pub fn take_unsealed(&self) -> Vec<Arc<DataFile>> {
-        self.rotated.store(0, Ordering::Relaxed);
         std::mem::take(&mut self.unsealed.lock())
     }
 
@@ -142,20 +141,29 @@ impl Log {
         unsealed.extend(newer);
     }
 
-    /// Maintenance: makes a rotated file's content and length final, and says so in the manifest. Files are sealed in the order
-    /// of the log: recovery relies on it that no open file stands before a sealed one.
-    pub fn seal(&self, file: &DataFile) -> Result<()> {
-        self.wait_durable(Position::new(file.id, file.tail()))?;
-        file.complete(&self.catalog.poison, "seal")?;
-        let (min_seq, max_seq) = file.seqs();
+    /// Maintenance: makes the content and the length of files that were rotated out final, and says so in the manifest. Those that
+    /// were never written to are in it no more afterwards. Files are sealed in the order of the log: recovery relies on it that
+    /// no open file stands before a sealed one.
+    pub fn seal(&self, files: &[Arc<DataFile>]) -> Result<()> {
+        let written = || files.iter().filter(|file| file.seqs().1 > 0);
+        if let Some(end) = written().map(|file| Position::new(file.id, file.tail())).max() {
+            self.wait_durable(end)?;
+        }
+        written().try_for_each(|file| file.complete(&self.catalog.poison, "seal"))?;
         self.catalog.update(|manifest| {
-            // The file may be merged away, and its numbers with it.
-            manifest.last_seq = manifest.last_seq.max(max_seq);
-            if let Some(entry) = manifest.files.iter_mut().find(|entry| entry.id == file.id) {
-                entry.state = FileState::Sealed;
-                entry.follows = false;
-                (entry.length, entry.min_seq, entry.max_seq) = (file.tail(), min_seq, max_seq);
-            }
-        })
+            manifest.files.retain_mut(|entry| {
+                let Some(file) = files.iter().find(|file| file.id == entry.id) else { return true };
+                let (min_seq, max_seq) = file.seqs();
+                // The file may be merged away, and its numbers with it.
+                manifest.last_seq = manifest.last_seq.max(max_seq);
+                let (id, salt, length) = (entry.id, entry.salt, file.tail());
+                let state = FileState::Sealed;
+                *entry = FileEntry { id, state, salt, follows: false, length, min_seq, max_seq };
+                max_seq > 0
+            });
+        })?;
+        files.iter().filter(|file| file.seqs().1 == 0).for_each(|file| file.set_replaced());
+        self.waiting_to_be_sealed.fetch_sub(files.len(), Ordering::Relaxed);
+        Ok(())
     }
 }

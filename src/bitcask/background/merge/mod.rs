@@ -20,8 +20,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::bitcask::background::tidy_as_far_as_there_is_room as tidy;
-use crate::bitcask::engine::Inside;
+use crate::bitcask::LONGEST_WAIT_FOR_READERS;
+use crate::bitcask::background::seal;
+use crate::bitcask::engine::{Engine, Inside};
 use crate::bitcask::lifecycle::hints;
 use crate::bitcask::shared::{Shared, Uncommitted};
 use crate::format::file_header::FILE_HEADER_SIZE;
@@ -36,7 +37,7 @@ use crate::store::events::LogLevel;
 use crate::store::stats::MergeProgress;
 use copies::Copies;
 use places::Places;
-use policy::{choose, has_dead, mergeable, wants_new_file};
+use policy::{choose, has_dead, kept_tombstones, mergeable, unblock_tombstones, wants_new_file};
 
 /// Between pieces of an input of so many bytes it is asked whether to go on.
 const PIECE: u64 = 256 << 10;
@@ -59,7 +60,8 @@ pub fn run_if_due(shell: &Shared) -> Result<()> {
                 _ => return Ok(()),
             }
         };
-        run(shell, &mut uncommitted, inputs, &mut |_| ControlFlow::Continue(()))?;
+        let progress = &mut MergeProgress::default();
+        run(shell, &mut uncommitted, inputs, progress, &mut |_| ControlFlow::Continue(()))?;
     }
 }
 
@@ -70,7 +72,7 @@ fn begin_new_file_if_due(shell: &Shared) -> Result<()> {
         _ => Ok(false),
     };
     match begun {
-        Ok(true) => tidy(shell),
+        Ok(true) => seal::seal_as_far_as_there_is_room(shell),
         // Merges make room for it.
         Ok(false) | Err(Error::NoSpace { .. }) => Ok(()),
         Err(error) => Err(error),
@@ -80,6 +82,7 @@ fn begin_new_file_if_due(shell: &Shared) -> Result<()> {
 /// Merges everything that has something dead in it, the active file included. False where `watch` ended it before.
 pub fn run_all(shell: &Shared, watch: Watch<'_>) -> Result<bool> {
     let mut uncommitted = shell.merging().lock();
+    let mut progress = MergeProgress::default();
     shell.enter().map(|engine| engine.purge_expired(&engine))?;
     // On a full disk the active file's turn comes when the others have made room for its successor.
     let rotated = shell.enter()?.log.rotate_if_dead();
@@ -87,21 +90,29 @@ pub fn run_all(shell: &Shared, watch: Watch<'_>) -> Result<bool> {
     if !is_full {
         rotated?;
     }
-    let mut pass = |watch: Watch<'_>| {
-        tidy(shell)?;
-        let inputs = {
-            let engine = shell.enter()?;
-            mergeable(&engine)
-        };
-        run(shell, &mut uncommitted, inputs, watch)
+    let mut pass = |choose: fn(&Engine) -> Vec<Arc<DataFile>>| {
+        seal::seal_as_far_as_there_is_room(shell)?;
+        let inputs = choose(&*shell.enter()?);
+        run(shell, &mut uncommitted, inputs, &mut progress, &mut *watch)
     };
     if is_full {
-        if !pass(&mut *watch)? {
+        if !pass(mergeable)? {
             return Ok(false);
         }
         shell.enter()?.log.rotate_if_dead()?;
     }
-    pass(watch)
+    let mut goes_on = pass(mergeable)?;
+    // Tombstones that were kept because of files that were merged later can go now: all of them, unless somebody writes.
+    let mut left = u64::MAX;
+    while goes_on {
+        let kept = kept_tombstones(&*shell.enter()?);
+        if kept == 0 || kept >= left {
+            break;
+        }
+        left = kept;
+        goes_on = pass(|engine| unblock_tombstones(engine).unwrap_or_default())?;
+    }
+    Ok(goes_on)
 }
 
 /// Merges `inputs` in groups, each of which is committed before the next begins: so the space that is needed meanwhile
@@ -110,17 +121,19 @@ fn run(
     shell: &Shared,
     uncommitted: &mut Uncommitted,
     mut inputs: Vec<Arc<DataFile>>,
+    progress: &mut MergeProgress,
     watch: Watch<'_>,
 ) -> Result<bool> {
     let Some(limit) = shell.inside().map(|engine| engine.options.max_file_size) else { return Ok(true) };
     let _noted = shell.note_merge();
-    let mut merge = Merge::new(shell, uncommitted, watch);
+    let mut merge = Merge::new(shell, uncommitted, progress, watch);
     merge.begin()?;
     // What an earlier merge could not commit may have been chosen again.
     inputs.retain(|file| !file.is_replaced());
     inputs.sort_by_key(|file| file.seqs());
-    merge.progress.files.1 = inputs.len() as u64;
-    merge.progress.bytes.1 = inputs.iter().map(|file| file.tail()).sum();
+    merge.progress.files.1 += inputs.len() as u64;
+    merge.progress.bytes.1 += inputs.iter().map(|file| file.tail()).sum::<u64>();
+
     while !inputs.is_empty() && !merge.stopped {
         let mut weight = 0;
         let fit = inputs.iter().take_while(|file| {
@@ -139,21 +152,22 @@ fn run(
                 inputs.drain(..next);
             }
         }
-        tidy(shell)?;
+        seal::seal_as_far_as_there_is_room(shell)?;
     }
     Ok(!merge.stopped)
 }
 
 /// Commits what an earlier merge could not commit; for a close.
 pub fn commit_rest(shell: &Shared, uncommitted: &mut Uncommitted) -> Result<()> {
-    Merge::new(shell, uncommitted, &mut |_| ControlFlow::Break(())).commit()
+    let progress = &mut MergeProgress::default();
+    Merge::new(shell, uncommitted, progress, &mut |_| ControlFlow::Break(())).commit()
 }
 
 struct Merge<'a> {
     shell: &'a Shared,
     work: &'a mut Uncommitted,
     watch: Watch<'a>,
-    progress: MergeProgress,
+    progress: &'a mut MergeProgress,
     /// Told to stop, by the watcher or because the store is being closed.
     stopped: bool,
     /// The files that had something dead in them when the merge began, and after which number that died: only there can
@@ -185,17 +199,24 @@ enum Fate {
 }
 
 impl<'a> Merge<'a> {
-    fn new(shell: &'a Shared, work: &'a mut Uncommitted, watch: Watch<'a>) -> Self {
+    fn new(
+        shell: &'a Shared,
+        work: &'a mut Uncommitted,
+        progress: &'a mut MergeProgress,
+        watch: Watch<'a>,
+    ) -> Self {
+        let mut copies = Copies::new(shell);
+        copies.bytes = progress.copied_bytes;
         Merge {
             shell,
             work,
             watch,
-            progress: MergeProgress::default(),
+            progress,
             stopped: false,
             blockers: Vec::new(),
             taken: Vec::new(),
             places: Places::default(),
-            copies: Copies::new(shell),
+            copies,
         }
     }
 
@@ -217,12 +238,14 @@ impl<'a> Merge<'a> {
     }
 
     /// Notes where older versions can be of what is in files that were sealed before. What is in those is known then: a writer
-    /// may have appended to one and not yet told the index, or not yet counted what it made dead, but it is inside the gate.
+    /// may have appended to one and not yet told the index, or not yet counted what it made dead, but it holds a lock of the index.
     fn note_blockers(&mut self) {
-        let Some(last_seq) = self.shell.inside().map(|engine| engine.log.last_seq()) else { return };
-        self.shell.gated().wait_for_readers();
         let Some(engine) = self.shell.inside() else { return };
-        self.copies.alive_after = last_seq;
+        self.copies.alive_after = engine.log.last_seq();
+        engine.index.wait_for_writers();
+        if let Some(elements) = engine.elements.index() {
+            elements.wait_for_writers();
+        }
         let mut files = engine.catalog.files.all();
         // A file that was replaced does not count, also after a crash.
         files.retain(|file| has_dead(file) && file.seqs().0 > 0 && !file.is_replaced());
@@ -296,7 +319,8 @@ impl<'a> Merge<'a> {
                 // It may have been sealed after the merge began.
                 self.note_blockers();
                 self.group(std::slice::from_ref(file))?;
-                tidy(self.shell)?;
+                seal::seal_as_far_as_there_is_room(self.shell)?;
+                seal::collect_within(self.shell, LONGEST_WAIT_FOR_READERS);
                 merged += 1;
             }
             let Some(engine) = self.shell.inside() else { return Ok(()) };
@@ -345,7 +369,7 @@ impl<'a> Merge<'a> {
         self.copies.keep_pace();
         let ended = {
             let _visiting = self.shell.gated().visit();
-            (self.watch)(&self.progress).is_break()
+            (self.watch)(self.progress).is_break()
         };
         self.stopped |= ended || self.shell.signal().is_stopped();
         !self.stopped

@@ -24,7 +24,7 @@ pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
 
 /// The files that hold tombstones that were kept, and all those that keep merges from dropping them. `None` where it
 /// would not help, because a file that cannot be merged keeps them too.
-fn unblock_tombstones(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
+pub fn unblock_tombstones(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     let mut files = sealed(engine);
     let newest = files.iter().filter(|file| file.kept_tombstones().1 > 0).map(|file| file.seqs().1).max()?;
     let is_in_the_way = |file: &Arc<DataFile>| {
@@ -36,6 +36,11 @@ fn unblock_tombstones(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     }
     files.retain(|file| file.kept_tombstones().1 > 0 || is_in_the_way(file));
     Some(files)
+}
+
+/// The weight of the tombstones that merges could not drop.
+pub fn kept_tombstones(engine: &Engine) -> u64 {
+    engine.catalog.files.all().iter().map(|file| file.kept_tombstones().1).sum()
 }
 
 /// Bytes of all data files, and how many of them are alive.
@@ -107,8 +112,7 @@ pub fn wants_new_file(engine: &Engine) -> bool {
 /// The files whose merge gives back the most for the least, if the store takes more space than it should.
 pub fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
     let (total, live) = space(engine);
-    let tombstones: u64 = engine.catalog.files.all().iter().map(|file| file.kept_tombstones().1).sum();
-    if tombstones > live / 8 + slack(&engine.options)
+    if kept_tombstones(engine) > live / 8 + slack(&engine.options)
         && let Some(inputs) = unblock_tombstones(engine)
     {
         return Some(inputs);

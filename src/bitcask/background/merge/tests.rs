@@ -157,3 +157,26 @@ fn who_watches_a_merge_is_refused_what_waits_for_it() {
     db.merge().unwrap();
     assert_eq!(db.count().unwrap(), 2);
 }
+
+#[test]
+fn one_merge_takes_all_that_is_dead_where_many_tombstones_are() {
+    for (size, left) in [("4096", 0), ("16384", 0), ("65536", 0), ("16384", 1_000)] {
+        let dir = tempfile::tempdir().unwrap();
+        // Merges on the way take the files in which most is dead first, those of tombstones, and keep these for the sake of others.
+        let db = open_without_threads(&dir, &[("max_file_size", size), ("sync", "none")]);
+        let keys = 10_000u64;
+        let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
+        (0..keys).for_each(|n| db.put(&key(n), &[1; 20]).unwrap());
+        (0..keys - left).for_each(|n| assert!(db.delete(&key(n * 7_777 % keys)).unwrap()));
+        db.merge().unwrap();
+        db.recount().unwrap();
+        let shared = db.shared().upgrade().unwrap();
+        let kept =
+            shared.inside().unwrap().catalog.files.all().iter().map(|it| it.kept_tombstones().0).sum::<u64>();
+        assert_eq!(kept, 0, "tombstones are kept, with files of {size} bytes");
+        let files = db.file_stats().unwrap();
+        let dead = files.iter().map(|file| file.records - file.live_records).sum::<u64>();
+        assert_eq!((dead, db.count().unwrap()), (0, left), "with files of {size} bytes");
+        assert!(files.iter().filter(|file| file.records == 0).count() <= 1, "{files:?}");
+    }
+}
