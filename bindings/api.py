@@ -144,7 +144,7 @@ def zig(api: dict) -> str:
         return f"({parameters}) callconv(.c) {typed(entry['returns'])}"
 
     lines = [f"//! The C API of filedb {api['version']}. {GENERATED_NOTE}", "//! What the functions do is said there.", ""]
-    lines += ["pub const filedb_status_t = i32;", ""]
+    lines += ["pub const filedb_status_t = i32;", "pub const filedb_type_t = i32;", ""]
     lines += [f"pub const {one['name']} = {one['value']};" for one in api["constants"]] + [""]
     lines += [f"pub const {one['name']} = opaque {{}};" for one in api["opaque"]] + [""]
     for struct in api["structs"]:
@@ -163,7 +163,7 @@ def zig(api: dict) -> str:
 
 CTYPES = {
     "void": "None", "char": "c_char", "int": "c_int", "size_t": "c_size_t", "int32_t": "c_int32", "uint32_t": "c_uint32",
-    "int64_t": "c_int64", "uint64_t": "c_uint64", "filedb_status_t": "c_int32", "const char *": "c_char_p",
+    "int64_t": "c_int64", "uint64_t": "c_uint64", "filedb_status_t": "c_int32", "filedb_type_t": "c_int32", "const char *": "c_char_p",
 }  # fmt: skip
 
 

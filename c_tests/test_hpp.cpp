@@ -469,6 +469,17 @@ void every_verb_without_try_throws_what_is_wrong() {
   db.fold([](std::string_view, std::string_view) {});
   CHECK(db.stats().keys == 2 && db.erase("a") && Options().get("sync") == "interval");
 
+  CHECK(db.push_back("jobs", "b") == 1 && db.push_front("jobs", "a") == 2);
+  db.write(Batch().push_back("jobs", "c").push_front("jobs", ""));
+  CHECK(db.list_size("jobs") == 4u && db.list_get("jobs", -1) == "c" && db.list_set("jobs", 0, "first"));
+  CHECK(db.list_range("jobs", 1, -1).size() == 3 && db.type("jobs") == FILEDB_TYPE_LIST && !db.type("none"));
+  CHECK(db.pop_front("jobs") == "first" && db.pop_back("jobs") == "c" && !db.pop_back("none"));
+  CHECK(thrown([&] { db.get("jobs"); }) == FILEDB_ERR_WRONG_TYPE);
+  auto lists = db.scan("jobs");
+  CHECK(lists.next() && lists.try_type().value() == FILEDB_TYPE_LIST);
+  CHECK(db.compare_and_swap("cas", std::nullopt, "1") && !db.compare_and_swap("cas", std::nullopt, "2"));
+  CHECK(db.get_erase("cas") == "1" && db.increment("hits", 5) == 5 && (db.capabilities() & FILEDB_CAN_SYNC));
+
   const std::string empty;
   CHECK(thrown([&] { Store::open(dir.store()); }) == FILEDB_ERR_LOCKED);
   CHECK(thrown([&] { db.put(empty, empty); }) == FILEDB_ERR_INVALID_ARGUMENT);

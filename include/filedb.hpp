@@ -576,6 +576,22 @@ class Batch {
     detail::Report report;
     return detail::answer(filedb_batch_delete(handle_.get(), key.data(), key.size(), &report.said), report);
   }
+  /// Adds a push behind the last element of a list.
+  Result<void> try_push_back(std::string_view key, std::string_view value) {
+    if (handle_.get() == nullptr) return missing();
+    detail::Report report;
+    const auto status =
+        filedb_batch_push_back(handle_.get(), key.data(), key.size(), value.data(), value.size(), &report.said);
+    return detail::answer(status, report);
+  }
+  /// Adds a push in front of the first element of a list.
+  Result<void> try_push_front(std::string_view key, std::string_view value) {
+    if (handle_.get() == nullptr) return missing();
+    detail::Report report;
+    const auto status =
+        filedb_batch_push_front(handle_.get(), key.data(), key.size(), value.data(), value.size(), &report.said);
+    return detail::answer(status, report);
+  }
   /// Empties it.
   void clear() noexcept { filedb_batch_clear(handle_.get()); }
 #if FILEDB_EXCEPTIONS
@@ -587,6 +603,10 @@ class Batch {
   }
   /// As try_erase(); throws.
   Batch &erase(std::string_view key) { return try_erase(key).value(), *this; }
+  /// As try_push_back(); throws.
+  Batch &push_back(std::string_view key, std::string_view value) { return try_push_back(key, value).value(), *this; }
+  /// As try_push_front(); throws.
+  Batch &push_front(std::string_view key, std::string_view value) { return try_push_front(key, value).value(), *this; }
 #endif
   /// For calls of the C API; NULL where there was no memory, and after a move.
   const filedb_batch_t *handle() const noexcept { return handle_.get(); }
@@ -643,6 +663,15 @@ class Iterator {
 
   /// Takes over an iterator of the C API.
   explicit Iterator(filedb_iter_t *handle) noexcept : handle_(handle) {}
+
+  /// What the key of the last row holds: FILEDB_TYPE_...; nothing before the first. For a list the value of the row is empty.
+  Result<std::optional<filedb_type_t>> try_type() const {
+    detail::Report report;
+    filedb_type_t type = 0;
+    const auto status = filedb_iter_type(handle_.get(), &type, &report.said);
+    if (status != FILEDB_OK) return detail::answer(status, report, std::optional<filedb_type_t>());
+    return std::optional<filedb_type_t>(type);
+  }
 
   /// The next row; nothing behind the last.
   Result<std::optional<Entry>> try_next() {
@@ -826,6 +855,116 @@ class Store {
   }
   /// @}
 
+  /// What the store can do: FILEDB_CAN_..., or-ed. What it cannot do answers FILEDB_ERR_UNSUPPORTED.
+  Result<std::uint64_t> try_capabilities() const {
+    detail::Report report;
+    std::uint64_t can = 0;
+    const auto status = filedb_capabilities(handle(), &can, &report.said);
+    return detail::answer(status, report, can);
+  }
+
+  /// What a key holds: FILEDB_TYPE_...; nothing where there is no such key.
+  Result<std::optional<filedb_type_t>> try_type(std::string_view key) const {
+    detail::Report report;
+    filedb_type_t type = 0;
+    const auto status = filedb_type(handle(), key.data(), key.size(), &type, &report.said);
+    if (status != FILEDB_OK) return detail::answer(status, report, std::optional<filedb_type_t>());
+    return std::optional<filedb_type_t>(type);
+  }
+
+  /// Adds a value behind the last element of a list, which is made where there is none: the new length.
+  Result<std::uint64_t> try_push_back(std::string_view key, std::string_view value) {
+    detail::Report report;
+    std::uint64_t length = 0;
+    const auto status =
+        filedb_push_back(handle(), key.data(), key.size(), value.data(), value.size(), &length, &report.said);
+    return detail::answer(status, report, length);
+  }
+  /// Adds a value in front of the first element of a list, which is made where there is none: the new length.
+  Result<std::uint64_t> try_push_front(std::string_view key, std::string_view value) {
+    detail::Report report;
+    std::uint64_t length = 0;
+    const auto status =
+        filedb_push_front(handle(), key.data(), key.size(), value.data(), value.size(), &length, &report.said);
+    return detail::answer(status, report, length);
+  }
+  /// Takes the last element of a list out; nothing where there is no list.
+  Result<std::optional<std::string>> try_pop_back(std::string_view key) {
+    detail::Report report;
+    void *value = nullptr;
+    std::size_t size = 0;
+    const auto status = filedb_pop_back(handle(), key.data(), key.size(), &value, &size, &report.said);
+    return taken(status, report, value, size);
+  }
+  /// Takes the first element of a list out; nothing where there is no list.
+  Result<std::optional<std::string>> try_pop_front(std::string_view key) {
+    detail::Report report;
+    void *value = nullptr;
+    std::size_t size = 0;
+    const auto status = filedb_pop_front(handle(), key.data(), key.size(), &value, &size, &report.said);
+    return taken(status, report, value, size);
+  }
+  /// The number of elements of a list; nothing where there is no list.
+  Result<std::optional<std::uint64_t>> try_list_size(std::string_view key) const {
+    detail::Report report;
+    std::uint64_t length = 0;
+    const auto status = filedb_list_length(handle(), key.data(), key.size(), &length, &report.said);
+    if (status != FILEDB_OK) return detail::answer(status, report, std::optional<std::uint64_t>());
+    return std::optional<std::uint64_t>(length);
+  }
+  /// An element of a list, counted from the end where `index` is negative; nothing where there is none.
+  Result<std::optional<std::string>> try_list_get(std::string_view key, std::int64_t index) const {
+    detail::Report report;
+    void *value = nullptr;
+    std::size_t size = 0;
+    const auto status = filedb_list_get(handle(), key.data(), key.size(), index, &value, &size, &report.said);
+    return taken(status, report, value, size);
+  }
+  /// Replaces an element of a list. False where there is none.
+  Result<bool> try_list_set(std::string_view key, std::int64_t index, std::string_view value) {
+    detail::Report report;
+    const auto status =
+        filedb_list_set(handle(), key.data(), key.size(), index, value.data(), value.size(), &report.said);
+    return detail::answer(status, report, status == FILEDB_OK);
+  }
+  /// The elements of a list from `first` to `last`, both included; none where there is no list.
+  Result<Keys> try_list_range(std::string_view key, std::int64_t first, std::int64_t last) const {
+    detail::Report report;
+    filedb_slice_t *values = nullptr;
+    std::size_t count = 0;
+    const auto status =
+        filedb_list_range(handle(), key.data(), key.size(), first, last, &values, &count, &report.said);
+    return detail::answer(status, report, Keys(values, count));
+  }
+  /// Removes a key and gives its value, in one step; nothing where there is no such key.
+  Result<std::optional<std::string>> try_get_erase(std::string_view key) {
+    detail::Report report;
+    void *value = nullptr;
+    std::size_t size = 0;
+    const auto status = filedb_get_delete(handle(), key.data(), key.size(), &value, &size, &report.said);
+    return taken(status, report, value, size);
+  }
+  /// Gives the key the value `desired`, or removes it where that is nothing, if it holds `expected`, or nothing; in one step.
+  /// False where it holds something else.
+  Result<bool> try_compare_and_swap(std::string_view key, std::optional<std::string_view> expected,
+                                    std::optional<std::string_view> desired) {
+    detail::Report report;
+    const auto slice = [](const std::optional<std::string_view> &value) {
+      return filedb_slice_t{value ? value->data() : nullptr, value ? value->size() : 0};
+    };
+    const auto before = slice(expected), after = slice(desired);
+    const auto status = filedb_compare_and_swap(handle(), key.data(), key.size(), expected ? &before : nullptr,
+                                                desired ? &after : nullptr, &report.said);
+    return detail::answer(status, report, status == FILEDB_OK);
+  }
+  /// Adds to the number that the key holds as decimal text, 0 where there is none, in one step: the sum.
+  Result<std::int64_t> try_increment(std::string_view key, std::int64_t by = 1) {
+    detail::Report report;
+    std::int64_t sum = 0;
+    const auto status = filedb_increment(handle(), key.data(), key.size(), by, &sum, &report.said);
+    return detail::answer(status, report, sum);
+  }
+
   /// Whether there is such a key.
   Result<bool> try_contains(std::string_view key) const {
     detail::Report report;
@@ -932,6 +1071,28 @@ class Store {
   bool put(std::string_view key, std::string_view value, const PutOptions &more) { return try_put(key, value, more).value(); }
   bool erase(std::string_view key) { return try_erase(key).value(); }
   std::optional<std::string> get(std::string_view key) const { return try_get(key).value(); }
+  std::uint64_t capabilities() const { return try_capabilities().value(); }
+  std::optional<filedb_type_t> type(std::string_view key) const { return try_type(key).value(); }
+  std::uint64_t push_back(std::string_view key, std::string_view value) { return try_push_back(key, value).value(); }
+  std::uint64_t push_front(std::string_view key, std::string_view value) { return try_push_front(key, value).value(); }
+  std::optional<std::string> pop_back(std::string_view key) { return try_pop_back(key).value(); }
+  std::optional<std::string> pop_front(std::string_view key) { return try_pop_front(key).value(); }
+  std::optional<std::uint64_t> list_size(std::string_view key) const { return try_list_size(key).value(); }
+  std::optional<std::string> list_get(std::string_view key, std::int64_t index) const {
+    return try_list_get(key, index).value();
+  }
+  bool list_set(std::string_view key, std::int64_t index, std::string_view value) {
+    return try_list_set(key, index, value).value();
+  }
+  Keys list_range(std::string_view key, std::int64_t first, std::int64_t last) const {
+    return try_list_range(key, first, last).value();
+  }
+  std::optional<std::string> get_erase(std::string_view key) { return try_get_erase(key).value(); }
+  bool compare_and_swap(std::string_view key, std::optional<std::string_view> expected,
+                        std::optional<std::string_view> desired) {
+    return try_compare_and_swap(key, expected, desired).value();
+  }
+  std::int64_t increment(std::string_view key, std::int64_t by = 1) { return try_increment(key, by).value(); }
   std::optional<std::size_t> get_into(std::string_view key, void *buffer, std::size_t capacity) const {
     return try_get_into(key, buffer, capacity).value();
   }
@@ -1017,6 +1178,14 @@ class Store {
       }
     }
   };
+
+  /// A value that was handed out as memory to be freed.
+  static Result<std::optional<std::string>> taken(filedb_status_t status, const detail::Report &report, void *value,
+                                                  std::size_t size) {
+    if (status != FILEDB_OK) return detail::answer(status, report, std::optional<std::string>());
+    const detail::Owned<void, filedb_free> owned(value);
+    return std::optional<std::string>(std::in_place, static_cast<const char *>(value), size);
+  }
 
   std::shared_ptr<Log> log_;  // until the store is closed, so before the handle
   detail::Owned<filedb_t, detail::close_quietly> handle_;

@@ -17,6 +17,7 @@ const ROOMS: &[&str] = &[
     "sync",
     "format",
     "disk",
+    "store/value",
     "store/pinned",
     "index",
     "log",

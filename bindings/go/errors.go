@@ -37,6 +37,8 @@ const (
 	ErrExists          Code = C.FILEDB_ERR_EXISTS           // the store exists, and error_if_exists is set
 	ErrClosed          Code = C.FILEDB_ERR_CLOSED           // the store, the batch or the iterator was closed
 	ErrMissing         Code = C.FILEDB_ERR_MISSING          // there is no store, and none was to be made
+	ErrWrongType       Code = C.FILEDB_ERR_WRONG_TYPE       // the key holds another type
+	ErrConnection      Code = C.FILEDB_ERR_CONNECTION       // the server of a remote store is not there
 )
 
 // Error is the general sentence for the code.

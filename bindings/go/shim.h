@@ -249,6 +249,109 @@ static inline shim_answer shim_persist(filedb_t *db, const char *key, size_t key
   return shim_done(status, &err);
 }
 
+/* ---- Lists, and changes in one step ---- */
+
+static inline shim_value shim_capabilities(filedb_t *db) {
+  filedb_error_t err = shim_no_error();
+  uint64_t can = 0;
+  filedb_status_t status = filedb_capabilities(db, &can, &err);
+  return (shim_value){shim_done(status, &err), NULL, can};
+}
+
+static inline shim_value shim_type(filedb_t *db, const char *key, size_t key_len) {
+  filedb_error_t err = shim_no_error();
+  filedb_type_t type = 0;
+  filedb_status_t status = filedb_type(db, key, key_len, &type, &err);
+  return (shim_value){shim_done(status, &err), NULL, (uint64_t)type};
+}
+
+static inline shim_value shim_push_back(filedb_t *db, const char *key, size_t key_len, const char *value,
+                                         size_t value_len) {
+  filedb_error_t err = shim_no_error();
+  uint64_t length = 0;
+  filedb_status_t status = filedb_push_back(db, key, key_len, value, value_len, &length, &err);
+  return (shim_value){shim_done(status, &err), NULL, length};
+}
+
+static inline shim_value shim_pop_back(filedb_t *db, const char *key, size_t key_len) {
+  filedb_error_t err = shim_no_error();
+  void *value = NULL;
+  size_t len = 0;
+  filedb_status_t status = filedb_pop_back(db, key, key_len, &value, &len, &err);
+  return (shim_value){shim_done(status, &err), value, len};
+}
+
+static inline shim_value shim_push_front(filedb_t *db, const char *key, size_t key_len, const char *value,
+                                         size_t value_len) {
+  filedb_error_t err = shim_no_error();
+  uint64_t length = 0;
+  filedb_status_t status = filedb_push_front(db, key, key_len, value, value_len, &length, &err);
+  return (shim_value){shim_done(status, &err), NULL, length};
+}
+
+static inline shim_value shim_pop_front(filedb_t *db, const char *key, size_t key_len) {
+  filedb_error_t err = shim_no_error();
+  void *value = NULL;
+  size_t len = 0;
+  filedb_status_t status = filedb_pop_front(db, key, key_len, &value, &len, &err);
+  return (shim_value){shim_done(status, &err), value, len};
+}
+
+static inline shim_value shim_list_length(filedb_t *db, const char *key, size_t key_len) {
+  filedb_error_t err = shim_no_error();
+  uint64_t length = 0;
+  filedb_status_t status = filedb_list_length(db, key, key_len, &length, &err);
+  return (shim_value){shim_done(status, &err), NULL, length};
+}
+
+static inline shim_value shim_list_get(filedb_t *db, const char *key, size_t key_len, int64_t index) {
+  filedb_error_t err = shim_no_error();
+  void *value = NULL;
+  size_t len = 0;
+  filedb_status_t status = filedb_list_get(db, key, key_len, index, &value, &len, &err);
+  return (shim_value){shim_done(status, &err), value, len};
+}
+
+static inline shim_answer shim_list_set(filedb_t *db, const char *key, size_t key_len, int64_t index, const char *value,
+                                        size_t value_len) {
+  filedb_error_t err = shim_no_error();
+  filedb_status_t status = filedb_list_set(db, key, key_len, index, value, value_len, &err);
+  return shim_done(status, &err);
+}
+
+static inline shim_value shim_list_range(filedb_t *db, const char *key, size_t key_len, int64_t first, int64_t last) {
+  filedb_error_t err = shim_no_error();
+  filedb_slice_t *values = NULL;
+  size_t count = 0;
+  filedb_status_t status = filedb_list_range(db, key, key_len, first, last, &values, &count, &err);
+  return (shim_value){shim_done(status, &err), values, count};
+}
+
+static inline shim_value shim_get_delete(filedb_t *db, const char *key, size_t key_len) {
+  filedb_error_t err = shim_no_error();
+  void *value = NULL;
+  size_t len = 0;
+  filedb_status_t status = filedb_get_delete(db, key, key_len, &value, &len, &err);
+  return (shim_value){shim_done(status, &err), value, len};
+}
+
+static inline shim_answer shim_compare_and_swap(filedb_t *db, const char *key, size_t key_len, int has_expected,
+                                                const char *expected, size_t expected_len, int has_desired,
+                                                const char *desired, size_t desired_len) {
+  filedb_error_t err = shim_no_error();
+  filedb_slice_t before = {expected, expected_len}, after = {desired, desired_len};
+  filedb_status_t status = filedb_compare_and_swap(db, key, key_len, has_expected ? &before : NULL,
+                                                   has_desired ? &after : NULL, &err);
+  return shim_done(status, &err);
+}
+
+static inline shim_value shim_increment(filedb_t *db, const char *key, size_t key_len, int64_t by) {
+  filedb_error_t err = shim_no_error();
+  int64_t sum = 0;
+  filedb_status_t status = filedb_increment(db, key, key_len, by, &sum, &err);
+  return (shim_value){shim_done(status, &err), NULL, (uint64_t)sum};
+}
+
 /* ---- A batch ---- */
 
 static inline shim_answer shim_batch_put(filedb_batch_t *batch, const char *key, size_t key_len, const char *value,
@@ -271,6 +374,20 @@ static inline shim_answer shim_batch_put_with(filedb_batch_t *batch, const char 
 static inline shim_answer shim_batch_delete(filedb_batch_t *batch, const char *key, size_t key_len) {
   filedb_error_t err = shim_no_error();
   filedb_status_t status = filedb_batch_delete(batch, key, key_len, &err);
+  return shim_done(status, &err);
+}
+
+static inline shim_answer shim_batch_push_back(filedb_batch_t *batch, const char *key, size_t key_len, const char *value,
+                                               size_t value_len) {
+  filedb_error_t err = shim_no_error();
+  filedb_status_t status = filedb_batch_push_back(batch, key, key_len, value, value_len, &err);
+  return shim_done(status, &err);
+}
+
+static inline shim_answer shim_batch_push_front(filedb_batch_t *batch, const char *key, size_t key_len, const char *value,
+                                               size_t value_len) {
+  filedb_error_t err = shim_no_error();
+  filedb_status_t status = filedb_batch_push_front(batch, key, key_len, value, value_len, &err);
   return shim_done(status, &err);
 }
 
@@ -333,6 +450,14 @@ static inline void shim_iter_next(shim_iter *walk) {
   walk->next = 0;
   walk->count = status == FILEDB_OK;
   walk->answer = shim_done(status, &err);
+}
+
+/* What the key of the row that the library gave last holds. */
+static inline shim_value shim_iter_type(shim_iter *walk) {
+  filedb_error_t err = shim_no_error();
+  filedb_type_t type = 0;
+  filedb_status_t status = filedb_iter_type(walk->iter, &type, &err);
+  return (shim_value){shim_done(status, &err), NULL, (uint64_t)type};
 }
 
 typedef struct {

@@ -332,3 +332,45 @@ test "no function of the C API is missing" {
     }
     try testing.expectEqual(@as(usize, 0), missing);
 }
+
+test "lists, and changes in one step" {
+    var place = try Place.init();
+    defer place.deinit();
+    for ([_][:0]const u8{ place.path, "memory://" }) |path| {
+        var db = try filedb.Store.open(path, .{}, null);
+        defer db.deinit();
+        try testing.expectEqual(1, try db.push(.back, "jobs", "b"));
+        try testing.expectEqual(2, try db.push(.front, "jobs", "a"));
+        var batch = try filedb.Batch.init();
+        defer batch.deinit();
+        try batch.push(.back, "jobs", "c");
+        try batch.push(.front, "jobs", "");
+        try db.write(batch);
+        var range = (try db.listRange("jobs", 1, -1)).?;
+        defer range.deinit();
+        try testing.expectEqual(3, range.len());
+        try testing.expectEqualStrings("c", range.at(2));
+        try testing.expect(try db.listSet("jobs", 0, "first"));
+        const first = (try db.listGetC("jobs", 0)).?;
+        defer filedb.Store.freeC(first);
+        try testing.expectEqualStrings("first", first);
+        try testing.expectEqual(4, try db.listLength("jobs"));
+        try testing.expectEqual(filedb.Type.list, try db.typeOf("jobs"));
+        try testing.expectError(error.WrongType, db.get(allocator, "jobs"));
+        var rows = try db.iterate("");
+        defer rows.deinit();
+        try testing.expect((try rows.next()).?.value.len == 0);
+        try testing.expectEqual(filedb.Type.list, try rows.typeOf());
+        const popped = (try db.popC(.back, "jobs")).?;
+        defer filedb.Store.freeC(popped);
+        try testing.expectEqualStrings("c", popped);
+        try testing.expect(try db.capabilities() & filedb.c.FILEDB_CAN_BATCH != 0);
+        try testing.expect(try db.compareAndSwap("key", null, "1"));
+        try testing.expect(!try db.compareAndSwap("key", null, "2"));
+        try testing.expect(try db.compareAndSwap("key", "1", "2"));
+        const had = (try db.getDeleteC("key")).?;
+        defer filedb.Store.freeC(had);
+        try testing.expectEqualStrings("2", had);
+        try testing.expectEqual(5, try db.increment("hits", 5));
+    }
+}

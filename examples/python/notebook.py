@@ -25,7 +25,7 @@ if "week" not in db:
 print(f"{len(db)} entries in week {db['week'].decode()}")
 
 # %% One station: keys have no order, so sort them
-first_day = sorted(key for key in db.list("peak/") if key < b"peak/024")
+first_day = sorted(key for key in db.key_list("peak/") if key < b"peak/024")
 for key, value in list(zip(first_day, db.get_many(first_day)))[::6]:
     print(key.decode(), value.decode())
 

@@ -91,7 +91,7 @@ def test_limits(db: filedb.Store) -> None:
     with pytest.raises(filedb.InvalidArgumentError):
         db.get(b"")
     with pytest.raises(filedb.TooLargeError):
-        db.list(b"k" * 65537)
+        db.key_list(b"k" * 65537)
 
 
 def test_damage_is_named(tmp_path: Path) -> None:

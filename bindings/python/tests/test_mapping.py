@@ -17,7 +17,7 @@ def test_it_behaves_as_a_dict_does(db: filedb.Store) -> None:
         if i % 3 == 0:
             del db[key], model[key]
     assert dict(db.items()) == model
-    assert sorted(db) == sorted(db.list()) == sorted(model)
+    assert sorted(db) == sorted(db.key_list()) == sorted(model)
     assert sorted(db.values()) == sorted(model.values())
     assert len(db) == len(model) and bool(db)
     assert (b"key1" in db) == (b"key1" in model)
@@ -63,7 +63,7 @@ def test_text_and_other_buffers_mean_their_bytes(db: filedb.Store) -> None:
 
 def test_binary_keys_keep_their_zeroes(db: filedb.Store) -> None:
     db[b"a\0b"] = b"\0\xff\0"
-    assert db[b"a\0b"] == b"\0\xff\0" and b"a" not in db and db.list(b"a\0") == [b"a\0b"]
+    assert db[b"a\0b"] == b"\0\xff\0" and b"a" not in db and db.key_list(b"a\0") == [b"a\0b"]
 
 
 def test_setdefault_update_and_clear(db: filedb.Store) -> None:

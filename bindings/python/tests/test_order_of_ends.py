@@ -46,7 +46,7 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     db.close()
     verbs: list[Callable[[], object]] = [
         lambda: db[b"a"], lambda: db.get(b"a"), lambda: db.__setitem__(b"a", b""), lambda: db.delete(b"a"),
-        lambda: db.put(b"a", b""), lambda: b"a" in db, lambda: len(db), lambda: db.list(), lambda: db.scan(),
+        lambda: db.put(b"a", b""), lambda: b"a" in db, lambda: len(db), lambda: db.key_list(), lambda: db.scan(),
         lambda: list(db), lambda: db.ttl(b"a"), lambda: db.expire(b"a", 1), lambda: db.persist(b"a"), lambda: db.sync(),
         lambda: db.merge(), lambda: db.stats(), lambda: db.write(batch), lambda: db.batch(), lambda: db.get_many([b"a"]),
         lambda: db.get_pinned(b"a"), lambda: db.get_into(b"a", bytearray(1)), lambda: db.fold(lambda *_: 0),

@@ -109,8 +109,8 @@ def test_a_put_in_a_batch_may_expire(db: filedb.Store) -> None:
 def test_a_list_may_be_sorted(db: filedb.Store) -> None:
     db.update({b"key%d" % i: b"" for i in range(1000)})
     db[b"other\xff"] = b""
-    assert db.list(sort=True) == sorted(db.list())
-    assert db.list(b"key", sort=True) == sorted(b"key%d" % i for i in range(1000))
+    assert db.key_list(sort=True) == sorted(db.key_list())
+    assert db.key_list(b"key", sort=True) == sorted(b"key%d" % i for i in range(1000))
 
 
 def test_get_many_answers_in_order(db: filedb.Store) -> None:

@@ -2,6 +2,7 @@
 //! What the functions do is said there.
 
 pub const filedb_status_t = i32;
+pub const filedb_type_t = i32;
 
 pub const FILEDB_VERSION_MAJOR = 0;
 pub const FILEDB_VERSION_MINOR = 1;

@@ -40,9 +40,17 @@ pub const Error = error{
     Exists,
     Closed,
     Missing,
+    WrongType,
+    Connection,
     /// A status of a later version.
     Unknown,
 };
+
+/// What a key holds.
+pub const Type = enum(i32) { value = 1, list = 2, _ };
+
+/// An end of a list.
+pub const End = enum { front, back };
 
 /// What exactly went wrong.
 pub const Diagnostic = struct {
@@ -90,6 +98,8 @@ fn toError(status: c.filedb_status_t) Error {
         c.FILEDB_ERR_EXISTS => error.Exists,
         c.FILEDB_ERR_CLOSED => error.Closed,
         c.FILEDB_ERR_MISSING => error.Missing,
+        c.FILEDB_ERR_WRONG_TYPE => error.WrongType,
+        c.FILEDB_ERR_CONNECTION => error.Connection,
         else => error.Unknown,
     };
 }
@@ -103,6 +113,10 @@ fn done(status: c.filedb_status_t) Error!bool {
 fn bytes(data: ?*const anyopaque, len: usize) []const u8 {
     const pointer = data orelse return &.{};
     return @as([*]const u8, @ptrCast(pointer))[0..len];
+}
+
+fn sliceOf(of: []const u8) c.filedb_slice_t {
+    return .{ .data = of.ptr, .len = of.len };
 }
 
 /// The general sentence for a status of C.
@@ -225,6 +239,13 @@ pub const Batch = struct {
     pub fn clear(self: Batch) void {
         c.filedb_batch_clear(self.handle);
     }
+    /// Adds a push to an end of a list.
+    pub fn push(self: Batch, end: End, key: []const u8, value: []const u8) Error!void {
+        _ = try done(switch (end) {
+            .back => c.filedb_batch_push_back(self.handle, key.ptr, key.len, value.ptr, value.len, &last.raw),
+            .front => c.filedb_batch_push_front(self.handle, key.ptr, key.len, value.ptr, value.len, &last.raw),
+        });
+    }
 };
 
 /// A row of a walk. The bytes are the library's, until the walk goes on.
@@ -264,6 +285,12 @@ pub const Iterator = struct {
         return done(status);
     }
 
+    /// What the key of the last row holds; null before the first.
+    pub fn typeOf(self: Iterator) Error!?Type {
+        var holds: c.filedb_type_t = 0;
+        if (!try done(c.filedb_iter_type(self.handle, &holds, &last.raw))) return null;
+        return @enumFromInt(holds);
+    }
     pub fn deinit(self: *Iterator) void {
         c.filedb_iter_free(self.handle);
         self.* = undefined;
@@ -339,6 +366,94 @@ pub const Store = struct {
     /// False where there was no such key.
     pub fn delete(self: Store, key: []const u8) Error!bool {
         return done(c.filedb_delete(self.handle, key.ptr, key.len, &last.raw));
+    }
+
+    /// What the store can do: c.FILEDB_CAN_..., or-ed. What it cannot do is error.Unsupported.
+    pub fn capabilities(self: Store) Error!u64 {
+        var can: u64 = 0;
+        _ = try done(c.filedb_capabilities(self.handle, &can, &last.raw));
+        return can;
+    }
+
+    /// What a key holds; null where there is no such key.
+    pub fn typeOf(self: Store, key: []const u8) Error!?Type {
+        var holds: c.filedb_type_t = 0;
+        if (!try done(c.filedb_type(self.handle, key.ptr, key.len, &holds, &last.raw))) return null;
+        return @enumFromInt(holds);
+    }
+
+    /// Adds a value at an end of a list, which is made where there is none: the new length.
+    pub fn push(self: Store, end: End, key: []const u8, value: []const u8) Error!u64 {
+        var len: u64 = 0;
+        _ = try done(switch (end) {
+            .back => c.filedb_push_back(self.handle, key.ptr, key.len, value.ptr, value.len, &len, &last.raw),
+            .front => c.filedb_push_front(self.handle, key.ptr, key.len, value.ptr, value.len, &len, &last.raw),
+        });
+        return len;
+    }
+
+    /// Takes the value at an end of a list out, in memory of C's: give it to `freeC`. Null where there is no list.
+    pub fn popC(self: Store, end: End, key: []const u8) Error!?[]u8 {
+        var value: ?*anyopaque = null;
+        var len: usize = 0;
+        const status = switch (end) {
+            .back => c.filedb_pop_back(self.handle, key.ptr, key.len, &value, &len, &last.raw),
+            .front => c.filedb_pop_front(self.handle, key.ptr, key.len, &value, &len, &last.raw),
+        };
+        if (!try done(status)) return null;
+        return @as([*]u8, @ptrCast(value.?))[0..len];
+    }
+
+    /// The number of elements of a list; null where there is none.
+    pub fn listLength(self: Store, key: []const u8) Error!?u64 {
+        var len: u64 = 0;
+        if (!try done(c.filedb_list_length(self.handle, key.ptr, key.len, &len, &last.raw))) return null;
+        return len;
+    }
+
+    /// An element of a list, counted from the end where `index` is negative, in memory of C's: give it to `freeC`.
+    pub fn listGetC(self: Store, key: []const u8, index: i64) Error!?[]u8 {
+        var value: ?*anyopaque = null;
+        var len: usize = 0;
+        if (!try done(c.filedb_list_get(self.handle, key.ptr, key.len, index, &value, &len, &last.raw))) return null;
+        return @as([*]u8, @ptrCast(value.?))[0..len];
+    }
+
+    /// Replaces an element. False where there is none.
+    pub fn listSet(self: Store, key: []const u8, index: i64, value: []const u8) Error!bool {
+        return done(c.filedb_list_set(self.handle, key.ptr, key.len, index, value.ptr, value.len, &last.raw));
+    }
+
+    /// The elements from `first` to `end`, both included; null where there is no list. They are freed like keys.
+    pub fn listRange(self: Store, key: []const u8, first: i64, end: i64) Error!?Keys {
+        var slices: [*c]c.filedb_slice_t = null;
+        var len: usize = 0;
+        if (!try done(c.filedb_list_range(self.handle, key.ptr, key.len, first, end, &slices, &len, &last.raw))) return null;
+        return .{ .slices = if (len == 0) &.{} else slices[0..len] };
+    }
+
+    /// Removes a key and gives its value, in memory of C's: give it to `freeC`.
+    pub fn getDeleteC(self: Store, key: []const u8) Error!?[]u8 {
+        var value: ?*anyopaque = null;
+        var len: usize = 0;
+        if (!try done(c.filedb_get_delete(self.handle, key.ptr, key.len, &value, &len, &last.raw))) return null;
+        return @as([*]u8, @ptrCast(value.?))[0..len];
+    }
+
+    /// Replaces a value, null for none, by another in one step. False where it was not the expected one.
+    pub fn compareAndSwap(self: Store, key: []const u8, expected: ?[]const u8, desired: ?[]const u8) Error!bool {
+        const before = sliceOf(expected orelse "");
+        const after = sliceOf(desired orelse "");
+        const has_before: [*c]const c.filedb_slice_t = if (expected == null) null else &before;
+        const has_after: [*c]const c.filedb_slice_t = if (desired == null) null else &after;
+        return done(c.filedb_compare_and_swap(self.handle, key.ptr, key.len, has_before, has_after, &last.raw));
+    }
+
+    /// Adds to a number in decimal text, 0 where there is none, in one step: the sum.
+    pub fn increment(self: Store, key: []const u8, by: i64) Error!i64 {
+        var sum: i64 = 0;
+        _ = try done(c.filedb_increment(self.handle, key.ptr, key.len, by, &sum, &last.raw));
+        return sum;
     }
 
     /// The value, in memory of `allocator`'s that is the caller's; null where there is no such key.

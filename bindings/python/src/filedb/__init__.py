@@ -31,9 +31,12 @@ from .errors import (
     PanicError,
     PoisonedError,
     ReadOnlyError,
+    ServerError,
     TooLargeError,
     UnsupportedError,
+    WrongTypeError,
 )
+from .lists import List
 from .options import OptionInfo, describe_options
 from .pinned import Pinned
 from .scan import Scan
@@ -52,6 +55,7 @@ __all__ = [
     "ExistsError",
     "ForkedError",
     "InvalidArgumentError",
+    "List",
     "LockedError",
     "MissingError",
     "NoMemoryError",
@@ -62,10 +66,12 @@ __all__ = [
     "PoisonedError",
     "ReadOnlyError",
     "Scan",
+    "ServerError",
     "Stats",
     "Store",
     "TooLargeError",
     "UnsupportedError",
+    "WrongTypeError",
     "describe_options",
     "library_version",
     "open",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _abi, _native, errors
@@ -75,6 +75,22 @@ class Batch(Handle):
     def __setitem__(self, key: Bytes, value: Bytes) -> None:
         self.put(key, value)
 
+    def push_back(self, key: Bytes, value: Bytes) -> None:
+        """Adds the value behind the last of the list under the key."""
+        self._push(lib.filedb_batch_push_back, key, value)
+
+    def push_front(self, key: Bytes, value: Bytes) -> None:
+        """Adds the value in front of the first of the list under the key."""
+        self._push(lib.filedb_batch_push_front, key, value)
+
+    def _push(self, verb: Callable[..., int], key: Bytes, value: Bytes) -> None:
+        key, value = to_bytes(key), to_bytes(value)
+        scratch = _native.take()
+        if status := verb(self._handle, key, len(key), value, len(value), scratch.error_ref):
+            self._fail(status, scratch)
+        _native.give_back(scratch)
+
+    __setitem__ = put
     __delitem__ = delete
 
     def clear(self) -> None:

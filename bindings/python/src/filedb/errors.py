@@ -88,6 +88,14 @@ class MissingError(Error, FileNotFoundError):
     """There is no store there, and none was to be made: create_if_missing=False, or read_only=True."""
 
 
+class WrongTypeError(Error, TypeError):
+    """The key holds another type: a list where a value was asked for, or the other way round. Nothing was changed."""
+
+
+class ServerError(Error, ConnectionError):
+    """The server of a remote store is not there, or went away; a write may or may not have happened."""
+
+
 BY_STATUS: dict[int, type[Error]] = {
     _abi.FILEDB_ERR_INVALID_ARGUMENT: InvalidArgumentError,
     _abi.FILEDB_ERR_IO: DiskError,
@@ -105,6 +113,8 @@ BY_STATUS: dict[int, type[Error]] = {
     _abi.FILEDB_ERR_EXISTS: ExistsError,
     _abi.FILEDB_ERR_CLOSED: ClosedError,
     _abi.FILEDB_ERR_MISSING: MissingError,
+    _abi.FILEDB_ERR_WRONG_TYPE: WrongTypeError,
+    _abi.FILEDB_ERR_CONNECTION: ServerError,
 }
 
 

@@ -80,6 +80,15 @@ class Scan(Handle, Iterator[tuple[bytes, bytes]]):
             return None
         return bytes_at(key[0], key[1]), bytes_at(value[0], value[1])
 
+    def type_of_last(self) -> str | None:
+        """What the key of the last row holds, "value" or "list"; after one() only, which reads no row ahead."""
+        scratch, holds = _native.take(), ctypes.c_int32()
+        status = lib.filedb_iter_type(self._need(), ctypes.byref(holds), scratch.error_ref)
+        if status < 0:
+            _native.fail(status, scratch)
+        _native.give_back(scratch)
+        return None if status else {_abi.FILEDB_TYPE_VALUE: "value", _abi.FILEDB_TYPE_LIST: "list"}.get(holds.value)
+
     def _fetch(self) -> list[tuple[bytes, bytes]]:
         """The next batch of rows, copied: the library's memory is good until the next call only."""
         keys, values = self._keys, self._values

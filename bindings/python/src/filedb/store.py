@@ -13,6 +13,7 @@ from ._handle import Handle
 from ._native import SCRATCH_BYTES, Bytes, Scratch, bytes_at, give_back, lib, take, to_bytes
 from .batch import Batch
 from .duration import Duration, milliseconds
+from .lists import Changes
 from .options import Log, Options, OptionValue, c_log
 from .pinned import Pinned
 from .scan import Scan
@@ -52,7 +53,7 @@ def open(path: str | bytes | os.PathLike[Any], *, log: Log | None = None, **opti
     return Store(path, log=log, **options)
 
 
-class Store(Handle, MutableMapping[bytes, bytes]):
+class Store(Handle, Changes, MutableMapping[bytes, bytes]):
     """An open store. Close it, best with a with statement: that makes everything durable."""
 
     _in_place_of_a_copy = (
@@ -322,7 +323,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
     def clear(self) -> None:
         """Deletes the keys that are there now."""
-        keys = self.list()
+        keys = self.key_list()
         for start in range(0, len(keys), 10_000):
             with self.batch() as batch:
                 for key in keys[start : start + 10_000]:
@@ -366,7 +367,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         """A walk through the keys that begin with `prefix`, and their values, as they are now."""
         return Scan(self, to_bytes(prefix))
 
-    def list(self, prefix: Bytes = b"", *, sort: bool = False) -> list[bytes]:
+    def key_list(self, prefix: Bytes = b"", *, sort: bool = False) -> list[bytes]:
         """The keys that begin with `prefix`, as they are at one moment, in no particular order or, with `sort`, in that of
         their bytes."""
         prefix = to_bytes(prefix)
