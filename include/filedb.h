@@ -835,8 +835,8 @@ filedb_status_t filedb_open(const char *path,
  * Returns FILEDB_OK, or
  * - FILEDB_ERR_INVALID_ARGUMENT: the handle is NULL, or not one;
  * - FILEDB_ERR_CLOSED: it was closed before;
- * - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_POISONED: not everything
- *   could be made durable; the store opens again, as after a crash;
+ * - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_POISONED: the store could
+ *   not be closed cleanly. What could be made durable was, and it opens again, as after a crash;
  * - FILEDB_ERR_FORKED: in a forked child, where nothing of the store is touched.
  *
  * Threads: any, at any time; calls of other threads that come later get FILEDB_ERR_CLOSED. Not from
