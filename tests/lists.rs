@@ -245,3 +245,78 @@ fn random_histories_of_lists_agree_with_a_model() {
         check(&db, &model);
     }
 }
+
+/// Rule R6 for lists, and more: what a power cut leaves is all lists as they were after one of the operations since the last sync.
+/// A list names no element that was lost, and no element is there twice.
+#[test]
+fn a_power_cut_leaves_all_lists_as_they_were_at_one_moment_since_the_last_sync() {
+    use filedb::disk::sim::PowerCut;
+    for seed in 0..6u64 {
+        let mut random = Random::new(seed);
+        let disk = SimDisk::with_random_bytes(seed);
+        let options = Options { sync: filedb::SyncMode::None, ..small() };
+        let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        db.push_back(b"\0", b"first").unwrap();
+        db.sync().unwrap();
+        let mut model = Model::from([(0, VecDeque::from([b"first".to_vec()]))]);
+        // The states since the last sync, the last of which is what is there now.
+        let mut states = vec![model.clone()];
+        for step in 0..60u32 {
+            let key = random.below(3) as u8;
+            let value = vec![step as u8; random.below(200) as usize];
+            let list = model.entry(key).or_default();
+            disk.capture_images(seed << 8 | u64::from(step));
+            let mut is_synced = false;
+            match random.below(20) {
+                0..9 => {
+                    list.push_back(value.clone());
+                    db.push_back(&[key], &value).unwrap();
+                }
+                9..12 => {
+                    list.push_front(value.clone());
+                    db.push_front(&[key], &value).unwrap();
+                }
+                12..15 => assert_eq!(db.pop_front(&[key]).unwrap(), list.pop_front()),
+                15..17 => {
+                    let mut batch = filedb::Batch::new();
+                    batch.push_back(&[key], &value).unwrap();
+                    batch.push_back(&[key], b"two at once").unwrap();
+                    db.write(&batch).unwrap();
+                    list.extend([value.clone(), b"two at once".to_vec()]);
+                }
+                17 => {
+                    db.delete(&[key]).unwrap();
+                    list.clear();
+                }
+                18 => db.merge().unwrap(),
+                _ => {
+                    db.sync().unwrap();
+                    is_synced = true;
+                }
+            }
+            if model[&key].is_empty() {
+                model.remove(&key);
+            }
+            states.push(model.clone());
+            for image in disk.take_images() {
+                let policy = PowerCut::ALL[random.below(PowerCut::ALL.len() as u64) as usize];
+                let cut = image.disk.power_cut(random.number(), policy);
+                let again = Db::open_on(Arc::new(cut), &options).unwrap_or_else(|why| {
+                    panic!("seed {seed}, step {step}, operation {}, {policy:?}: {why}", image.operation)
+                });
+                let found: Model = (0..3u8)
+                    .filter_map(|key| Some((key, all(&again, &[key])?.into_iter().collect())))
+                    .collect();
+                assert!(
+                    states.contains(&found),
+                    "seed {seed}, step {step}, operation {}, {policy:?}: {found:?} is none of {states:?}",
+                    image.operation
+                );
+                again.recount().unwrap();
+            }
+            if is_synced {
+                states = vec![model.clone()];
+            }
+        }
+    }
+}
