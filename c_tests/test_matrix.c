@@ -9,7 +9,7 @@
 
 /* ---- What was tried ------------------------------------------------------------------------ */
 
-static char tried[8192];
+static char tried[16384];
 
 static void note(const char *function) {
   strcat(tried, " ");
@@ -106,6 +106,63 @@ static void hear(void *ctx, int32_t level, const char *message, size_t size) {
   (void)size;
 }
 
+/* All that takes a key and has to do with lists, or changes a value in one step: each answers `wanted`. */
+static void lists_answer(filedb_status_t wanted, filedb_t *store, const void *key, size_t key_len) {
+  filedb_slice_t v = {"v", 1}, *elements;
+  filedb_type_t type;
+  void *taken;
+  size_t size, many;
+  uint64_t length;
+  int64_t sum;
+  TRY(wanted, filedb_type, store, key, key_len, &type, &err);
+  TRY(wanted, filedb_push_back, store, key, key_len, "v", 1, &length, &err);
+  TRY(wanted, filedb_push_front, store, key, key_len, "v", 1, NULL, &err);
+  TRY(wanted, filedb_pop_back, store, key, key_len, &taken, &size, &err);
+  TRY(wanted, filedb_pop_front, store, key, key_len, &taken, &size, &err);
+  TRY(wanted, filedb_list_length, store, key, key_len, &length, &err);
+  TRY(wanted, filedb_list_get, store, key, key_len, 0, &taken, &size, &err);
+  TRY(wanted, filedb_list_set, store, key, key_len, 0, "v", 1, &err);
+  TRY(wanted, filedb_list_range, store, key, key_len, 0, -1, &elements, &many, &err);
+  TRY(wanted, filedb_get_delete, store, key, key_len, &taken, &size, &err);
+  TRY(wanted, filedb_compare_and_swap, store, key, key_len, &v, NULL, &err);
+  TRY(wanted, filedb_increment, store, key, key_len, 1, &sum, &err);
+}
+
+/* The same, of a list that is there: each does what it says. */
+static void lists_work(void) {
+  filedb_slice_t one = {"1", 1}, *elements;
+  filedb_type_t type;
+  void *taken;
+  size_t size, many;
+  uint64_t length;
+  int64_t sum;
+  TRY(FILEDB_OK, filedb_push_back, db, "jobs", 4, "b", 1, &length, &err);
+  TRY(FILEDB_OK, filedb_push_front, db, "jobs", 4, "a", 1, &length, &err);
+  CHECK(length == 2);
+  TRY(FILEDB_OK, filedb_type, db, "jobs", 4, &type, &err);
+  CHECK(type == FILEDB_TYPE_LIST);
+  TRY(FILEDB_OK, filedb_list_length, db, "jobs", 4, &length, &err);
+  TRY(FILEDB_OK, filedb_list_set, db, "jobs", 4, -1, "c", 1, &err);
+  TRY(FILEDB_OK, filedb_list_get, db, "jobs", 4, 1, &taken, &size, &err);
+  CHECK(size == 1 && memcmp(taken, "c", 1) == 0);
+  filedb_free(taken);
+  TRY(FILEDB_OK, filedb_list_range, db, "jobs", 4, 0, -1, &elements, &many, &err);
+  CHECK(many == 2 && elements[0].len == 1);
+  filedb_free(elements);
+  TRY(FILEDB_OK, filedb_pop_back, db, "jobs", 4, &taken, &size, &err);
+  filedb_free(taken);
+  TRY(FILEDB_OK, filedb_pop_front, db, "jobs", 4, &taken, &size, &err);
+  filedb_free(taken);
+  EXPECT(FILEDB_NOT_FOUND, filedb_type(db, "jobs", 4, &type, &err));
+  TRY(FILEDB_OK, filedb_compare_and_swap, db, "n", 1, NULL, &one, &err);
+  TRY(FILEDB_OK, filedb_increment, db, "n", 1, 2, &sum, &err);
+  CHECK(sum == 3);
+  TRY(FILEDB_OK, filedb_get_delete, db, "n", 1, &taken, &size, &err);
+  filedb_free(taken);
+  TRY(FILEDB_OK, filedb_capabilities, db, &length, &err);
+  CHECK((length & FILEDB_CAN_SYNC) != 0);
+}
+
 static void set_up(void) {
   tried[0] = 0;
   db = open_store(in_temp("store"));
@@ -188,6 +245,16 @@ static void null_is_refused_or_means_nothing(void) {
   TRY(INVALID, filedb_list_sorted, db, NULL, 1, &list, &count, &err);
   TRY(INVALID, filedb_list_sorted, db, NULL, 0, NULL, &count, &err);
   TRY(INVALID, filedb_list_sorted, db, NULL, 0, &list, NULL, &err);
+  lists_answer(INVALID, NULL, "k", 1);
+  lists_answer(INVALID, db, NULL, 1);
+  TRY(INVALID, filedb_push_back, db, "k", 1, NULL, 1, &number, &err);
+  TRY(INVALID, filedb_pop_back, db, "k", 1, NULL, &len, &err);
+  TRY(INVALID, filedb_list_range, db, "k", 1, 0, -1, NULL, &count, &err);
+  TRY(INVALID, filedb_capabilities, NULL, &number, &err);
+  TRY(INVALID, filedb_capabilities, db, NULL, &err);
+  TRY(INVALID, filedb_iter_type, NULL, NULL, &err);
+  TRY(INVALID, filedb_batch_push_back, NULL, "k", 1, "v", 1, &err);
+  TRY(INVALID, filedb_batch_push_front, batch, NULL, 1, "v", 1, &err);
   TRY(INVALID, filedb_count, NULL, &number, &err);
   TRY(INVALID, filedb_count, db, NULL, &err);
   TRY(INVALID, filedb_sync, NULL, &err);
@@ -279,6 +346,11 @@ static void zero_is_a_length_like_any_other(void) {
   CHECK(count == 3);
   TRY_CALL(filedb_free, 1, list);
   TRY(FILEDB_OK, filedb_list_sorted, db, "k", 0, &list, &count, &err);
+  lists_answer(INVALID, db, "k", 0);
+  NOTHING(filedb_capabilities, "takes no length");
+  NOTHING(filedb_iter_type, "takes no length");
+  TRY(INVALID, filedb_batch_push_back, batch, "k", 0, "v", 1, &err);
+  TRY(INVALID, filedb_batch_push_front, batch, "k", 0, "v", 1, &err);
   CHECK(count == 3);
   filedb_free(list);
   NOTHING(filedb_count, "takes no number");
@@ -342,6 +414,11 @@ static void what_is_huge_is_refused_before_it_is_read(void) {
     TRY(too_large, filedb_exists, db, "k", size, &err);
     TRY(too_large, filedb_list, db, "k", size, &list, &count, &err);
     TRY(too_large, filedb_list_sorted, db, "k", size, &list, &count, &err);
+    lists_answer(too_large, db, "k", size);
+    TRY(too_large, filedb_batch_push_back, batch, "k", size, "v", 1, &err);
+    TRY(too_large, filedb_batch_push_front, batch, "k", 1, "v", size, &err);
+    NOTHING(filedb_capabilities, "takes no length");
+    NOTHING(filedb_iter_type, "takes no length");
     TRY(too_large, filedb_ttl, db, "k", size, &ms, &err);
     TRY(too_large, filedb_expire, db, "k", size, 1, &err);
     TRY(too_large, filedb_persist, db, "k", size, &err);
@@ -399,6 +476,8 @@ static void with_the_store(filedb_status_t wanted, filedb_batch_t *good_batch) {
   TRY(wanted, filedb_list, db, NULL, 0, &list, &count, &err);
   CHECK(list == NULL && count == 0);
   TRY(wanted, filedb_list_sorted, db, NULL, 0, &list, &count, &err);
+  lists_answer(wanted, db, "k", 1);
+  TRY(wanted, filedb_capabilities, db, &number, &err);
   CHECK(list == NULL && count == 0);
   TRY(wanted, filedb_count, db, &number, &err);
   TRY(wanted, filedb_sync, db, &err);
@@ -409,6 +488,7 @@ static void with_the_store(filedb_status_t wanted, filedb_batch_t *good_batch) {
   TRY(wanted, filedb_persist, db, "k", 1, &err);
   TRY(wanted, filedb_write, db, good_batch, &err);
   TRY(wanted, filedb_iter_new, db, NULL, 0, &new_iter, &err);
+  { filedb_type_t type; note("filedb_iter_type"); filedb_iter_type(iter, &type, &err); CHECK(err.code != FILEDB_OK); }
   TRY(wanted, filedb_iter_next, iter, &found_key, &found_value, &err);
   CHECK(found_key.data == NULL && found_value.data == NULL);
   TRY_CALL(filedb_iter_next_batch, statuses[0] == wanted, iter, rows, row_values, 2, statuses, &err);
@@ -434,6 +514,8 @@ static void what_is_used_after_its_end_answers_closed(void) {
   TRY_CALL(filedb_batch_free, 1, freed_batch);
   TRY(FILEDB_ERR_CLOSED, filedb_batch_put, freed_batch, "k", 1, "v", 1, &err);
   TRY(FILEDB_ERR_CLOSED, filedb_batch_put_with, freed_batch, "k", 1, "v", 1, NULL, &err);
+  TRY(FILEDB_ERR_CLOSED, filedb_batch_push_back, freed_batch, "k", 1, "v", 1, &err);
+  TRY(FILEDB_ERR_CLOSED, filedb_batch_push_front, freed_batch, "k", 1, "v", 1, &err);
   TRY(FILEDB_ERR_CLOSED, filedb_batch_delete, freed_batch, "k", 1, &err);
   TRY_CALL(filedb_batch_clear, 1, freed_batch);
   open_one = open_store(in_temp("store"));
@@ -467,6 +549,8 @@ static void in_the_child(void *unused) {
   TRY(FILEDB_OK, filedb_options_set_log, own_options, hear, NULL, &err);
   TRY(FILEDB_OK, filedb_batch_put, batch, "c", 1, "v", 1, &err);
   TRY(FILEDB_OK, filedb_batch_put_with, batch, "c", 1, "v", 1, NULL, &err);
+  TRY(FILEDB_OK, filedb_batch_push_back, batch, "jobs", 4, "v", 1, &err);
+  TRY(FILEDB_OK, filedb_batch_push_front, batch, "jobs", 4, "v", 1, &err);
   TRY(FILEDB_OK, filedb_batch_delete, own_batch, "c", 1, &err);
   with_the_store(FILEDB_ERR_FORKED, batch);
   TRY(FILEDB_ERR_LOCKED, filedb_open, in_temp("store"), NULL, &other, &err);
@@ -513,6 +597,9 @@ static void *use_in_another_thread(void *unused) {
   TRY(FILEDB_OK, filedb_delete, db, "m", 1, &err);
   TRY(FILEDB_OK, filedb_list, db, NULL, 0, &list, &count, &err);
   TRY(FILEDB_OK, filedb_list_sorted, db, NULL, 0, &list, &count, &err);
+  lists_work();
+  TRY(FILEDB_OK, filedb_batch_push_back, batch, "many", 4, "v", 1, &err);
+  TRY(FILEDB_OK, filedb_batch_push_front, batch, "many", 4, "v", 1, &err);
   TRY(FILEDB_OK, filedb_count, db, &number, &err);
   TRY(FILEDB_OK, filedb_sync, db, &err);
   TRY(FILEDB_OK, filedb_merge, db, &err);
@@ -527,6 +614,7 @@ static void *use_in_another_thread(void *unused) {
   TRY_CALL(filedb_batch_clear, 1, batch);
   TRY_CALL(filedb_batch_free, 1, batch);
   TRY(FILEDB_OK, filedb_iter_next, iter, &found_key, &found_value, &err);
+  { filedb_type_t type; TRY(FILEDB_OK, filedb_iter_type, iter, &type, &err); }
   TRY_CALL(filedb_iter_next_batch, statuses[0] == FILEDB_DONE, iter, rows, row_values, 2, statuses, &err);
   TRY_CALL(filedb_iter_free, 1, iter);
   TRY(FILEDB_OK, filedb_iter_new, db, NULL, 0, &iter, &err);
@@ -690,6 +778,22 @@ static void a_refused_allocation_is_a_status(void) {
   STARVE(filedb_list, db, NULL, 0, &list, &count, &err);
   CHECK(list == NULL && count == 0);
   STARVE(filedb_list_sorted, db, NULL, 0, &list, &count, &err);
+  NOTHING(filedb_type, "allocates as filedb_ttl does");
+  NOTHING(filedb_push_back, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_push_front, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_pop_back, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_pop_front, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_list_length, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_list_get, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_list_set, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_list_range, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_get_delete, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_compare_and_swap, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_increment, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_capabilities, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_batch_push_back, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_batch_push_front, "allocates as filedb_get and filedb_write do");
+  NOTHING(filedb_iter_type, "allocates as filedb_get and filedb_write do");
   CHECK(list == NULL && count == 0);
   STARVE(filedb_batch_put, batch, "large", 5, large, LARGE, &err);
   filedb_batch_clear(batch);

@@ -4,9 +4,11 @@
 #![allow(clippy::undocumented_unsafe_blocks, reason = "each of them is a call as the header asks for it")]
 
 use super::super::batch::*;
+use super::super::change::*;
 use super::super::db::*;
 use super::super::failpoint::{arm, disarm, failpoint, without, without_panic_so_far};
 use super::super::iter::*;
+use super::super::list::*;
 use super::super::memory::filedb_free;
 use super::super::options::*;
 use super::super::pinned::*;
@@ -313,6 +315,82 @@ const CASES: &[Case] = &[
         let is_empty = keys.is_null() && count == 0;
         without(|| filedb_free(keys.cast()));
         empty(status, is_empty)
+    }),
+    ("filedb_type", |w| unsafe {
+        let mut out = 9;
+        empty(filedb_type(w.db, KEY, 1, &mut out, null_mut()), out == 0)
+    }),
+    ("filedb_capabilities", |w| unsafe {
+        let mut out = 9;
+        empty(filedb_capabilities(w.db, &mut out, null_mut()), out == 0)
+    }),
+    ("filedb_push_back", |w| unsafe {
+        let mut out = 9;
+        empty(filedb_push_back(w.db, b"list".as_ptr().cast(), 4, VALUE, 5, &mut out, null_mut()), out == 0)
+    }),
+    ("filedb_pop_back", |w| unsafe {
+        let (mut value, mut len) = (null_mut(), 9);
+        let status = filedb_pop_back(w.db, b"list".as_ptr().cast(), 4, &mut value, &mut len, null_mut());
+        let is_empty = value.is_null() && len == 0;
+        without(|| filedb_free(value));
+        empty(status, is_empty)
+    }),
+    ("filedb_batch_push_back", |w| unsafe {
+        Some(filedb_batch_push_back(w.batch, b"list".as_ptr().cast(), 4, VALUE, 5, null_mut()))
+    }),
+    ("filedb_push_front", |w| unsafe {
+        let mut out = 9;
+        empty(filedb_push_front(w.db, b"list".as_ptr().cast(), 4, VALUE, 5, &mut out, null_mut()), out == 0)
+    }),
+    ("filedb_pop_front", |w| unsafe {
+        let (mut value, mut len) = (null_mut(), 9);
+        let status = filedb_pop_front(w.db, b"list".as_ptr().cast(), 4, &mut value, &mut len, null_mut());
+        let is_empty = value.is_null() && len == 0;
+        without(|| filedb_free(value));
+        empty(status, is_empty)
+    }),
+    ("filedb_batch_push_front", |w| unsafe {
+        Some(filedb_batch_push_front(w.batch, b"list".as_ptr().cast(), 4, VALUE, 5, null_mut()))
+    }),
+    ("filedb_list_length", |w| unsafe {
+        let mut out = 9;
+        empty(filedb_list_length(w.db, b"list".as_ptr().cast(), 4, &mut out, null_mut()), out == 0)
+    }),
+    ("filedb_list_get", |w| unsafe {
+        let (mut value, mut len) = (null_mut(), 9);
+        let status = filedb_list_get(w.db, b"list".as_ptr().cast(), 4, 0, &mut value, &mut len, null_mut());
+        let is_empty = value.is_null() && len == 0;
+        without(|| filedb_free(value));
+        empty(status, is_empty)
+    }),
+    ("filedb_list_set", |w| unsafe {
+        Some(filedb_list_set(w.db, b"list".as_ptr().cast(), 4, 0, VALUE, 5, null_mut()))
+    }),
+    ("filedb_list_range", |w| unsafe {
+        let (mut values, mut count) = (null_mut(), 9);
+        let status =
+            filedb_list_range(w.db, b"list".as_ptr().cast(), 4, 0, -1, &mut values, &mut count, null_mut());
+        let is_empty = values.is_null() && count == 0;
+        without(|| filedb_free(values.cast()));
+        empty(status, is_empty)
+    }),
+    ("filedb_get_delete", |w| unsafe {
+        let (mut value, mut len) = (null_mut(), 9);
+        let status = filedb_get_delete(w.db, KEY, 1, &mut value, &mut len, null_mut());
+        let is_empty = value.is_null() && len == 0;
+        without(|| filedb_free(value));
+        empty(status, is_empty)
+    }),
+    ("filedb_compare_and_swap", |w| unsafe {
+        Some(filedb_compare_and_swap(w.db, KEY, 1, null(), null(), null_mut()))
+    }),
+    ("filedb_increment", |w| unsafe {
+        let mut out = 9;
+        empty(filedb_increment(w.db, b"n".as_ptr().cast(), 1, 1, &mut out, null_mut()), out == 0)
+    }),
+    ("filedb_iter_type", |w| unsafe {
+        let mut out = 9;
+        empty(filedb_iter_type(w.iter, &mut out, null_mut()), out == 0)
     }),
     ("filedb_list_sorted", |w| unsafe {
         let (mut keys, mut count) = (null_mut(), 9);
