@@ -17,7 +17,6 @@ const ROOMS: &[&str] = &[
     "sync",
     "format",
     "disk",
-    "store/value",
     "store/pinned",
     "index",
     "log",
