@@ -28,6 +28,8 @@ struct Config {
   unsigned threads = 1;
   // Memory for the caches of the stores that have one.
   uint64_t cache_bytes = 0;
+  // All memory that the process may take, its files' pages included; 0 where that is the machine's.
+  uint64_t memory_bytes = 0;
   // A write has reached the disk when its call returns.
   bool durable = false;
 };

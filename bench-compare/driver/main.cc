@@ -1,8 +1,8 @@
 // The driver of the race: one store, one directory, some rows. The orchestrator in ../race starts it and reads its output
 // (report.h).
 //
-//   race-driver --engine NAME --dir DIR --keys N --value-size N --rows ROW,ROW [--threads N] [--cache-bytes N] [--durable]
-//               [--seconds S] [--load-seconds S] [--operations N]
+//   race-driver --engine NAME --dir DIR --keys N --value-size N --rows ROW,ROW [--threads N] [--cache-bytes N]
+//               [--memory-bytes N] [--durable] [--seconds S] [--load-seconds S] [--operations N]
 #include <getopt.h>
 
 #include <cstdio>
@@ -16,7 +16,7 @@ namespace race {
 namespace {
 
 Plan parse(int argc, char** argv) {
-  enum : int { kEngine = 256, kDir, kKeys, kValueSize, kRows, kThreads, kCache, kDurable, kSeconds, kLoadSeconds, kOps };
+  enum : int { kEngine = 256, kDir, kKeys, kValueSize, kRows, kThreads, kCache, kMemory, kDurable, kSeconds, kLoadSeconds, kOps };
   const option options[] = {
       {"engine", required_argument, nullptr, kEngine},
       {"dir", required_argument, nullptr, kDir},
@@ -25,6 +25,7 @@ Plan parse(int argc, char** argv) {
       {"rows", required_argument, nullptr, kRows},
       {"threads", required_argument, nullptr, kThreads},
       {"cache-bytes", required_argument, nullptr, kCache},
+      {"memory-bytes", required_argument, nullptr, kMemory},
       {"durable", no_argument, nullptr, kDurable},
       {"seconds", required_argument, nullptr, kSeconds},
       {"load-seconds", required_argument, nullptr, kLoadSeconds},
@@ -45,6 +46,7 @@ Plan parse(int argc, char** argv) {
       case kValueSize: plan.config.value_size = std::stoul(optarg); break;
       case kThreads: plan.config.threads = static_cast<unsigned>(std::stoul(optarg)); break;
       case kCache: plan.config.cache_bytes = std::stoull(optarg); break;
+      case kMemory: plan.config.memory_bytes = std::stoull(optarg); break;
       case kDurable: plan.config.durable = true; break;
       case kSeconds: plan.seconds = std::stod(optarg); break;
       case kLoadSeconds: plan.load_seconds = std::stod(optarg); break;

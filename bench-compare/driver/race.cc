@@ -72,6 +72,8 @@ Session& Race::session() {
 }
 
 void Race::ready_memory() {
+  // Under a limit it would be the store's own memory, and the host has little to supply.
+  if (plan_.config.memory_bytes > 0) return;
   const Stopwatch watch;
   make_memory_ready(static_cast<uint64_t>(std::min(live_bytes() * kReadyFactor, kMostReady)));
   figure("ready_memory_milliseconds", watch.seconds() * 1e3);

@@ -95,7 +95,9 @@ class Lmdb final : public Engine {
     map_size_ = (config.keys * (config.value_size + 128) * 4 + (4ull << 30)) & ~uint64_t{0xFFFF};
     check(mdb_env_set_mapsize(env_, map_size_), "set_mapsize");
     // Two sessions of one thread never read at once, but they may both hold a transaction: MDB_NOTLS.
-    const unsigned flags = MDB_NOTLS | (durable_ ? 0u : MDB_WRITEMAP | MDB_NOSYNC);
+    // lmdb.h advises MDB_NORDAHEAD where the data is larger than the memory.
+    const unsigned no_readahead = config.memory_bytes > 0 ? MDB_NORDAHEAD : 0u;
+    const unsigned flags = MDB_NOTLS | no_readahead | (durable_ ? 0u : MDB_WRITEMAP | MDB_NOSYNC);
     check(mdb_env_open(env_, config.directory.c_str(), flags, 0644), "env_open");
     MDB_txn* txn = nullptr;
     check(mdb_txn_begin(env_, nullptr, 0, &txn), "txn_begin");
