@@ -44,7 +44,7 @@ fn open(path: PathBuf, options: &Options) -> Result<Bitcask> {
         return Err(Error::Unsupported { message: message.into() });
     }
     let limit = match options.memory_limit {
-        0 => (process::physical_memory() / 2).max(MIN_MEMORY_LIMIT),
+        0 => (process::memory_limit() / 2).max(MIN_MEMORY_LIMIT),
         limit => limit,
     };
     let max_file_size = options.max_file_size.min((limit / FILES).max(LEAST_FILE));

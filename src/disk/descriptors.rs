@@ -9,6 +9,7 @@ use crate::sync::thread::NotCancelled;
 
 use super::directory::Directory;
 use super::own_file::OwnFile;
+use super::readahead;
 
 /// A quarter of what the process may have open, within reason.
 const LEAST: u64 = 16;
@@ -103,6 +104,7 @@ impl Reopened {
                 Some(file) => (file.clone(), false),
                 None => {
                     let file = self.directory.open_file(&self.name, false)?;
+                    readahead::only_what_is_asked_for(&file);
                     (slot.insert(Arc::new(file)).clone(), true)
                 }
             }

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use super::fs::allocate;
 use super::own_file::OwnFile;
+use super::process;
+use super::readahead;
 use super::view::prefetch_lines;
 use super::{DiskFile, Room, View};
 use crate::sync::lock::Mutex;
@@ -38,8 +40,11 @@ const HUGE_PAGE: u64 = 2 << 20;
 
 /// So much is reserved at once ahead of the tail, at most: writers wait for each.
 const PIECE: u64 = 16 << 20;
-/// So much is faulted in ahead of the tail, at most.
+/// So much is faulted in ahead of the tail, at most, and no more than this part of the memory: these pages are dirty.
 const MOST_FAULTED: u64 = 16 << 20;
+const FAULTED_SHARE: u64 = 64;
+/// What was written longer ago than this part of the memory may be on the disk only, and is not mapped for readers.
+const POPULATED_SHARE: u64 = 64;
 /// Frames from this size on are written by `pwrite`, for which the kernel takes pages by the dozen and clears none of them.
 const LARGE: u64 = 6 << 10;
 /// What the next writers will write to, in bytes from the end of a write: far enough that it is there when they come.
@@ -67,7 +72,11 @@ impl Mapping {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Mapping { base: base.cast(), len: len.max(1) })
+        let mapping = Mapping { base: base.cast(), len: len.max(1) };
+        if !writable {
+            mapping.read_only_what_is_asked_for();
+        }
+        Ok(mapping)
     }
 
     /// Memory that belongs to no file and is zeros; what is not written to takes none.
@@ -81,6 +90,13 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         Ok(Mapping { base: base.cast(), len })
+    }
+
+    /// A fault reads its own page, and not the readahead of the device around it, which on some machines is 8 MiB. Who reads
+    /// from front to back asks for what comes next: [`View::will_need`].
+    fn read_only_what_is_asked_for(&self) {
+        #[cfg(target_os = "linux")]
+        self.advise(0..(self.len as u64).next_multiple_of(PAGE), libc::MADV_RANDOM);
     }
 
     /// Faults in the pages of a range of a writable mapping, whose blocks exist.
@@ -283,7 +299,8 @@ impl MappedFile {
         let (from, to) = (self.populated.load(Ordering::Relaxed), self.view.readable());
         if to >= from.saturating_add(POPULATE_STEP) {
             self.populated.store(to, Ordering::Relaxed);
-            self.view.populate(from, to);
+            let recent = process::memory_share(POPULATED_SHARE, POPULATE_STEP..=u64::MAX);
+            self.view.populate(from.max(to.saturating_sub(recent)), to);
         }
     }
 
@@ -342,7 +359,7 @@ impl MappedFile {
         let near = if self.writes_are_large.load(Ordering::Relaxed) {
             0
         } else {
-            (room.bytes / 2).min(MOST_FAULTED)
+            (room.bytes / 2).min(process::memory_share(FAULTED_SHARE, POPULATE_STEP..=MOST_FAULTED))
         };
         let (mapping, near, huge) = {
             let mut guard = self.tail.lock();
@@ -385,6 +402,9 @@ impl DiskFile for MappedFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if buffer.len() as u64 > PAGE {
+            self.view.will_need(offset, offset + buffer.len() as u64);
+        }
         let bytes = self.view.get(offset, buffer.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(bytes);
         Ok(())
@@ -470,6 +490,22 @@ impl DiskFile for MappedFile {
         file.map_or(Ok(()), |file| file.sync_data())
     }
 
+    fn write_back(&self, range: std::ops::Range<u64>, wait: bool) -> io::Result<u64> {
+        let work = self.tail.lock().as_mut().map(|tail| {
+            tail.finished = tail.finished.max(range.end);
+            (tail.file.clone(), tail.take_finished(PAGE, tail.page()), tail.released)
+        });
+        // A complete file was synced.
+        let Some((file, finished, released)) = work else { return Ok(range.end) };
+        if let Some(finished) = finished {
+            finished.release();
+        }
+        // The kernel would take away the right to write to a page that is written through the mapping, and the next write fault.
+        let is_mapped = !self.write_base.load(Ordering::Acquire).is_null();
+        let end = if is_mapped { range.end.min(released).max(range.start) } else { range.end };
+        readahead::write_back(&file, range.start..end, wait).map(|()| end)
+    }
+
     fn truncate(&self, size: u64) -> io::Result<()> {
         let mut tail = self.tail.lock();
         let Some(tail) = tail.as_mut() else {
@@ -486,6 +522,16 @@ impl DiskFile for MappedFile {
 
     fn view(&self) -> Option<View> {
         Some(self.view.clone())
+    }
+
+    fn will_need(&self, range: std::ops::Range<u64>) {
+        self.view.will_need(range.start, range.end);
+    }
+
+    fn use_now(&self, range: std::ops::Range<u64>) {
+        if range.start / PAGE != range.end.saturating_sub(1) / PAGE {
+            self.view.will_need(range.start, range.end);
+        }
     }
 
     fn prepare(&self, at: u64, room: Room) -> io::Result<()> {

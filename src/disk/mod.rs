@@ -4,6 +4,7 @@
 //! or with mapped data files, [`memory::MemoryDisk`], and, for tests, `sim::SimDisk`, which loses, tears and reorders what was not synced.
 //! Nothing above this module opens a file, and nothing in it knows what the bytes mean.
 
+mod cgroup;
 pub mod clock;
 mod descriptors;
 mod directory;
@@ -14,6 +15,7 @@ pub mod memory;
 mod own_file;
 mod plain;
 pub mod process;
+mod readahead;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod view;
 pub use view::{View, prefetch};
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -179,6 +182,21 @@ pub trait DiskFile: Send + Sync {
     /// The file's bytes in memory, for disks that map files. Valid as long as this file is open.
     fn view(&self) -> Option<View> {
         None
+    }
+
+    /// Asks for bytes that will be read soon, so that they come in few large requests: nothing else reads more than what was asked
+    /// for, because most reads are of one record. Does not wait. Who reads much asks for a piece at a time.
+    fn will_need(&self, _range: Range<u64>) {}
+
+    /// As [`DiskFile::will_need`] of a record that is read at once, where that would take more than one request.
+    fn use_now(&self, _range: Range<u64>) {}
+
+    /// Begins to write what stands in a range to the disk, whose bytes do not change any more, so that it takes no memory that
+    /// cannot be taken back; with `wait` it is there when this returns. Says nothing about durability: [`DiskFile::sync`] does. An
+    /// error is as final as one of that, and may not be told there again. Gives where it ended: before the end of the range
+    /// where the rest of it is in a page that is written to.
+    fn write_back(&self, range: Range<u64>, _wait: bool) -> io::Result<u64> {
+        Ok(range.end)
     }
 
     /// Work that makes later writes near `tail` faster, done by the thread that keeps room ahead of them: reserve room and

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use super::DiskFile;
 use super::descriptors::{Descriptors, Reopened};
 use super::directory::Directory;
 use super::own_file::OwnFile;
+use super::readahead;
 
 /// Appends up to this size go to the kernel as one call.
 const GATHER_LIMIT: usize = 64 << 10;
@@ -47,6 +49,9 @@ impl PlainFile {
     ) -> io::Result<Self> {
         // What a reservation that fails gives back begins behind what is there.
         let reserved = AtomicU64::new(file.metadata()?.len());
+        if purpose != Purpose::Whole {
+            readahead::only_what_is_asked_for(&file);
+        }
         let file = Reopened::new(directory.clone(), name, file, descriptors.clone());
         if purpose == Purpose::Read {
             file.let_go();
@@ -109,6 +114,17 @@ impl DiskFile for PlainFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.get()?.sync_data()
+    }
+
+    fn will_need(&self, range: Range<u64>) {
+        if let Ok(file) = self.file.get() {
+            readahead::will_need(&file, range);
+        }
+    }
+
+    fn write_back(&self, range: Range<u64>, wait: bool) -> io::Result<u64> {
+        let end = range.end;
+        readahead::write_back(&*self.file.get()?, range, wait).map(|()| end)
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {

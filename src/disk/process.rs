@@ -1,6 +1,12 @@
 //! What the engine asks the operating system about its own process and machine: random bytes, whether it was forked, memory.
 
 use std::io;
+use std::ops::RangeInclusive;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::cgroup;
 
 /// Fills an array from the system's random number generator.
 pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
@@ -10,8 +16,39 @@ pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
     if got == N as isize { Ok(bytes) } else { Err(io::Error::last_os_error()) }
 }
 
+/// A limit of memory is looked at again after this time: it can be changed under a running process.
+const LIMIT_HOLDS: Duration = Duration::from_secs(2);
+/// No process that opens a store has less.
+const LEAST_MEMORY: u64 = 4 << 20;
+
+/// How much memory this process may use, the pages of its files in the kernel's memory included: what the machine has, or
+/// what its control groups allow. Asked of the system now and then only, so it costs little; not for every get.
+pub fn memory_limit() -> u64 {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    static LOOK_AGAIN_MS: AtomicU64 = AtomicU64::new(0);
+    static LIMIT: AtomicU64 = AtomicU64::new(0);
+    let now = BEGUN.get_or_init(Instant::now).elapsed().as_millis() as u64;
+    let (due, known) = (LOOK_AGAIN_MS.load(Ordering::Relaxed), LIMIT.load(Ordering::Relaxed));
+    let next = now + LIMIT_HOLDS.as_millis() as u64;
+    let is_mine =
+        now >= due && LOOK_AGAIN_MS.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    if known != 0 && !is_mine {
+        return known;
+    }
+    let machine = physical_memory();
+    let limit = cgroup::memory_limit().map_or(machine, |limit| limit.clamp(LEAST_MEMORY, machine));
+    LIMIT.store(limit, Ordering::Relaxed);
+    limit
+}
+
+/// A part of [`memory_limit`], within a range: how much of something to hold in memory. The upper end is what is of use where
+/// memory does not matter.
+pub fn memory_share(part: u64, range: RangeInclusive<u64>) -> u64 {
+    (memory_limit() / part).clamp(*range.start(), *range.end())
+}
+
 /// How much memory the machine has, in bytes; 1 GiB where it does not say.
-pub fn physical_memory() -> u64 {
+fn physical_memory() -> u64 {
     // SAFETY: sysconf touches no memory of ours.
     let (pages, size) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
     match (u64::try_from(pages), u64::try_from(size)) {

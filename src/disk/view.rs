@@ -28,6 +28,9 @@ struct Readable(AtomicU64);
 /// [`Shared::settled`] follows in steps of so many bytes.
 const SETTLING: u64 = 256 << 10;
 
+/// Who loads a range will load the next one.
+const LOADED_AHEAD: u64 = 1 << 20;
+
 /// So many bytes of a record are prefetched.
 const MOST_PREFETCHED: u64 = 256;
 #[cfg(target_arch = "x86_64")]
@@ -100,8 +103,29 @@ impl View {
         let _ = self.map_pages(start, end.min(self.readable()));
     }
 
-    /// Loads what stands between two offsets. False where the disk cannot give it: to read it would end the process (SIGBUS).
+    /// Asks the kernel to read what stands between two offsets and is not in its memory, in large requests. Does not wait for
+    /// that. A fault alone reads one page: see [`super::mapped::Mapping`].
+    pub(super) fn will_need(&self, start: u64, end: u64) {
+        #[cfg(target_os = "linux")]
+        {
+            let (mut at, end) = (start / super::mapped::PAGE * super::mapped::PAGE, end.min(self.readable()));
+            while at < end {
+                let len = (end - at).min(super::readahead::REQUEST);
+                // SAFETY: the range is inside the mapping; reading ahead changes no content. Where it fails, faults read.
+                unsafe {
+                    let at = self.base.add(at as usize).cast_mut().cast();
+                    libc::madvise(at, len as usize, libc::MADV_WILLNEED);
+                }
+                at += len;
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (start, end);
+    }
+
+    /// Loads what stands between two offsets, and begins to load what stands behind. False where the disk cannot give it: to read it would end the process (SIGBUS).
     pub fn load(&self, start: u64, end: u64) -> bool {
+        self.will_need(start, end.saturating_add(LOADED_AHEAD));
         match self.map_pages(start, end.min(self.readable())) {
             // What the kernel says where a fault would fail. Others: it does not know the request.
             Err(error) => !matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EIO)),

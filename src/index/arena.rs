@@ -92,10 +92,11 @@ impl Arena {
     }
 
     /// Maps and faults in what will be needed next, for a thread that nobody waits for.
-    pub(super) fn prepare(&self) {
+    pub(super) fn prepare(&self, most_bytes: u64) {
+        let most = most_bytes as usize / CHUNK_SIZE;
         while {
             let chunks = self.chunks.lock();
-            chunks.prepared.len() < chunks.wanted()
+            chunks.prepared.len() < chunks.wanted().min(most)
         } {
             // Without memory now, whoever needs a block will try again.
             let Some((start, len)) = map_chunk(true) else { return };

@@ -234,10 +234,10 @@ impl Index {
     }
 
     /// Makes ready what writers will need soon, so that they do not wait for it: memory to grow, and keys that can be
-    /// changed. One root of those at a time: true where there are more.
-    pub fn prepare(&self) -> bool {
+    /// changed. One root of those at a time: true where there are more. No more than so many bytes of memory wait to be used.
+    pub fn prepare(&self, most_bytes: u64) -> bool {
         if self.len() >= GROWS_FROM {
-            self.arena.prepare();
+            self.arena.prepare(most_bytes);
         }
         let next = self
             .frozen

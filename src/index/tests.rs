@@ -151,12 +151,12 @@ fn keys_that_were_not_taken_over_yet_are_found_walked_and_exported() {
         let (mut all, mut cursor) = (Vec::new(), Some(Cursor::START));
         while let Some(at) = cursor {
             cursor = lazy.collect(at, &mut all);
-            lazy.prepare();
+            lazy.prepare(u64::MAX);
         }
         assert_eq!(all, all_of(&index));
-        while lazy.prepare() {}
+        while lazy.prepare(u64::MAX) {}
         assert_eq!(let_go.load(Ordering::Relaxed), keys > 0);
-        while lazy.prepare() {}
+        while lazy.prepare(u64::MAX) {}
         assert_eq!(let_go.load(Ordering::Relaxed), keys > 0);
         assert_eq!(all_of(&lazy), all_of(&index));
         assert!(lazy.memory_bytes() <= keys * 24 + (8 << 20));
@@ -190,7 +190,7 @@ fn changes_and_lookups_agree_while_roots_are_taken_over() {
         let changed = AtomicU64::new(0);
         std::thread::scope(|scope| {
             let (lazy, hasher, changed) = (&lazy, &hasher, &changed);
-            scope.spawn(move || while lazy.prepare() {});
+            scope.spawn(move || while lazy.prepare(u64::MAX) {});
             scope.spawn(move || {
                 for key in (0..KEYS / 3).map(|n| n * 3) {
                     let (hash, gone) = (hash_of(hasher, key), hash_of(hasher, key + 1));

@@ -25,6 +25,7 @@ use super::catalog::Catalog;
 use super::commit::Commit;
 use super::file::DataFile;
 use ahead::Pace;
+pub use durable::most_behind;
 
 /// One operation, as it goes into a frame.
 #[derive(Clone, Copy, Debug)]
@@ -132,8 +133,8 @@ pub struct Log {
     max_file_size: u64,
     /// Whether the disk has a limit of its own, of which some is kept for what makes room.
     is_limited: bool,
-    /// So many bytes may wait for the disk before writers pause.
-    most_behind: u64,
+    /// Held by the writer who waits for the disk because too much is in memory only.
+    writing_back: Mutex<()>,
     writer: Mutex<Writer>,
     /// Files that were rotated out: not synced yet, then not sealed yet.
     unsynced: Mutex<Vec<Arc<DataFile>>>,
@@ -202,7 +203,7 @@ impl Log {
             is_limited: catalog.disk.free_bytes().is_some(),
             catalog,
             max_file_size,
-            most_behind: durable::most_behind(max_file_size),
+            writing_back: Mutex::default(),
             writer: Mutex::new(writer),
             unsynced: Mutex::new(unsynced),
             waiting_to_be_sealed: AtomicUsize::new(start.unsealed.len()),

@@ -1,5 +1,6 @@
 //! One data file: reading its frames, and counting what in it is still alive.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -13,7 +14,11 @@ use crate::sync::lock::Mutex;
 use crate::store::pinned::Keeper;
 
 use super::catalog::Poison;
+use super::readahead::ReadAhead;
 use super::scan::{End, scan};
+
+/// A frame of so many bytes is not asked for as a whole.
+const LARGE: usize = 1 << 20;
 
 /// A data file that is open. Its bytes can be read as long as somebody holds it, also after its name is gone.
 pub struct DataFile {
@@ -52,6 +57,9 @@ pub struct DataFile {
 struct Ends {
     /// Complete frames end here.
     tail: AtomicU64,
+    /// What stands before this is on its way to the disk, and before this is there, durable or not: see [`DataFile::dirty`].
+    leaving: AtomicU64,
+    left: AtomicU64,
     /// Sequence numbers of its first and its last record; 0 while it has none.
     min_seq: AtomicU64,
     max_seq: AtomicU64,
@@ -199,7 +207,12 @@ impl DataFile {
             complete: Mutex::new(false),
             tombstones: Default::default(),
             alive_after: AtomicU64::new(0),
-            ends: Ends { tail: AtomicU64::new(tail), ..Ends::default() },
+            ends: Ends {
+                tail: AtomicU64::new(tail),
+                leaving: AtomicU64::new(tail),
+                left: AtomicU64::new(tail),
+                ..Ends::default()
+            },
             usage: Usage::default(),
         }
     }
@@ -212,6 +225,8 @@ impl DataFile {
     /// Sets where complete frames end, once recovery knows.
     pub fn set_tail(&self, tail: u64) {
         self.ends.tail.store(tail, Ordering::Release);
+        self.ends.leaving.store(tail, Ordering::Relaxed);
+        self.ends.left.store(tail, Ordering::Relaxed);
     }
 
     /// Frames up to `tail` are complete; the last record among them has the number `seq`.
@@ -265,7 +280,47 @@ impl DataFile {
             *unsure = None;
         }
         drop(unsure);
-        self.disk_file.sync().map_err(|e| poison.set(self.io_error(action, &e)))
+        let tail = self.tail();
+        self.disk_file.sync().map_err(|e| poison.set(self.io_error(action, &e)))?;
+        self.ends.leaving.fetch_max(tail, Ordering::Relaxed);
+        self.ends.left.fetch_max(tail, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes of frames that are in memory only, for all that is known: memory that cannot be taken back before they are written
+    /// to the disk.
+    pub fn dirty(&self) -> u64 {
+        self.tail().saturating_sub(self.ends.left.load(Ordering::Relaxed))
+    }
+
+    /// Lets the disk begin to write up to `most` bytes that it was not told of; false where there are none. Not for who holds a lock
+    /// that writers need. An error is as final as one of a sync.
+    pub fn begin_write_back(&self, most: u64, poison: &Poison) -> Result<bool> {
+        let from = self.ends.leaving.load(Ordering::Relaxed);
+        let to = self.tail().min(from.saturating_add(most));
+        if from >= to {
+            return Ok(false);
+        }
+        let end = self.write_back(from..to, false, poison)?;
+        self.ends.leaving.fetch_max(end, Ordering::Relaxed);
+        Ok(end > from)
+    }
+
+    /// Waits until the disk has the first `most` bytes of those that it was told of, or all. False where there are none.
+    pub fn finish_write_back(&self, most: u64, poison: &Poison) -> Result<bool> {
+        let (from, to) = (self.ends.left.load(Ordering::Relaxed), self.ends.leaving.load(Ordering::Relaxed));
+        if from >= to {
+            return Ok(false);
+        }
+        let end = to.min(from.saturating_add(most));
+        self.write_back(from..end, true, poison)?;
+        self.ends.left.fetch_max(end, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn write_back(&self, range: Range<u64>, wait: bool, poison: &Poison) -> Result<u64> {
+        let written = self.disk_file.write_back(range, wait);
+        written.map_err(|e| poison.set(self.io_error("write back", &e)))
     }
 
     /// Keeps room ahead of its tail, as [`DiskFile::prepare`] says. Nothing where the file is complete.
@@ -375,6 +430,26 @@ impl DataFile {
         BarePut::parse(bytes, self.origin.seed(offset))
     }
 
+    /// Whether the checksum of a frame of this file matches. Of a large one, what is behind is asked for on the way.
+    #[inline]
+    pub fn is_intact(&self, frame: &Frame<'_>) -> bool {
+        if frame.bytes.len() < LARGE { frame.is_intact() } else { self.is_intact_and_copied(frame, |_| {}) }
+    }
+
+    /// As [`Frame::is_intact_and_copied`], of a frame of this file; what is behind is asked for on the way.
+    pub fn is_intact_and_copied(&self, frame: &Frame<'_>, mut copy: impl FnMut(&[u8])) -> bool {
+        if frame.bytes.len() < LARGE || !self.is_mapped() {
+            return frame.is_intact_and_copied(copy);
+        }
+        let mut at = frame.offset;
+        let mut ahead = ReadAhead::new(self.disk_file.as_ref(), at..at + frame.bytes.len() as u64);
+        frame.is_intact_and_copied(|piece| {
+            ahead.reach(at);
+            at += piece.len() as u64;
+            copy(piece);
+        })
+    }
+
     /// The bytes from `offset`, `len` of them or as many as there are up to the tail.
     #[inline]
     pub fn bytes<'a>(&'a self, offset: u64, len: u64, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
@@ -427,6 +502,19 @@ impl DataFile {
         if let Some(view) = &self.view {
             view.prefetch(u64::from(entry.location.units) * ALIGNMENT, entry.size.bytes());
         }
+    }
+
+    /// Asks the disk for the record of an entry, which is read soon.
+    pub fn will_need(&self, entry: Entry) {
+        let start = u64::from(entry.location.units) * ALIGNMENT;
+        self.disk_file.will_need(start..start + entry.size.bytes().min(LARGE as u64));
+    }
+
+    /// Brings the record of an entry into memory, where it may not be: see [`DiskFile::use_now`].
+    pub fn use_now(&self, entry: Entry) {
+        let start = u64::from(entry.location.units) * ALIGNMENT;
+        // Of a large one, who checks it asks for the rest.
+        self.disk_file.use_now(start..start + entry.size.bytes().min(LARGE as u64));
     }
 
     /// The error that says what is wrong at `offset` of this file.

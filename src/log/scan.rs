@@ -6,6 +6,7 @@ use crate::index::Entry;
 use crate::store::error::Result;
 
 use super::file::{DataFile, Frame};
+use super::readahead::{ReadAhead, ask_for};
 
 /// How much of a plain file is read at once.
 const WINDOW: u64 = 1 << 20;
@@ -33,13 +34,15 @@ pub fn scan(
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
 ) -> Result<(u64, End)> {
     let (mut buffer, mut window) = (Vec::new(), 0..0);
+    let mut ahead = ReadAhead::new(file.disk_file.as_ref(), offset..end);
     while offset < end {
+        ahead.reach(offset);
         let read_ahead = if file.is_mapped() { end - offset } else { WINDOW };
         let frame = match frame_at(file, offset, end, read_ahead, &mut window, &mut buffer)? {
             Ok(frame) => frame,
             Err(what) => return Ok((offset, End::Damaged { offset, what })),
         };
-        if !frame.is_intact() {
+        if !file.is_intact(&frame) {
             return Ok((offset, End::Damaged { offset, what: "the checksum of a frame does not match" }));
         }
         visit(&frame)?;
@@ -62,14 +65,21 @@ pub fn frames_at(
     places: &[u64],
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
 ) -> Result<End> {
-    let mut buffer = Vec::new();
+    let (mut buffer, mut asked, mut ask_at) = (Vec::new(), 0, 0);
     for (n, place) in places.iter().enumerate() {
+        if n >= ask_at && asked < places.len() {
+            let rest = places[asked..].iter().copied();
+            let count = ask_for(rest, |_, range| file.disk_file.will_need(range));
+            // Again when half of them are read.
+            ask_at = asked + count / 2;
+            asked += count;
+        }
         if let Some(later) = places.get(n + ASKED_AHEAD).and_then(|place| Entry::from_place(*place)) {
             file.prefetch(later);
         }
         let Some(entry) = Entry::from_place(*place) else { continue };
         let frame = file.frame(entry, &mut buffer)?;
-        if !frame.is_intact() {
+        if !file.is_intact(&frame) {
             return Ok(End::Damaged { offset: frame.offset, what: "the checksum of a frame does not match" });
         }
         visit(&frame)?;
@@ -169,11 +179,13 @@ pub fn frames_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Behin
     let mut budgets = (budget, budget);
     let (mut buffer, mut start) = (Vec::new(), offset);
     let mut window: &[u8] = &[];
+    let mut ahead = ReadAhead::new(file.disk_file.as_ref(), offset..end);
     offset += ALIGNMENT;
     while offset + FRAME_HEADER_SIZE as u64 <= end {
         let at = (offset - start) as usize;
         if at + MAX_HEADER_SIZE > window.len() && start + (window.len() as u64) < end {
             start = offset;
+            ahead.reach(start);
             window = file.bytes(offset, WINDOW.min(end - offset), &mut buffer)?;
             continue;
         }
@@ -197,7 +209,7 @@ pub fn frames_behind(file: &DataFile, mut offset: u64, end: u64) -> Result<Behin
                 *budget -= size;
                 let mut whole = Vec::new();
                 let bytes = file.bytes(offset, size, &mut whole)?;
-                if Frame::parse(bytes, offset, &file.origin).is_ok_and(|frame| frame.is_intact()) {
+                if Frame::parse(bytes, offset, &file.origin).is_ok_and(|frame| file.is_intact(&frame)) {
                     found.frames = true;
                     found.frontier = found.frontier.max(header.frontier.unwrap_or(0));
                     offset += align(size);

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod clock;
+pub mod control_group;
 pub mod generate;
 pub mod history;
 pub mod oracle;

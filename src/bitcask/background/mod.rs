@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::bitcask::engine::{Engine, Inside};
 use crate::bitcask::shared::Shared;
+use crate::disk::process;
 use crate::store::error::Error;
 use crate::store::events::LogLevel;
 use crate::store::options::{MergeMode, SyncMode};
@@ -21,6 +22,9 @@ use crate::sync::signal::Signal;
 
 /// While seals wait for writers to slow down, it is looked as often as this.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Of the memory this part is made ready for the index, at most.
+const PREPARED_SHARE: u64 = 32;
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Programs that only look something up are done by then, and need not wait for an index that can be changed.
@@ -43,8 +47,9 @@ pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
         while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
             let Some(engine) = shell.inside() else { return };
-            let more =
-                engine.index.prepare() | engine.elements.index().is_some_and(|elements| elements.prepare());
+            let most = process::memory_share(PREPARED_SHARE, 0..=u64::MAX);
+            let more = engine.index.prepare(most)
+                | engine.elements.index().is_some_and(|elements| elements.prepare(most));
             engine.catalog.disk.note_memory(
                 engine.index.grown_bytes()
                     + engine.elements.index().map_or(0, |elements| elements.memory_bytes()),
@@ -166,7 +171,7 @@ fn may_seal_later(engine: &Engine) -> bool {
     engine.options.sync == SyncMode::None
         && engine.log.is_filled_fast()
         && !engine.log.has_many_unsealed()
-        && engine.log.sync_lag() < 0.0
+        && engine.log.is_near_disk()
         && !(reserves.merges.is_released() || reserves.deletes.is_released())
         && (engine.options.merge == MergeMode::Manual || !crate::bitcask::background::merge::is_near(engine))
         && !engine.snapshots.has_replaced()

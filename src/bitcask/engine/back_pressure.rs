@@ -1,13 +1,14 @@
 //! Back-pressure: for how long writers pause so that seals, syncs and merges keep up with them.
 //!
 //! Once in a while ([`Log::ask_after`]) a writer asks what is behind, after its write and without a lock, and sleeps until it is
-//! less or its time is over. Where something is behind as far as it may be, each write asks, and sleeps for the longest time.
+//! less or its time is over. For the disk it does not sleep: where too much is in memory only, it writes that, or waits for who does
+//! ([`Log::stay_near_disk`]). Where something is behind as far as it may be, each write asks, and sleeps for the longest time.
 
 use std::time::Duration;
 
 use super::Engine;
 use crate::bitcask::background::merge;
-use crate::store::options::{MergeMode, SyncMode};
+use crate::store::options::MergeMode;
 use crate::sync::monitor::Monitor;
 use crate::sync::thread::NotCancelled;
 
@@ -46,10 +47,12 @@ impl Engine {
     /// Sleeps as long as a writer that has asked should.
     #[cold]
     pub fn pause(&self) {
+        // What fails there stops the writes that come after this one.
+        let _ = self.log.stay_near_disk();
         if !self.back_pressure.is_on {
             return self.log.ask_after(ASK_EVERY);
         }
-        let lag = self.sealing_lag().max(self.sync_lag()).max(self.merges_lag()).clamp(0.0, 1.0);
+        let lag = self.sealing_lag().max(self.merges_lag()).clamp(0.0, 1.0);
         self.log.ask_after(if lag < 1.0 { ASK_EVERY } else { 0 });
         let pause = LONGEST_PAUSE.mul_f64(lag);
         if pause >= SHORTEST_PAUSE {
@@ -60,11 +63,6 @@ impl Engine {
     /// How far seals are behind: each file takes a descriptor and a mapping more until it is sealed.
     fn sealing_lag(&self) -> f64 {
         if self.log.unsealed_files() < MOST_UNSEALED { 0.0 } else { 1.0 }
-    }
-
-    /// How far the disk is behind. Where nothing is synced but by merges and seals, it may long be done with what waits for those.
-    fn sync_lag(&self) -> f64 {
-        if self.options.sync == SyncMode::None { 0.0 } else { self.log.sync_lag() }
     }
 
     /// How far merges are behind: 0 at a space amplification some way above the target, 1 at a bound that is never passed by

@@ -11,7 +11,7 @@ use crate::format::features::COLLECTIONS;
 use crate::format::frame::{self, Kind};
 use crate::index::{Entry, Index, KeyHash, Locked};
 use crate::log::append::{Appended, Record};
-use crate::log::file::Frame;
+use crate::log::file::{DataFile, Frame};
 use crate::store::error::{Error, Result, vec_with_room};
 use crate::store::iter::KeyList;
 use crate::store::value::{End, clamp_range, place_of};
@@ -41,7 +41,7 @@ impl Engine {
     pub fn list_at(&self, inside: &Inside<'_>, entry: Option<Entry>, key: &[u8]) -> Result<Option<List>> {
         let Some(entry) = entry else { return Ok(None) };
         let mut buffer = Vec::new();
-        let Some(frame) = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())? else {
+        let Some(frame) = self.record(inside, entry, key, &mut buffer, DataFile::is_intact)? else {
             return Ok(None);
         };
         if frame.header.kind != Kind::Head {

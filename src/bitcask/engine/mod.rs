@@ -7,6 +7,7 @@ pub mod back_pressure;
 mod batch;
 mod change;
 pub mod clock;
+pub mod disk_watch;
 pub mod elements;
 mod expired;
 pub mod expiry;
@@ -15,9 +16,11 @@ pub mod snapshot;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use crate::bitcask::engine::back_pressure::BackPressure;
 use crate::bitcask::engine::clock::StoreClock;
+use crate::bitcask::engine::disk_watch::DiskWatch;
 use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::engine::snapshot::Snapshots;
 use crate::format::frame::{self, Kind};
@@ -61,6 +64,8 @@ pub struct Engine {
     pub snapshots: Snapshots,
     /// Lets writers wait for what is behind.
     pub back_pressure: BackPressure,
+    /// Whether gets wait for the disk.
+    pub disk_watch: DiskWatch,
     /// What happened so far, in numbers.
     pub counters: Counters,
     /// Held as long as the store is open.
@@ -259,7 +264,7 @@ impl Engine {
             return Ok(Some((Type::Value, None)));
         }
         let mut buffer = Vec::new();
-        let frame = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())?;
+        let frame = self.record(inside, entry, key, &mut buffer, DataFile::is_intact)?;
         Ok(frame.map(|frame| {
             let holds = if frame.header.kind == Kind::Head { Type::List } else { Type::Value };
             (holds, frame.header.expiry_ms)
@@ -294,7 +299,7 @@ impl Engine {
             return Ok(Some(visit(Current { value, expiry_ms: None })));
         }
         let mut buffer = Vec::new();
-        match self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())? {
+        match self.record(inside, entry, key, &mut buffer, DataFile::is_intact)? {
             Some(frame) if frame.header.kind != Kind::Put => Err(Error::WrongType),
             Some(frame) => {
                 Ok(Some(visit(Current { value: frame.value(), expiry_ms: frame.header.expiry_ms })))
@@ -304,9 +309,12 @@ impl Engine {
     }
 
     /// The value of the record at `entry`, where that is a mapped [`frame::BarePut`] of this key and, if that is to be verified,
-    /// intact. `None` for any other: [`Engine::record`] tells what it is.
+    /// intact. `None` for any other: [`Engine::record`] tells what it is; and where the time that this takes is to be known.
     #[inline(always)]
     fn bare_value<'a>(&'a self, inside: &'a Inside<'_>, entry: Entry, key: &[u8]) -> Option<&'a [u8]> {
+        if self.disk_watch.is_timed(entry) {
+            return None;
+        }
         let put = self.catalog.files.get(usize::from(entry.location.slot), inside)?.bare_put(entry)?;
         let is_its = put.key == key && (!self.options.verify_checksums || put.is_intact());
         is_its.then_some(put.value)
@@ -320,7 +328,28 @@ impl Engine {
         entry: Entry,
         key: &[u8],
         buffer: &'a mut Vec<u8>,
-        is_intact: impl FnOnce(&Frame<'_>) -> bool,
+        is_intact: impl FnOnce(&DataFile, &Frame<'_>) -> bool,
+    ) -> Result<Option<Frame<'a>>> {
+        if !self.disk_watch.is_timed(entry) {
+            return self.record_at(inside, entry, key, buffer, is_intact);
+        }
+        let begun = Instant::now();
+        if self.disk_watch.may_wait() {
+            self.file(inside, entry)?.use_now(entry);
+        }
+        let record = self.record_at(inside, entry, key, buffer, is_intact);
+        self.disk_watch.saw(begun, entry.size.bytes());
+        record
+    }
+
+    #[inline(always)]
+    fn record_at<'a>(
+        &'a self,
+        inside: &'a Inside<'_>,
+        entry: Entry,
+        key: &[u8],
+        buffer: &'a mut Vec<u8>,
+        is_intact: impl FnOnce(&DataFile, &Frame<'_>) -> bool,
     ) -> Result<Option<Frame<'a>>> {
         let file = self.file(inside, entry)?;
         let frame = file.frame(entry, buffer)?;
@@ -328,7 +357,7 @@ impl Engine {
             // Another key with the same hash, which is next to impossible, or damage, which is not.
             return if frame.is_intact() { Ok(None) } else { Err(damaged(file, &frame)) };
         }
-        if self.options.verify_checksums && !is_intact(&frame) {
+        if self.options.verify_checksums && !is_intact(file, &frame) {
             return Err(damaged(file, &frame));
         }
         if !matches!(frame.header.kind, Kind::Put | Kind::Head) {
@@ -371,13 +400,17 @@ impl Engine {
         to: &mut (impl Copying + ?Sized),
     ) -> Result<Option<usize>> {
         let (mut buffer, mut is_copied) = (Vec::new(), false);
-        let is_intact = |frame: &Frame<'_>| {
+        let is_intact = |file: &DataFile, frame: &Frame<'_>| {
             let len = frame.value().len();
             is_copied = frame.header.kind == Kind::Put
                 && len >= COPIED_IN_PIECES
                 && frame.header.expiry_ms.is_none()
                 && to.begin(len);
-            if is_copied { frame.is_intact_and_copied(|piece| to.copy(piece)) } else { frame.is_intact() }
+            if is_copied {
+                file.is_intact_and_copied(frame, |piece| to.copy(piece))
+            } else {
+                file.is_intact(frame)
+            }
         };
         let Some(frame) = self.record(inside, entry, key, &mut buffer, is_intact)? else { return Ok(None) };
         if frame.header.kind != Kind::Put {
@@ -398,7 +431,7 @@ impl Engine {
         let mut locked = self.index.lock_for_insert(hash)?;
         let Some(entry) = locked.get(hash) else { return Ok(false) };
         let mut buffer = Vec::new();
-        let frame = self.record(inside, entry, key, &mut buffer, |frame| frame.is_intact())?;
+        let frame = self.record(inside, entry, key, &mut buffer, DataFile::is_intact)?;
         let Some(frame) = frame else { return Ok(false) };
         let kind = frame.header.kind;
         let record = Record { kind, key, value: frame.value(), expiry_ms };
@@ -441,6 +474,7 @@ impl Engine {
     /// then the records, then the comparison.
     pub fn pin_many(&self, inside: &Inside<'_>, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) {
         const AT_ONCE: usize = 32;
+        let may_wait = self.disk_watch.may_wait();
         for keys in keys.chunks(AT_ONCE) {
             let mut hashes = [KeyHash::default(); AT_ONCE];
             for (hash, key) in hashes.iter_mut().zip(keys) {
@@ -453,6 +487,9 @@ impl Engine {
                 if let Some(entry) = *entry
                     && let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside)
                 {
+                    if may_wait {
+                        file.will_need(entry);
+                    }
                     file.prefetch(entry);
                 }
             }

@@ -1,8 +1,9 @@
 //! Walking through the keys of one moment.
 //!
 //! The place of an iterator is a hash: the index is in the order of hashes, so growing, splitting and moving do not disturb
-//! it; it holds no lock between steps. It takes the entries of up to a million keys at a time, and reads their records in the
-//! order in which they stand in the files: neighbours share pages, and the processor's and the kernel's read-ahead help.
+//! it; it holds no lock between steps. It takes the entries of up to a million keys at a time, or more where the data is larger than the
+//! memory, and reads their records in the order in which they stand in the files: neighbours share pages, and what comes next
+//! is asked of the disk in large pieces.
 
 mod sort;
 
@@ -12,9 +13,11 @@ use crate::bitcask::engine::snapshot::Moment;
 use crate::bitcask::engine::{Engine, Inside};
 use crate::bitcask::lifecycle::close::AfterVisit;
 use crate::bitcask::shared::Shared;
+use crate::disk::process;
 use crate::format::frame::Kind;
 use crate::index::{Cursor, Entry, KeyHash};
 use crate::log::file::Frame;
+use crate::log::readahead::ask_for;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Row, Walk};
 use crate::store::pinned::{NewRow, Pinned, Rows};
@@ -29,12 +32,25 @@ pub struct Iter {
     cursor: Option<Cursor>,
     /// The places of keys before the cursor that were not shown yet, last first.
     pending: Vec<u64>,
+    /// Those before this one were not asked of the disk.
+    not_asked: usize,
+    /// When so many are left, more are asked for.
+    ask_at: usize,
     /// How many entries are loaded next: few for who looks at few rows.
     load: usize,
 }
 
-/// So many entries are loaded at once, of 8 bytes each.
-const MOST_LOADED: usize = 1 << 20;
+/// So many times as many are loaded each time.
+const LOADED_MORE: usize = 16;
+/// So many entries are loaded at once where the files fit into memory, of 8 bytes each.
+const MOST_LOADED: u64 = 1 << 20;
+/// And so many where they do not: each load reads a good part of all pages. Of the memory they take this part at most.
+const MOST_LOADED_FROM_DISK: u64 = 8 << 20;
+const LOADED_SHARE: u64 = 8;
+/// Who has read so many rows from the disk is taken to read all.
+const MANY: usize = 2048;
+/// Fewer entries are not asked of the disk before they are read.
+const FEW: usize = 4;
 
 /// How many records ahead of the current one are fetched into the cache.
 const LOOK_AHEAD: usize = 12;
@@ -51,6 +67,8 @@ impl Iter {
             prefix: prefix.to_vec(),
             cursor: Some(Cursor::START),
             pending: Vec::new(),
+            not_asked: 0,
+            ask_at: 0,
             load: 1,
         })
     }
@@ -61,7 +79,7 @@ impl Iter {
         mut visit: impl FnMut(&Inside<'_>, Entry, &Frame<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
         loop {
-            while let Some(entry) = self.pending.pop().and_then(Entry::from_place) {
+            while let Some(entry) = self.next_entry(engine) {
                 if let Some(ahead) =
                     self.pending.len().checked_sub(LOOK_AHEAD).and_then(|n| self.pending.get(n))
                     && let Some(ahead) = Entry::from_place(*ahead)
@@ -72,10 +90,10 @@ impl Iter {
                 let mut buffer = Vec::new();
                 let file = engine.file(engine, entry)?;
                 let frame = file.frame(entry, &mut buffer)?;
-                if frame.header.seq > self.moment.seq && frame.is_intact() {
+                if frame.header.seq > self.moment.seq && file.is_intact(&frame) {
                     continue;
                 }
-                if engine.options.verify_checksums && !frame.is_intact() {
+                if engine.options.verify_checksums && !file.is_intact(&frame) {
                     return Err(file.corrupt(frame.offset, "the checksum of the record does not match"));
                 }
                 let expired = frame.header.expiry_ms.is_some_and(|at| engine.has_expired(at));
@@ -91,10 +109,45 @@ impl Iter {
         }
     }
 
+    /// The entry to read next. What comes after it was asked of the disk.
+    #[inline]
+    fn next_entry(&mut self, engine: &Inside<'_>) -> Option<Entry> {
+        if self.pending.len() <= self.ask_at && self.not_asked > 0 {
+            self.ask_ahead(engine);
+        }
+        self.pending.pop().and_then(Entry::from_place)
+    }
+
+    #[cold]
+    fn ask_ahead(&mut self, engine: &Inside<'_>) {
+        let rest = self.pending[..self.not_asked].iter().rev().copied();
+        let count = ask_for(rest, |slot, range| {
+            if let Some(file) = engine.catalog.files.get(usize::from(slot), engine) {
+                file.disk_file.will_need(range);
+            }
+        });
+        self.not_asked -= count;
+        self.ask_at = self.not_asked + count / 2;
+    }
+
+    /// How many entries to load after so many.
+    fn next_load(engine: &Engine, last: usize) -> usize {
+        let size: u64 = engine.catalog.files.all().iter().map(|file| file.tail()).sum();
+        let fits = size < process::memory_limit() / 2;
+        let most = if fits { MOST_LOADED } else { MOST_LOADED_FROM_DISK };
+        let most = process::memory_share(LOADED_SHARE, 0..=most * size_of::<u64>() as u64) as usize
+            / size_of::<u64>();
+        if last >= MANY && !fits { most } else { (last * LOADED_MORE).min(most) }
+    }
+
     /// Loads the entries of the next segments: those of the index, and the versions that this moment sees instead.
     /// Of the two for one key, [`Iter::advance`] takes the one that is not newer than the moment.
     fn load(&mut self, engine: &Engine, mut cursor: Cursor) -> Result<Option<Cursor>> {
         let mut entries: Vec<(KeyHash, Entry)> = Vec::new();
+        let room = self.load.min(engine.index.len() as usize);
+        if self.pending.try_reserve_exact(room).is_err() {
+            return Err(Error::NoMemory { bytes: (room * size_of::<u64>()) as u64 });
+        }
         let next = loop {
             let next = engine.index.collect_with(cursor, &mut entries, |next, entries| {
                 let to = next.map(Cursor::first_hash);
@@ -111,8 +164,10 @@ impl Iter {
                 _ => break next,
             }
         };
-        self.load = (self.pending.len() * 2).min(MOST_LOADED);
+        self.load = Self::next_load(engine, self.pending.len());
         sort_last_first(&mut self.pending);
+        self.not_asked = if self.pending.len() < FEW { 0 } else { self.pending.len() };
+        self.ask_at = self.not_asked;
         Ok(next)
     }
 }

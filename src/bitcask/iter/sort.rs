@@ -3,17 +3,24 @@
 //! A radix sort from the lowest digit up, and only as far as neighbours are in the same few pages: two passes for a file.
 //! Comparing was a fifth of a scan (docs/PERFORMANCE.md).
 
+use crate::disk::process;
+
 /// The bits of a place that one pass of [`sort_last_first`] looks at. With more, there are more places to write to than the
 /// processor has translations at hand for.
 const DIGIT: u32 = 8;
 /// So many of the lowest bits of a place it need not look at: places that agree in the others are in the same 4 KiB.
 const NEIGHBOURS: u32 = 17;
 
+/// The passes need as much memory as there are places. Where that is more than this part of all memory, places are compared.
+const SPARE_SHARE: u64 = 32;
+
 /// Sorts places, the last first; many of them only as far as neighbours.
 pub(super) fn sort_last_first(places: &mut Vec<u64>) {
     let mut spare = Vec::new();
     let (least, most) = places.iter().fold((u64::MAX, 0), |(least, most), &n| (least.min(n), most.max(n)));
-    if places.len() < 4 << DIGIT || spare.try_reserve_exact(places.len()).is_err() {
+    let spare_fits =
+        size_of_val(places.as_slice()) as u64 <= process::memory_share(SPARE_SHARE, 0..=u64::MAX);
+    if places.len() < 4 << DIGIT || !spare_fits || spare.try_reserve_exact(places.len()).is_err() {
         return places.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
     }
     spare.resize(places.len(), 0);

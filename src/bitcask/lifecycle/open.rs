@@ -14,6 +14,7 @@ use super::rebuild::rebuild;
 use super::sequence::Sequence;
 use crate::bitcask::engine::back_pressure::BackPressure;
 use crate::bitcask::engine::clock::StoreClock;
+use crate::bitcask::engine::disk_watch::DiskWatch;
 use crate::bitcask::engine::elements::Elements;
 use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::engine::snapshot::Snapshots;
@@ -128,6 +129,7 @@ fn open_locked(
         elements: Elements::new(rebuilt.elements, next_seq),
         snapshots: Snapshots::default(),
         back_pressure: BackPressure::default(),
+        disk_watch: DiskWatch::new(),
         counters: Counters { logged_time_ms: time_ms.into(), ..Counters::default() },
         _lock: Box::new(()),
     })

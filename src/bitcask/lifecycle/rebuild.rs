@@ -7,6 +7,7 @@ use super::sequence::Sequence;
 use super::tails::repair_tails;
 use crate::bitcask::engine::clock::Reading;
 use crate::bitcask::lifecycle::hints;
+use crate::disk::process;
 use crate::format::collection::ListHead;
 use crate::format::features::COLLECTIONS;
 use crate::format::file_header::FILE_HEADER_SIZE;
@@ -168,9 +169,10 @@ pub struct Found {
     pub kind: Kind,
 }
 
-/// So many records are held before the index takes them, at most: 24 bytes each, 192 MiB. The more there are, the less often
-/// is it written.
-const HELD: usize = 8 << 20;
+/// So many bytes of records are held before the index takes them, at most, and no more than this part of the memory. The more
+/// there are, the less often is it written.
+const HELD: u64 = 192 << 20;
+const HELD_SHARE: u64 = 8;
 
 /// Records on their way into the index, by the first byte of their hashes: those of one byte go to the same memory.
 struct Bins<'a> {
@@ -185,12 +187,13 @@ struct Bins<'a> {
 impl<'a> Bins<'a> {
     fn new(rebuild: &'a Rebuild<'a>, index: &'a Index, threads: usize) -> Self {
         let roots = usize::from(u8::MAX) + 1;
+        let held = process::memory_share(HELD_SHARE, 0..=HELD) as usize / size_of::<Version>();
         Bins {
             rebuild,
             absorber: index.absorber(),
             bins: vec![Vec::new(); roots],
             // A power of two, so that the vectors do not grow past it.
-            most: 1 << (HELD / roots / threads).ilog2(),
+            most: 1 << (held / roots / threads).max(1).ilog2(),
             expiries: Vec::new(),
         }
     }

@@ -1,25 +1,76 @@
 //! Making what was appended durable: now, in order, and as far as somebody waits for.
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::Position;
+use super::super::file::DataFile;
 use super::Log;
+use crate::disk::process;
 use crate::store::error::Result;
 use crate::sync::thread::NotCancelled;
 
-/// How much of a log whose files have this size may be in files that were rotated out and are not on the disk yet. On machines
-/// with much memory less than what the kernel keeps in it before it lets writers wait, for as long as it likes.
-pub(super) fn most_behind(max_file_size: u64) -> u64 {
-    (crate::disk::process::physical_memory() / 16).max(max_file_size)
+/// How much of the log may be in memory only, as a part of that, before it is written to the disk. Less than what the kernel keeps before it
+/// lets writers wait, for as long as it likes; and where a control group has little memory, it would end the process, because it
+/// cannot take back pages that are not on the disk.
+const BEHIND_SHARE: u64 = 16;
+/// Never less than this.
+const LEAST_BEHIND: u64 = 256 << 10;
+/// A writer writes so much at a time.
+const WAITED_FOR: RangeInclusive<u64> = 64 << 10..=4 << 20;
+
+/// So many bytes may be in memory only before writers let the disk write them. Where twice as many are, they wait for it.
+pub fn most_behind() -> u64 {
+    process::memory_share(BEHIND_SHARE, LEAST_BEHIND..=u64::MAX)
 }
 
 impl Log {
-    /// How far the disk is behind the writers: above 0 where they should pause, 1 where they are twice as far ahead as they
-    /// may be.
-    pub fn sync_lag(&self) -> f64 {
-        let behind: u64 = self.unsynced.lock().iter().map(|file| file.tail()).sum();
-        behind as f64 / self.most_behind as f64 - 1.0
+    /// Whether no more is in memory only than may be.
+    pub fn is_near_disk(&self) -> bool {
+        self.dirty(&self.unsynced_files()) <= most_behind()
+    }
+
+    /// The files that something was appended to that is not synced, oldest first.
+    fn unsynced_files(&self) -> Vec<Arc<DataFile>> {
+        let writer = self.writer.lock();
+        let mut files = self.unsynced.lock().clone();
+        files.push(writer.active.clone());
+        files
+    }
+
+    fn dirty(&self, files: &[Arc<DataFile>]) -> u64 {
+        files.iter().map(|file| file.dirty()).sum()
+    }
+
+    /// Writes some of what is in memory only to the disk, where that is more than may be, and waits where it is twice as much: then
+    /// writers are as fast as the disk. For a writer who holds no lock.
+    pub fn stay_near_disk(&self) -> Result<()> {
+        let files = self.unsynced_files();
+        let (most, poison) = (most_behind(), &self.catalog.poison);
+        if self.dirty(&files) <= most {
+            return Ok(());
+        }
+        let _not_cancelled = NotCancelled::begin();
+        let piece = (most / 8).clamp(*WAITED_FOR.start(), *WAITED_FOR.end());
+        for file in &files {
+            if file.begin_write_back(piece, poison)? {
+                break;
+            }
+        }
+        if self.dirty(&files) <= 2 * most {
+            return Ok(());
+        }
+        // One at a time, and the others wait for that one.
+        let _alone = self.writing_back.lock();
+        for file in &files {
+            while self.dirty(&files) > 2 * most
+                && (file.begin_write_back(piece, poison)? | file.finish_write_back(piece, poison)?)
+            {
+            }
+        }
+        Ok(())
     }
 
     /// Returns once all that was appended before `position` is durable.

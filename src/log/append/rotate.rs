@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::super::Position;
 use super::super::catalog::Catalog;
 use super::super::file::DataFile;
+use super::durable::most_behind;
 use super::{Log, Work, Writer, epoch};
 use crate::disk::Room;
 use crate::format::file_header::FILE_HEADER_SIZE;
@@ -15,7 +16,8 @@ use crate::format::{ALIGNMENT, align};
 use crate::store::error::{Error, Result};
 use crate::sync::thread::NotCancelled;
 
-/// So much may wait to be sealed while writers are fast: an opening after a kill reads all of it.
+/// So much may wait to be sealed while writers are fast, and no more than may wait for the disk: an opening after a kill reads
+/// all of it.
 const MOST_UNSEALED_BYTES: u64 = 1 << 30;
 
 impl Log {
@@ -126,7 +128,8 @@ impl Log {
     /// Whether the files that wait to be sealed are many, or hold much.
     pub fn has_many_unsealed(&self) -> bool {
         let unsealed = self.unsealed.lock();
-        unsealed.len() >= 8 || unsealed.iter().map(|file| file.tail()).sum::<u64>() > MOST_UNSEALED_BYTES
+        unsealed.len() >= 8
+            || unsealed.iter().map(|file| file.tail()).sum::<u64>() > MOST_UNSEALED_BYTES.min(most_behind())
     }
 
     /// Maintenance: the files that were rotated out and wait to be sealed.

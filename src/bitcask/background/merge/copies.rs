@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::bitcask::engine::Inside;
 use crate::bitcask::shared::Shared;
+use crate::disk::process;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Epoch, Header, Kind};
 use crate::index::{Entry, KeyHash, Location, SizeClass};
-use crate::log::append::{encode_frame, weight};
+use crate::log::append::{encode_frame, most_behind, weight};
 use crate::log::file::{DataFile, Frame};
 use crate::store::error::{Error, Result};
 use crate::store::options::Options;
@@ -21,6 +22,9 @@ use crate::sync::thread;
 const WRITTEN_AT_ONCE: u64 = 2 << 20;
 /// The same where a merge is kept slow.
 const WRITTEN_AT_ONCE_IF_SLOW: u64 = 256 << 10;
+/// And where there is little memory, of which a buffer takes this part.
+const LEAST_WRITTEN_AT_ONCE: u64 = 64 << 10;
+const BUFFER_SHARE: u64 = 128;
 /// And where files are small an eighth of one, so that what is tested with small files is what happens with large ones.
 const WRITES_PER_FILE: u64 = 8;
 
@@ -80,6 +84,7 @@ impl<'a> Copies<'a> {
     pub fn suit(&mut self, options: &Options) {
         self.pace.limit = options.merge_rate_limit;
         let most = if self.pace.limit > 0 { WRITTEN_AT_ONCE_IF_SLOW } else { WRITTEN_AT_ONCE };
+        let most = process::memory_share(BUFFER_SHARE, LEAST_WRITTEN_AT_ONCE..=most);
         self.unit = most.min(options.max_file_size / WRITES_PER_FILE);
     }
 
@@ -176,13 +181,23 @@ impl<'a> Copies<'a> {
         let moved = move_index(engine, output, &moves);
         self.is_lost |= moved.is_err();
         self.pace.bytes += len;
-        moved
+        moved.and_then(|()| stay_near_disk(engine, output))
     }
 
     /// Waits where more was written than the limit allows. To be called from outside the gate.
     pub fn keep_pace(&self) {
         self.pace.keep(self.shell);
     }
+}
+
+/// Waits for the disk where more of an output is in memory only than may be.
+fn stay_near_disk(engine: &Inside<'_>, output: &DataFile) -> Result<()> {
+    let (most, poison) = (most_behind(), &engine.catalog.poison);
+    if output.dirty() > most {
+        output.begin_write_back(u64::MAX, poison)?;
+        while output.dirty() > 2 * most && output.finish_write_back(most, poison)? {}
+    }
+    Ok(())
 }
 
 /// Points the index at records that were written to `output`, where it still points at what was copied.

@@ -7,12 +7,14 @@
 use std::sync::Arc;
 
 use crate::bitcask::shared::Shared;
+use crate::disk::process;
 use crate::format::FileId;
 use crate::index::{Cursor, Entry};
 use crate::log::file::DataFile;
 
-/// So many places are kept at once at most: 16 MiB.
-const MOST_PLACES: u64 = 2 << 20;
+/// So many bytes of places are kept at once at most, and no more than this part of the memory.
+const MOST_PLACES: u64 = 16 << 20;
+const PLACES_SHARE: u64 = 16;
 
 /// To look at a dead record of a file takes at least so many times as long as to look at a key of the index.
 const DEARER: u64 = 8;
@@ -43,8 +45,9 @@ impl Places {
     pub fn look_up(shell: &Shared, inputs: &[Arc<DataFile>]) -> Option<Self> {
         let mut places = Places::default();
         let (mut live, mut dead, mut is_wanted) = (0, 0, Vec::new());
+        let most = process::memory_share(PLACES_SHARE, 0..=MOST_PLACES) / size_of::<u64>() as u64;
         for file in inputs {
-            if !Self::are_enough(file) || live + file.usage.live_records() > MOST_PLACES {
+            if !Self::are_enough(file) || live + file.usage.live_records() > most {
                 break;
             }
             live += file.usage.live_records();
