@@ -67,12 +67,24 @@ struct Copied {
 
 impl Copying for Copied {
     fn begin(&mut self, len: usize) -> bool {
+        // What was copied by an attempt that failed does not count.
+        self.value.clear();
         self.has_no_memory = self.value.try_reserve_exact(len).is_err();
         !self.has_no_memory
     }
 
     fn copy(&mut self, bytes: &[u8]) {
         self.value.extend_from_slice(bytes);
+    }
+}
+
+/// What `copy` copies, as a value of its own.
+fn whole(copy: impl FnOnce(&mut Copied) -> Result<Option<usize>>) -> Result<Option<Vec<u8>>> {
+    let mut copied = Copied::default();
+    match copy(&mut copied)? {
+        Some(len) if copied.has_no_memory => Err(Error::NoMemory { bytes: len as u64 }),
+        Some(_) => Ok(Some(copied.value)),
+        None => Ok(None),
     }
 }
 
@@ -217,12 +229,7 @@ impl Db {
     /// # Errors
     /// [`Error::Corrupt`] where the record is damaged, [`Error::Io`], [`Error::NoMemory`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let mut copy = Copied::default();
-        match self.copy(key, &mut copy)? {
-            Some(len) if copy.has_no_memory => Err(Error::NoMemory { bytes: len as u64 }),
-            Some(_) => Ok(Some(copy.value)),
-            None => Ok(None),
-        }
+        whole(|copy| self.copy(key, copy))
     }
 
     /// Copies the value of `key`, if `to` has room for it, and gives its size. For code of this library.
@@ -392,7 +399,7 @@ impl Db {
     /// # Errors
     /// As [`Db::put`] and [`Db::get`]; [`Error::WrongType`] where the key holds a value.
     pub fn pop_back(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.store.any().pop(key, End::Back)
+        whole(|copy| self.pop(key, End::Back, copy))
     }
 
     /// As [`Db::pop_back`], the first element.
@@ -400,7 +407,17 @@ impl Db {
     /// # Errors
     /// As [`Db::pop_back`].
     pub fn pop_front(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.store.any().pop(key, End::Front)
+        whole(|copy| self.pop(key, End::Front, copy))
+    }
+
+    /// Takes an element of the list `key` out, once it was copied to `to`. For code of this library.
+    pub(crate) fn pop(&self, key: &[u8], end: End, to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.store.any().pop(key, end, to)
+    }
+
+    /// As [`Db::get_delete`], with the value copied to `to` before it is removed. For code of this library.
+    pub(crate) fn get_delete_to(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.store.any().get_delete(key, to)
     }
 
     /// The number of elements of the list `key`; `None` where there is none.
@@ -442,7 +459,7 @@ impl Db {
     /// # Errors
     /// As [`Db::delete`] and [`Db::get`]; [`Error::WrongType`] where the key holds a list.
     pub fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.store.any().get_delete(key)
+        whole(|copy| self.get_delete_to(key, copy))
     }
 
     /// Gives `key` the value `desired`, or with `None` removes it, if it holds `expected`, or with `None` nothing; in one step. False

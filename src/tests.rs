@@ -500,3 +500,31 @@ fn an_empty_value_that_is_pinned_lies_in_memory() {
         unsafe { Pinned::drop_raw(pin) };
     }
 }
+
+/// A copy for which there is no memory.
+struct NoRoom;
+
+impl crate::store::Copying for NoRoom {
+    fn begin(&mut self, _: usize) -> bool {
+        false
+    }
+
+    fn copy(&mut self, _: &[u8]) {
+        panic!("there is no room");
+    }
+}
+
+#[test]
+fn nothing_is_taken_out_where_there_is_no_memory_for_the_answer() {
+    use crate::store::value::End;
+    let directory = tempfile::tempdir().unwrap();
+    let db = Db::open(directory.path().join("store"), &Options::default()).unwrap();
+    db.push_back(b"list", b"element").unwrap();
+    db.put(b"key", b"value").unwrap();
+    let refused = |answer| assert!(matches!(answer, Err(Error::NoMemory { .. })));
+    refused(db.pop(b"list", End::Back, &mut NoRoom));
+    refused(db.pop(b"list", End::Front, &mut NoRoom));
+    refused(db.get_delete_to(b"key", &mut NoRoom));
+    assert_eq!(db.pop_back(b"list").unwrap().as_deref(), Some(&b"element"[..]));
+    assert_eq!(db.get_delete(b"key").unwrap().as_deref(), Some(&b"value"[..]));
+}

@@ -210,8 +210,8 @@ impl Store for Named {
         self.enter()?.push(key, value, end)
     }
 
-    fn pop(&self, key: &[u8], end: End) -> Result<Option<Vec<u8>>> {
-        self.enter()?.pop(key, end)
+    fn pop(&self, key: &[u8], end: End, to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.enter()?.pop(key, end, to)
     }
 
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
@@ -230,8 +230,8 @@ impl Store for Named {
         self.enter()?.list_range(key, first, last)
     }
 
-    fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.enter()?.get_delete(key)
+    fn get_delete(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.enter()?.get_delete(key, to)
     }
 
     fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool> {

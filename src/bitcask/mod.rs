@@ -2,6 +2,7 @@
 //! dead records back (Bitcask; Sheehy and Smith, 2010).
 
 pub mod background;
+mod close;
 pub mod engine;
 pub mod iter;
 pub mod lifecycle;
@@ -30,14 +31,11 @@ use crate::sync::signal::Signal;
 use crate::sync::thread;
 use background::{merge, seal};
 use engine::Inside;
-use lifecycle::{close, open};
-use shared::Shared;
+use lifecycle::open;
+use shared::{LONGEST_WAIT_FOR_READERS, Shared};
 
 /// A full memory is merged by who needs room where at least such a part of it is dead.
 const WORTH_A_MERGE: u64 = 16;
-
-/// Who needs room waits so long for those who are reading files that are not needed any more.
-pub const LONGEST_WAIT_FOR_READERS: Duration = Duration::from_secs(1);
 
 /// An open store. It is closed when this goes, at once and by the thread that lets go; iterators and the store's threads may hold
 /// what is shared for longer.
@@ -128,22 +126,34 @@ impl Bitcask {
         Ok(done)
     }
 
-    /// In a full memory, merges and tries once more where enough is dead: nobody else can make room there. On a disk that is
-    /// its users' decision, and other programs share it.
+    /// In a full memory waits for the merge that is under way, then merges where enough is dead, and tries again after each: nobody
+    /// else can make room there. On a disk that is its users' decision, and other programs share it.
     #[cold]
     fn after_failure<R>(&self, error: Error, mut change: impl FnMut(&Inside<'_>) -> Result<R>) -> Result<R> {
-        let may_help = {
-            let engine = self.shared.enter()?;
-            let (total, live) = merge::space(&engine);
-            engine.catalog.disk.is_volatile() && total - live.min(total) > total / WORTH_A_MERGE
-        };
-        if !may_help || !matches!(error, Error::NoSpace { .. }) || self.shared.check_may_wait().is_err() {
+        let is_full = matches!(error, Error::NoSpace { .. });
+        if !is_full
+            || !self.shared.enter()?.catalog.disk.is_volatile()
+            || self.shared.check_may_wait().is_err()
+        {
             return Err(error);
+        }
+        // What a merge writes takes room until its inputs are gone.
+        drop(self.shared.merging().lock());
+        let mut again = || {
+            seal::collect_within(&self.shared, LONGEST_WAIT_FOR_READERS);
+            change(&self.shared.enter()?)
+        };
+        let done = again();
+        if !matches!(done, Err(Error::NoSpace { .. })) {
+            return done;
+        }
+        let (total, live) = engine::space::space(&*self.shared.enter()?);
+        if total.saturating_sub(live) <= total / WORTH_A_MERGE {
+            return done;
         }
         // Also where it did not come to its end: what it merged until then has made room.
         let _ = merge::run_all(&self.shared, &mut |_| ControlFlow::Continue(()));
-        seal::collect_within(&self.shared, LONGEST_WAIT_FOR_READERS);
-        change(&self.shared.enter()?)
+        again()
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use std::time::Duration;
+
 use crate::bitcask::engine::{Engine, Inside};
 use crate::disk::process::ForkGuard;
 use crate::log::file::DataFile;
@@ -11,6 +13,9 @@ use crate::store::error::{Error, Result};
 use crate::sync::gate::Gated;
 use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
+
+/// Who needs room waits so long for those who are reading files that are not needed any more.
+pub const LONGEST_WAIT_FOR_READERS: Duration = Duration::from_secs(1);
 
 /// What the handles, iterators and threads of one open store share. It outlives the engine, which a close takes away, so that
 /// whoever calls the store after that gets an answer.

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::bitcask::background::merge::live_bytes;
 use crate::bitcask::engine::Engine;
+use crate::bitcask::engine::space::live_bytes;
 use crate::store::stats::{FileStats, Stats};
 
 /// Each data file in numbers, by file number.

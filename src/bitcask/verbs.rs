@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::bitcask::background::{merge, seal};
+use crate::bitcask::engine::space::sealed;
 use crate::bitcask::engine::{Condition, Engine};
 use crate::bitcask::iter::Iter;
 use crate::bitcask::lifecycle::hints;
@@ -175,7 +176,7 @@ impl Store for Bitcask {
         self.shared.check_may_wait()?;
         seal::seal_and_collect(&self.shared)?;
         let engine = self.shared.enter()?;
-        for file in merge::sealed(&engine) {
+        for file in sealed(&engine) {
             hints::write_missing(&engine.catalog, &file, &engine.hasher)?;
         }
         Ok(())
@@ -190,8 +191,8 @@ impl Store for Bitcask {
         self.change(|engine| engine.push(engine, key, value, end))
     }
 
-    fn pop(&self, key: &[u8], end: End) -> Result<Option<Vec<u8>>> {
-        self.change(|engine| engine.pop(engine, key, end))
+    fn pop(&self, key: &[u8], end: End, to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.change(|engine| engine.pop(engine, key, end, to))
     }
 
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
@@ -213,8 +214,8 @@ impl Store for Bitcask {
         engine.list_range(&engine, key, first, last)
     }
 
-    fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.change(|engine| engine.get_delete(engine, key))
+    fn get_delete(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.change(|engine| engine.get_delete(engine, key, to))
     }
 
     fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool> {

@@ -4,7 +4,7 @@ use super::db::filedb_t;
 use super::error::filedb_error_t;
 use super::guard;
 use super::handle::Call;
-use super::list::get;
+use super::list::take;
 use super::slice::filedb_slice_t;
 use super::status::{FILEDB_CONFLICT, FILEDB_OK, filedb_status_t};
 use crate::Capabilities;
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn filedb_get_delete(
     value_len: *mut usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    get(Db::get_delete, db, (key, key_len), (value, value_len), err)
+    take(Db::get_delete_to, db, (key, key_len), (value, value_len), err)
 }
 
 /// Gives `key` the value `desired`, or removes it where that is NULL, if it holds `expected`, or nothing

@@ -48,8 +48,8 @@ impl filedb {
     }
 }
 
-/// Opens the store in the directory `path`, and creates it unless the option create_if_missing is
-/// false. `options` may be NULL for the defaults; the store keeps a copy of them. On success `*out`
+/// Opens the store at `path`, a directory or a URL (see "Where a store is"), and creates it unless the
+/// option create_if_missing is false. `options` may be NULL for the defaults; the store keeps a copy of them. On success `*out`
 /// is the handle, which belongs to the caller, who gives it to filedb_close().
 ///
 /// After a clean close this takes milliseconds; after a crash it reads what was written since the

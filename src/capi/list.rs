@@ -3,12 +3,13 @@
 use super::db::{filedb_t, found};
 use super::error::filedb_error_t;
 use super::guard;
-use super::handle::Block;
+use super::handle::{Block, CopiedBlock};
 use super::slice::{filedb_slice_t, one_block};
 use super::status::{FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t};
 use crate::Db;
+use crate::store::Copying;
 use crate::store::error::Result;
-use crate::store::value::Type;
+use crate::store::value::{End, Type};
 use std::ffi::c_void;
 
 /// What a key holds: FILEDB_TYPE_..., or 0 for nothing. Since 0.2.0.
@@ -127,7 +128,7 @@ pub unsafe extern "C" fn filedb_pop_back(
     value_len: *mut usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    get(Db::pop_back, db, (key, key_len), (value, value_len), err)
+    take(|db, key, to| db.pop(key, End::Back, to), db, (key, key_len), (value, value_len), err)
 }
 
 /// Takes the first element of the list `key` out, as filedb_pop_back() does the last.
@@ -144,12 +145,12 @@ pub unsafe extern "C" fn filedb_pop_front(
     value_len: *mut usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    get(Db::pop_front, db, (key, key_len), (value, value_len), err)
+    take(|db, key, to| db.pop(key, End::Front, to), db, (key, key_len), (value, value_len), err)
 }
 
-/// A verb that answers with a copy of a value, or with none.
-pub(super) fn get(
-    verb: impl FnOnce(&Db, &[u8]) -> Result<Option<Vec<u8>>>,
+/// A verb that removes what it answers with: there is memory for the answer before anything is removed.
+pub(super) fn take(
+    verb: impl FnOnce(&Db, &[u8], &mut dyn Copying) -> Result<Option<usize>>,
     db: *mut filedb_t,
     (key, key_len): (*const c_void, usize),
     (value, value_len): (*mut *mut c_void, *mut usize),
@@ -160,11 +161,10 @@ pub(super) fn get(
         let (value, value_len) = (value?, value_len?);
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
-        let Some(found) = verb(db, key)? else { return Ok(FILEDB_NOT_FOUND) };
-        let block = Block::new(found.len())?;
-        block.copy(0, &found);
-        value.set(block.hand_out());
-        value_len.set(found.len());
+        let mut copy = CopiedBlock::default();
+        let Some(size) = verb(db, key, &mut copy)? else { return Ok(FILEDB_NOT_FOUND) };
+        value.set(copy.finish(size)?.hand_out());
+        value_len.set(size);
         Ok(FILEDB_OK)
     })
 }
@@ -211,7 +211,18 @@ pub unsafe extern "C" fn filedb_list_get(
     value_len: *mut usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    get(|db, key| db.list_get(key, index), db, (key, key_len), (value, value_len), err)
+    guard::enter(err, |call| {
+        let (value, value_len) = (call.out("value", value), call.out("value_len", value_len));
+        let (value, value_len) = (value?, value_len?);
+        let db = call.store(db)?;
+        let key = call.key("key", key, key_len)?;
+        let Some(found) = db.list_get(key, index)? else { return Ok(FILEDB_NOT_FOUND) };
+        let block = Block::new(found.len())?;
+        block.copy(0, &found);
+        value.set(block.hand_out());
+        value_len.set(found.len());
+        Ok(FILEDB_OK)
+    })
 }
 
 /// Replaces the element at `index` of the list `key`, counted as by filedb_list_get().

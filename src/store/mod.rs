@@ -35,7 +35,6 @@ pub trait Copying {
 
 /// One open store. What each verb promises is said where users find it, at [`crate::Db`]; all of them may be called from any
 /// thread at once.
-#[allow(dead_code, reason = "the verbs that are called most are called on the engine itself")]
 pub trait Store: Send + Sync {
     /// See [`crate::Db::capabilities`].
     fn capabilities(&self) -> Result<Capabilities>;
@@ -106,8 +105,9 @@ pub trait Store: Send + Sync {
     /// See [`crate::Db::push_back`]: the new length.
     fn push(&self, key: &[u8], value: &[u8], end: End) -> Result<u64>;
 
-    /// See [`crate::Db::pop_back`].
-    fn pop(&self, key: &[u8], end: End) -> Result<Option<Vec<u8>>>;
+    /// See [`crate::Db::pop_back`]: copies the element to `to` before it is taken out, and gives its size. Where there is no room for the
+    /// copy nothing is taken out, and the answer is [`error::Error::NoMemory`].
+    fn pop(&self, key: &[u8], end: End, to: &mut dyn Copying) -> Result<Option<usize>>;
 
     /// See [`crate::Db::list_length`].
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>>;
@@ -122,7 +122,9 @@ pub trait Store: Send + Sync {
     fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>>;
 
     /// See [`crate::Db::get_delete`].
-    fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+    ///
+    /// The value is copied to `to` as by [`Store::pop`].
+    fn get_delete(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>>;
 
     /// See [`crate::Db::compare_and_swap`].
     fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool>;

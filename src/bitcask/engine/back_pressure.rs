@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::bitcask::background::merge;
+use crate::bitcask::engine::space;
 use crate::store::options::MergeMode;
 use crate::sync::monitor::Monitor;
 use crate::sync::thread::NotCancelled;
@@ -71,13 +71,13 @@ impl Engine {
         if self.options.merge == MergeMode::Manual {
             return 0.0;
         }
-        let (total, live) = merge::space(self);
-        if merge::reclaimable(self) <= live.max(merge::least_piece(&self.options)) {
+        let (total, live) = space::space(self);
+        if space::reclaimable(self) <= live.max(space::least_piece(&self.options)) {
             // What is dead is where no merge can take it yet, or is little.
             return 0.0;
         }
         let target = self.options.merge_space_amplification;
-        let slack = total.saturating_sub(merge::slack(&self.options)) as f64;
+        let slack = total.saturating_sub(space::slack(&self.options)) as f64;
         (slack / live.max(1) as f64 - target * 1.2) / (target * 0.2)
     }
 }

@@ -109,7 +109,8 @@ impl Engine {
                 Kind::Element => self.install_element(inside, segment, *hash, place),
                 Kind::Head => {
                     if let Some((_, list)) = plan.lists.get(hash) {
-                        self.install_head(inside, segment, *hash, place, list);
+                        let (expiry_ms, is_same) = (list.expiry_ms, !list.is_new);
+                        self.install_version(inside, segment, *hash, place, expiry_ms, is_same);
                     }
                 }
                 Kind::Put => self.install(inside, segment, *hash, place, record.expiry_ms),

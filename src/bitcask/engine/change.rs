@@ -1,9 +1,10 @@
 //! Reading and writing a key in one step, while it is locked.
 
-use super::lists::copied;
+use super::lists::{copied, copy_whole};
 use super::{Current, Engine, Inside};
 use crate::format::frame::{self, Kind};
 use crate::log::append::Record;
+use crate::store::Copying;
 use crate::store::error::{Error, Result};
 use crate::store::value::{Change, incremented};
 
@@ -56,11 +57,11 @@ impl Engine {
         self.finish_write(&appended, false)
     }
 
-    /// Removes a key and gives its value.
-    pub fn get_delete(&self, inside: &Inside<'_>, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    /// Removes a key, once its value was copied to `to`, and gives the size of that.
+    pub fn get_delete(&self, inside: &Inside<'_>, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
         let mut had = None;
         self.update(inside, key, &mut |value| {
-            had = value.map(copied).transpose()?;
+            had = value.map(|value| copy_whole(value, to)).transpose()?;
             Ok(Change::Delete)
         })?;
         Ok(had)

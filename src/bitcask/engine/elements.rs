@@ -1,7 +1,7 @@
 //! The elements of collections: an index of their own beside that of the keys, and the collections that are gone.
 //!
 //! An element counts as long as the head under its collection's key names it; the log needs no tombstones for elements. A head
-//! that is replaced, removed or expires leaves a [`Gone`] behind, and the maintenance thread takes its elements out of the index,
+//! that is replaced, removed or expires is kept here, and the maintenance thread takes its elements out of the index,
 //! after which merges drop them. A recovery finds out by itself which elements heads name.
 
 use std::sync::OnceLock;
@@ -16,15 +16,9 @@ pub struct Elements {
     /// Made when the first element comes.
     index: OnceLock<Index>,
     making: Mutex<()>,
-    gone: Mutex<Vec<Gone>>,
+    /// Heads of lists that are gone, without the elements that were taken out since.
+    gone: Mutex<Vec<ListHead>>,
     next_id: AtomicU64,
-}
-
-/// Elements that no head names any more.
-#[derive(Clone, Copy, Debug)]
-pub struct Gone {
-    /// The head that named them last, without those that were taken out since.
-    pub head: ListHead,
 }
 
 impl Elements {
@@ -61,16 +55,16 @@ impl Elements {
 
     /// Notes a list that is gone.
     pub fn let_go(&self, head: ListHead) {
-        self.gone.lock().push(Gone { head });
+        self.gone.lock().push(head);
     }
 
     /// Up to `most` positions of a list that is gone, which count as taken out from now on.
     pub fn take_gone(&self, most: u64) -> Option<(ListHead, std::ops::Range<i64>)> {
         let mut gone = self.gone.lock();
         let last = gone.last_mut()?;
-        let head = last.head;
+        let head = *last;
         let to = head.first.saturating_add(most as i64).min(head.end);
-        last.head.first = to;
+        last.first = to;
         if to == head.end {
             gone.pop();
         }

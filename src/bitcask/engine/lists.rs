@@ -12,6 +12,7 @@ use crate::format::frame::{self, Kind};
 use crate::index::{Entry, Index, KeyHash, Locked};
 use crate::log::append::{Appended, Record};
 use crate::log::file::{DataFile, Frame};
+use crate::store::Copying;
 use crate::store::error::{Error, Result, vec_with_room};
 use crate::store::iter::KeyList;
 use crate::store::value::{End, clamp_range, place_of};
@@ -79,7 +80,7 @@ impl Engine {
         let [of_element, of_head] = appended[..] else { return Ok(list.head.length()) };
         self.install_element(inside, &mut elements, element_hash, &of_element);
         drop(elements);
-        self.install_head(inside, &mut locked, hash, &of_head, &list);
+        self.install_version(inside, &mut locked, hash, &of_head, list.expiry_ms, !list.is_new);
         drop(locked);
         self.finish_write(&of_head, false)?;
         Ok(list.head.length())
@@ -107,8 +108,14 @@ impl Engine {
         Ok((list, position))
     }
 
-    /// Takes the value at an end of a list out; `None` where there is no list.
-    pub fn pop(&self, inside: &Inside<'_>, key: &[u8], end: End) -> Result<Option<Vec<u8>>> {
+    /// Takes the value at an end of a list out, once it was copied to `to`, and gives its size; `None` where there is no list.
+    pub fn pop(
+        &self,
+        inside: &Inside<'_>,
+        key: &[u8],
+        end: End,
+        to: &mut dyn Copying,
+    ) -> Result<Option<usize>> {
         self.check_writable()?;
         frame::check_key(key)?;
         let hash = self.hasher.hash(key);
@@ -121,8 +128,8 @@ impl Engine {
             End::Back => list.head.end - 1,
             End::Front => list.head.first,
         };
-        let value = self.element(inside, &list.head, position, copied)?;
-        let value = value.ok_or_else(|| self.lost_element(inside, locked.get(hash)))??;
+        let value = self.element(inside, &list.head, position, |value| copy_whole(value, to))?;
+        let size = value.ok_or_else(|| self.lost_element(inside, locked.get(hash)))??;
         match end {
             End::Back => list.head.end = position,
             End::Front => list.head.first = position + 1,
@@ -138,7 +145,7 @@ impl Engine {
             let head = list.head.encode();
             let record = Record { kind: Kind::Head, key, value: &head, expiry_ms: list.expiry_ms };
             let appended = self.log.append(&record, self.clock.coarse())?;
-            self.install_head(inside, &mut locked, hash, &appended, &list);
+            self.install_version(inside, &mut locked, hash, &appended, list.expiry_ms, !list.is_new);
             appended
         };
         // While the key is locked: a push at this end uses the position again.
@@ -146,7 +153,7 @@ impl Engine {
         let _ = self.take_out(inside, &list.head, position..position + 1);
         drop(locked);
         self.finish_write(&appended, false)?;
-        Ok(Some(value))
+        Ok(Some(size))
     }
 
     /// Points the index of elements at one that was appended.
@@ -162,25 +169,6 @@ impl Engine {
             && let Some(file) = self.catalog.files.get(usize::from(old.location.slot), inside)
         {
             file.usage.died(old.size);
-        }
-    }
-
-    /// Points the index at the head of a list that was appended.
-    pub(super) fn install_head(
-        &self,
-        inside: &Inside<'_>,
-        locked: &mut Locked<'_>,
-        hash: KeyHash,
-        appended: &Appended,
-        list: &List,
-    ) {
-        match locked.insert(hash, appended.entry) {
-            Some(old) if list.is_new => self.replace(inside, hash, old, appended.seq),
-            Some(old) => self.supersede(inside, hash, old, appended.seq),
-            None => {}
-        }
-        if let Some(expiry_ms) = list.expiry_ms {
-            self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
         }
     }
 
@@ -355,6 +343,15 @@ impl Engine {
             file.prefetch(entry);
         }
     }
+}
+
+/// Copies a value, and gives its size.
+pub(super) fn copy_whole(value: &[u8], to: &mut dyn Copying) -> Result<usize> {
+    if !to.begin(value.len()) {
+        return Err(Error::NoMemory { bytes: value.len() as u64 });
+    }
+    to.copy(value);
+    Ok(value.len())
 }
 
 /// A copy of a value.

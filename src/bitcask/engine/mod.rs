@@ -13,6 +13,7 @@ mod expired;
 pub mod expiry;
 mod lists;
 pub mod snapshot;
+pub mod space;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -198,8 +199,24 @@ impl Engine {
         appended: &Appended,
         expiry_ms: Option<u64>,
     ) {
-        if let Some(old) = locked.insert(hash, appended.entry) {
-            self.replace(inside, hash, old, appended.seq);
+        self.install_version(inside, locked, hash, appended, expiry_ms, false);
+    }
+
+    /// As [`Engine::install`]; `is_same_list` where the record is the head of the list that the key had, if it had something.
+    #[inline]
+    fn install_version(
+        &self,
+        inside: &Inside<'_>,
+        locked: &mut Locked<'_>,
+        hash: KeyHash,
+        appended: &Appended,
+        expiry_ms: Option<u64>,
+        is_same_list: bool,
+    ) {
+        match locked.insert(hash, appended.entry) {
+            Some(old) if is_same_list => self.supersede(inside, hash, old, appended.seq),
+            Some(old) => self.replace(inside, hash, old, appended.seq),
+            None => {}
         }
         if let Some(expiry_ms) = expiry_ms {
             self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
@@ -436,17 +453,8 @@ impl Engine {
         let kind = frame.header.kind;
         let record = Record { kind, key, value: frame.value(), expiry_ms };
         let appended = self.log.append(&record, self.clock.coarse())?;
-        match kind {
-            Kind::Head => {
-                if let Some(old) = locked.insert(hash, appended.entry) {
-                    self.supersede(inside, hash, old, appended.seq);
-                }
-                if let Some(expiry_ms) = expiry_ms {
-                    self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
-                }
-            }
-            _ => self.install(inside, &mut locked, hash, &appended, expiry_ms),
-        }
+        // A list stays the same list.
+        self.install_version(inside, &mut locked, hash, &appended, expiry_ms, kind == Kind::Head);
         drop(locked);
         self.finish_write(&appended, false)?;
         Ok(true)

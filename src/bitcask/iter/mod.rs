@@ -9,9 +9,9 @@ mod sort;
 
 use std::sync::Arc;
 
+use crate::bitcask::close::AfterVisit;
 use crate::bitcask::engine::snapshot::Moment;
 use crate::bitcask::engine::{Engine, Inside};
-use crate::bitcask::lifecycle::close::AfterVisit;
 use crate::bitcask::shared::Shared;
 use crate::disk::process;
 use crate::format::frame::Kind;

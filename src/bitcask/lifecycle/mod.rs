@@ -1,7 +1,6 @@
 //! How a store comes up and goes down: opening, recovery, checkpoints, hints, closing.
 
 pub mod checkpoint;
-pub mod close;
 pub mod hints;
 pub mod open;
 mod rebuild;

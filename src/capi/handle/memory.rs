@@ -193,7 +193,8 @@ impl CopiedBlock {
 
 impl Copying for CopiedBlock {
     fn begin(&mut self, len: usize) -> bool {
-        self.block = Block::new(len).ok();
+        // What was copied by an attempt that failed does not count.
+        (self.block, self.filled) = (Block::new(len).ok(), 0);
         self.block.is_some()
     }
 

@@ -14,16 +14,17 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use policy::{is_near, least_piece, live_bytes, reclaimable, sealed, slack, space};
+pub use policy::is_near;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::bitcask::LONGEST_WAIT_FOR_READERS;
 use crate::bitcask::background::seal;
+use crate::bitcask::engine::space::{live_bytes, sealed};
 use crate::bitcask::engine::{Engine, Inside};
 use crate::bitcask::lifecycle::hints;
+use crate::bitcask::shared::LONGEST_WAIT_FOR_READERS;
 use crate::bitcask::shared::{Shared, Uncommitted};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Epoch, Header, Kind};

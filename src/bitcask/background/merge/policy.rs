@@ -3,23 +3,13 @@
 use std::sync::Arc;
 
 use crate::bitcask::engine::Engine;
-use crate::format::manifest::FileState;
+use crate::bitcask::engine::space::{least_piece, live_bytes, sealed, slack, space};
 use crate::log::file::DataFile;
 use crate::store::options::Options;
 
 /// Whether something in it is dead.
 pub fn has_dead(file: &DataFile) -> bool {
     file.usage.live_records() < file.usage.records()
-}
-
-/// The files that a merge may take.
-pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
-    let manifest = engine.catalog.manifest();
-    let is_sealed = |file: &Arc<DataFile>| {
-        let entry = manifest.files.binary_search_by_key(&file.id, |entry| entry.id);
-        entry.is_ok_and(|n| manifest.files[n].state == FileState::Sealed) && !file.is_never_merged()
-    };
-    engine.catalog.files.all().into_iter().filter(is_sealed).collect()
 }
 
 /// The files that hold tombstones that were kept, and all those that keep merges from dropping them. `None` where it
@@ -43,30 +33,10 @@ pub fn kept_tombstones(engine: &Engine) -> u64 {
     engine.catalog.files.all().iter().map(|file| file.kept_tombstones().1).sum()
 }
 
-/// Bytes of all data files, and how many of them are alive.
-pub fn space(engine: &Engine) -> (u64, u64) {
-    let mut files = engine.catalog.files.all();
-    // What snapshots keep of replaced files cannot be merged away.
-    files.retain(|file| !file.is_replaced());
-    files.iter().fold((0, 0), |(total, live), file| (total + file.tail(), live + live_bytes(file)))
-}
-
-/// Dead bytes in the files that a merge may take.
-pub fn reclaimable(engine: &Engine) -> u64 {
-    sealed(engine).iter().filter(|file| !file.is_replaced()).map(|file| file.tail() - live_bytes(file)).sum()
-}
-
-/// Small stores are left alone until about a whole file could be saved.
-pub fn slack(options: &Options) -> u64 {
-    options.max_file_size.min(1 << 20)
-}
-
 /// Files of a store that is overwritten should be no larger than such a part of it: what is dead in the file that is written
 /// to cannot be merged away, and to merge a large file takes long.
 const FILES: u64 = 8;
 
-/// But not smaller than this, where `max_file_size` allows it: each file and each merge takes a dozen syncs.
-const LEAST_PIECE: u64 = 16 << 20;
 /// A file of less than such a part of a piece is small. So many small ones are kept, more are merged into one.
 const SMALL: u64 = 8;
 const MOST_SMALL: usize = 16;
@@ -74,11 +44,6 @@ const MOST_SMALL: usize = 16;
 const LEAST_DEAD: f64 = 0.05;
 /// So many files are chosen at once.
 const MOST_AT_ONCE: usize = 64;
-
-/// The smallest size that files are divided at.
-pub fn least_piece(options: &Options) -> u64 {
-    options.max_file_size.min(LEAST_PIECE)
-}
 
 /// How large a file may be where so many bytes are alive.
 fn piece(options: &Options, live: u64) -> u64 {
@@ -149,15 +114,6 @@ fn joined(engine: &Engine, files: &[Arc<DataFile>]) -> impl Fn(&DataFile) -> boo
     let small = least_piece(&engine.options) / SMALL;
     let are_many = files.iter().filter(|file| file.tail() < small).count() > MOST_SMALL;
     move |file| are_many && file.tail() < small
-}
-
-/// Bytes of a file that are alive: the part of its weight that is, of its size.
-pub fn live_bytes(file: &DataFile) -> u64 {
-    let weight = file.usage.weight();
-    if weight == 0 {
-        return 0;
-    }
-    (file.tail() as f64 * (file.usage.live_weight() as f64 / weight as f64)) as u64
 }
 
 fn dead_share(file: &DataFile) -> f64 {
