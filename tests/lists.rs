@@ -112,6 +112,17 @@ fn a_value_is_changed_in_one_step() {
 }
 
 #[test]
+fn an_element_takes_no_more_than_24_bytes_of_index_and_the_statistics_say_so() {
+    let db = Db::open("memory://", &Options::default()).unwrap();
+    db.push_back(b"list", b"x").unwrap();
+    let before = db.stats().unwrap().index_bytes;
+    let count = 300_000;
+    (0..count).for_each(|_| assert!(db.push_back(b"list", b"x").unwrap() > 1));
+    let grown = db.stats().unwrap().index_bytes - before;
+    assert!(grown > 0 && grown <= count * 24, "{grown} bytes for {count} elements");
+}
+
+#[test]
 fn a_batch_pushes_all_or_nothing_and_in_its_order() {
     for sim in [false, true] {
         let disk = SimDisk::new();
