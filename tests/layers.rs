@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The rooms of `src/`, from the bottom up. A file belongs to the first room here that its path begins with, and uses its own
+/// The layers of `src/`, from the bottom up. A file belongs to the first room here that its path begins with, and uses its own
 /// room and those before it.
 const ROOMS: &[&str] = &[
     "store/error",
