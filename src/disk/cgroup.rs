@@ -6,12 +6,16 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::sync::thread::NotCancelled;
+
 /// The names of the files that hold a limit. Above `memory.high` the kernel slows a process down, which is as bad.
 const VERSION_1: &[&str] = &["memory.limit_in_bytes"];
 const VERSION_2: &[&str] = &["memory.max", "memory.high"];
 
 /// The smallest limit of memory, in bytes, that applies to this process; `None` where none does, or none can be read.
 pub(super) fn memory_limit() -> Option<u64> {
+    // Calls that come from C in a hurry ask for this too.
+    let _not_cancelled = NotCancelled::begin();
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     smallest(&limit_files(&groups, &mounts))

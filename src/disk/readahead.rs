@@ -6,6 +6,8 @@ use std::ops::Range;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 
+use crate::sync::thread::NotCancelled;
+
 /// The kernel takes no more than this at once where a device has the usual readahead.
 pub(super) const REQUEST: u64 = 128 << 10;
 
@@ -35,6 +37,7 @@ pub(super) fn will_need(file: &File, range: Range<u64>) {
 
 /// Begins to write a range to the disk, or waits until it is there.
 pub(super) fn write_back(file: &File, range: Range<u64>, wait: bool) -> io::Result<()> {
+    let _not_cancelled = NotCancelled::begin();
     #[cfg(target_os = "linux")]
     loop {
         let (begin, end) = (libc::SYNC_FILE_RANGE_WAIT_BEFORE, libc::SYNC_FILE_RANGE_WAIT_AFTER);
