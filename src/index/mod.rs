@@ -262,7 +262,7 @@ impl Index {
         if !(0..1 << ROOT_BITS).any(is_pending) {
             return Ok(());
         }
-        let parts = on_all_cores(1 << ROOT_BITS, |mut roots| {
+        let parts = on_all_cores(1 << ROOT_BITS, self.len() * size_of::<Pair>() as u64, |mut roots| {
             roots.try_for_each(|root| self.lock_top(Cursor::of_root(root as u8).top()).map(drop))
         });
         parts.into_iter().collect()

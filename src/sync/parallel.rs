@@ -32,15 +32,20 @@ pub fn cores() -> usize {
     cores
 }
 
-/// Runs `work` in as many threads as there are cores, or pieces, if those are fewer, and gives what they answer. All take
-/// from the same `pieces`, numbered from 0. A panic in one of them is one here, with the same words.
-pub fn on_all_cores<R: Send>(pieces: usize, work: impl Fn(Pieces<'_>) -> R + Sync) -> Vec<R> {
+/// A thread that has less to look at than this costs more than it does.
+const WORTH_A_THREAD: u64 = 128 << 10;
+
+/// Runs `work`, which looks at so many `bytes`, in as many threads as there are cores, or pieces, or as are worth it, if those are
+/// fewer, and gives what they answer. All take from the same `pieces`, numbered from 0. A panic in one of them is one here, with
+/// the same words.
+pub fn on_all_cores<R: Send>(pieces: usize, bytes: u64, work: impl Fn(Pieces<'_>) -> R + Sync) -> Vec<R> {
     let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         let answer = panics::catch(|| work(Pieces { next: &next, end: pieces }));
         answers.lock().push(answer);
     };
-    let threads = cores().min(pieces);
+    let worth = usize::try_from(bytes / WORTH_A_THREAD).map_or(usize::MAX, |more| more.saturating_add(1));
+    let threads = cores().min(pieces).min(worth);
     std::thread::scope(|scope| {
         for _ in 1..threads {
             // Where no thread can be made, those that there are do its work.
@@ -62,7 +67,8 @@ mod tests {
     #[test]
     fn every_piece_is_given_once_and_every_answer_comes_back() {
         for pieces in [0, 1, 2, 1_000] {
-            let mut all: Vec<usize> = on_all_cores(pieces, |pieces| pieces.collect::<Vec<_>>()).concat();
+            let mut all: Vec<usize> =
+                on_all_cores(pieces, u64::MAX, |pieces| pieces.collect::<Vec<_>>()).concat();
             all.sort_unstable();
             assert!(all.into_iter().eq(0..pieces));
         }
@@ -71,7 +77,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a thread found a bug")]
     fn a_panic_in_a_piece_is_not_lost() {
-        on_all_cores(64, |pieces| {
+        on_all_cores(64, u64::MAX, |pieces| {
             pieces.for_each(|piece| assert!(piece != 63, "a thread found a bug"));
         });
     }

@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(told.recv().unwrap(), wanted);
         thread.join().unwrap();
         let caller = std::thread::current().id();
-        for (id, taken) in on_all_cores(64, |_| (std::thread::current().id(), taken())) {
+        for (id, taken) in on_all_cores(64, u64::MAX, |_| (std::thread::current().id(), taken())) {
             assert_eq!(taken, if id == caller { before.clone() } else { wanted.clone() });
         }
         assert_eq!(taken(), before);

@@ -245,6 +245,11 @@ impl<'a> Both<'a> {
 }
 
 impl Rebuild<'_> {
+    /// The bytes of all files.
+    fn bytes(&self) -> u64 {
+        self.by_slot.iter().flatten().map(|(_, file)| file.tail()).sum()
+    }
+
     /// Works on all files, on all cores.
     fn all(
         &self,
@@ -252,7 +257,7 @@ impl Rebuild<'_> {
         manifest: &Manifest,
         files: &[(FileEntry, Arc<DataFile>)],
     ) -> Result<Vec<Outcome>> {
-        let parts: Vec<Result<_>> = on_all_cores(files.len(), |pieces| {
+        let parts: Vec<Result<_>> = on_all_cores(files.len(), self.bytes(), |pieces| {
             let (mut bins, mut outcomes) = (Both::new(self, cores().min(files.len()).max(1)), Vec::new());
             for n in pieces {
                 let (entry, file) = &files[n];
@@ -278,7 +283,7 @@ impl Rebuild<'_> {
 
     /// Puts into an index what is left in bins.
     fn absorb_rest(&self, index: &Index, left: &[Mutex<Vec<Vec<Version>>>]) -> Result<()> {
-        let absorbed = on_all_cores(usize::from(u8::MAX) + 1, |roots| {
+        let absorbed = on_all_cores(usize::from(u8::MAX) + 1, self.bytes(), |roots| {
             let mut absorber = index.absorber();
             for root in roots {
                 let mut versions = Vec::new();
@@ -362,7 +367,7 @@ impl Rebuild<'_> {
 
     /// Forgets tombstones, and counts the records that are alive in each slot, and their weight.
     fn count_live(&self) -> Vec<(u64, u64)> {
-        let counts = on_all_cores(usize::from(u8::MAX) + 1, |roots| {
+        let counts = on_all_cores(usize::from(u8::MAX) + 1, self.bytes(), |roots| {
             let (mut live, mut some) = (vec![(0u64, 0u64); self.by_slot.len()], Vec::new());
             for root in roots.map(|root| root as u8) {
                 let mut cursor = Some(Cursor::of_root(root));
@@ -387,7 +392,7 @@ impl Rebuild<'_> {
     /// Finds the elements that heads name: the others count no more. Counts those in each slot, and their weight.
     fn find_named(&self, elements: &Index) -> Result<(Index, Vec<(u64, u64)>)> {
         let named = Index::new()?;
-        let parts: Vec<Result<_>> = on_all_cores(usize::from(u8::MAX) + 1, |roots| {
+        let parts: Vec<Result<_>> = on_all_cores(usize::from(u8::MAX) + 1, self.bytes(), |roots| {
             let (mut live, mut some) = (vec![(0u64, 0u64); self.by_slot.len()], Vec::new());
             for root in roots.map(|root| root as u8) {
                 let mut cursor = Some(Cursor::of_root(root));
