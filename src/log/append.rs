@@ -201,6 +201,7 @@ impl Log {
         };
         Log {
             is_limited: catalog.disk.free_bytes().is_some(),
+            pace: Mutex::new(Pace::new(catalog.disk.monotonic_ms())),
             catalog,
             max_file_size,
             writing_back: Mutex::default(),
@@ -213,7 +214,6 @@ impl Log {
             syncs: AtomicU64::new(0),
             sync_nanos: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
-            pace: Mutex::new(Pace::new()),
             ask_every: AtomicU64::new(0),
             prepare_every: AtomicU64::new(*PREPARE_EVERY.end()),
             ask,

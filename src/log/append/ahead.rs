@@ -1,7 +1,7 @@
 //! Room ahead of the tail: blocks, pages and the next file, ready before a writer comes to them.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Log;
 use crate::disk::Room;
@@ -23,9 +23,9 @@ const MOST_EVERY: u64 = 4 << 20;
 const BULK: u64 = 4 << 20;
 const MOST_SYNCS_IN_BULK: u64 = 2;
 
-/// How fast writers are.
+/// How fast writers are, by the disk's clock: on a simulated disk a run can be repeated.
 pub(super) struct Pace {
-    since: Instant,
+    since_ms: u64,
     /// Bytes that were appended until then, and syncs.
     appended: u64,
     syncs: u64,
@@ -36,13 +36,13 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Writers that have not begun.
-    pub(super) fn new() -> Self {
-        Pace { since: Instant::now(), appended: 0, syncs: 0, ahead: 0, in_bulk: false }
+    pub(super) fn new(now_ms: u64) -> Self {
+        Pace { since_ms: now_ms, appended: 0, syncs: 0, ahead: 0, in_bulk: false }
     }
 
     /// How much room to keep ahead of the tail of a store, now that so many bytes were appended in so many syncs.
-    fn room(&mut self, appended: u64, syncs: u64, store_size: impl FnOnce() -> u64) -> Room {
-        let elapsed = self.since.elapsed();
+    fn room(&mut self, now_ms: u64, appended: u64, syncs: u64, store_size: impl FnOnce() -> u64) -> Room {
+        let elapsed = self.elapsed(now_ms);
         if elapsed >= LAST / 10 {
             let measured =
                 appended.saturating_sub(self.appended) as f64 * LAST.as_secs_f64() / elapsed.as_secs_f64();
@@ -50,9 +50,13 @@ impl Pace {
             let ahead = (measured as u64).max(self.ahead / 4 * 3);
             self.in_bulk = ahead >= BULK && syncs.saturating_sub(self.syncs) <= MOST_SYNCS_IN_BULK;
             self.ahead = ahead.min(MOST_AHEAD).min(store_size() / 8);
-            (self.since, self.appended, self.syncs) = (Instant::now(), appended, syncs);
+            (self.since_ms, self.appended, self.syncs) = (now_ms, appended, syncs);
         }
         self.last_room()
+    }
+
+    fn elapsed(&self, now_ms: u64) -> Duration {
+        Duration::from_millis(now_ms.saturating_sub(self.since_ms))
     }
 
     /// How much room that was the last time.
@@ -65,7 +69,7 @@ impl Log {
     /// Whether writers are fast, and were so a moment ago.
     pub fn is_filled_fast(&self) -> bool {
         let pace = self.pace.lock();
-        pace.in_bulk && pace.since.elapsed() < 2 * LAST
+        pace.in_bulk && pace.elapsed(self.catalog.disk.monotonic_ms()) < 2 * LAST
     }
 
     /// Keeps the tail's pages and the next file ready ahead of the writers.
@@ -85,7 +89,8 @@ impl Log {
             return Ok(());
         }
         let store_size = || self.catalog.files.all().iter().map(|file| file.tail()).sum();
-        let mut room = self.pace.lock().room(appended, self.syncs.load(Ordering::Relaxed), store_size);
+        let (now, syncs) = (self.catalog.disk.monotonic_ms(), self.syncs.load(Ordering::Relaxed));
+        let mut room = self.pace.lock().room(now, appended, syncs, store_size);
         room.bytes = room.bytes.max(tail.clamp(*AHEAD.start(), *AHEAD.end()));
         let every = (room.bytes / PARTS).clamp(*super::PREPARE_EVERY.end(), MOST_EVERY);
         self.prepare_every.store(every, Ordering::Relaxed);
