@@ -76,8 +76,7 @@ struct Explorer {
 impl Explorer {
     /// Runs the history and looks at all its crashes.
     fn explore(&mut self, case: &Case) -> Result<(), String> {
-        let disk = SimDisk::new();
-        disk.set_reserve(case.settings.reserve);
+        let disk = case.settings.disk();
         disk.capture_images(case.seed);
         let mut oracle = Oracle::new(clock_of(&disk));
         let (history, finished) = self.run(case, &disk)?;
@@ -343,4 +342,9 @@ fn a_crash_with_a_sync_now_and_then_leaves_what_it_must() {
 #[test]
 fn a_crash_while_one_key_is_written_over_and_over_leaves_what_it_must() {
     explore(1, SyncMode::None, Profile { keys: 1, ..PROFILE });
+}
+
+#[test]
+fn a_crash_while_somebody_sets_the_clock_leaves_what_it_must() {
+    explore(1, SyncMode::None, Profile { sets_clock: true, ..PROFILE });
 }

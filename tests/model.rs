@@ -106,11 +106,16 @@ fn answers_are_those_of_a_map_on_the_simulated_disk() {
     run_histories(
         histories(1_000),
         |seed| Case::random(seed, PROFILE),
-        |case| {
-            let disk = SimDisk::new();
-            disk.set_reserve(case.settings.reserve);
-            run(case, Ground::Simulated(disk))
-        },
+        |case| run(case, Ground::Simulated(case.settings.disk())),
+    );
+}
+
+#[test]
+fn answers_are_those_of_a_map_while_somebody_sets_the_clock() {
+    run_histories(
+        histories(1_000) / 4,
+        |seed| Case::random(seed, Profile { sets_clock: true, ..PROFILE }),
+        |case| run(case, Ground::Simulated(case.settings.disk())),
     );
 }
 
@@ -119,7 +124,7 @@ fn answers_are_those_of_a_map_in_a_long_life_on_the_simulated_disk() {
     run_histories(
         (histories(200) / 100).max(1),
         |seed| Case::random(seed, Profile { ops: 4_000, ..PROFILE }),
-        |case| run(case, Ground::Simulated(SimDisk::new())),
+        |case| run(case, Ground::Simulated(case.settings.disk())),
     );
 }
 
@@ -184,7 +189,7 @@ fn the_same_history_does_the_same_things_to_the_disk() {
         |seed| Case::random(seed, Profile { kills: false, ..PROFILE }),
         |case| {
             let changes = || -> Result<Vec<String>, String> {
-                let disk = SimDisk::new();
+                let disk = case.settings.disk();
                 run(case, Ground::Simulated(disk.clone()))?;
                 let trace = disk.trace().into_iter().filter(|operation| operation.kind.changes_the_disk());
                 Ok(trace.map(|operation| operation.to_string()).collect())

@@ -81,9 +81,19 @@ impl Mapping {
 
     /// Memory that belongs to no file and is zeros; what is not written to takes none.
     pub(super) fn anonymous(len: u64) -> io::Result<Self> {
+        Self::without_file(len, libc::MAP_PRIVATE)
+    }
+
+    /// As [`Mapping::anonymous`], which like a file keeps what was written to it when its pages are let go of.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn like_a_file(len: u64) -> io::Result<Self> {
+        Self::without_file(len, libc::MAP_SHARED)
+    }
+
+    fn without_file(len: u64, sharing: libc::c_int) -> io::Result<Self> {
         let len = usize::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?.max(1);
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let flags = sharing | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice changes no memory that is in use.
         let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
         if base == libc::MAP_FAILED {

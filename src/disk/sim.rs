@@ -9,12 +9,14 @@
 //! ([`SimDisk::crash_at`]), or collect the disk as it was before each ([`SimDisk::capture_images`]): one run of a
 //! history gives all its crashes. The same calls and seeds give the same disk, byte for byte.
 //!
-//! What it deliberately does not do: map files (reads go through `read_at`), damage what was synced (a test does that
-//! with [`SimDisk::write_file`]), or take time.
+//! Data files are read and written by calls, or through memory ([`SimDisk::set_mapped`]), where only writes of large records can fail.
+//!
+//! What it deliberately does not do: damage what was synced (a test does that with [`SimDisk::write_file`]), or take time.
 
 mod calls;
 mod content;
 mod hold;
+mod memory;
 mod names;
 mod operation;
 mod power;
@@ -215,6 +217,11 @@ impl SimDisk {
     /// How much is reserved when the engine asks for it. [`Reserve::Pages`] unless told otherwise.
     pub fn set_reserve(&self, reserve: Reserve) {
         self.state.lock().reserve = reserve;
+    }
+
+    /// Whether data files are mapped, as far as room can be reserved for them.
+    pub fn set_mapped(&self, is_mapped: bool) {
+        self.state.lock().is_mapped = is_mapped;
     }
 
     /// Sets the wall clock, forward or back.

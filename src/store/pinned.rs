@@ -18,12 +18,14 @@ pub(crate) enum Keeper {
 }
 
 impl Keeper {
-    /// Whether these bytes are kept by this.
+    /// Whether these bytes, all of them, are kept by this. Where there are none they may stand at the very end.
     fn holds(&self, bytes: &[u8]) -> bool {
-        match self {
-            Keeper::Mapping(view) => view.addresses().contains(&bytes.as_ptr().addr()),
-            Keeper::Buffer(buffer) => buffer.as_ptr_range().contains(&bytes.as_ptr()),
-        }
+        let kept = match self {
+            Keeper::Mapping(view) => view.addresses(),
+            Keeper::Buffer(buffer) => buffer.as_ptr().addr()..buffer.as_ptr().addr() + buffer.len(),
+        };
+        let start = bytes.as_ptr().addr();
+        kept.start <= start && start + bytes.len() <= kept.end
     }
 }
 

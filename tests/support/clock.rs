@@ -37,8 +37,8 @@ impl Span {
 
 /// A store may look at no precise clock for so long after the wall clock was set back.
 const LATE: u64 = 1_000;
-/// A time stamp may be so much older than the store's time.
-const OLD_STAMP: u64 = 1_000;
+/// The wall clock may be so much behind the last time stamp without being taken for one that was set back.
+const BEHIND: u64 = 50;
 /// The cheap reading of the simulated clock is so much older than the precise one.
 const COARSE: u64 = 3;
 /// A machine's wall clock is kept right by steps that are smaller than this while a test runs.
@@ -128,7 +128,9 @@ impl Clock {
     pub fn stamped(&mut self) {
         let now = self.now();
         self.store.earliest = self.store.earliest.max(self.wall.saturating_sub(COARSE));
-        let stamp = now.earliest.saturating_sub(OLD_STAMP).max(self.wall.saturating_sub(COARSE));
+        // The wall clock will do as a time stamp where it is ahead of the last one.
+        let is_behind = self.wall + BEHIND < self.logged;
+        let stamp = if is_behind { now.earliest } else { self.wall.saturating_sub(COARSE) };
         self.logged = self.logged.max(stamp);
     }
 

@@ -1,6 +1,6 @@
 //! Random histories: which operations, in which order, with which settings. A history depends on its seed only.
 
-use filedb::disk::sim::{Random, Reserve};
+use filedb::disk::sim::{Random, Reserve, SimDisk};
 use filedb::{IoMode, MergeMode, Options, PutOptions, SyncMode};
 
 use super::history::{Op, PREFIXES, Reader, Value, Write};
@@ -26,7 +26,10 @@ pub struct Settings {
     pub sync: SyncMode,
     pub io: IoMode,
     pub max_file_size: u64,
+    pub merge: MergeMode,
+    pub merge_space_amplification: f64,
     pub reserve: Reserve,
+    pub is_mapped: bool,
 }
 
 impl Settings {
@@ -36,8 +39,19 @@ impl Settings {
             sync: pick(random, &[SyncMode::None, SyncMode::None, SyncMode::Always, SyncMode::Interval]),
             io: IoMode::Pread,
             max_file_size: pick(random, &[400, 400, 400, 256, 1_000, 16 << 10]),
+            merge: pick(random, &[MergeMode::Manual, MergeMode::Auto]),
+            merge_space_amplification: pick(random, &[1.1, 1.5, 2.0]),
             reserve: pick(random, &[Reserve::Pages, Reserve::Exact, Reserve::Nothing]),
+            is_mapped: random.one_in(2),
         }
+    }
+
+    /// An empty simulated disk.
+    pub fn disk(&self) -> SimDisk {
+        let disk = SimDisk::new();
+        disk.set_reserve(self.reserve);
+        disk.set_mapped(self.is_mapped);
+        disk
     }
 
     pub fn options(&self) -> Options {
@@ -45,7 +59,8 @@ impl Settings {
             sync: self.sync,
             io: self.io,
             max_file_size: self.max_file_size,
-            merge: MergeMode::Manual,
+            merge: self.merge,
+            merge_space_amplification: self.merge_space_amplification,
             ..Options::default()
         }
     }

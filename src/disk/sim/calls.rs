@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::content::{Content, FailedSync};
+use super::memory::{MappedSimFile, Memory};
 use super::names::FileId;
 use super::operation::Kind;
 use super::power::{PAGE, Random};
@@ -14,11 +15,12 @@ use crate::disk::{Access, Disk, DiskFile, LockKind, Room};
 use crate::sync::lock::Mutex;
 
 /// The largest file that the simulation takes, so that a wild offset is an error and not a full memory.
-const FILE_LIMIT: u64 = 1 << 30;
+pub(super) const FILE_LIMIT: u64 = 1 << 30;
 
 impl Disk for SimDisk {
     fn is_mapped(&self) -> bool {
-        false
+        let state = self.state.lock();
+        state.is_mapped && state.reserve != Reserve::Nothing
     }
 
     fn path(&self) -> &Path {
@@ -60,20 +62,15 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.state.lock();
-        state.begin(Kind::Open, name, 0, 0)?;
-        let Some(file) = state.names.get(name) else {
-            state.end(Err(libc::ENOENT))?;
-            unreachable!("the line above returned");
-        };
         let role = match access {
             Access::Read => Use::Read,
-            // What the file holds already may be written again.
-            Access::Append { capacity } => {
-                Use::Append { capacity: capacity.max(state.files[&file].content.size()) }
-            }
+            Access::Append { capacity } => Use::Append { capacity },
         };
-        Ok(self.handle(&mut state, file, name, role))
+        self.open_for(name, role)
+    }
+
+    fn open_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_for(name, Use::PlainRead)
     }
 
     fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()> {
@@ -155,14 +152,40 @@ impl SimDisk {
         }
         let file = state.add_file(Content::default());
         state.names.create(name, file);
-        Ok(self.handle(&mut state, file, name, role))
+        self.handle(&mut state, file, name, role)
     }
 
-    fn handle(&self, state: &mut State, file: FileId, name: &str, role: Use) -> Arc<dyn DiskFile> {
-        if let Some(held) = state.files.get_mut(&file) {
-            held.handles += 1;
-        }
-        Arc::new(SimFile { disk: self.clone(), file, name: name.into(), role, sealed: Mutex::new(false) })
+    fn open_for(&self, name: &str, role: Use) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Open, name, 0, 0)?;
+        let Some(file) = state.names.get(name) else {
+            state.end(Err(libc::ENOENT))?;
+            unreachable!("the line above returned");
+        };
+        self.handle(&mut state, file, name, role)
+    }
+
+    fn handle(
+        &self,
+        state: &mut State,
+        file: FileId,
+        name: &str,
+        role: Use,
+    ) -> io::Result<Arc<dyn DiskFile>> {
+        let is_mapped = state.is_mapped && state.reserve != Reserve::Nothing && role.may_be_mapped();
+        let held = state.files.get_mut(&file).expect("a name leads to a file");
+        // What the file holds already may be written again.
+        let role = match role {
+            Use::Append { capacity } => Use::Append { capacity: capacity.max(held.content.size()) },
+            other => other,
+        };
+        let memory = if is_mapped { Some(Memory::new(held.content.live(), role)?) } else { None };
+        held.handles += 1;
+        let file = SimFile { disk: self.clone(), file, name: name.into(), role, sealed: Mutex::new(false) };
+        Ok(match memory {
+            Some(memory) => Arc::new(MappedSimFile::new(file, memory)),
+            None => Arc::new(file),
+        })
     }
 }
 
@@ -183,8 +206,10 @@ impl Drop for SimLock {
 
 /// What a file was opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     Read,
+    /// Read once, by calls.
+    PlainRead,
     Append {
         capacity: u64,
     },
@@ -192,18 +217,28 @@ enum Use {
     Plain,
 }
 
-struct SimFile {
-    disk: SimDisk,
-    file: FileId,
-    name: String,
-    role: Use,
-    sealed: Mutex<bool>,
+impl Use {
+    fn may_be_mapped(self) -> bool {
+        matches!(self, Use::Read | Use::Append { .. })
+    }
+
+    pub fn writes(self) -> bool {
+        matches!(self, Use::Append { .. } | Use::Plain)
+    }
+}
+
+pub(super) struct SimFile {
+    pub disk: SimDisk,
+    pub file: FileId,
+    pub name: String,
+    pub role: Use,
+    pub sealed: Mutex<bool>,
 }
 
 impl SimFile {
     /// The caller's side of the contract. Breaking it is a bug of the caller and not a fault of the disk: it panics.
-    fn check_may_write(&self, end: u64) {
-        assert!(self.role != Use::Read, "'{}' was opened for reading and is written", self.name);
+    pub fn check_may_write(&self, end: u64) {
+        assert!(self.role.writes(), "'{}' was opened for reading and is written", self.name);
         assert!(!*self.sealed.lock(), "'{}' was sealed and is written", self.name);
         if let Use::Append { capacity } = self.role {
             assert!(
@@ -215,8 +250,8 @@ impl SimFile {
     }
 
     /// A file may be cut to its length when it is sealed, and by a recovery to less than was once written.
-    fn check_may_cut(&self) {
-        assert!(self.role != Use::Read, "'{}' was opened for reading and is cut", self.name);
+    pub fn check_may_cut(&self) {
+        assert!(self.role.writes(), "'{}' was opened for reading and is cut", self.name);
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) struct State {
     pub off: bool,
     pub room: Option<u64>,
     pub reserve: Reserve,
+    pub is_mapped: bool,
     pub capture: Option<Random>,
     pub images: Vec<Image>,
     pub trace: VecDeque<Operation>,
@@ -52,6 +53,7 @@ impl State {
             failed_sync: self.failed_sync,
             room: self.room,
             reserve: self.reserve,
+            is_mapped: self.is_mapped,
             // The next life draws other numbers than this one would have: a salt that comes twice protects nothing.
             random: Random::new(self.random.clone().number() ^ self.operations.wrapping_mul(PRIME)),
             ..State::default()
@@ -84,6 +86,22 @@ impl State {
     /// Numbers an operation and decides whether it may go on. `Err` is the answer to give; an operation that gets
     /// `Ok` says how it went with [`State::end`].
     pub fn begin(&mut self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<(), Refusal> {
+        self.begin_certain(kind, name, offset, length)?;
+        let number = self.operations;
+        match self.faults.iter().position(|fault| fault.hits(number, kind)) {
+            None => Ok(()),
+            Some(index) => {
+                let Fault { lasts, errno, short_write, .. } = self.faults[index];
+                if !lasts {
+                    self.faults.remove(index);
+                }
+                self.end(Err(errno)).map_err(|_| Refusal { errno, short_write })
+            }
+        }
+    }
+
+    /// As [`State::begin`], of what no fault can hit.
+    pub fn begin_certain(&mut self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<(), Refusal> {
         if self.off {
             return Err(Refusal { errno: OFF, short_write: false });
         }
@@ -101,16 +119,7 @@ impl State {
             self.trace.pop_front();
         }
         self.trace.push_back(Operation { number, kind, name: name.into(), offset, length, errno: 0 });
-        match self.faults.iter().position(|fault| fault.hits(number, kind)) {
-            None => Ok(()),
-            Some(index) => {
-                let Fault { lasts, errno, short_write, .. } = self.faults[index];
-                if !lasts {
-                    self.faults.remove(index);
-                }
-                self.end(Err(errno)).map_err(|_| Refusal { errno, short_write })
-            }
-        }
+        Ok(())
     }
 
     /// Notes how the operation that began last went.
