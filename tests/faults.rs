@@ -610,7 +610,7 @@ fn pages_dropped_by_a_failed_sync_are_not_answered_with_wrong_bytes() {
 }
 
 #[test]
-fn a_first_opening_that_fails_leaves_files_behind() {
+fn a_first_opening_that_fails_leaves_no_file_behind() {
     for errno in [libc::EIO, libc::ENOSPC, libc::EMFILE] {
         for n in 1.. {
             let disk = SimDisk::new();

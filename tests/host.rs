@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -417,5 +417,26 @@ fn a_store_can_be_on_a_file_system_that_cannot_sync_a_directory() {
         let path = home.path().join("store");
         assert_eq!(run("sync no directory", io, &path), "end\n", "io={io}");
         assert_eq!(must_open(&path, io).count().expect("count"), 20, "io={io}");
+    }
+}
+// The disk.
+
+#[test]
+fn a_store_of_one_key_takes_64_kib_of_the_disk_when_it_is_closed() {
+    for io in BOTH {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let path = home.path().join("store");
+        for round in 0..3 {
+            let db = must_open(&path, io);
+            db.put(b"key", b"value").expect("put");
+            db.close().expect("closing");
+            let files =
+                fs::read_dir(&path).expect("its directory").map(|entry| entry.expect("a file").path());
+            let sizes: Vec<_> =
+                files.map(|file| (fs::metadata(&file).expect("a file").blocks() * 512, file)).collect();
+            let directory = fs::metadata(&path).expect("its directory").blocks() * 512;
+            let total = sizes.iter().map(|(bytes, _)| bytes).sum::<u64>() + directory;
+            assert!(total <= 64 << 10, "io={io}, round {round}: {total} bytes: {sizes:?}");
+        }
     }
 }

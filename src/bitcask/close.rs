@@ -108,6 +108,8 @@ fn finish(engine: &Engine) -> Result<()> {
     }
     engine.log.seal(&engine.log.take_unsealed())?;
     let (active, last_seq) = engine.log.finish()?;
+    // Now, because what it gives back may be needed for the rest.
+    engine.catalog.shrink_reserves();
     let clocks = engine.clock.read();
     // Without a checkpoint (the disk may be full) the next open scans; nothing is lost.
     let checkpoint = checkpoint::write(engine, clocks).unwrap_or_else(|error| {

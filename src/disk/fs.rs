@@ -118,7 +118,7 @@ impl Disk for FsDisk {
 
     fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()> {
         let file = self.directory.open_or_create_file(name)?;
-        let held = file.metadata()?.blocks() * 512;
+        let held = held_by(&file)?;
         if held >= bytes {
             return Ok(());
         }
@@ -131,6 +131,14 @@ impl Disk for FsDisk {
                 Err(error)
             }
             _ => Ok(()),
+        }
+    }
+
+    fn aside(&self, name: &str) -> io::Result<u64> {
+        match self.directory.open_file(name, false) {
+            Ok(file) => held_by(&file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
         }
     }
 
@@ -163,6 +171,11 @@ impl Disk for FsDisk {
     }
 }
 
+/// How many bytes of blocks a file has.
+fn held_by(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.blocks() * 512)
+}
+
 /// Whether blocks can be reserved for a file, which its file system may not know how to: ext2 and ext3 go by the name of ext4.
 /// To know it, the block behind its end is.
 pub(super) fn can_reserve(file: &File) -> io::Result<bool> {
@@ -183,7 +196,7 @@ pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
     #[cfg(target_os = "linux")]
-    let size = file.metadata()?.len();
+    let before = file.metadata()?;
     #[cfg(target_os = "linux")]
     loop {
         let mode = if keep_size { libc::FALLOC_FL_KEEP_SIZE } else { 0 };
@@ -197,8 +210,8 @@ pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool
             Some(libc::EINTR) => continue,
             _ if is_unable(&error) => {}
             // It may have allocated some of the range.
-            _ if keep_size => give_back(file, range.start.max(size)..range.end),
-            _ => drop(file.set_len(size)),
+            _ if keep_size => give_back(file, range.start.max(before.len())..range.end, &before),
+            _ => drop(file.set_len(before.len())),
         }
         return Err(error);
     }
@@ -209,16 +222,26 @@ pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool
     }
 }
 
-/// Gives the blocks of a range back to the disk, behind the end of the file: what is in them is gone.
+/// Gives the blocks of a range behind the end of the file back to the disk, which it did not have before.
 #[cfg(target_os = "linux")]
-fn give_back(file: &File, range: std::ops::Range<u64>) {
+fn give_back(file: &File, range: std::ops::Range<u64>, before: &std::fs::Metadata) {
     if range.is_empty() {
         return;
     }
     let hole = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-    let (start, length) = (range.start as i64, (range.end - range.start) as i64);
-    // SAFETY: the descriptor is open; fallocate touches no memory of ours.
-    unsafe { libc::fallocate(file.as_raw_fd(), hole, start, length) };
+    let change = |mode, range: std::ops::Range<u64>| {
+        let (start, length) = (range.start as i64, (range.end - range.start) as i64);
+        // SAFETY: the descriptor is open; fallocate touches no memory of ours.
+        unsafe { libc::fallocate(file.as_raw_fd(), mode, start, length) }
+    };
+    change(hole, range.clone());
+    // ext4 punches no hole behind the end of a file, and says nothing.
+    if file.metadata().is_ok_and(|now| now.blocks() > before.blocks()) {
+        // That gives all of it back; what was there before is had again.
+        if file.set_len(before.len()).is_ok() && range.start > before.len() {
+            change(libc::FALLOC_FL_KEEP_SIZE, before.len()..range.start);
+        }
+    }
 }
 
 /// Whether the file system is one where a reserved block can be written through a mapping without a SIGBUS: local,

@@ -132,6 +132,10 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn aside(&self, _: &str) -> io::Result<u64> {
+        Ok(0)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut files = self.files.lock();
         let file = files.remove(from).ok_or(io::ErrorKind::NotFound)?;

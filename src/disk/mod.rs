@@ -108,6 +108,9 @@ pub trait Disk: Send + Sync {
     /// them to who needs them. Where the file system cannot do that, it does nothing.
     fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()>;
 
+    /// How many bytes of room a file holds that [`Disk::set_aside`] made; 0 where there is none.
+    fn aside(&self, name: &str) -> io::Result<u64>;
+
     /// Gives `from` the name `to`, replacing what had it. Durable after [`Disk::sync_dir`].
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 

@@ -405,7 +405,7 @@ impl Log {
         // What has expired makes room as what was deleted does, and what was taken out of a list.
         let makes_room = matches!(failed, Error::NoSpace { .. })
             && matches!(header.kind, Kind::Tombstone | Kind::Mark | Kind::Head);
-        if makes_room && self.catalog.reserves.deletes.release() {
+        if makes_room && self.catalog.release_for_deletes() {
             return self.make_room(writer, header, 1);
         }
         Err(failed)

@@ -89,9 +89,31 @@ impl Catalog {
     /// Sets room aside for when the disk is full, unless that is done.
     pub fn fill_reserves(&self) -> Result<()> {
         let _not_cancelled = NotCancelled::begin();
-        let store_size = self.files.all().iter().map(|file| file.tail()).sum();
-        let manifest_size = Manifest::size(self.manifest.lock().files.len());
-        self.reserves.fill(store_size, manifest_size)
+        self.reserves.fill(self.store_size(), self.manifest_size())
+    }
+
+    /// Gives back what is set aside beyond what a store of this size needs.
+    pub fn shrink_reserves(&self) {
+        let _not_cancelled = NotCancelled::begin();
+        self.reserves.shrink(self.store_size(), self.manifest_size());
+    }
+
+    /// Gives what is set aside for deletes to the caller. False where that was done before.
+    pub fn release_for_deletes(&self) -> bool {
+        self.reserves.deletes.release(self.manifest_size())
+    }
+
+    /// Gives what is set aside for merges to the caller. False where that was done before.
+    pub fn release_for_merges(&self) -> bool {
+        self.reserves.merges.release(self.manifest_size())
+    }
+
+    fn store_size(&self) -> u64 {
+        self.files.all().iter().map(|file| file.tail()).sum()
+    }
+
+    fn manifest_size(&self) -> u64 {
+        Manifest::size(self.manifest.lock().files.len())
     }
 
     /// Says that from now on only who knows `feature` may open the store. That is on the disk when this returns: it must be

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod control_group;
 pub mod generate;
 pub mod history;
+pub mod mount;
 pub mod oracle;
 pub mod runner;
 pub mod store;

@@ -81,7 +81,7 @@ pub fn seal_waiting(shared: &Shared, _one_at_a_time: &MutexGuard<'_, ()>) -> Res
         });
         let count = fit.count();
         let mut sealed = seal(shared, &engine, &waiting[..count]);
-        if matches!(sealed, Err(Error::NoSpace { .. })) && engine.catalog.reserves.deletes.release() {
+        if matches!(sealed, Err(Error::NoSpace { .. })) && engine.catalog.release_for_deletes() {
             // A sealed file gives back what was reserved behind its end.
             sealed = seal(shared, &engine, &waiting[..count]);
         }

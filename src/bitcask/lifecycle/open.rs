@@ -149,7 +149,7 @@ fn remember(catalog: &Catalog, sequence: &Sequence, next_seq: u64) -> Result<()>
         return Ok(());
     }
     match catalog.update(|_| ()) {
-        Err(Error::NoSpace { .. }) if catalog.reserves.deletes.release() => catalog.update(|_| ()),
+        Err(Error::NoSpace { .. }) if catalog.release_for_deletes() => catalog.update(|_| ()),
         done => done,
     }
 }

@@ -73,6 +73,14 @@ impl Disk for Fragile {
         failpoint();
         self.0.set_aside(name, bytes)
     }
+    fn aside(&self, name: &str) -> io::Result<u64> {
+        failpoint();
+        self.0.aside(name)
+    }
+    fn sync_name(&self) -> io::Result<()> {
+        failpoint();
+        self.0.sync_name()
+    }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         failpoint();
         self.0.rename(from, to)

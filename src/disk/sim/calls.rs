@@ -99,6 +99,12 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn aside(&self, name: &str) -> io::Result<u64> {
+        let mut state = self.state.lock();
+        state.begin(Kind::Size, name, 0, 0)?;
+        Ok(state.names.get(name).map_or(0, |file| state.files[&file].content.size()))
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state.lock();
         state.begin(Kind::Rename, &format!("{from} -> {to}"), 0, 0)?;

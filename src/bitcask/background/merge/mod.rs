@@ -100,7 +100,14 @@ pub fn run_all(shell: &Shared, watch: Watch<'_>) -> Result<bool> {
         if !pass(mergeable)? {
             return Ok(false);
         }
-        shell.enter()?.log.rotate_if_dead()?;
+        let engine = shell.enter()?;
+        match engine.log.rotate_if_dead() {
+            // There was nothing else to merge, and deletes took all that was set aside for them.
+            Err(Error::NoSpace { .. }) if engine.catalog.release_for_merges() => {
+                engine.log.rotate_if_dead()?
+            }
+            done => done?,
+        };
     }
     let mut goes_on = pass(mergeable)?;
     // Tombstones that were kept because of files that were merged later can go now: all of them, unless somebody writes.
@@ -299,7 +306,7 @@ impl<'a> Merge<'a> {
     }
 
     fn release_reserve(&self) -> bool {
-        self.shell.inside().is_some_and(|engine| engine.catalog.reserves.merges.release())
+        self.shell.inside().is_some_and(|engine| engine.catalog.release_for_merges())
     }
 
     /// After `error` said that the disk is full: with what was set aside for that, merges files that have so little in
@@ -309,7 +316,7 @@ impl<'a> Merge<'a> {
         loop {
             let smallest = {
                 let Some(engine) = self.shell.inside() else { return Ok(()) };
-                engine.catalog.reserves.merges.release();
+                engine.catalog.release_for_merges();
                 let mut files = sealed(&engine);
                 files.retain(|file| has_dead(file) && !self.work.finished.iter().any(|it| it.id == file.id));
                 let room = engine.catalog.reserves.merges.room();

@@ -1,0 +1,65 @@
+//! Small file systems of a test's own. Mounting takes the rights of root; without them there is none.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A mounted file system, until it is dropped.
+pub struct Mount {
+    home: tempfile::TempDir,
+}
+
+impl Mount {
+    /// ext4 of so many bytes in an image, with blocks of 4 KiB. `None`, and a word about it, where that cannot be had.
+    pub fn ext4(bytes: u64) -> Option<Mount> {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let image = home.path().join("image");
+        let file = std::fs::File::create(&image).expect("an image");
+        file.set_len(bytes).expect("the size of the image");
+        let made = does("mkfs.ext4", &["-q", "-b", "4096"], &[&image]);
+        Self::mounted(home, made, &["-o", "loop"], &image)
+    }
+
+    /// tmpfs of so many bytes.
+    pub fn tmpfs(bytes: u64) -> Option<Mount> {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let size = format!("size={bytes}");
+        Self::mounted(home, true, &["-t", "tmpfs", "-o", &size], Path::new("none"))
+    }
+
+    fn mounted(home: tempfile::TempDir, is_made: bool, options: &[&str], what: &Path) -> Option<Mount> {
+        let place = home.path().join("mounted");
+        std::fs::create_dir(&place).expect("a place to mount at");
+        if is_made && does("mount", options, &[what, &place]) {
+            return Some(Mount { home });
+        }
+        eprintln!("NOT RUN: this test needs a file system of its own, and may not mount one");
+        None
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.home.path().join("mounted")
+    }
+
+    /// Takes all the room that is left with a file of no use; removing that gives it back.
+    pub fn fill(&self) -> PathBuf {
+        use std::io::Write;
+        let path = self.path().join("filler");
+        let mut file = std::fs::File::create(&path).expect("a file");
+        for size in [1 << 20, 4096, 1] {
+            while file.write_all(&vec![1; size]).is_ok() {}
+        }
+        path
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        does("umount", &["-l"], &[&self.path()]);
+    }
+}
+
+fn does(program: &str, options: &[&str], paths: &[&Path]) -> bool {
+    let status = Command::new(program).args(options).args(paths).output();
+    status.is_ok_and(|done| done.status.success())
+}
