@@ -1,6 +1,7 @@
 /* The largest that fits, the smallest that does not, and lengths that no memory has. */
 #include "harness.h"
 
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -285,6 +286,55 @@ static void a_limit_on_the_size_of_files_is_an_error_and_not_the_end(void) {
   remove_tree(in_memory);
 }
 
+/* So much a thread needs that calls the library; musl gives a new thread twice that. */
+#define SMALL_STACK (64 * 1024)
+
+static void *do_everything(void *unused) {
+  filedb_batch_t *batch = filedb_batch_new();
+  filedb_iter_t *iter = NULL;
+  filedb_slice_t key, found;
+  filedb_t *db = NULL;
+  char name[16], byte[900];
+  int round, i;
+  (void)unused;
+  memset(byte, 'x', sizeof byte);
+  for (round = 0; round < 2; round++) {
+    EXPECT(FILEDB_OK, open_with(in_temp("store"), "max_file_size", "64KiB", &db));
+    if (db == NULL) return NULL;
+    for (i = 0; i < 400; i++) {
+      snprintf(name, sizeof name, "%d", i % 100);
+      EXPECT(FILEDB_OK, filedb_put(db, name, strlen(name), byte, sizeof byte, &err));
+    }
+    EXPECT(FILEDB_OK, filedb_batch_put(batch, "batch", 5, "v", 1, &err));
+    EXPECT(FILEDB_OK, filedb_batch_put(batch, "other", 5, "v", 1, &err));
+    EXPECT(FILEDB_OK, filedb_write(db, batch, &err));
+    EXPECT(FILEDB_OK, filedb_get_pinned(db, "1", 1, &pinned, &err));
+    filedb_unpin(&pinned);
+    EXPECT(FILEDB_OK, filedb_iter_new(db, NULL, 0, &iter, &err));
+    while (filedb_iter_next(iter, &key, &found, &err) == FILEDB_OK) {
+    }
+    filedb_iter_free(iter);
+    for (i = 0; i < 50; i++) {
+      snprintf(name, sizeof name, "%d", i);
+      EXPECT(FILEDB_OK, filedb_delete(db, name, strlen(name), &err));
+    }
+    EXPECT(FILEDB_OK, filedb_merge(db, &err));
+    EXPECT(FILEDB_OK, filedb_sync(db, &err));
+    close_store(db);
+  }
+  filedb_batch_free(batch);
+  return NULL;
+}
+
+static void a_thread_gets_by_with_64_kib_of_stack(void) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  NEED(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, SMALL_STACK) == 0);
+  NEED(pthread_create(&thread, &attributes, do_everything, NULL) == 0);
+  CHECK(pthread_join(thread, NULL) == 0);
+  pthread_attr_destroy(&attributes);
+}
+
 int main(void) {
   RUN_BOTH(the_longest_key_is_a_key);
   RUN_BOTH(a_key_that_is_too_long_is_refused_by_every_verb);
@@ -295,5 +345,6 @@ int main(void) {
   RUN_BOTH(a_value_that_memory_has_no_room_for_is_an_error_and_not_the_end);
   RUN_BOTH(a_batch_that_memory_has_no_room_for_is_an_error_and_not_the_end);
   RUN_BOTH(a_limit_on_the_size_of_files_is_an_error_and_not_the_end);
+  RUN_BOTH(a_thread_gets_by_with_64_kib_of_stack);
   return finish();
 }

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -69,6 +70,7 @@ fn a_process_with_a_task() {
         "go on in a child that closes" => go_on_in_a_child(path, io, true),
         "go on in a child" => go_on_in_a_child(path, io, false),
         "fork and go on" => fork_and_go_on(path, io),
+        "fork in a merge" => fork_in_a_merge(path, io),
         "change the root" => change_the_root(path, io),
         "open as nobody" => open_as_nobody(path, io),
         "open with few descriptors" => open_with_few_descriptors(path, io),
@@ -308,6 +310,44 @@ fn a_child_that_closes_the_store_of_its_parent_takes_nothing_from_it_and_loses_n
         let report = run("fork and go on", io, &path);
         assert_eq!(report, "locked true true, closed true, read true, open true\nend\n", "io={io}");
         assert_eq!(must_open(&path, io).count().expect("count"), 100, "io={io}");
+    }
+}
+
+/// The child returns from the function that was told of the merge, into the middle of that.
+fn fork_in_a_merge(path: &Path, io: &str) {
+    let small = options(io, &[("max_file_size", "4096"), ("merge", "manual")]);
+    let db = Db::open(path, &small).expect("opening");
+    for n in 0..200u32 {
+        db.put(&(n % 100).to_le_bytes(), &[n as u8; 1000]).expect("put");
+    }
+    let mut child = None;
+    let merged = db.merge_with(&mut |_| {
+        let forked = *child.get_or_insert_with(fork);
+        if forked != 0 {
+            // SAFETY: a null pointer says that the status is not wanted.
+            unsafe { libc::waitpid(forked, std::ptr::null_mut(), 0) };
+        }
+        ControlFlow::Continue(())
+    });
+    if child == Some(0) {
+        say(&format!("forked {}", matches!(merged, Err(Error::Forked))));
+        end_at_once();
+    }
+    assert!(merged.expect("the parent's merge"));
+    db.close().expect("closing");
+}
+
+#[test]
+fn a_merge_in_which_the_process_forked_goes_on_in_the_parent_alone() {
+    for io in BOTH {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let path = home.path().join("store");
+        assert_eq!(run("fork in a merge", io, &path), "forked true\nend\n", "io={io}");
+        let db = must_open(&path, io);
+        for n in 0..100u32 {
+            let value = db.get(&n.to_le_bytes()).expect("get");
+            assert!(value.is_some_and(|value| value == [n as u8 + 100; 1000]), "io={io}, key {n}");
+        }
     }
 }
 

@@ -50,8 +50,12 @@ pub struct Uncommitted {
 }
 
 impl Shared {
-    /// Goes inside the gate; `None` once the store is closed.
+    /// Goes inside the gate; `None` once the store is closed, and in a forked child: a function that is told of a merge may have
+    /// forked, and in the child nothing may go on with it.
     pub fn inside(&self) -> Option<Inside<'_>> {
+        if self.fork.is_forked() {
+            return None;
+        }
         self.engine.enter()
     }
 

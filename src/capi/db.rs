@@ -102,7 +102,7 @@ pub unsafe extern "C" fn filedb_open(
 /// - FILEDB_ERR_CLOSED: it was closed before;
 /// - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_POISONED: the store could
 ///   not be closed cleanly. What could be made durable was, and it opens again, as after a crash;
-/// - FILEDB_ERR_FORKED: in a forked child, where nothing of the store is touched.
+/// - FILEDB_ERR_FORKED: in a forked child, which keeps nothing of the store; nothing in it is touched.
 ///
 /// Threads: any, at any time; calls of other threads that come later get FILEDB_ERR_CLOSED. Not from
 /// within the log callback. Since 0.1.0.
