@@ -17,8 +17,12 @@
  *   second at most. See "Durability" for both other choices.
  * - With io=mmap, the default, a disk that fails while a mapped page is read raises SIGBUS, as it does
  *   for every program that maps files. io=pread answers FILEDB_ERR_IO instead, and is slower.
- * - Do not use a handle in a child of fork(). It answers FILEDB_ERR_FORKED; open the store anew.
- * - Put a store on a local file system, and leave the files in its directory alone.
+ * - Do not use a handle in a child of fork(): it answers FILEDB_ERR_FORKED. The child keeps no file of the
+ *   store and no lock. When its parent is gone or has closed the store, it can open it anew; after daemon()
+ *   too, though it is better to open after that.
+ * - Put a store on a local file system, and leave the files in its directory alone. The directory may be
+ *   renamed while a store is open, and the process may change its root: files are not found by the path
+ *   any more. Do not lock the directory yourself (flock); filedb does.
  * - Do not copy a store that is open for writing, with cp, tar or a backup program: the copy may not open.
  *   Close it first, take a snapshot of the file system, or copy what an iterator shows into another store.
  *
@@ -163,6 +167,24 @@
  *     log_level                  error | warn | info | debug; for filedb_options_set_log()
  *
  * filedb_options_describe() tells what each takes, and filedb_options_get() the defaults.
+ *
+ * # What a store costs
+ *
+ * An open store has
+ * - three threads (two unless sync=interval; none with read_only). They sleep while there is nothing to do;
+ * - two file descriptors, and two for each data file that is being written. With io=pread every other data
+ *   file takes one too, up to a quarter of what the process may have (RLIMIT_NOFILE);
+ * - addresses, with io=mmap: twice max_file_size for the file that is written, as much for the next one,
+ *   which is made when the first is half full, and the size of every other file. With RLIMIT_AS, or where
+ *   addresses are few, choose a small max_file_size or io=pread;
+ * - 24 bytes of memory per key, and about 6 MiB.
+ *
+ * A thread that calls filedb needs 64 KiB of stack; filedb_open() uses the most of it.
+ *
+ * A closed store takes, beside its records, 12 to 16 bytes of disk per key for the index, and room that is
+ * set aside for deletes and merges on a full disk: about as much as the records take, but no more than
+ * 1.5 MiB or a 64th of the store. A store of few keys takes less than 64 KiB. While a store is open, room
+ * is reserved ahead of the records, up to 128 MiB where writers are fast.
  *
  * # Versions
  *
@@ -837,12 +859,13 @@ filedb_status_t filedb_open(const char *path,
  * - FILEDB_ERR_CLOSED: it was closed before;
  * - FILEDB_ERR_IO, FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_POISONED: the store could
  *   not be closed cleanly. What could be made durable was, and it opens again, as after a crash;
- * - FILEDB_ERR_FORKED: in a forked child, where nothing of the store is touched.
+ * - FILEDB_ERR_FORKED: in a forked child, which keeps nothing of the store; nothing in it is touched.
  *
  * Threads: any, at any time; calls of other threads that come later get FILEDB_ERR_CLOSED. Not from
  * within the log callback. Since 0.1.0.
  */
-filedb_status_t filedb_close(filedb_t *db, filedb_error_t *err);
+filedb_status_t filedb_close(filedb_t *db,
+                             filedb_error_t *err);
 
 /**
  * Stores `value` under `key`, in place of the value that was there. Both are copied before the

@@ -158,7 +158,8 @@ impl Store for Bitcask {
         let merged = merge::run_all(&self.shared, watch);
         // No lock is held: whoever is reading what was replaced holds up this call and nothing else.
         seal::collect_within(&self.shared, Duration::MAX);
-        merged
+        // The function that was told of the merge may have forked; the child left it where it was.
+        if self.shared.fork.is_forked() { Err(Error::Forked) } else { merged }
     }
 
     fn stats(&self) -> Result<Stats> {
