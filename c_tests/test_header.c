@@ -27,6 +27,11 @@ static void structs_are_laid_out_as_documented(void) {
   CHECK(offsetof(filedb_put_options_t, flags) == 4);
   CHECK(offsetof(filedb_put_options_t, ttl_ms) == 8);
   CHECK(sizeof(filedb_put_options_t) == 16);
+  CHECK(offsetof(filedb_range_t, struct_size) == 0);
+  CHECK(offsetof(filedb_range_t, flags) == 4);
+  CHECK(offsetof(filedb_range_t, from) == 8);
+  CHECK(offsetof(filedb_range_t, to) == 8 + sizeof(filedb_slice_t));
+  CHECK(sizeof(filedb_range_t) == 8 + 2 * sizeof(filedb_slice_t));
   CHECK(offsetof(filedb_stats_t, struct_size) == 0);
   CHECK(offsetof(filedb_stats_t, merging) == 4);
   CHECK(offsetof(filedb_stats_t, keys) == 8);
@@ -47,6 +52,7 @@ static void statuses_keep_their_numbers(void) {
   CHECK(FILEDB_ERR_MISSING == -18);
   CHECK(FILEDB_PUT_IF_ABSENT == 1u && FILEDB_PUT_IF_PRESENT == 2u);
   CHECK(FILEDB_PUT_SYNC == 4u && FILEDB_PUT_KEEP_TTL == 8u);
+  CHECK(FILEDB_RANGE_REVERSE == 1u && FILEDB_RANGE_FROM_EXCLUDED == 2u && FILEDB_RANGE_TO_INCLUDED == 4u);
   CHECK(FILEDB_LOG_ERROR == 1 && FILEDB_LOG_WARN == 2 && FILEDB_LOG_INFO == 3 && FILEDB_LOG_DEBUG == 4);
 }
 

@@ -156,7 +156,10 @@ void walks_see_one_moment_by_row_and_by_many() {
     model[key] = std::string(static_cast<std::size_t>(i % 7), 'v');
     CHECK(db.try_put(key, model[key]).has_value());
   }
+  CHECK(db.try_range({"a", "m"}).error().code() == FILEDB_ERR_UNSUPPORTED);
+  CHECK(db.try_erase_range({}).error().code() == FILEDB_ERR_UNSUPPORTED);
   auto walk = db.try_scan("key").value();
+  CHECK(walk.try_seek("key").error().code() == FILEDB_ERR_UNSUPPORTED);
   std::map<std::string, std::string> seen;
   std::vector<filedbxx::Entry> rows;
   bool more = true;

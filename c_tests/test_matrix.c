@@ -128,6 +128,15 @@ static void lists_answer(filedb_status_t wanted, filedb_t *store, const void *ke
   TRY(wanted, filedb_increment, store, key, key_len, 1, &sum, &err);
 }
 
+/* All that takes a range answers `wanted`; the store of this test keeps no order among its keys. */
+static const filedb_range_t all_keys = FILEDB_RANGE_INIT;
+static void ranges_answer(filedb_status_t wanted, filedb_t *store, const filedb_range_t *range) {
+  filedb_iter_t *made = (filedb_iter_t *)&made;
+  TRY(wanted, filedb_range_new, store, range, &made, &err);
+  CHECK(made == NULL);
+  TRY(wanted, filedb_delete_range, store, range, &err);
+}
+
 /* The same, of a list that is there: each does what it says. */
 static void lists_work(void) {
   filedb_slice_t one = {"1", 1}, *elements;
@@ -253,6 +262,16 @@ static void null_is_refused_or_means_nothing(void) {
   TRY(INVALID, filedb_capabilities, NULL, &number, &err);
   TRY(INVALID, filedb_capabilities, db, NULL, &err);
   TRY(INVALID, filedb_iter_type, NULL, NULL, &err);
+  TRY(INVALID, filedb_iter_seek, NULL, "k", 1, &err);
+  TRY(INVALID, filedb_iter_seek, iter, NULL, 1, &err);
+  ranges_answer(INVALID, NULL, &all_keys);
+  ranges_answer(INVALID, db, NULL);
+  TRY(INVALID, filedb_range_new, db, &all_keys, NULL, &err);
+  {
+    filedb_range_t range = FILEDB_RANGE_INIT;
+    range.from.len = 1;
+    ranges_answer(INVALID, db, &range);
+  }
   TRY(INVALID, filedb_batch_push_back, NULL, "k", 1, "v", 1, &err);
   TRY(INVALID, filedb_batch_push_front, batch, NULL, 1, "v", 1, &err);
   TRY(INVALID, filedb_count, NULL, &number, &err);
@@ -349,6 +368,14 @@ static void zero_is_a_length_like_any_other(void) {
   lists_answer(INVALID, db, "k", 0);
   NOTHING(filedb_capabilities, "takes no length");
   NOTHING(filedb_iter_type, "takes no length");
+  TRY(FILEDB_ERR_UNSUPPORTED, filedb_iter_seek, iter, "k", 0, &err);
+  {
+    filedb_range_t range = FILEDB_RANGE_INIT;
+    range.struct_size = 0;
+    ranges_answer(FILEDB_ERR_UNSUPPORTED, db, &range);
+    range.struct_size = 7;
+    ranges_answer(INVALID, db, &range);
+  }
   TRY(INVALID, filedb_batch_push_back, batch, "k", 0, "v", 1, &err);
   TRY(INVALID, filedb_batch_push_front, batch, "k", 0, "v", 1, &err);
   CHECK(count == 3);
@@ -419,6 +446,13 @@ static void what_is_huge_is_refused_before_it_is_read(void) {
     TRY(too_large, filedb_batch_push_front, batch, "k", 1, "v", size, &err);
     NOTHING(filedb_capabilities, "takes no length");
     NOTHING(filedb_iter_type, "takes no length");
+    TRY(too_large, filedb_iter_seek, iter, "k", size, &err);
+    {
+      filedb_range_t range = FILEDB_RANGE_INIT;
+      range.to.data = "k";
+      range.to.len = size;
+      ranges_answer(too_large, db, &range);
+    }
     TRY(too_large, filedb_ttl, db, "k", size, &ms, &err);
     TRY(too_large, filedb_expire, db, "k", size, 1, &err);
     TRY(too_large, filedb_persist, db, "k", size, &err);
@@ -489,6 +523,8 @@ static void with_the_store(filedb_status_t wanted, filedb_batch_t *good_batch) {
   TRY(wanted, filedb_write, db, good_batch, &err);
   TRY(wanted, filedb_iter_new, db, NULL, 0, &new_iter, &err);
   { filedb_type_t type; note("filedb_iter_type"); filedb_iter_type(iter, &type, &err); CHECK(err.code != FILEDB_OK); }
+  TRY(wanted, filedb_iter_seek, iter, "k", 1, &err);
+  ranges_answer(wanted, db, &all_keys);
   TRY(wanted, filedb_iter_next, iter, &found_key, &found_value, &err);
   CHECK(found_key.data == NULL && found_value.data == NULL);
   TRY_CALL(filedb_iter_next_batch, statuses[0] == wanted, iter, rows, row_values, 2, statuses, &err);
@@ -615,6 +651,8 @@ static void *use_in_another_thread(void *unused) {
   TRY_CALL(filedb_batch_free, 1, batch);
   TRY(FILEDB_OK, filedb_iter_next, iter, &found_key, &found_value, &err);
   { filedb_type_t type; TRY(FILEDB_OK, filedb_iter_type, iter, &type, &err); }
+  TRY(FILEDB_ERR_UNSUPPORTED, filedb_iter_seek, iter, "k", 1, &err);
+  ranges_answer(FILEDB_ERR_UNSUPPORTED, db, &all_keys);
   TRY_CALL(filedb_iter_next_batch, statuses[0] == FILEDB_DONE, iter, rows, row_values, 2, statuses, &err);
   TRY_CALL(filedb_iter_free, 1, iter);
   TRY(FILEDB_OK, filedb_iter_new, db, NULL, 0, &iter, &err);
@@ -814,6 +852,9 @@ static void a_refused_allocation_is_a_status(void) {
   STARVE(filedb_batch_push_front, batch, "jobs", 4, large, LARGE, &err);
   filedb_batch_clear(batch);
   NOTHING(filedb_iter_type, "allocates nothing");
+  NOTHING(filedb_iter_seek, "needs key order, which this store has not");
+  NOTHING(filedb_range_new, "needs key order, which this store has not");
+  NOTHING(filedb_delete_range, "needs key order, which this store has not");
   STARVE(filedb_batch_put, batch, "large", 5, large, LARGE, &err);
   filedb_batch_clear(batch);
   STARVE(filedb_batch_put_with, batch, "large", 5, large, LARGE, NULL, &err);

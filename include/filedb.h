@@ -216,6 +216,12 @@
 #define FILEDB_PUT_OPTIONS_INIT { sizeof(filedb_put_options_t), 0, 0 }
 
 /**
+ * What a filedb_range_t begins with, which is all keys: filedb_range_t range = FILEDB_RANGE_INIT;
+ * Since 0.2.0.
+ */
+#define FILEDB_RANGE_INIT { sizeof(filedb_range_t), 0, { NULL, 0 }, { NULL, 0 } }
+
+/**
  * What a filedb_stats_t begins with: filedb_stats_t stats = FILEDB_STATS_INIT;
  * Since 0.1.0.
  */
@@ -308,6 +314,21 @@
 #define FILEDB_CAN_PIN 32u
 
 /**
+ * Begin with the last key of the range, and go backwards. Since 0.2.0.
+ */
+#define FILEDB_RANGE_REVERSE 1u
+
+/**
+ * The key `from` is not in the range. Since 0.2.0.
+ */
+#define FILEDB_RANGE_FROM_EXCLUDED 2u
+
+/**
+ * The key `to` is in the range. Since 0.2.0.
+ */
+#define FILEDB_RANGE_TO_INCLUDED 4u
+
+/**
  * An open store. filedb_open() makes the handle, filedb_close() ends it. All threads of the process
  * share it. Since 0.1.0.
  */
@@ -321,7 +342,8 @@ struct filedb_batch;
 
 /**
  * A walk through the keys of a store as they were when it began: writes that come later do not
- * change what it sees. There is no order that means anything.
+ * change what it sees. It is in key order where the store has FILEDB_CAN_ORDER; else there is no order
+ * that means anything.
  *
  * It blocks neither writers nor merges. While it lives, files that a merge replaced stay on the
  * disk, and old values of keys that change are remembered: free it soon. For one thread at a time.
@@ -501,6 +523,36 @@ typedef int (*filedb_fold_fn)(void *ctx,
                               size_t key_len,
                               const void *value,
                               size_t value_len);
+
+/**
+ * The keys between two bounds. Bytes are compared as unsigned numbers, and a key is before those that
+ * it is a prefix of. Begin with `filedb_range_t range = FILEDB_RANGE_INIT;`, or with `= {0}`, which
+ * are all keys. A range of which the end is before the beginning has no keys. Since 0.2.0.
+ */
+struct filedb_range {
+  /**
+   * sizeof(filedb_range_t), set by the caller; 0 is the size that it has in version 0.2.0. A library
+   * that is older than the program accepts members that it does not know as long as they are 0.
+   */
+  uint32_t struct_size;
+  /**
+   * FILEDB_RANGE_..., or-ed.
+   */
+  uint32_t flags;
+  /**
+   * The first key; no bound where its data is NULL.
+   */
+  filedb_slice_t from;
+  /**
+   * The key behind the last one; no bound where its data is NULL.
+   */
+  filedb_slice_t to;
+};
+
+/**
+ * The keys between two bounds. Since 0.2.0.
+ */
+typedef struct filedb_range filedb_range_t;
 
 /**
  * A store in numbers. Begin with `filedb_stats_t stats = FILEDB_STATS_INIT;` or `= {0}`. Later versions may add
@@ -1527,6 +1579,24 @@ size_t filedb_iter_next_batch(filedb_iter_t *iter,
                               filedb_error_t *err);
 
 /**
+ * Goes to the first key of the walk that is not before `key`, which need not be one of the store; the
+ * next step gives it. In a walk that runs backwards it is the last key that is not behind `key`. It may
+ * go back as well as on; the walk keeps its bounds and its moment. What was shown before is gone.
+ *
+ * Returns FILEDB_OK, also where no such key is left, or
+ * - FILEDB_ERR_UNSUPPORTED: the store has no FILEDB_CAN_ORDER. The walk stays where it is;
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL;
+ * - FILEDB_ERR_TOO_LARGE: no key is as long;
+ * - FILEDB_ERR_IO, FILEDB_ERR_CORRUPT, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, one at a time for each iterator. Since 0.2.0.
+ */
+filedb_status_t filedb_iter_seek(filedb_iter_t *iter,
+                                 const void *key,
+                                 size_t key_len,
+                                 filedb_error_t *err);
+
+/**
  * Tells what the key of the row that was given last holds: `*out` becomes FILEDB_TYPE_VALUE or
  * FILEDB_TYPE_LIST. For a list the value of the row is empty. After filedb_iter_next_batch() it is the
  * last of its rows.
@@ -1563,6 +1633,41 @@ filedb_status_t filedb_fold(filedb_t *db,
                             filedb_fold_fn function,
                             void *ctx,
                             filedb_error_t *err);
+
+/**
+ * Begins a walk through the keys of `range`, in their order or, with FILEDB_RANGE_REVERSE, against it.
+ * On success `*out` is an iterator as that of filedb_iter_new(): it sees the store as it is now, and
+ * belongs to the caller, who gives it to filedb_iter_free().
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_UNSUPPORTED: the store has no FILEDB_CAN_ORDER (filedb_list_sorted() is for every
+ *   store), or a flag or a member that this version does not know is set;
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or struct_size is not the size of the struct;
+ * - FILEDB_ERR_TOO_LARGE: no key is as long as a bound;
+ * - FILEDB_ERR_IO, FILEDB_ERR_CORRUPT, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_range_new(filedb_t *db,
+                                 const filedb_range_t *range,
+                                 filedb_iter_t **out,
+                                 filedb_error_t *err);
+
+/**
+ * Deletes all keys of `range`, as one write: all are gone or, after an error or a crash, none. It costs
+ * what one delete costs, however many they are. FILEDB_RANGE_REVERSE means nothing here.
+ *
+ * Returns FILEDB_OK, also where there are no such keys, or
+ * - FILEDB_ERR_UNSUPPORTED: as filedb_range_new(); nothing was deleted;
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or struct_size is not the size of the struct;
+ * - FILEDB_ERR_TOO_LARGE: no key is as long as a bound;
+ * - an error as filedb_delete().
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_delete_range(filedb_t *db,
+                                    const filedb_range_t *range,
+                                    filedb_error_t *err);
 
 /**
  * Stores the store in numbers in `*out`, without reading the disk. Members that lie beyond the

@@ -618,13 +618,36 @@ class Batch {
   bool has_no_memory_;
 };
 
+/// The keys between two bounds, compared by their bytes; nothing is no bound.
+struct Range {
+  std::optional<std::string_view> from = std::nullopt;  ///< The first key.
+  std::optional<std::string_view> to = std::nullopt;    ///< The key behind the last.
+  bool from_excluded = false;                           ///< `from` is not in the range.
+  bool to_included = false;                             ///< `to` is in the range.
+  bool reverse = false;                                 ///< A walk begins with the last key.
+
+  /// For calls of the C API, as long as the keys are there.
+  filedb_range_t in_c() const noexcept {
+    const auto slice = [](const std::optional<std::string_view> &key) {
+      if (!key) return filedb_slice_t{nullptr, 0};
+      return filedb_slice_t{key->empty() ? "" : key->data(), key->size()};
+    };
+    filedb_range_t range = FILEDB_RANGE_INIT;
+    range.flags = (from_excluded ? FILEDB_RANGE_FROM_EXCLUDED : 0u) | (to_included ? FILEDB_RANGE_TO_INCLUDED : 0u) |
+                  (reverse ? FILEDB_RANGE_REVERSE : 0u);
+    range.from = slice(from);
+    range.to = slice(to);
+    return range;
+  }
+};
+
 /// A row of a walk. The bytes are the library's, until the walk goes on.
 struct Entry {
   std::string_view key;    ///< Its key.
   std::string_view value;  ///< Its value.
 };
 
-/// A walk through the rows of a store as they were when it began; there is no order that means anything.
+/// A walk through the rows of a store as they were when it began: in key order where the store keeps one, else in none.
 ///
 ///   for (auto [key, value] : db.scan("user/")) ...
 ///
@@ -682,6 +705,13 @@ class Iterator {
     return detail::answer(status, report, std::optional<Entry>());
   }
 
+  /// The next row becomes that of the first key of the walk that is not before `key`; in a walk that runs backwards, of the
+  /// last that is not behind it.
+  Result<void> try_seek(std::string_view key) {
+    detail::Report report;
+    return detail::answer(filedb_iter_seek(handle_.get(), key.data(), key.size(), &report.said), report);
+  }
+
   /// Up to `most` rows at once, in `rows`, good together until the next step. False when nothing comes after them.
   Result<bool> try_next_batch(std::vector<Entry> &rows, std::size_t most = 256) {
     keys_.resize(most);
@@ -704,6 +734,8 @@ class Iterator {
 #if FILEDB_EXCEPTIONS
   /// As try_next(); throws.
   std::optional<Entry> next() { return try_next().value(); }
+  /// As try_seek(); throws.
+  void seek(std::string_view key) { try_seek(key).value(); }
   /// As try_next_batch(); throws.
   bool next_batch(std::vector<Entry> &rows, std::size_t most = 256) { return try_next_batch(rows, most).value(); }
 #endif
@@ -1037,6 +1069,22 @@ class Store {
     return detail::answer(status, report, Iterator(iter));
   }
 
+  /// Begins a walk through the keys of a range, in their order. FILEDB_ERR_UNSUPPORTED where the store keeps none.
+  Result<Iterator> try_range(const Range &keys) const {
+    detail::Report report;
+    filedb_iter_t *iter = nullptr;
+    const auto in_c = keys.in_c();
+    const auto status = filedb_range_new(handle(), &in_c, &iter, &report.said);
+    return detail::answer(status, report, Iterator(iter));
+  }
+
+  /// Deletes all keys of a range as one write. FILEDB_ERR_UNSUPPORTED where the store keeps no key order.
+  Result<void> try_erase_range(const Range &keys) {
+    detail::Report report;
+    const auto in_c = keys.in_c();
+    return detail::answer(filedb_delete_range(handle(), &in_c, &report.said), report);
+  }
+
   /// The store in numbers.
   Result<filedb_stats_t> try_stats() const {
     detail::Report report;
@@ -1124,6 +1172,8 @@ class Store {
   void write(const Batch &batch) { try_write(batch).value(); }
   filedb_stats_t stats() const { return try_stats().value(); }
   Iterator scan(std::string_view prefix = {}) const { return try_scan(prefix).value(); }
+  Iterator range(const Range &keys) const { return try_range(keys).value(); }
+  void erase_range(const Range &keys) { try_erase_range(keys).value(); }
   template <class Visit>
   void fold(Visit &&visit) const {
     try_fold(std::forward<Visit>(visit)).value();

@@ -17,6 +17,7 @@ use crate::store::error::{Error, Result};
 use crate::store::iter::{Iter, KeyList};
 use crate::store::options::Options;
 use crate::store::pinned::Pinned;
+use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
 use crate::store::value::{Change, End, Type};
 use crate::store::write::{PutOptions, Ttl};
@@ -308,6 +309,22 @@ impl Db {
     /// [`Error::Closed`] and [`Error::Forked`].
     pub fn iter(&self, prefix: &[u8]) -> Result<Iter> {
         self.store.any().walk(prefix).map(Iter::of)
+    }
+
+    /// Goes through the keys of a range in their order, or against it, as they are at this moment. The iterator blocks nobody.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where keys have no order ([`Capabilities::ORDER`]); [`Error::Closed`] and [`Error::Forked`].
+    pub fn range(&self, range: &KeyRange<'_>) -> Result<Iter> {
+        self.store.any().walk_range(range).map(Iter::of)
+    }
+
+    /// Removes all keys of a range, which may be none. It is one write, atomic also across a crash, whatever their number.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where keys have no order ([`Capabilities::ORDER`]): nothing was removed. As [`Db::put`].
+    pub fn delete_range(&self, range: &KeyRange<'_>) -> Result<()> {
+        self.store.any().delete_range(range)
     }
 
     /// The number of keys.

@@ -30,6 +30,7 @@ pub use store::events::{LogLevel, LogSink};
 pub use store::iter::{Iter, KeyList, Row};
 pub use store::options::{EngineKind, IoMode, MergeMode, OPTIONS, OptionInfo, Options, SyncMode};
 pub use store::pinned::{Pinned, Rows};
+pub use store::range::KeyRange;
 pub use store::stats::{FileStats, MergeProgress, Stats};
 pub use store::value::{Change, Type};
 pub use store::write::{PutOptions, Ttl};

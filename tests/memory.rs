@@ -122,3 +122,22 @@ fn a_store_that_is_opened_with_truncate_begins_empty_and_stays_so() {
     let both = Options { truncate: true, read_only: true, ..Options::default() };
     assert!(matches!(Db::open(&path, &both), Err(Error::InvalidArgument { .. })));
 }
+
+#[test]
+fn a_store_without_key_order_refuses_what_needs_it_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    for path in [directory.path().join("store"), "memory://".into(), "memory://ranges".into()] {
+        let db = Db::open(&path, &Options::default()).unwrap();
+        db.put(b"key", b"value").unwrap();
+        assert!(!db.capabilities().unwrap().contains(filedb::Capabilities::ORDER));
+        let range = filedb::KeyRange { from: std::ops::Bound::Excluded(b"a"), ..filedb::KeyRange::ALL };
+        assert!(matches!(db.range(&range), Err(Error::Unsupported { .. })));
+        assert!(matches!(db.delete_range(&filedb::KeyRange::ALL), Err(Error::Unsupported { .. })));
+        let mut walk = db.iter(b"").unwrap();
+        assert!(matches!(walk.seek(b"z"), Err(Error::Unsupported { .. })));
+        assert_eq!(walk.next_row().unwrap().unwrap().key(), b"key", "the walk stays where it is");
+        db.close().unwrap();
+        assert!(matches!(walk.seek(b"z"), Err(Error::Closed)));
+        assert!(matches!(db.range(&range), Err(Error::Closed)));
+    }
+}

@@ -452,6 +452,53 @@ static inline void shim_iter_next(shim_iter *walk) {
   walk->answer = shim_done(status, &err);
 }
 
+/* A bound is one where `flags` has its bit, SHIM_FROM or SHIM_TO, which are not the library's. */
+enum { SHIM_FROM = 1 << 30, SHIM_TO = 1 << 29 };
+static inline filedb_range_t shim_range(const char *from, size_t from_len, const char *to, size_t to_len, uint32_t flags) {
+  filedb_range_t range = FILEDB_RANGE_INIT;
+  range.flags = flags & ~(uint32_t)(SHIM_FROM | SHIM_TO);
+  if (flags & SHIM_FROM) range.from = (filedb_slice_t){from_len ? from : "", from_len};
+  if (flags & SHIM_TO) range.to = (filedb_slice_t){to_len ? to : "", to_len};
+  return range;
+}
+
+static inline shim_value shim_range_new(filedb_t *db, const char *from, size_t from_len, const char *to, size_t to_len,
+                                        uint32_t flags) {
+  filedb_error_t err = shim_no_error();
+  filedb_range_t range = shim_range(from, from_len, to, to_len, flags);
+  shim_iter *walk = malloc(sizeof *walk);
+  if (walk == NULL) return (shim_value){{FILEDB_ERR_NO_MEMORY, NULL}, NULL, 0};
+  walk->next = walk->count = 0;
+  walk->capacity = 1;
+  walk->answer = (shim_answer){FILEDB_OK, NULL};
+  filedb_status_t status = filedb_range_new(db, &range, &walk->iter, &err);
+  if (status != FILEDB_OK) {
+    free(walk);
+    walk = NULL;
+  }
+  return (shim_value){shim_done(status, &err), walk, 0};
+}
+
+static inline shim_answer shim_delete_range(filedb_t *db, const char *from, size_t from_len, const char *to,
+                                            size_t to_len, uint32_t flags) {
+  filedb_error_t err = shim_no_error();
+  filedb_range_t range = shim_range(from, from_len, to, to_len, flags);
+  filedb_status_t status = filedb_delete_range(db, &range, &err);
+  return shim_done(status, &err);
+}
+
+/* Rows that were read ahead are dropped where the walk moves. */
+static inline shim_answer shim_iter_seek(shim_iter *walk, const char *key, size_t key_len) {
+  filedb_error_t err = shim_no_error();
+  filedb_status_t status = filedb_iter_seek(walk->iter, key, key_len, &err);
+  if (status == FILEDB_OK) {
+    free(walk->answer.error);
+    walk->next = walk->count = 0;
+    walk->answer = (shim_answer){FILEDB_OK, NULL};
+  }
+  return shim_done(status, &err);
+}
+
 /* What the key of the row that the library gave last holds. */
 static inline shim_value shim_iter_type(shim_iter *walk) {
   filedb_error_t err = shim_no_error();

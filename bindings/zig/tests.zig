@@ -333,6 +333,19 @@ test "no function of the C API is missing" {
     try testing.expectEqual(@as(usize, 0), missing);
 }
 
+test "a store without key order refuses ranges, and changes nothing" {
+    var db = try filedb.Store.open("memory://", .{}, null);
+    defer db.deinit();
+    try db.put("k", "v");
+    const range = filedb.Range{ .from = "a", .to = "", .to_included = true, .reverse = true };
+    try testing.expectError(error.Unsupported, db.iterateRange(range));
+    try testing.expectError(error.Unsupported, db.deleteRange(.{}));
+    var rows = try db.iterate("");
+    defer rows.deinit();
+    try testing.expectError(error.Unsupported, rows.seek("k"));
+    try testing.expectEqualStrings("k", (try rows.next()).?.key);
+}
+
 test "lists, and changes in one step" {
     var place = try Place.init();
     defer place.deinit();

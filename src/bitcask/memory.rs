@@ -14,6 +14,7 @@ use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
 use crate::store::options::{MIN_MEMORY_LIMIT, Options, SyncMode};
 use crate::store::pinned::Pinned;
+use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
 use crate::store::value::{Change, End, Type};
 use crate::store::write::{PutOptions, Ttl};
@@ -168,6 +169,14 @@ impl Store for Named {
 
     fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>> {
         self.enter()?.walk(prefix)
+    }
+
+    fn walk_range(&self, range: &KeyRange<'_>) -> Result<Box<dyn Walk>> {
+        self.enter()?.walk_range(range)
+    }
+
+    fn delete_range(&self, range: &KeyRange<'_>) -> Result<()> {
+        self.enter()?.delete_range(range)
     }
 
     fn count(&self) -> Result<u64> {

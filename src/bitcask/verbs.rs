@@ -14,6 +14,7 @@ use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
 use crate::store::pinned::Pinned;
+use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
 use crate::store::value::{Change, End, Type};
 use crate::store::write::{PutOptions, Ttl};
@@ -123,6 +124,16 @@ impl Store for Bitcask {
 
     fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>> {
         Ok(Box::new(Iter::new(&self.shared, prefix)?))
+    }
+
+    fn walk_range(&self, _: &KeyRange<'_>) -> Result<Box<dyn Walk>> {
+        let _open = self.shared.enter()?;
+        Err(Error::no_order("walk through a range of them"))
+    }
+
+    fn delete_range(&self, _: &KeyRange<'_>) -> Result<()> {
+        let _open = self.shared.enter()?;
+        Err(Error::no_order("delete a range of them"))
     }
 
     fn count(&self) -> Result<u64> {

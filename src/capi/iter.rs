@@ -17,7 +17,8 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::AtomicU64;
 
 /// A walk through the keys of a store as they were when it began: writes that come later do not
-/// change what it sees. There is no order that means anything.
+/// change what it sees. It is in key order where the store has FILEDB_CAN_ORDER; else there is no order
+/// that means anything.
 ///
 /// It blocks neither writers nor merges. While it lives, files that a merge replaced stay on the
 /// disk, and old values of keys that change are remembered: free it soon. For one thread at a time.
@@ -71,6 +72,13 @@ impl Shell for filedb_iter {
 }
 
 impl filedb_iter {
+    /// A new handle of a walk, for the caller.
+    pub(super) fn make(db: &Db, iter: Iter) -> Result<*mut filedb_iter, Failure> {
+        let walk = Walk { iter, shown: Rows::default() };
+        let tag = AtomicU64::new(filedb_iter::IN_USE);
+        shell::make(filedb_iter { tag, db: db.clone(), walk: Mutex::new(Some(walk)) })
+    }
+
     /// The walk, alone, and with an end to what was shown before.
     fn step(&self, call: &Call) -> MutexGuard<'_, Option<Walk>> {
         call.blame(&self.db);
@@ -115,9 +123,7 @@ pub unsafe extern "C" fn filedb_iter_new(
         let out = call.out("out", out)?;
         let db = call.store(db)?;
         let prefix = call.key("prefix", prefix, prefix_len)?;
-        let walk = Walk { iter: db.iter(prefix)?, shown: Rows::default() };
-        let tag = AtomicU64::new(filedb_iter::IN_USE);
-        out.set(shell::make(filedb_iter { tag, db: db.clone(), walk: Mutex::new(Some(walk)) })?);
+        out.set(filedb_iter::make(db, db.iter(prefix)?)?);
         Ok(FILEDB_OK)
     })
 }
@@ -206,6 +212,33 @@ fn fill(
         *count += 1;
     }
     answer
+}
+
+/// Goes to the first key of the walk that is not before `key`, which need not be one of the store; the
+/// next step gives it. In a walk that runs backwards it is the last key that is not behind `key`. It may
+/// go back as well as on; the walk keeps its bounds and its moment. What was shown before is gone.
+///
+/// Returns FILEDB_OK, also where no such key is left, or
+/// - FILEDB_ERR_UNSUPPORTED: the store has no FILEDB_CAN_ORDER. The walk stays where it is;
+/// - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL;
+/// - FILEDB_ERR_TOO_LARGE: no key is as long;
+/// - FILEDB_ERR_IO, FILEDB_ERR_CORRUPT, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+///
+/// Threads: any, one at a time for each iterator. Since 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_iter_seek(
+    iter: *mut filedb_iter_t,
+    key: *const c_void,
+    key_len: usize,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let iter = call.shell(iter)?;
+        let key = call.key("key", key, key_len)?;
+        let mut walk = iter.step(call);
+        walk.as_mut().ok_or(Error::Closed)?.iter.seek(key)?;
+        Ok(FILEDB_OK)
+    })
 }
 
 /// Tells what the key of the row that was given last holds: `*out` becomes FILEDB_TYPE_VALUE or

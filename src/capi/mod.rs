@@ -32,6 +32,7 @@ mod memory;
 mod options;
 mod pinned;
 mod put_options;
+mod range;
 mod slice;
 mod stats;
 mod status;

@@ -117,6 +117,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The answer of an engine that keeps no order among its keys to who asks for something that needs one.
+    pub(crate) fn no_order(action: &str) -> Self {
+        let message = format!(
+            "this store keeps no order among its keys, so it cannot {action}; filedb_list_sorted() sorts keys on every store"
+        );
+        Error::Unsupported { message }
+    }
+
     /// An [`Error::InvalidArgument`] with this sentence.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Error::InvalidArgument { message: message.into() }

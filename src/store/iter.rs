@@ -15,6 +15,9 @@ pub trait Walk: Send {
     /// Shows rows to `visit` until it returns false; true if it never did.
     fn for_each(&mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool>;
 
+    /// See [`Iter::seek`].
+    fn seek(&mut self, key: &[u8]) -> Result<()>;
+
     /// `Err` once the store is closed.
     fn check_open(&self) -> Result<()>;
 }
@@ -37,6 +40,16 @@ impl Iter {
     /// and [`crate::Error::Forked`].
     pub fn next_row(&mut self) -> Result<Option<Row>> {
         self.walk.next_row()
+    }
+
+    /// Goes to the first key of the walk that is not before `key`: of a walk that runs backwards, to the last key that is not
+    /// behind it. The walk keeps its bounds and its moment.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] where keys have no order ([`crate::Capabilities::ORDER`]): the walk stays where it is.
+    /// [`crate::Error::Closed`] and [`crate::Error::Forked`].
+    pub fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.walk.seek(key)
     }
 
     /// `Err` once the store is closed.

@@ -9,6 +9,7 @@ pub mod events;
 pub mod iter;
 pub mod options;
 pub mod pinned;
+pub mod range;
 pub mod stats;
 pub mod value;
 pub mod write;
@@ -20,6 +21,7 @@ use capabilities::Capabilities;
 use error::Result;
 use iter::{KeyList, Walk};
 use pinned::Pinned;
+use range::KeyRange;
 use stats::{FileStats, MergeProgress, Stats};
 use value::{Change, End, Type};
 use write::{PutOptions, Ttl};
@@ -74,6 +76,12 @@ pub trait Store: Send + Sync {
 
     /// Begins a walk through the keys that begin with `prefix`.
     fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>>;
+
+    /// Begins a walk through the keys of a range, in their order.
+    fn walk_range(&self, range: &KeyRange<'_>) -> Result<Box<dyn Walk>>;
+
+    /// See [`crate::Db::delete_range`].
+    fn delete_range(&self, range: &KeyRange<'_>) -> Result<()>;
 
     /// See [`crate::Db::count`].
     fn count(&self) -> Result<u64>;

@@ -26,6 +26,7 @@ const CHAPTERS: &[&str] = &[
     "change",
     "batch",
     "iter",
+    "range",
     "stats",
     "memory",
 ];
@@ -91,9 +92,23 @@ fn check_initializer(document: &Document, name: &str, values: &str) -> Result<()
     let structs = document.items.iter().filter(|item| !item.members.is_empty());
     let is_of = |item: &&Item| alias.declaration.starts_with(&format!("typedef {} ", head(item)));
     let members = structs.clone().find(is_of).map_or(0, |item| item.members.len());
-    let values = values.split(',').count();
+    let values = count_values(values);
     ensure!(values == members, "{name} has {values} values, and {of} has {members} members");
     Ok(())
+}
+
+/// How many values there are; one in braces, for a member that is a struct, is one.
+fn count_values(values: &str) -> usize {
+    let (mut count, mut depth) = (1, 0);
+    for letter in values.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// `struct NAME`, as the struct's declaration begins.
@@ -155,6 +170,12 @@ mod tests {
         for line in [" * See https://example.org", "#endif  /* FILEDB_H */", "};"] {
             assert_eq!(in_old_c(line), line);
         }
+    }
+
+    #[test]
+    fn a_value_in_braces_is_one() {
+        assert_eq!(count_values(" sizeof(x), 0 }"), 2);
+        assert_eq!(count_values(" sizeof(x), 0, { NULL, 0 }, { 0 } }"), 4);
     }
 
     #[test]

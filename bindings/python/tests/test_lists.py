@@ -58,3 +58,20 @@ def test_a_change_in_one_step_loses_nothing(db: filedb.Store) -> None:
         for thread in threads:
             thread.join()
         assert db["hits"] == b"405" and db["updates"] == b"400"
+
+
+def test_a_store_without_key_order_refuses_ranges_and_changes_nothing(db: filedb.Store) -> None:
+    with db:
+        db[b"k"] = b"v"
+        for ask in (
+            lambda: db[b"a":b"m"],
+            lambda: db[::-1],
+            lambda: db.range("a", b"", stop_included=True),
+            lambda: db.delete_range(),
+            lambda: db.scan().seek(b"k"),
+        ):
+            with pytest.raises(filedb.UnsupportedError):
+                ask()
+        with pytest.raises(ValueError, match="step"):
+            db[b"a":b"m":2]
+        assert dict(db.scan()) == {b"k": b"v"}

@@ -58,7 +58,7 @@ def test_text_and_other_buffers_mean_their_bytes(db: filedb.Store) -> None:
         with pytest.raises(TypeError):
             db[b"key"] = wrong  # type: ignore[assignment]
         with pytest.raises(TypeError):
-            db[wrong]  # type: ignore[index]
+            db[wrong]  # type: ignore[call-overload]
 
 
 def test_binary_keys_keep_their_zeroes(db: filedb.Store) -> None:

@@ -21,6 +21,9 @@ pub const FILEDB_CAN_BATCH = 4;
 pub const FILEDB_CAN_SYNC = 8;
 pub const FILEDB_CAN_MERGE = 16;
 pub const FILEDB_CAN_PIN = 32;
+pub const FILEDB_RANGE_REVERSE = 1;
+pub const FILEDB_RANGE_FROM_EXCLUDED = 2;
+pub const FILEDB_RANGE_TO_INCLUDED = 4;
 pub const FILEDB_OK = 0;
 pub const FILEDB_NOT_FOUND = 1;
 pub const FILEDB_CONFLICT = 2;
@@ -76,6 +79,13 @@ pub const filedb_pinned_t = extern struct {
     data: ?*const anyopaque,
     len: usize,
     pin: ?*anyopaque,
+};
+
+pub const filedb_range_t = extern struct {
+    struct_size: u32,
+    flags: u32,
+    from: filedb_slice_t,
+    to: filedb_slice_t,
 };
 
 pub const filedb_stats_t = extern struct {
@@ -152,8 +162,11 @@ pub extern fn filedb_write(db: ?*filedb_t, batch: ?*const filedb_batch_t, err: [
 pub extern fn filedb_iter_new(db: ?*filedb_t, prefix: ?*const anyopaque, prefix_len: usize, out: [*c]?*filedb_iter_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_iter_next(iter: ?*filedb_iter_t, key: [*c]filedb_slice_t, value: [*c]filedb_slice_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_iter_next_batch(iter: ?*filedb_iter_t, keys: [*c]filedb_slice_t, values: [*c]filedb_slice_t, capacity: usize, status: [*c]filedb_status_t, err: [*c]filedb_error_t) usize;
+pub extern fn filedb_iter_seek(iter: ?*filedb_iter_t, key: ?*const anyopaque, key_len: usize, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_iter_type(iter: ?*filedb_iter_t, out: [*c]filedb_type_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_iter_free(iter: ?*filedb_iter_t) void;
 pub extern fn filedb_fold(db: ?*filedb_t, function: filedb_fold_fn, ctx: ?*anyopaque, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_range_new(db: ?*filedb_t, range: [*c]const filedb_range_t, out: [*c]?*filedb_iter_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_delete_range(db: ?*filedb_t, range: [*c]const filedb_range_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_stats(db: ?*filedb_t, out: [*c]filedb_stats_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_free(memory: ?*anyopaque) void;

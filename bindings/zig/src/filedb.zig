@@ -285,6 +285,12 @@ pub const Iterator = struct {
         return done(status);
     }
 
+    /// The next row becomes that of the first key of the walk that is not before `key`; in a walk that runs backwards, of the
+    /// last that is not behind it.
+    pub fn seek(self: Iterator, key: []const u8) Error!void {
+        _ = try done(c.filedb_iter_seek(self.handle, key.ptr, key.len, &last.raw));
+    }
+
     /// What the key of the last row holds; null before the first.
     pub fn typeOf(self: Iterator) Error!?Type {
         var holds: c.filedb_type_t = 0;
@@ -294,6 +300,29 @@ pub const Iterator = struct {
     pub fn deinit(self: *Iterator) void {
         c.filedb_iter_free(self.handle);
         self.* = undefined;
+    }
+};
+
+/// The keys between two bounds, compared by their bytes; a bound that is null is none.
+pub const Range = struct {
+    from: ?[]const u8 = null,
+    to: ?[]const u8 = null,
+    from_excluded: bool = false,
+    to_included: bool = false,
+    /// A walk begins with the last key.
+    reverse: bool = false,
+
+    fn inC(range: Range) c.filedb_range_t {
+        var in_c = c.filedb_range_t{ .struct_size = @sizeOf(c.filedb_range_t), .flags = 0, .from = bound(range.from), .to = bound(range.to) };
+        if (range.from_excluded) in_c.flags |= c.FILEDB_RANGE_FROM_EXCLUDED;
+        if (range.to_included) in_c.flags |= c.FILEDB_RANGE_TO_INCLUDED;
+        if (range.reverse) in_c.flags |= c.FILEDB_RANGE_REVERSE;
+        return in_c;
+    }
+
+    fn bound(key: ?[]const u8) c.filedb_slice_t {
+        const some = key orelse return .{ .data = null, .len = 0 };
+        return .{ .data = if (some.len == 0) "" else some.ptr, .len = some.len };
     }
 };
 
@@ -589,6 +618,20 @@ pub const Store = struct {
         var handle: ?*c.filedb_iter_t = null;
         _ = try done(c.filedb_iter_new(self.handle, prefix.ptr, prefix.len, &handle, &last.raw));
         return .{ .handle = handle.? };
+    }
+
+    /// Begins a walk through the keys of a range, in their order. A store without key order answers error.Unsupported.
+    pub fn iterateRange(self: Store, range: Range) Error!Iterator {
+        const in_c = range.inC();
+        var handle: ?*c.filedb_iter_t = null;
+        _ = try done(c.filedb_range_new(self.handle, &in_c, &handle, &last.raw));
+        return .{ .handle = handle.? };
+    }
+
+    /// Deletes the keys of a range as one write. A store without key order answers error.Unsupported.
+    pub fn deleteRange(self: Store, range: Range) Error!void {
+        const in_c = range.inC();
+        _ = try done(c.filedb_delete_range(self.handle, &in_c, &last.raw));
     }
 
     /// Calls `context.visit(key, value)` for every row until it returns false. Its error ends the walk, and comes back.

@@ -194,6 +194,11 @@ impl Walk for Iter {
         })
     }
 
+    fn seek(&mut self, _: &[u8]) -> Result<()> {
+        self.check_open()?;
+        Err(Error::no_order("go to a key of a walk"))
+    }
+
     fn check_open(&self) -> Result<()> {
         self.shared.enter().map(drop)
     }

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::capi::error::Failure;
 use crate::capi::pinned::filedb_pinned;
 use crate::capi::put_options::filedb_put_options;
+use crate::capi::range::filedb_range;
 use crate::capi::slice::filedb_slice;
 use crate::capi::stats::filedb_store_stats;
 use crate::db::Copying;
@@ -39,6 +40,12 @@ unsafe impl Plain for filedb_put_options {}
 // SAFETY: it begins with its size, and 4, 4 and 8 bytes leave no gap.
 unsafe impl Versioned for filedb_put_options {
     const FIRST_VERSION: usize = 16;
+}
+// SAFETY: a struct of integers and of slices, as above, without gaps.
+unsafe impl Plain for filedb_range {}
+// SAFETY: it begins with its size; two of 4 bytes before those of 8, or of 4, leave no gap.
+unsafe impl Versioned for filedb_range {
+    const FIRST_VERSION: usize = size_of::<filedb_range>();
 }
 // SAFETY: a struct of integers, without gaps.
 unsafe impl Plain for filedb_store_stats {}

@@ -13,6 +13,7 @@ use super::super::memory::filedb_free;
 use super::super::options::*;
 use super::super::pinned::*;
 use super::super::put_options::*;
+use super::super::range::*;
 use super::super::slice::*;
 use super::super::stats::*;
 use super::super::status::*;
@@ -399,6 +400,15 @@ const CASES: &[Case] = &[
     ("filedb_iter_type", |w| unsafe {
         let mut out = 9;
         empty(filedb_iter_type(w.iter, &mut out, null_mut()), out == 0)
+    }),
+    ("filedb_iter_seek", |w| unsafe { Some(filedb_iter_seek(w.iter, KEY, 1, null_mut())) }),
+    ("filedb_range_new", |w| unsafe {
+        let (mut iter, range) = (null_mut(), std::mem::zeroed());
+        empty(filedb_range_new(w.db, &range, &mut iter, null_mut()), iter.is_null())
+    }),
+    ("filedb_delete_range", |w| unsafe {
+        let range = std::mem::zeroed();
+        Some(filedb_delete_range(w.db, &range, null_mut()))
     }),
     ("filedb_list_sorted", |w| unsafe {
         let (mut keys, mut count) = (null_mut(), 9);

@@ -34,6 +34,9 @@ FILEDB_CAN_BATCH = 4
 FILEDB_CAN_SYNC = 8
 FILEDB_CAN_MERGE = 16
 FILEDB_CAN_PIN = 32
+FILEDB_RANGE_REVERSE = 1
+FILEDB_RANGE_FROM_EXCLUDED = 2
+FILEDB_RANGE_TO_INCLUDED = 4
 FILEDB_OK = 0
 FILEDB_NOT_FOUND = 1
 FILEDB_CONFLICT = 2
@@ -92,6 +95,15 @@ class filedb_pinned_t(Structure):
         ("data", c_void_p),
         ("len", c_size_t),
         ("pin", c_void_p),
+    ]
+
+
+class filedb_range_t(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("from", filedb_slice_t),
+        ("to", filedb_slice_t),
     ]
 
 
@@ -173,9 +185,12 @@ FUNCTIONS = {
     "filedb_iter_new": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_iter_next": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
     "filedb_iter_next_batch": (c_size_t, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "filedb_iter_seek": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
     "filedb_iter_type": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_iter_free": (None, [c_void_p]),
     "filedb_fold": (c_int32, [c_void_p, filedb_fold_fn, c_void_p, c_void_p]),
+    "filedb_range_new": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
+    "filedb_delete_range": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_stats": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_free": (None, [c_void_p]),
 }

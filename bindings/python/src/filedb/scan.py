@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import _abi, _native, errors
 from ._handle import Handle
-from ._native import bytes_at, lib
+from ._native import Bytes, bytes_at, lib, to_bytes
 
 if TYPE_CHECKING:
     from .store import Store
@@ -19,7 +19,7 @@ ENOUGH_BYTES = 256 << 10
 
 
 class Scan(Handle, Iterator[tuple[bytes, bytes]]):
-    """A walk through keys and values as they were when it began; there is no order that means anything.
+    """A walk through keys and values as they were when it began; in key order where the store keeps one, else in none.
 
         for key, value in db.scan(b"user/"):
             ...
@@ -30,7 +30,7 @@ class Scan(Handle, Iterator[tuple[bytes, bytes]]):
 
     _in_place_of_a_copy = "begin another walk with Store.scan(), or pass the rows, list(scan)"
 
-    def __init__(self, store: Store, prefix: bytes) -> None:
+    def __init__(self, store: Store, prefix: bytes = b"", span: _abi.filedb_range_t | None = None) -> None:
         # The finalizer of a store that nobody else refers to would end the walk.
         self._store = store
         self._handle: int | None = None
@@ -41,7 +41,10 @@ class Scan(Handle, Iterator[tuple[bytes, bytes]]):
         self._keys = (ctypes.c_size_t * (2 * MOST_ROWS))()
         self._values = (ctypes.c_size_t * (2 * MOST_ROWS))()
         scratch = _native.take()
-        status = lib.filedb_iter_new(store.handle, prefix, len(prefix), scratch.out_ref, scratch.error_ref)
+        if span is None:
+            status = lib.filedb_iter_new(store.handle, prefix, len(prefix), scratch.out_ref, scratch.error_ref)
+        else:
+            status = lib.filedb_range_new(store.handle, ctypes.byref(span), scratch.out_ref, scratch.error_ref)
         if status:
             _native.fail(status, scratch)
         self._handle = scratch.out.value
@@ -79,6 +82,17 @@ class Scan(Handle, Iterator[tuple[bytes, bytes]]):
             self._done = True
             return None
         return bytes_at(key[0], key[1]), bytes_at(value[0], value[1])
+
+    def seek(self, key: Bytes) -> None:
+        """The next row becomes that of the first key of the walk that is not before `key`; in a walk that runs backwards,
+        of the last that is not behind it. A store without key order raises an UnsupportedError."""
+        key = to_bytes(key)
+        scratch = _native.take()
+        status = lib.filedb_iter_seek(self._need(), key, len(key), scratch.error_ref)
+        if status:
+            _native.fail(status, scratch)
+        _native.give_back(scratch)
+        self._rows, self._failure, self._done = iter(()), None, False
 
     def type_of_last(self) -> str | None:
         """What the key of the last row holds, "value" or "list"; after one() only, which reads no row ahead."""

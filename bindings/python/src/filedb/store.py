@@ -53,6 +53,27 @@ def open(path: str | bytes | os.PathLike[Any], *, log: Log | None = None, **opti
     return Store(path, log=log, **options)
 
 
+def _range(
+    start: Bytes | None, stop: Bytes | None, reverse: bool, start_excluded: bool, stop_included: bool
+) -> _abi.filedb_range_t:
+    flags = 0
+    for is_set, flag in (
+        (reverse, _abi.FILEDB_RANGE_REVERSE),
+        (start_excluded, _abi.FILEDB_RANGE_FROM_EXCLUDED),
+        (stop_included, _abi.FILEDB_RANGE_TO_INCLUDED),
+    ):
+        flags |= flag if is_set else 0
+    return _abi.filedb_range_t(ctypes.sizeof(_abi.filedb_range_t), flags, _bound(start), _bound(stop))
+
+
+def _bound(key: Bytes | None) -> _abi.filedb_slice_t:
+    if key is None:
+        return _abi.filedb_slice_t(None, 0)
+    # A cast keeps the bytes that it was made from.
+    key = to_bytes(key)
+    return _abi.filedb_slice_t(ctypes.cast(ctypes.c_char_p(key), ctypes.c_void_p), len(key))
+
+
 class Store(Handle, Changes, MutableMapping[bytes, bytes]):
     """An open store. Close it, best with a with statement: that makes everything durable."""
 
@@ -158,7 +179,15 @@ class Store(Handle, Changes, MutableMapping[bytes, bytes]):
             lib.filedb_free(out)
             give_back(scratch)
 
-    def __getitem__(self, key: Bytes) -> bytes:
+    @overload
+    def __getitem__(self, key: Bytes) -> bytes: ...
+    @overload
+    def __getitem__(self, key: slice) -> Scan: ...
+    def __getitem__(self, key: Bytes | slice) -> bytes | Scan:
+        if isinstance(key, slice):
+            if key.step not in (None, 1, -1):
+                raise ValueError("the step of a range of keys is 1 or -1")
+            return self.range(key.start, key.stop, reverse=key.step == -1)
         value = self.get(key)
         if value is None:
             raise KeyError(key)
@@ -366,6 +395,35 @@ class Store(Handle, Changes, MutableMapping[bytes, bytes]):
     def scan(self, prefix: Bytes = b"") -> Scan:
         """A walk through the keys that begin with `prefix`, and their values, as they are now."""
         return Scan(self, to_bytes(prefix))
+
+    def range(
+        self,
+        start: Bytes | None = None,
+        stop: Bytes | None = None,
+        *,
+        reverse: bool = False,
+        start_excluded: bool = False,
+        stop_included: bool = False,
+    ) -> Scan:
+        """A walk through the keys from `start` to `stop`, in their order or, with `reverse`, against it. `db[b"a":b"m"]` is a
+        short way to say so, with -1 as the step for `reverse`. A store without key order raises an UnsupportedError."""
+        return Scan(self, span=_range(start, stop, reverse, start_excluded, stop_included))
+
+    def delete_range(
+        self,
+        start: Bytes | None = None,
+        stop: Bytes | None = None,
+        *,
+        start_excluded: bool = False,
+        stop_included: bool = False,
+    ) -> None:
+        """Deletes the keys from `start` to `stop` as one write. A store without key order raises an UnsupportedError."""
+        span = _range(start, stop, False, start_excluded, stop_included)
+        scratch = take()
+        status = lib.filedb_delete_range(self._handle, ctypes.byref(span), scratch.error_ref)
+        if status:
+            self._fail(status, scratch)
+        give_back(scratch)
 
     def key_list(self, prefix: Bytes = b"", *, sort: bool = False) -> list[bytes]:
         """The keys that begin with `prefix`, as they are at one moment, in no particular order or, with `sort`, in that of
