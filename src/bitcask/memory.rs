@@ -16,7 +16,7 @@ use crate::store::options::{MIN_MEMORY_LIMIT, Options, SyncMode};
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
-use crate::store::value::{Change, End, Type};
+use crate::store::value::{Change, End, Seen, Shown, Type};
 use crate::store::write::{PutOptions, Ttl};
 use crate::store::{Copying, Store};
 use crate::sync::gate::{Entered, Gated};
@@ -209,6 +209,30 @@ impl Store for Named {
 
     fn write_hints(&self) -> Result<()> {
         self.enter()?.write_hints()
+    }
+
+    fn write_now(&self, batch: &Batch) -> Result<bool> {
+        self.enter()?.write_now(batch)
+    }
+
+    fn pause(&self) -> Result<()> {
+        self.enter()?.pause()
+    }
+
+    fn now_ms(&self) -> Result<u64> {
+        self.enter()?.now_ms()
+    }
+
+    fn look(&self, key: &[u8], visit: &mut dyn FnMut(Seen<'_>)) -> Result<bool> {
+        self.enter()?.look(key, visit)
+    }
+
+    fn read_many(&self, keys: &[&[u8]], visit: &mut dyn FnMut(Shown<'_>)) -> Result<()> {
+        self.enter()?.read_many(keys, visit)
+    }
+
+    fn scan(&self, from: u64, most: usize, visit: &mut dyn FnMut(&[u8], Type)) -> Result<Option<u64>> {
+        self.enter()?.scan(from, most, visit)
     }
 
     fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {

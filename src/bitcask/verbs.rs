@@ -16,7 +16,7 @@ use crate::store::iter::{KeyList, Walk};
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
-use crate::store::value::{Change, End, Type};
+use crate::store::value::{Change, End, Seen, Shown, Type};
 use crate::store::write::{PutOptions, Ttl};
 use crate::store::{Copying, Store};
 
@@ -192,6 +192,42 @@ impl Store for Bitcask {
             hints::write_missing(&engine.catalog, &file, &engine.hasher)?;
         }
         Ok(())
+    }
+
+    fn write_now(&self, batch: &Batch) -> Result<bool> {
+        self.change(|engine| engine.write_now(engine, batch))
+    }
+
+    fn pause(&self) -> Result<()> {
+        self.shared.enter()?.pause();
+        Ok(())
+    }
+
+    fn now_ms(&self) -> Result<u64> {
+        Ok(self.shared.enter()?.clock.precise())
+    }
+
+    fn look(&self, key: &[u8], visit: &mut dyn FnMut(Seen<'_>)) -> Result<bool> {
+        let engine = self.shared.enter()?;
+        engine.look(&engine, key, |seen| {
+            let _visiting = self.shared.gated().visit();
+            visit(seen);
+        })
+    }
+
+    fn read_many(&self, keys: &[&[u8]], visit: &mut dyn FnMut(Shown<'_>)) -> Result<()> {
+        let engine = self.shared.enter()?;
+        let _visiting = self.shared.gated().visit();
+        engine.read_many(&engine, keys, visit);
+        Ok(())
+    }
+
+    fn scan(&self, from: u64, most: usize, visit: &mut dyn FnMut(&[u8], Type)) -> Result<Option<u64>> {
+        let engine = self.shared.enter()?;
+        engine.scan(&engine, from, most, |key, holds| {
+            let _visiting = self.shared.gated().visit();
+            visit(key, holds);
+        })
     }
 
     fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {

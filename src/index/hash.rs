@@ -44,7 +44,7 @@ impl KeyHasher {
 impl KeyHash {
     /// The first 64 bits, by which the directory is indexed.
     #[inline]
-    pub(super) fn top(&self) -> u64 {
+    pub fn top(&self) -> u64 {
         u64::from(self.root) << 56 | self.word >> 8
     }
 }

@@ -109,11 +109,13 @@ impl Cursor {
         self.root
     }
 
-    fn at(top: u64) -> Self {
+    /// Before the first key whose hash begins with these 64 bits.
+    pub fn at(top: u64) -> Self {
         Cursor { root: (top >> 56) as u8, word: top << 8 }
     }
 
-    fn top(self) -> u64 {
+    /// The first 64 bits of the hashes from here on.
+    pub fn top(self) -> u64 {
         u64::from(self.root) << 56 | self.word >> 8
     }
 

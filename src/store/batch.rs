@@ -3,6 +3,7 @@
 use crate::format::frame;
 use crate::store::error::{Error, Result};
 use crate::store::value::End;
+use crate::store::write::Expiry;
 
 /// Writes that count all or not at all, collected in memory until [`crate::Db::write`].
 #[derive(Clone, Debug, Default)]
@@ -15,15 +16,21 @@ pub struct Batch {
 /// What a write does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Gives a key a value, which expires so many milliseconds after the batch is written.
+    /// Gives a key a value.
     Put {
-        /// How long it lives, in milliseconds.
-        ttl_ms: Option<u64>,
+        /// When it expires.
+        expiry: Expiry,
     },
     /// Takes a key away.
     Delete,
     /// Adds a value at an end of a list.
     Push(End),
+    /// Takes the value at an end of a list out.
+    Pop(End),
+    /// Replaces the element of a list at this index, which is negative where it is counted from the end.
+    Set(i64),
+    /// Gives a list another life.
+    Expire(Expiry),
 }
 
 /// One write.
@@ -57,7 +64,7 @@ impl Batch {
     /// # Errors
     /// As [`crate::Db::put`] for the key and the value; [`Error::NoMemory`].
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.push(Verb::Put { ttl_ms: None }, key, value)
+        self.push(Verb::Put { expiry: Expiry::Never }, key, value)
     }
 
     /// Adds a write of `key`, which expires `ttl_ms` milliseconds after the batch is written.
@@ -65,7 +72,15 @@ impl Batch {
     /// # Errors
     /// As [`Batch::put`].
     pub fn put_with_ttl(&mut self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
-        self.push(Verb::Put { ttl_ms: Some(ttl_ms) }, key, value)
+        self.push(Verb::Put { expiry: Expiry::After(ttl_ms) }, key, value)
+    }
+
+    /// Adds a write of `key`, which expires as `expiry` says.
+    ///
+    /// # Errors
+    /// As [`Batch::put`].
+    pub fn put_with_expiry(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Result<()> {
+        self.push(Verb::Put { expiry }, key, value)
     }
 
     /// Adds a removal of `key`, which need not exist.
@@ -90,6 +105,38 @@ impl Batch {
     /// As [`Batch::put`].
     pub fn push_front(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.push(Verb::Push(End::Front), key, value)
+    }
+
+    /// Adds a removal of the last element of the list `key`. With its last element a list is gone.
+    ///
+    /// # Errors
+    /// As [`Batch::put`]. [`crate::Db::write`] fails, and writes nothing, where there is no such list then.
+    pub fn pop_back(&mut self, key: &[u8]) -> Result<()> {
+        self.push(Verb::Pop(End::Back), key, &[])
+    }
+
+    /// As [`Batch::pop_back`], of the first element.
+    ///
+    /// # Errors
+    /// As [`Batch::pop_back`].
+    pub fn pop_front(&mut self, key: &[u8]) -> Result<()> {
+        self.push(Verb::Pop(End::Front), key, &[])
+    }
+
+    /// Adds a replacement of the element at `index` of the list `key`, counted as in [`crate::Db::list_get`].
+    ///
+    /// # Errors
+    /// As [`Batch::pop_back`]; so it is where there is no such element.
+    pub fn list_set(&mut self, key: &[u8], index: i64, value: &[u8]) -> Result<()> {
+        self.push(Verb::Set(index), key, value)
+    }
+
+    /// Lets the list `key` expire as `expiry` says. A value is put again instead.
+    ///
+    /// # Errors
+    /// As [`Batch::pop_back`].
+    pub fn list_expire(&mut self, key: &[u8], expiry: Expiry) -> Result<()> {
+        self.push(Verb::Expire(expiry), key, &[])
     }
 
     /// Forgets everything that was added.
@@ -130,8 +177,8 @@ impl Batch {
         })
     }
 
-    /// Whether something is pushed to a list.
-    pub(crate) fn has_pushes(&self) -> bool {
-        self.operations.iter().any(|place| matches!(place.verb, Verb::Push(_)))
+    /// Whether a list is changed, and not only removed.
+    pub(crate) fn has_lists(&self) -> bool {
+        self.operations.iter().any(|place| !matches!(place.verb, Verb::Put { .. } | Verb::Delete))
     }
 }

@@ -23,7 +23,7 @@ use iter::{KeyList, Walk};
 use pinned::Pinned;
 use range::KeyRange;
 use stats::{FileStats, MergeProgress, Stats};
-use value::{Change, End, Type};
+use value::{Change, End, Seen, Shown, Type};
 use write::{PutOptions, Ttl};
 
 /// Where a copy of a value goes.
@@ -107,6 +107,39 @@ pub trait Store: Send + Sync {
     /// See [`crate::Db::write_hints`].
     fn write_hints(&self) -> Result<()>;
 
+    /// See [`crate::Db::write_now`].
+    fn write_now(&self, batch: &Batch) -> Result<bool> {
+        self.write(batch).map(|()| false)
+    }
+
+    /// See [`crate::Db::pause`].
+    fn pause(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// See [`crate::Db::now_ms`].
+    fn now_ms(&self) -> Result<u64> {
+        not_for_servers()
+    }
+
+    /// See [`crate::Db::look`].
+    fn look(&self, key: &[u8], visit: &mut dyn FnMut(Seen<'_>)) -> Result<bool> {
+        let _ = (key, visit);
+        not_for_servers()
+    }
+
+    /// See [`crate::Db::read_many`].
+    fn read_many(&self, keys: &[&[u8]], visit: &mut dyn FnMut(Shown<'_>)) -> Result<()> {
+        let _ = (keys, visit);
+        not_for_servers()
+    }
+
+    /// See [`crate::Db::scan`].
+    fn scan(&self, from: u64, most: usize, visit: &mut dyn FnMut(&[u8], Type)) -> Result<Option<u64>> {
+        let _ = (from, most, visit);
+        not_for_servers()
+    }
+
     /// See [`crate::Db::type_of`].
     fn type_of(&self, key: &[u8]) -> Result<Option<Type>>;
 
@@ -142,4 +175,9 @@ pub trait Store: Send + Sync {
 
     /// See [`crate::Db::update`].
     fn update(&self, key: &[u8], change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()>;
+}
+
+/// What only stores on this machine can do.
+fn not_for_servers<T>() -> Result<T> {
+    Err(error::Error::Unsupported { message: "only a store in a directory or in memory can do this".into() })
 }

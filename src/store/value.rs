@@ -11,6 +11,22 @@ pub enum Type {
     List,
 }
 
+/// What a key has, for who looks at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What it holds.
+    pub holds: Type,
+    /// The value; empty for a list.
+    pub value: &'a [u8],
+    /// The number of elements; 0 for a value.
+    pub length: u64,
+    /// The time of the store at which it expires, in milliseconds since 1970: see [`crate::Db::now_ms`].
+    pub expiry_ms: Option<u64>,
+}
+
+/// The value of a key for who looks at many: `None` where there is no such key.
+pub type Shown<'a> = Result<Option<&'a [u8]>>;
+
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

@@ -1,16 +1,17 @@
 //! Batches: several writes as one frame of the log, all or none of which count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lists::List;
 use super::{Engine, Inside};
 use crate::format::collection::{ELEMENT_KEY_SIZE, HEAD_SIZE};
 use crate::format::features::COLLECTIONS;
-use crate::format::frame::{self, Kind};
+use crate::format::frame::Kind;
 use crate::index::{KeyHash, Locked};
-use crate::log::append::Record;
+use crate::log::append::{Appended, Record};
 use crate::store::batch::{Batch, Operation, Verb};
 use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::value::{End, place_of};
 
 /// What a batch has made of a key so far.
 #[derive(Clone, Copy)]
@@ -18,29 +19,60 @@ enum Made {
     Value,
     Nothing,
     List(List),
+    /// Its last element was taken out; it is in the log.
+    Emptied,
 }
 
 impl Engine {
-    /// Writes all of a batch or nothing. The last write of a key wins; pushes add to what was there before them.
+    /// Writes all of a batch or nothing. The last write of a key wins; what is done to a list comes after what was done before.
     pub fn write(&self, inside: &Inside<'_>, batch: &Batch) -> Result<()> {
+        match self.append_all(inside, batch)? {
+            Some(last) => self.finish_write(&last, false),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Engine::write`], without a wait for the disk and without a pause. Whether the caller should let [`Engine::pause`] run
+    /// before more is written.
+    pub fn write_now(&self, inside: &Inside<'_>, batch: &Batch) -> Result<bool> {
+        Ok(self.append_all(inside, batch)?.is_some_and(|last| last.may_pause))
+    }
+
+    /// What was appended last.
+    fn append_all(&self, inside: &Inside<'_>, batch: &Batch) -> Result<Option<Appended>> {
+        self.check_writable()?;
         let now_ms = self.clock.precise();
-        if batch.has_pushes() {
-            return self.write_lists(inside, batch, now_ms);
+        if batch.has_lists() {
+            return self.append_lists(inside, batch, now_ms);
+        }
+        if batch.len() == 1
+            && let Some(operation) = batch.operations().next()
+        {
+            return self.append_one(inside, &record_of(&operation, now_ms)).map(Some);
         }
         let mut records = vec_with_room(batch.len())?;
         records.extend(batch.operations().map(|operation| record_of(&operation, now_ms)));
-        self.write_records(inside, &records)
+        self.append_records(inside, &records)
+    }
+
+    /// Writes one record; no batch is needed around it.
+    fn append_one(&self, inside: &Inside<'_>, record: &Record<'_>) -> Result<Appended> {
+        let hash = self.hasher.hash(record.key);
+        self.index.prefetch_to_insert(hash);
+        let mut locked = self.index.lock_for_insert(hash)?;
+        let appended = self.log.append(record, self.clock.coarse())?;
+        if record.kind == Kind::Put {
+            self.install(inside, &mut locked, hash, &appended, record.expiry_ms);
+        } else if let Some(old) = locked.remove(hash) {
+            self.replace(inside, hash, old, appended.seq);
+        }
+        Ok(appended)
     }
 
     /// Writes several records, all or none of which count after a crash. The last one for a key wins.
-    fn write_records(&self, inside: &Inside<'_>, records: &[Record<'_>]) -> Result<()> {
-        self.check_writable()?;
+    fn append_records(&self, inside: &Inside<'_>, records: &[Record<'_>]) -> Result<Option<Appended>> {
         if records.is_empty() {
-            return Ok(());
-        }
-        for record in records {
-            frame::check_key(record.key)?;
-            frame::check_value_len(record.value.len() as u64)?;
+            return Ok(None);
         }
         let mut hashes = vec_with_room(records.len())?;
         hashes.extend(records.iter().map(|record| self.hasher.hash(record.key)));
@@ -55,29 +87,24 @@ impl Engine {
                 self.replace(inside, *hash, old, place.seq);
             }
         }
-        drop(locked);
-        match appended.last() {
-            Some(last) => self.finish_write(last, false),
-            None => Ok(()),
-        }
+        Ok(appended.last().copied())
     }
 
-    /// As [`Engine::write`], of a batch with pushes.
-    fn write_lists(&self, inside: &Inside<'_>, batch: &Batch, now_ms: u64) -> Result<()> {
-        self.check_writable()?;
+    /// As [`Engine::append_all`], of a batch that changes lists.
+    fn append_lists(&self, inside: &Inside<'_>, batch: &Batch, now_ms: u64) -> Result<Option<Appended>> {
         self.catalog.require(COLLECTIONS)?;
         let mut hashes = vec_with_room(batch.len())?;
         hashes.extend(batch.operations().map(|operation| self.hasher.hash(operation.key)));
         let mut locked = self.index.lock_all_for_insert(&sorted(&hashes)?)?;
-        let plan = self.plan(inside, batch, &hashes, &mut locked)?;
+        let plan = self.plan(inside, batch, &hashes, &mut locked, now_ms)?;
 
         let heads: Vec<(KeyHash, &[u8], List, [u8; HEAD_SIZE])> =
             plan.lists.iter().map(|(hash, (key, list))| (*hash, *key, *list, list.head.encode())).collect();
-        let mut records = vec_with_room(batch.len() + heads.len())?;
-        let mut places = vec_with_room(batch.len() + heads.len())?;
+        let mut records = vec_with_room(batch.len() + heads.len() + plan.emptied.len())?;
+        let mut places = vec_with_room(batch.len() + heads.len() + plan.emptied.len())?;
         for ((operation, hash), element) in batch.operations().zip(&hashes).zip(&plan.elements) {
             match element {
-                None if matches!(operation.verb, Verb::Push(_)) => continue,
+                None if !matches!(operation.verb, Verb::Put { .. } | Verb::Delete) => continue,
                 None => {
                     records.push(record_of(&operation, now_ms));
                     places.push(*hash);
@@ -93,8 +120,12 @@ impl Engine {
             records.push(Record { kind: Kind::Head, key, value: head, expiry_ms: list.expiry_ms });
             places.push(*hash);
         }
+        for (hash, key) in &plan.emptied {
+            records.push(Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None });
+            places.push(*hash);
+        }
         if records.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let of_elements = records.iter().zip(&places).filter(|(record, _)| record.kind == Kind::Element);
         let of_elements = sorted(&of_elements.map(|(_, hash)| *hash).collect::<Vec<_>>())?;
@@ -121,11 +152,17 @@ impl Engine {
                 }
             }
         }
-        drop((elements, locked));
-        match appended.last() {
-            Some(last) => self.finish_write(last, false),
-            None => Ok(()),
+        drop(elements);
+        // While the keys are locked: a push at this end uses the position again. Of lists that are gone all is taken out later.
+        for (hash, taken) in &plan.taken {
+            if let Some((_, list)) = plan.lists.get(hash).filter(|(_, list)| !list.is_new) {
+                for position in taken {
+                    let _ = self.take_out(inside, &list.head, *position..*position + 1);
+                }
+            }
         }
+        drop(locked);
+        Ok(appended.last().copied())
     }
 
     /// Gives each push its element, and finds out what lists there are after the batch.
@@ -135,59 +172,118 @@ impl Engine {
         batch: &'a Batch,
         hashes: &[KeyHash],
         locked: &mut [Locked<'_>],
+        now_ms: u64,
     ) -> Result<Plan<'a>> {
         let mut made: BTreeMap<KeyHash, (&[u8], Made)> = BTreeMap::new();
         let mut elements: Vec<Option<[u8; ELEMENT_KEY_SIZE]>> = vec_with_room(batch.len())?;
-        let mut pushed: BTreeMap<KeyHash, Vec<usize>> = BTreeMap::new();
+        // The operation that gave each position its newest element.
+        let mut written: BTreeMap<KeyHash, BTreeMap<i64, usize>> = BTreeMap::new();
+        let mut taken: BTreeMap<KeyHash, BTreeSet<i64>> = BTreeMap::new();
+        // The keys of which the log has a list until this batch.
+        let mut logged: BTreeSet<KeyHash> = BTreeSet::new();
         for (n, (operation, hash)) in batch.operations().zip(hashes).enumerate() {
             let key = operation.key;
-            let element = match operation.verb {
-                Verb::Push(end) => {
-                    let list = match made.get(hash) {
-                        Some((_, Made::Value)) => return Err(Error::WrongType),
-                        Some((_, Made::List(list))) => Some(*list),
-                        Some((_, Made::Nothing)) => None,
-                        None => {
-                            let entry = segment_of(locked, *hash).and_then(|segment| segment.get(*hash));
-                            self.list_at(inside, entry, key)?
-                        }
-                    };
-                    let (list, position) = self.grown(list, end)?;
-                    made.insert(*hash, (key, Made::List(list)));
-                    pushed.entry(*hash).or_default().push(n);
-                    Some(list.head.element_key(position))
+            if matches!(operation.verb, Verb::Put { .. } | Verb::Delete) {
+                let what = if operation.verb == Verb::Delete { Made::Nothing } else { Made::Value };
+                made.insert(*hash, (key, what));
+                // What was pushed before is gone before it was seen.
+                for before in written.remove(hash).unwrap_or_default().into_values() {
+                    elements[before] = None;
                 }
-                verb => {
-                    let what = if verb == Verb::Delete { Made::Nothing } else { Made::Value };
-                    made.insert(*hash, (key, what));
-                    // What was pushed before is gone before it was seen.
-                    for before in pushed.remove(hash).into_iter().flatten() {
-                        elements[before] = None;
+                taken.remove(hash);
+                logged.remove(hash);
+                elements.push(None);
+                continue;
+            }
+            let list = match made.get(hash) {
+                Some((_, Made::Value)) => return Err(Error::WrongType),
+                Some((_, Made::List(list))) => Some(*list),
+                Some((_, Made::Nothing | Made::Emptied)) => None,
+                None => {
+                    let entry = segment_of(locked, *hash).and_then(|segment| segment.get(*hash));
+                    let list = self.list_at(inside, entry, key)?;
+                    if list.is_some() {
+                        logged.insert(*hash);
                     }
-                    None
+                    list
                 }
             };
-            elements.push(element);
+            let there = || list.ok_or_else(|| Error::invalid("a batch changes a list that is not there"));
+            let (now, element) = match operation.verb {
+                Verb::Push(end) => {
+                    let (list, position) = self.grown(list, end)?;
+                    (Made::List(list), Some(position))
+                }
+                Verb::Pop(end) => {
+                    let mut list = there()?;
+                    let position = match end {
+                        End::Back => {
+                            list.head.end -= 1;
+                            list.head.end
+                        }
+                        End::Front => {
+                            list.head.first += 1;
+                            list.head.first - 1
+                        }
+                    };
+                    if let Some(before) = written.entry(*hash).or_default().remove(&position) {
+                        elements[before] = None;
+                    }
+                    taken.entry(*hash).or_default().insert(position);
+                    let is_empty = list.head.length() == 0;
+                    let left = if logged.contains(hash) { Made::Emptied } else { Made::Nothing };
+                    (if is_empty { left } else { Made::List(list) }, None)
+                }
+                Verb::Set(index) => {
+                    let list = there()?;
+                    let place = place_of(list.head.length(), index);
+                    let place =
+                        place.ok_or_else(|| Error::invalid("a batch sets an element that is not there"))?;
+                    (Made::List(list), Some(list.head.first.wrapping_add_unsigned(place)))
+                }
+                Verb::Expire(expiry) => {
+                    let list = there()?;
+                    (Made::List(List { expiry_ms: expiry.time_ms(now_ms), ..list }), None)
+                }
+                Verb::Put { .. } | Verb::Delete => continue,
+            };
+            made.insert(*hash, (key, now));
+            elements.push(None);
+            if let (Made::List(list), Some(position)) = (now, element) {
+                elements[n] = Some(list.head.element_key(position));
+                if let Some(before) = written.entry(*hash).or_default().insert(position, n) {
+                    elements[before] = None;
+                }
+                if let Some(taken) = taken.get_mut(hash) {
+                    taken.remove(&position);
+                }
+            }
         }
+        let emptied = made.iter().filter(|(_, (_, made))| matches!(made, Made::Emptied));
+        let emptied = emptied.map(|(hash, (key, _))| (*hash, *key)).collect();
         let lists = made.into_iter().filter_map(|(hash, (key, made))| match made {
             Made::List(list) => Some((hash, (key, list))),
             _ => None,
         });
-        Ok(Plan { elements, lists: lists.collect() })
+        Ok(Plan { elements, lists: lists.collect(), emptied, taken })
     }
 }
 
-/// What comes of the pushes of a batch.
+/// What comes of the changes of lists of a batch.
 struct Plan<'a> {
-    /// For each operation the key of its element; `None` for those that are no pushes, and whose element nobody will see.
+    /// For each operation the key of its element; `None` for those that give none, and whose element nobody will see.
     elements: Vec<Option<[u8; ELEMENT_KEY_SIZE]>>,
     /// The lists after the batch.
     lists: BTreeMap<KeyHash, (&'a [u8], List)>,
+    /// Keys of which the log has a list that has no elements left.
+    emptied: Vec<(KeyHash, &'a [u8])>,
+    /// The positions of elements that the log has and the lists have no more.
+    taken: BTreeMap<KeyHash, BTreeSet<i64>>,
 }
 
 fn record_of<'a>(operation: &Operation<'a>, now_ms: u64) -> Record<'a> {
     let (kind, expiry_ms) = match operation.verb {
-        Verb::Put { ttl_ms } => (Kind::Put, ttl_ms.map(|ttl| now_ms.saturating_add(ttl))),
+        Verb::Put { expiry } => (Kind::Put, expiry.time_ms(now_ms)),
         _ => (Kind::Tombstone, None),
     };
     Record { kind, key: operation.key, value: operation.value, expiry_ms }

@@ -198,7 +198,12 @@ impl Engine {
         Ok(true)
     }
 
-    fn take_out(&self, inside: &Inside<'_>, head: &ListHead, positions: std::ops::Range<i64>) -> Result<()> {
+    pub(super) fn take_out(
+        &self,
+        inside: &Inside<'_>,
+        head: &ListHead,
+        positions: std::ops::Range<i64>,
+    ) -> Result<()> {
         let Some(index) = self.elements.index() else { return Ok(()) };
         for position in positions {
             let hash = self.element_hash(head, position);

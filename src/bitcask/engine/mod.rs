@@ -12,6 +12,7 @@ pub mod elements;
 mod expired;
 pub mod expiry;
 mod lists;
+mod look;
 pub mod snapshot;
 pub mod space;
 
