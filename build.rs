@@ -1,10 +1,10 @@
-//! Gives the shared library its SONAME. Nothing else belongs here: Rust users of the crate run this too.
+//! Gives the shared library its SONAME, where one is asked for. Nothing else belongs here: Rust users of the crate run this too.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // One number for as long as old programs run with the new library: the major version, `libfiledb.so.0` for all
-    // of 0.x. Statuses, functions and struct fields are only ever appended within it (README, "Versions").
-    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libfiledb.so.{}", env!("CARGO_PKG_VERSION_MAJOR"));
+    println!("cargo::rerun-if-env-changed=FILEDB_SONAME");
+    // The CMake build asks: a Rust program that depends on the crate links no shared library of it.
+    if let Ok(name) = std::env::var("FILEDB_SONAME") {
+        println!("cargo::rustc-link-arg=-Wl,-soname,{name}");
     }
 }

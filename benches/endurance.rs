@@ -81,7 +81,7 @@ fn timed(histogram: &mut Histogram<u64>, run: impl FnOnce()) -> Duration {
 }
 
 fn load(db: &Db, keys: u64, size: usize) {
-    (0..keys).for_each(|n| db.put(&key(n, size), &[7; 100]).unwrap());
+    (0..keys).for_each(|n| db.put(key(n, size), [7; 100]).unwrap());
 }
 
 /// Overwrites at random; puts per second of the writer, beside a reader if `with_reader`.
@@ -111,7 +111,7 @@ fn overwrite(
         let begun = Instant::now();
         for n in 0..writes {
             let key = key(numbers.below(keys), 16);
-            timed(puts, || db.put(&key, &[8; 100]).unwrap());
+            timed(puts, || db.put(&key, [8; 100]).unwrap());
             if n % (writes / 200).max(1) == 0 {
                 peak = peak.max(db.stats().unwrap().space_amplification());
             }
@@ -240,7 +240,8 @@ fn expiring(dir: &Path, keys: u64, rate: u64, seconds: u64, max_file_size: Optio
                         let key = key(number, 16);
                         let value = &value[..500 + numbers.below(16) as usize];
                         let ttl_ms = (numbers.below(5) == 0).then(|| 1 + numbers.below(20_000));
-                        let put = PutOptions { ttl_ms, ..PutOptions::default() };
+                        let put =
+                            PutOptions { ttl: ttl_ms.map(Duration::from_millis), ..PutOptions::default() };
                         timed(&mut puts, || assert!(db.put_with(&key, value, &put).unwrap()));
                         let expiry = ttl_ms.map_or(u64::MAX, |ttl| begun.elapsed().as_millis() as u64 + ttl);
                         expiries[number as usize].store(expiry, Ordering::Relaxed);
@@ -351,7 +352,7 @@ fn growth(dir: &Path, keys: u64, size: usize) {
     let mut slowest = Slowest::new();
     for n in 0..keys {
         let key = key(n, size);
-        slowest.note(n, timed(&mut puts, || db.put(&key, &[7; 8]).unwrap()));
+        slowest.note(n, timed(&mut puts, || db.put(&key, [7; 8]).unwrap()));
         if (n + 1) % 50_000 == 0 {
             let over = db.stats().unwrap().index_bytes as f64 - 24.0 * (n + 1) as f64;
             worst = worst.max(over);
@@ -420,7 +421,7 @@ fn start(dir: &Path, keys: u64) {
             elapsed.as_secs_f64() / (bytes as f64 / (1u64 << 30) as f64)
         );
         assert_eq!(db.count().unwrap(), keys);
-        assert_eq!(db.get(&key(keys / 2, 16)).unwrap().map(|v| v.len()), Some(100));
+        assert_eq!(db.get(key(keys / 2, 16)).unwrap().map(|v| v.len()), Some(100));
         db
     };
     let db = Db::open(&path, &options()).unwrap();
@@ -473,15 +474,18 @@ fn expiry(dir: &Path, keys: u64) {
     let lifetimes = [0, 500, 1_000, 2_000, 3_600_000];
     for n in 0..keys {
         let ttl_ms = lifetimes[(n % 5) as usize];
-        let put = PutOptions { ttl_ms: (ttl_ms > 0).then_some(ttl_ms), ..PutOptions::default() };
-        assert!(db.put_with(&key(n, 16), &[7; 100], &put).unwrap());
+        let put = PutOptions {
+            ttl: (ttl_ms > 0).then_some(Duration::from_millis(ttl_ms)),
+            ..PutOptions::default()
+        };
+        assert!(db.put_with(key(n, 16), [7; 100], &put).unwrap());
     }
     let written = Instant::now();
     let mut seen = 0;
     while written.elapsed() < Duration::from_millis(2_100) {
         for n in (0..keys).step_by((keys / 5_000).max(1) as usize) {
             let before = Instant::now();
-            if db.exists(&key(n, 16)).unwrap() {
+            if db.exists(key(n, 16)).unwrap() {
                 seen += 1;
                 // It was written at `written` at the latest, so by then its time must not have been over.
                 let lifetime = lifetimes[(n % 5) as usize];
@@ -526,10 +530,10 @@ fn huge(dir: &Path, keys: u64, size: usize) {
         let db = Db::open(dir.join(io), &options).unwrap();
         for n in 0..keys {
             let value = value(n);
-            timed(&mut puts, || db.put(&key(n, 16), &value).unwrap());
+            timed(&mut puts, || db.put(key(n, 16), &value).unwrap());
         }
-        assert!(db.delete(&key(1, 16)).unwrap());
-        db.put(&key(0, 16), &value(keys)).unwrap();
+        assert!(db.delete(key(1, 16)).unwrap());
+        db.put(key(0, 16), value(keys)).unwrap();
         db.merge().unwrap();
         let space = db.stats().unwrap().space_amplification();
         drop(db);
@@ -537,7 +541,7 @@ fn huge(dir: &Path, keys: u64, size: usize) {
         assert_eq!(db.count().unwrap(), keys - 1);
         for n in (0..keys).filter(|n| *n != 1) {
             let expected = value(if n == 0 { keys } else { n });
-            timed(&mut gets, || assert!(db.get(&key(n, 16)).unwrap() == Some(expected), "key {n}"));
+            timed(&mut gets, || assert!(db.get(key(n, 16)).unwrap() == Some(expected), "key {n}"));
         }
         println!(
             "{keys} values of {size} bytes with io={io}: all as they were written, {space:.2} x live after a merge"

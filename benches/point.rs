@@ -38,7 +38,7 @@ fn point(criterion: &mut Criterion) {
 
     let db = Db::open(&path, &options).unwrap();
     let begun = Instant::now();
-    (0..KEYS).for_each(|n| db.put(&key(n), &value).unwrap());
+    (0..KEYS).for_each(|n| db.put(key(n), value).unwrap());
     let load = begun.elapsed();
     println!("load: {:.2} M puts/s", KEYS as f64 / load.as_secs_f64() / 1e6);
     let stats = db.stats().unwrap();
@@ -54,17 +54,17 @@ fn point(criterion: &mut Criterion) {
     let mut numbers = Numbers(1);
     group.bench_function("get", |b| {
         b.iter(|| {
-            let found = db.read(&key(numbers.next()), |value| black_box(value)[0]).unwrap();
+            let found = db.read(key(numbers.next()), |value| black_box(value)[0]).unwrap();
             assert_eq!(found, Some(7));
         })
     });
     group.bench_function("get, copied into a vector", |b| {
-        b.iter(|| assert_eq!(db.get(&key(numbers.next())).unwrap().map(|v| v.len()), Some(100)))
+        b.iter(|| assert_eq!(db.get(key(numbers.next())).unwrap().map(|v| v.len()), Some(100)))
     });
     group.bench_function("get of an absent key", |b| {
-        b.iter(|| assert_eq!(db.get(&key(KEYS + numbers.next())).unwrap(), None))
+        b.iter(|| assert_eq!(db.get(key(KEYS + numbers.next())).unwrap(), None))
     });
-    group.bench_function("overwrite", |b| b.iter(|| db.put(&key(numbers.next()), &value).unwrap()));
+    group.bench_function("overwrite", |b| b.iter(|| db.put(key(numbers.next()), value).unwrap()));
     group.throughput(Throughput::Elements(64));
     group.bench_function("get_many, 64 keys", |b| {
         b.iter_batched(
@@ -92,7 +92,7 @@ fn point(criterion: &mut Criterion) {
                 (dir, db)
             },
             |(dir, db)| {
-                (0..KEYS).for_each(|n| db.put(&key(n), &value).unwrap());
+                (0..KEYS).for_each(|n| db.put(key(n), value).unwrap());
                 (dir, db)
             },
             BatchSize::PerIteration,

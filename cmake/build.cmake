@@ -24,13 +24,15 @@ endif()
 set(filedb_cargo_dir ${PROJECT_BINARY_DIR}/cargo)
 set(filedb_raw_dir ${filedb_cargo_dir}/${filedb_target}/${filedb_profile_dir})
 set(filedb_lib_dir ${PROJECT_BINARY_DIR}/lib)
-set(filedb_soname libfiledb.so.${PROJECT_VERSION_MAJOR}) # build.rs writes the same into the library
+# One number for as long as old programs run with the new library: the major version, libfiledb.so.0 for all of 0.x. Statuses,
+# functions and struct members are only ever appended within it (README, "Versions").
+set(filedb_soname libfiledb.so.${PROJECT_VERSION_MAJOR}) # build.rs writes it into the library
 set(filedb_shared_name libfiledb.so.${PROJECT_VERSION})
 
 # Cargo alone knows what a change means, so it is asked every time; when nothing changed it touches nothing, and nothing
-# below runs. The crate types are named because a crate that is also built as an rlib gets no link-time optimisation.
+# below runs. The crate types are named here because a crate that is also built as an rlib gets no link-time optimisation.
 add_custom_target(filedb_cargo ALL
-  COMMAND ${filedb_linker} ${FILEDB_CARGO} rustc --package filedb --lib --crate-type cdylib,staticlib
+  COMMAND ${CMAKE_COMMAND} -E env FILEDB_SONAME=${filedb_soname} ${filedb_linker} ${FILEDB_CARGO} rustc --package filedb --lib --crate-type cdylib,staticlib
     --profile ${filedb_profile} --target ${filedb_target} --target-dir ${filedb_cargo_dir} ${FILEDB_CARGO_FLAGS}
     ${filedb_link_flags}
   BYPRODUCTS ${filedb_raw_dir}/libfiledb.so ${filedb_raw_dir}/libfiledb.a

@@ -1,7 +1,7 @@
 //! Files that were changed behind the engine's back: what that costs, and that it is noticed.
-
 use crate::tests::{open, open_without_threads};
 use crate::*;
+use std::time::Duration;
 
 #[test]
 fn a_checkpoint_that_changes_after_the_opening_costs_no_data() {
@@ -11,12 +11,12 @@ fn a_checkpoint_that_changes_after_the_opening_costs_no_data() {
     // Threads would take keys over, and expired ones out.
     let open = || open_without_threads(&dir, &[("max_file_size", "65536")]);
     let key = |n: u32| n.to_be_bytes();
-    let brief = PutOptions { ttl_ms: Some(1), ..PutOptions::default() };
+    let brief = PutOptions { ttl: Some(Duration::from_millis(1)), ..PutOptions::default() };
     let db = open();
     for n in (0..3_000u32).chain(0..1_500) {
-        db.put(&key(n), &[n as u8; 40]).unwrap();
+        db.put(key(n), [n as u8; 40]).unwrap();
     }
-    (0..100).for_each(|n| assert!(db.delete(&key(n)).unwrap()));
+    (0..100).for_each(|n| assert!(db.delete(key(n)).unwrap()));
     assert!(db.put_with(b"brief", b"", &brief).unwrap());
     db.close().unwrap();
     let is_mapped = db_is_mapped(dir.path());
@@ -27,8 +27,8 @@ fn a_checkpoint_that_changes_after_the_opening_costs_no_data() {
     let flipped: Vec<u8> = std::fs::read(&checkpoint).unwrap().iter().map(|byte| !byte).collect();
     std::fs::OpenOptions::new().write(true).open(&checkpoint).unwrap().write_all_at(&flipped, 0).unwrap();
     assert_eq!(db.merge().is_err(), is_mapped);
-    assert_eq!(db.put(&key(2_999), &[2_999u32 as u8; 40]).is_err(), is_mapped);
-    assert_eq!(db.delete(&key(2_998)).is_err(), is_mapped);
+    assert_eq!(db.put(key(2_999), [2_999u32 as u8; 40]).is_err(), is_mapped);
+    assert_eq!(db.delete(key(2_998)).is_err(), is_mapped);
     // What has expired cannot be taken out, and nobody waits for that.
     assert_eq!(db.count().unwrap(), if is_mapped { 2_901 } else { 2_899 });
     assert_eq!(db.get(b"brief").unwrap(), None);
@@ -37,13 +37,13 @@ fn a_checkpoint_that_changes_after_the_opening_costs_no_data() {
     let db = open();
     for n in 0..3_000u32 {
         let wanted = (n >= 100 && (is_mapped || n != 2_998)).then(|| vec![n as u8; 40]);
-        assert_eq!(db.get(&key(n)).unwrap(), wanted, "{n}");
+        assert_eq!(db.get(key(n)).unwrap(), wanted, "{n}");
     }
     assert_eq!(db.get(b"brief").unwrap(), None);
     db.merge().unwrap();
-    db.put(&key(2_999), b"again").unwrap();
+    db.put(key(2_999), b"again").unwrap();
     db.close().unwrap();
-    assert_eq!(open().get(&key(2_999)).unwrap().as_deref(), Some(&b"again"[..]));
+    assert_eq!(open().get(key(2_999)).unwrap().as_deref(), Some(&b"again"[..]));
 }
 
 #[test]
@@ -54,12 +54,12 @@ fn values_of_any_size_are_copied_right_and_damage_to_any_part_of_them_is_noticed
     for io in ["mmap", "pread"] {
         let dir = tempfile::tempdir().unwrap();
         let db = open(&dir, &[("io", io)]);
-        let lasting = PutOptions { ttl_ms: Some(3_600_000), ..PutOptions::default() };
-        let brief = PutOptions { ttl_ms: Some(1), ..PutOptions::default() };
+        let lasting = PutOptions { ttl: Some(Duration::from_millis(3_600_000)), ..PutOptions::default() };
+        let brief = PutOptions { ttl: Some(Duration::from_millis(1)), ..PutOptions::default() };
         for size in sizes {
-            db.put(format!("plain {size}").as_bytes(), &value(size)).unwrap();
-            db.put_with(format!("lasts {size}").as_bytes(), &value(size), &lasting).unwrap();
-            db.put_with(format!("brief {size}").as_bytes(), &value(size), &brief).unwrap();
+            db.put(format!("plain {size}").as_bytes(), value(size)).unwrap();
+            db.put_with(format!("lasts {size}").as_bytes(), value(size), &lasting).unwrap();
+            db.put_with(format!("brief {size}").as_bytes(), value(size), &brief).unwrap();
         }
         std::thread::sleep(std::time::Duration::from_millis(3));
         for size in sizes {
@@ -105,7 +105,7 @@ fn a_checkpoint_with_a_made_up_number_of_keys_is_not_believed() {
     use crate::format::checkpoint::{CheckpointHeader, PREFIX_SIZE};
     let dir = tempfile::tempdir().unwrap();
     let db = open(&dir, &[]);
-    (0..2_000u32).for_each(|n| db.put(&n.to_be_bytes(), b"value").unwrap());
+    (0..2_000u32).for_each(|n| db.put(n.to_be_bytes(), b"value").unwrap());
     db.close().unwrap();
     let path = dir.path().join("store/CHECKPOINT");
     for records in [1 << 40, u64::MAX / 200, u64::MAX] {
@@ -116,7 +116,7 @@ fn a_checkpoint_with_a_made_up_number_of_keys_is_not_believed() {
             header.roots.iter_mut().for_each(|root| root.records = records);
             std::fs::write(&path, [&header.encode(), &bytes[size..]].concat()).unwrap();
             let db = open(&dir, &[("io", io), ("read_only", read_only)]);
-            assert!((0..2_000u32).all(|n| db.get(&n.to_be_bytes()).unwrap().is_some()), "{io} {read_only}");
+            assert!((0..2_000u32).all(|n| db.get(n.to_be_bytes()).unwrap().is_some()), "{io} {read_only}");
             assert_eq!(db.count().unwrap(), 2_000);
             db.close().unwrap();
             if read_only == "true" {
@@ -140,16 +140,17 @@ fn a_merge_reads_what_is_dead_only_where_that_may_hide_something() {
         match hides {
             "delete" => assert!(db.delete(b"first").unwrap()),
             "expiry" => {
-                let lasting = PutOptions { ttl_ms: Some(3_600_000), ..PutOptions::default() };
+                let lasting =
+                    PutOptions { ttl: Some(Duration::from_millis(3_600_000)), ..PutOptions::default() };
                 assert!(db.put_with(b"first", b"", &lasting).unwrap());
             }
             _ => {}
         }
         for n in 0..3_000 {
-            db.put(&key(n), b"overwritten").unwrap();
+            db.put(key(n), b"overwritten").unwrap();
         }
         for n in (0..3_000).filter(|n| n % 50 > 0) {
-            db.put(&key(n), b"again").unwrap();
+            db.put(key(n), b"again").unwrap();
         }
         let path = dir.path().join("store").join(names::data(1));
         let bytes = std::fs::read(&path).unwrap();
@@ -168,7 +169,7 @@ fn a_merge_reads_what_is_dead_only_where_that_may_hide_something() {
         let check = |db: &Db| {
             for n in 0..3_000 {
                 let wanted: &[u8] = if n % 50 > 0 { b"again" } else { b"overwritten" };
-                assert_eq!(db.get(&key(n)).unwrap().as_deref(), Some(wanted), "{io} {hides} {n}");
+                assert_eq!(db.get(key(n)).unwrap().as_deref(), Some(wanted), "{io} {hides} {n}");
             }
             assert_eq!(db.get(b"first").unwrap().is_none(), hides == "delete", "{io} {hides}");
         };

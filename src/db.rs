@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::bitcask::Bitcask;
 use crate::bitcask::memory::{self, Named};
@@ -20,7 +21,7 @@ use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
 use crate::store::value::{Change, End, Seen, Shown, Type};
-use crate::store::write::{PutOptions, Ttl};
+use crate::store::write::{self, PutOptions, Ttl};
 
 /// An open store. Clones share it; all methods may be called from any thread at once. It is closed by [`Db::close`], or
 /// when the last clone is dropped. What goes wrong with the close then, nobody is there to be told: it is an event of the
@@ -31,9 +32,9 @@ use crate::store::write::{PutOptions, Ttl};
 /// # let dir = tempfile::tempdir().unwrap();
 /// # let path = dir.path().join("store");
 /// let db = filedb::Db::open(&path, &filedb::Options::default())?;
-/// db.put(b"planet", b"earth")?;
-/// assert_eq!(db.get(b"planet")?.as_deref(), Some(&b"earth"[..]));
-/// assert!(db.delete(b"planet")?);
+/// db.put("planet", "earth")?; // whatever is bytes: text, slices, arrays, vectors
+/// assert_eq!(db.get("planet")?.as_deref(), Some(&b"earth"[..]));
+/// assert!(db.delete("planet")?);
 /// db.close()?;
 /// # Ok(())
 /// # }
@@ -187,10 +188,10 @@ impl Db {
     /// changed or damaged since it was opened. [`Error::Io`] and [`Error::Poisoned`]: nothing was written, or, with
     /// `sync=always`, it was and could not be made durable; then the handle takes no more writes.
     #[inline]
-    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         match &self.store {
-            Open::Bitcask(store) => store.put_plain(key, value),
-            Open::Other(store) => store.put(key, value),
+            Open::Bitcask(store) => store.put_plain(key.as_ref(), value.as_ref()),
+            Open::Other(store) => store.put(key.as_ref(), value.as_ref()),
         }
     }
 
@@ -198,22 +199,27 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::put`]; [`Error::InvalidArgument`] where the conditions contradict each other.
-    pub fn put_with(&self, key: &[u8], value: &[u8], options: &PutOptions) -> Result<bool> {
+    pub fn put_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        options: &PutOptions,
+    ) -> Result<bool> {
         if options.if_absent && options.if_present {
             return Err(Error::invalid("a write cannot ask for both an absent and a present key"));
         }
-        if options.keep_ttl && options.ttl_ms.is_some() {
+        if options.keep_ttl && options.ttl.is_some() {
             return Err(Error::invalid("a write cannot both keep the key's expiry and set a new one"));
         }
-        self.store.any().put_with(key, value, options)
+        self.store.any().put_with(key.as_ref(), value.as_ref(), options)
     }
 
     /// Removes `key`. False where there is no such key.
     ///
     /// # Errors
     /// As [`Db::put`].
-    pub fn delete(&self, key: &[u8]) -> Result<bool> {
-        self.store.any().delete(key)
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.store.any().delete(key.as_ref())
     }
 
     /// Writes all of a batch or nothing: to readers of the log, to iterators and across a crash. Single gets may see its
@@ -229,7 +235,12 @@ impl Db {
     ///
     /// # Errors
     /// [`Error::Corrupt`] where the record is damaged, [`Error::Io`], [`Error::NoMemory`].
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.copy_of(key.as_ref())
+    }
+
+    /// Apart from [`Db::get`], so that its code is in this library and not once in each program for each type of key.
+    fn copy_of(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         whole(|copy| self.copy(key, copy))
     }
 
@@ -248,8 +259,8 @@ impl Db {
     /// # Errors
     /// As [`Db::get`].
     #[inline]
-    pub fn read<R>(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        let mut seen = None;
+    pub fn read<R>(&self, key: impl AsRef<[u8]>, visit: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        let (key, mut seen) = (key.as_ref(), None);
         match &self.store {
             Open::Bitcask(store) => store.show_to(key, |value| seen = Some(visit(value))),
             Open::Other(store) => {
@@ -264,8 +275,8 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::get`].
-    pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
-        self.store.any().get_pinned(key)
+    pub fn get_pinned(&self, key: impl AsRef<[u8]>) -> Result<Option<Pinned>> {
+        self.store.any().get_pinned(key.as_ref())
     }
 
     /// [`Db::get_pinned`] for many keys at once. The cache misses of the lookups overlap, so that a key costs a fraction
@@ -281,15 +292,15 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::get`].
-    pub fn exists(&self, key: &[u8]) -> Result<bool> {
-        self.store.any().exists(key)
+    pub fn exists(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.store.any().exists(key.as_ref())
     }
 
     /// All keys that begin with `prefix`, as they are at one moment, in no particular order.
     ///
     /// # Errors
     /// As [`Db::get`].
-    pub fn list(&self, prefix: &[u8]) -> Result<KeyList> {
+    pub fn list(&self, prefix: impl AsRef<[u8]>) -> Result<KeyList> {
         KeyList::collect(self.iter(prefix)?)
     }
 
@@ -297,7 +308,7 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::get`].
-    pub fn list_sorted(&self, prefix: &[u8]) -> Result<KeyList> {
+    pub fn list_sorted(&self, prefix: impl AsRef<[u8]>) -> Result<KeyList> {
         let mut list = self.list(prefix)?;
         list.sort();
         Ok(list)
@@ -307,8 +318,8 @@ impl Db {
     ///
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].
-    pub fn iter(&self, prefix: &[u8]) -> Result<Iter> {
-        self.store.any().walk(prefix).map(Iter::of)
+    pub fn iter(&self, prefix: impl AsRef<[u8]>) -> Result<Iter> {
+        self.store.any().walk(prefix.as_ref()).map(Iter::of)
     }
 
     /// Goes through the keys of a range in their order, or against it, as they are at this moment. The iterator blocks nobody.
@@ -364,25 +375,25 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::get`].
-    pub fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
-        self.store.any().ttl(key)
+    pub fn ttl(&self, key: impl AsRef<[u8]>) -> Result<Option<Ttl>> {
+        self.store.any().ttl(key.as_ref())
     }
 
-    /// Lets `key` expire this many milliseconds from now. False where there is no such key. For a time by the wall clock give what
+    /// Lets `key` expire so long from now, at once for none. False where there is no such key. For a time by the wall clock give what
     /// is left until then: the store's own time may be ahead of that clock.
     ///
     /// # Errors
     /// As [`Db::put`]. The record is written again: the cost is that of a put.
-    pub fn expire(&self, key: &[u8], ttl_ms: u64) -> Result<bool> {
-        self.store.any().set_ttl(key, Some(ttl_ms))
+    pub fn expire(&self, key: impl AsRef<[u8]>, life: Duration) -> Result<bool> {
+        self.store.any().set_ttl(key.as_ref(), Some(write::millis(life)))
     }
 
     /// Lets `key` live for ever. False where there is no such key.
     ///
     /// # Errors
     /// As [`Db::expire`].
-    pub fn persist(&self, key: &[u8]) -> Result<bool> {
-        self.store.any().set_ttl(key, None)
+    pub fn persist(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.store.any().set_ttl(key.as_ref(), None)
     }
 
     /// As [`Db::write`], but for who may not sleep: it waits neither for the disk, whatever the option `sync` says, nor for merges and
@@ -417,8 +428,8 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::get`].
-    pub fn look(&self, key: &[u8], mut visit: impl FnMut(Seen<'_>)) -> Result<bool> {
-        self.store.any().look(key, &mut visit)
+    pub fn look(&self, key: impl AsRef<[u8]>, mut visit: impl FnMut(Seen<'_>)) -> Result<bool> {
+        self.store.any().look(key.as_ref(), &mut visit)
     }
 
     /// Shows the values of many keys to `visit`, in their order, as [`Db::read`] shows one. The cache misses of the lookups overlap.
@@ -443,8 +454,8 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::get`].
-    pub fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {
-        self.store.any().type_of(key)
+    pub fn type_of(&self, key: impl AsRef<[u8]>) -> Result<Option<Type>> {
+        self.store.any().type_of(key.as_ref())
     }
 
     /// Adds `value` behind the last element of the list `key`, which is made where there is none; gives the new length. Atomic, also
@@ -452,16 +463,16 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::put`]; [`Error::WrongType`] where the key holds a value.
-    pub fn push_back(&self, key: &[u8], value: &[u8]) -> Result<u64> {
-        self.store.any().push(key, value, End::Back)
+    pub fn push_back(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<u64> {
+        self.store.any().push(key.as_ref(), value.as_ref(), End::Back)
     }
 
     /// As [`Db::push_back`], in front of the first element.
     ///
     /// # Errors
     /// As [`Db::push_back`].
-    pub fn push_front(&self, key: &[u8], value: &[u8]) -> Result<u64> {
-        self.store.any().push(key, value, End::Front)
+    pub fn push_front(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<u64> {
+        self.store.any().push(key.as_ref(), value.as_ref(), End::Front)
     }
 
     /// Takes the last element of the list `key` out and gives it; `None` where there is no such list. With its last element a list is
@@ -469,7 +480,8 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::put`] and [`Db::get`]; [`Error::WrongType`] where the key holds a value.
-    pub fn pop_back(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn pop_back(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        let key = key.as_ref();
         whole(|copy| self.pop(key, End::Back, copy))
     }
 
@@ -477,7 +489,8 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::pop_back`].
-    pub fn pop_front(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn pop_front(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        let key = key.as_ref();
         whole(|copy| self.pop(key, End::Front, copy))
     }
 
@@ -495,8 +508,8 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::get`]; [`Error::WrongType`] where the key holds a value.
-    pub fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
-        self.store.any().list_length(key)
+    pub fn list_length(&self, key: impl AsRef<[u8]>) -> Result<Option<u64>> {
+        self.store.any().list_length(key.as_ref())
     }
 
     /// The element at `index` of the list `key`, counted from 0, or from the end where negative: -1 is the last. `None` where there is
@@ -504,16 +517,16 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::list_length`].
-    pub fn list_get(&self, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
-        self.store.any().list_get(key, index)
+    pub fn list_get(&self, key: impl AsRef<[u8]>, index: i64) -> Result<Option<Vec<u8>>> {
+        self.store.any().list_get(key.as_ref(), index)
     }
 
     /// Replaces the element at `index`, which is counted as in [`Db::list_get`]. False where there is no such list or element.
     ///
     /// # Errors
     /// As [`Db::push_back`].
-    pub fn list_set(&self, key: &[u8], index: i64, value: &[u8]) -> Result<bool> {
-        self.store.any().list_set(key, index, value)
+    pub fn list_set(&self, key: impl AsRef<[u8]>, index: i64, value: impl AsRef<[u8]>) -> Result<bool> {
+        self.store.any().list_set(key.as_ref(), index, value.as_ref())
     }
 
     /// The elements from `first` to `last`, both included and counted as in [`Db::list_get`]; those that there are. `None` where there
@@ -521,15 +534,16 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::list_length`].
-    pub fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>> {
-        self.store.any().list_range(key, first, last)
+    pub fn list_range(&self, key: impl AsRef<[u8]>, first: i64, last: i64) -> Result<Option<KeyList>> {
+        self.store.any().list_range(key.as_ref(), first, last)
     }
 
     /// Removes `key` and gives the value that it had, in one step.
     ///
     /// # Errors
     /// As [`Db::delete`] and [`Db::get`]; [`Error::WrongType`] where the key holds a list.
-    pub fn get_delete(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn get_delete(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        let key = key.as_ref();
         whole(|copy| self.get_delete_to(key, copy))
     }
 
@@ -540,11 +554,11 @@ impl Db {
     /// As [`Db::put`]; [`Error::WrongType`] where the key holds a list.
     pub fn compare_and_swap(
         &self,
-        key: &[u8],
+        key: impl AsRef<[u8]>,
         expected: Option<&[u8]>,
         desired: Option<&[u8]>,
     ) -> Result<bool> {
-        self.store.any().compare_and_swap(key, expected, desired)
+        self.store.any().compare_and_swap(key.as_ref(), expected, desired)
     }
 
     /// Adds `by` to the number that `key` holds as decimal text, 0 where there is none, and gives the sum; in one step. The key keeps
@@ -553,8 +567,8 @@ impl Db {
     /// # Errors
     /// As [`Db::put`]; [`Error::InvalidArgument`] where the value is no number of 64 bits, or the sum is none;
     /// [`Error::WrongType`] where the key holds a list.
-    pub fn increment(&self, key: &[u8], by: i64) -> Result<i64> {
-        self.store.any().increment(key, by)
+    pub fn increment(&self, key: impl AsRef<[u8]>, by: i64) -> Result<i64> {
+        self.store.any().increment(key.as_ref(), by)
     }
 
     /// Shows what `key` has to `change`, and does what it says, in one step: nobody changes the key meanwhile. A store over the network
@@ -562,8 +576,12 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::put`], and whatever `change` returns: nothing was changed then; [`Error::WrongType`] where the key holds a list.
-    pub fn update(&self, key: &[u8], mut change: impl FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()> {
-        self.store.any().update(key, &mut change)
+    pub fn update(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut change: impl FnMut(Option<&[u8]>) -> Result<Change>,
+    ) -> Result<()> {
+        self.store.any().update(key.as_ref(), &mut change)
     }
 
     /// Makes all completed writes durable.

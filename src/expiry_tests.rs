@@ -1,6 +1,6 @@
 //! Keys that expire: beside clocks that jump, writes that fail, threads, and merges that take long.
-
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, Kind, Random, SimDisk};
@@ -21,7 +21,7 @@ fn open(disk: &SimDisk) -> Db {
 }
 
 fn living(ttl_ms: u64) -> PutOptions {
-    PutOptions { ttl_ms: Some(ttl_ms), ..PutOptions::default() }
+    PutOptions { ttl: Some(Duration::from_millis(ttl_ms)), ..PutOptions::default() }
 }
 
 /// A store that was opened in the year 2100, once, and written to; the clock is right again.
@@ -94,7 +94,7 @@ fn a_clock_that_is_set_forward_is_followed() {
     let disk = SimDisk::new();
     let db = open(&disk);
     assert!(db.put_with(b"key", b"value", &living(HOUR)).unwrap());
-    assert!(matches!(db.ttl(b"key").unwrap(), Some(Ttl::Ms(HOUR))));
+    assert!(matches!(db.ttl(b"key").unwrap(), Some(Ttl::Left(left)) if left == Duration::from_millis(HOUR)));
     disk.set_clock_ms(disk.now_ms(true) + HOUR + 10);
     assert!(!db.exists(b"key").unwrap());
     // And the step that only a write without an expiry came to see.
@@ -170,7 +170,7 @@ fn whatever_the_clock_does_nothing_comes_back_and_nothing_stays() {
             match random.below(10) {
                 0..4 => {
                     let ttl = 1 + random.below(20_000);
-                    assert!(db.put_with(&[key as u8], b"value", &living(ttl)).unwrap());
+                    assert!(db.put_with([key as u8], b"value", &living(ttl)).unwrap());
                     left[key as usize] = Some(ttl);
                 }
                 4..7 => {
@@ -210,7 +210,7 @@ fn whatever_the_clock_does_nothing_comes_back_and_nothing_stays() {
                 }
             }
             for (n, left) in (0u8..).zip(&mut left) {
-                let is_there = db.exists(&[n]).unwrap();
+                let is_there = db.exists([n]).unwrap();
                 match left {
                     None => assert!(!is_there, "seed {seed}, step {step}: key {n} came back"),
                     Some(0) => assert!(!is_there, "seed {seed}, step {step}: key {n} stayed"),
@@ -301,7 +301,7 @@ fn a_key_expires_for_good_on_a_full_disk() {
     assert!(db.put_with(b"key", b"value", &living(1_000)).unwrap());
     db.maintain().unwrap();
     disk.set_room(Some(disk.used()));
-    let full = (0..100_000u32).find_map(|n| db.put(&n.to_le_bytes(), &[7; 40]).err()).unwrap();
+    let full = (0..100_000u32).find_map(|n| db.put(n.to_le_bytes(), [7; 40]).err()).unwrap();
     assert!(matches!(full, crate::Error::NoSpace { .. }), "{full}");
     disk.advance_clock_ms(2_000);
     assert!(!db.exists(b"key").unwrap());

@@ -74,11 +74,11 @@ proptest! {
             let value = n.to_string().into_bytes();
             match step {
                 Step::Put(key) => {
-                    batch.put(&key_of(key), &value).unwrap();
+                    batch.put(key_of(key), &value).unwrap();
                     model.insert(key_of(key), Has::Value(value));
                 }
                 Step::Delete(key) => {
-                    batch.delete(&key_of(key)).unwrap();
+                    batch.delete(key_of(key)).unwrap();
                     model.remove(&key_of(key));
                 }
                 Step::Push(key, front) => {

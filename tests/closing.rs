@@ -30,7 +30,7 @@ fn check_after_close(disk: &SimDisk, closed: Result<(), Error>, what: &str, keys
     disk.repair();
     for policy in PowerCut::ALL {
         let db = open(&disk.power_cut(1, policy));
-        assert!(keys.clone().all(|n| db.get(&key(n)).unwrap().is_some()), "{what}: lost after {policy:?}");
+        assert!(keys.clone().all(|n| db.get(key(n)).unwrap().is_some()), "{what}: lost after {policy:?}");
     }
 }
 
@@ -39,12 +39,12 @@ fn a_close_that_cannot_commit_what_a_merge_left_loses_the_last_writes() {
     let disk = SimDisk::new();
     let db = open(&disk);
     for _ in 0..2 {
-        (0..30).for_each(|n| db.put(&key(n), b"value").unwrap());
+        (0..30).for_each(|n| db.put(key(n), b"value").unwrap());
     }
     freeze(&disk);
     db.merge().unwrap_err();
     // They fit the file that is written to, which needs no manifest.
-    (30..33).for_each(|n| db.put(&key(n), b"v").unwrap());
+    (30..33).for_each(|n| db.put(key(n), b"v").unwrap());
     check_after_close(&disk, db.close(), "a commit that failed", 0..33);
 }
 
@@ -53,7 +53,7 @@ fn a_close_that_cannot_seal_a_file_loses_the_last_writes() {
     let disk = SimDisk::new();
     let db = open(&disk);
     db.put(b"visited", b"").unwrap();
-    db.read(b"visited", |_| (0..20).for_each(|n| db.put(&key(n), b"value").unwrap())).unwrap();
+    db.read(b"visited", |_| (0..20).for_each(|n| db.put(key(n), b"value").unwrap())).unwrap();
     freeze(&disk);
     check_after_close(&disk, db.close(), "a seal that failed", 0..20);
 }
@@ -62,7 +62,7 @@ fn a_close_that_cannot_seal_a_file_loses_the_last_writes() {
 fn a_close_that_cannot_replace_the_manifest_loses_the_last_writes() {
     let disk = SimDisk::new();
     let db = open(&disk);
-    (0..3).for_each(|n| db.put(&key(n), b"value").unwrap());
+    (0..3).for_each(|n| db.put(key(n), b"value").unwrap());
     freeze(&disk);
     check_after_close(&disk, db.close(), "a manifest that failed", 0..3);
 }
@@ -75,7 +75,7 @@ fn what_goes_wrong_when_the_last_handle_is_dropped_is_told_to_nobody() {
     let options = Options { log, log_level: LogLevel::Error, ..options() };
     let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
     let other = db.clone();
-    db.put(&key(1), b"value").unwrap();
+    db.put(key(1), b"value").unwrap();
     freeze(&disk);
     drop(db);
     assert!(told.lock().unwrap().is_empty());
@@ -94,9 +94,9 @@ fn a_store_whose_last_handle_is_dropped_inside_a_visit_stays_open() {
     for stops in [false, true] {
         let disk = SimDisk::new();
         let db = open(&disk);
-        (0..3).for_each(|n| db.put(&key(n), b"value").unwrap());
+        (0..3).for_each(|n| db.put(key(n), b"value").unwrap());
         let (mut walk, mut held, mut shown) = (db.iter(b"").unwrap(), Some(db), 0);
-        let walked = walk.for_each(|_, value| {
+        let walked = walk.visit_rows(|_, value| {
             held = None;
             shown += 1;
             assert_eq!(value, b"value");
@@ -114,11 +114,11 @@ fn a_store_whose_last_handle_is_dropped_inside_a_visit_stays_open() {
 fn a_store_whose_last_handle_is_dropped_inside_a_visit_inside_a_visit_is_closed_too_early_or_never() {
     let disk = SimDisk::new();
     let db = open(&disk);
-    (0..3).for_each(|n| db.put(&key(n), b"value").unwrap());
+    (0..3).for_each(|n| db.put(key(n), b"value").unwrap());
     let (mut outer, mut inner) = (db.iter(b"").unwrap(), db.iter(b"").unwrap());
     let mut held = Some(db);
-    let walked = outer.for_each(|_, value| {
-        let walked = inner.for_each(|_, _| {
+    let walked = outer.visit_rows(|_, value| {
+        let walked = inner.visit_rows(|_, _| {
             held = None;
             true
         });
@@ -135,10 +135,10 @@ fn a_store_whose_last_handle_is_dropped_inside_a_visit_inside_a_visit_is_closed_
 fn a_visitor_that_drops_the_last_handle_and_panics_leaves_the_store_open() {
     let disk = SimDisk::new();
     let db = open(&disk);
-    db.put(&key(0), b"value").unwrap();
+    db.put(key(0), b"value").unwrap();
     let (mut walk, mut held) = (db.iter(b"").unwrap(), Some(db));
     let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        walk.for_each(|_, _| {
+        walk.visit_rows(|_, _| {
             held = None;
             std::panic::resume_unwind(Box::new("on purpose"))
         })
@@ -153,9 +153,9 @@ fn a_store_with_threads_whose_last_handle_is_dropped_inside_a_visit_leaves_lock_
     let path = directory.path().join("store");
     for life in 0..20 {
         let db = Db::open(&path, &Options::default()).unwrap();
-        db.put(&key(life), b"value").unwrap();
+        db.put(key(life), b"value").unwrap();
         let (mut walk, mut held) = (db.iter(b"").unwrap(), Some(db));
-        let walked = walk.for_each(|_, _| {
+        let walked = walk.visit_rows(|_, _| {
             held = None;
             true
         });

@@ -94,8 +94,8 @@ fn write(db: &Db, clock: &Clock, random: &mut Random, writer: u32, turn: u32, lo
     let version = (!random.one_in(5)).then_some(version);
     let begun = clock.tick();
     match version {
-        Some(version) => db.put(&key(index), &Value { version, len }.bytes(index)).expect("put"),
-        None => drop(db.delete(&key(index)).expect("delete")),
+        Some(version) => db.put(key(index), Value { version, len }.bytes(index)).expect("put"),
+        None => drop(db.delete(key(index)).expect("delete")),
     }
     log.writes.push(Event { key: index, version, begun, ended: clock.tick() });
     if own {
@@ -135,7 +135,7 @@ fn run(db: &Db, seed: u64, turns: u32) -> Log {
                     log.reads.push(read(db, clock, index, random.number()));
                     if random.one_in(20) {
                         held.extend(
-                            db.get_pinned(&key(index)).expect("get_pinned").map(|pinned| (index, pinned)),
+                            db.get_pinned(key(index)).expect("get_pinned").map(|pinned| (index, pinned)),
                         );
                     }
                     if held.len() > 20 {
@@ -312,9 +312,9 @@ fn a_close_during_calls_neither_crashes_nor_hangs() {
                             let index = random.below(10) as u8;
                             let value = Value { version, len: 100 }.bytes(index);
                             let outcome = match random.below(3) {
-                                0 => db.put(&key(index), &value),
+                                0 => db.put(key(index), &value),
                                 1 => db
-                                    .get_pinned(&key(index))
+                                    .get_pinned(key(index))
                                     .map(|pinned| held.extend(pinned.map(|it| (index, it)))),
                                 _ => db.count().map(drop),
                             };

@@ -238,14 +238,14 @@ impl Explorer {
         for round in 0..3u32 {
             let index = self.random.below(u64::from(PROFILE.keys)) as u8;
             if self.random.one_in(3) {
-                let there = db.delete(&key(index)).map_err(|error| format!("deleting after it: {error}"))?;
+                let there = db.delete(key(index)).map_err(|error| format!("deleting after it: {error}"))?;
                 if there != found.remove(&index).is_some() {
                     return Err(format!("after the recovery, the delete of key #{index} said {there}"));
                 }
             } else {
                 let len = self.random.below(300) as u32;
                 let value = Value { version: 1_000_000 + round, len }.bytes(index);
-                db.put(&key(index), &value).map_err(|error| format!("a put after the recovery: {error}"))?;
+                db.put(key(index), &value).map_err(|error| format!("a put after the recovery: {error}"))?;
                 found.insert(index, Held::forever(value));
             }
         }

@@ -78,11 +78,11 @@ fn specimens(seed: u64) -> Vec<Specimen> {
     for version in 1..40 {
         let index = random.below(10) as u8;
         if random.one_in(6) {
-            db.delete(&key(index)).expect("delete");
+            db.delete(key(index)).expect("delete");
             written.entry(index).or_default().push(None);
         } else {
             let value = Value { version, len: random.below(90) as u32 };
-            db.put(&key(index), &value.bytes(index)).expect("put");
+            db.put(key(index), value.bytes(index)).expect("put");
             written.entry(index).or_default().push(Some(value));
         }
         if version == 25 {
@@ -187,7 +187,7 @@ impl Specimen {
     fn check_get(&self, db: &Db, index: u8, harmless: bool, torn: bool) -> Result<(), String> {
         let all = self.written.get(&index).map_or(&[][..], Vec::as_slice);
         let expected = all.last().copied().flatten();
-        match db.get(&key(index)) {
+        match db.get(key(index)) {
             Ok(held) if is_held(index, held.as_ref(), expected) => Ok(()),
             // What was in a torn tail is dropped: then an older value holds, or none.
             Ok(held)

@@ -18,7 +18,7 @@ fn key(n: u32) -> [u8; 4] {
 fn check(db: &Db, when: &str) {
     // Another order than that of the files, so that plain ones are closed and opened all the time.
     for n in (0..FILES).map(|n| n * 7 % FILES) {
-        let value = db.get(&key(n)).unwrap_or_else(|error| panic!("{when}, key {n}: {error}"));
+        let value = db.get(key(n)).unwrap_or_else(|error| panic!("{when}, key {n}: {error}"));
         assert_eq!(value.map(|value| value.len()), Some(600), "{when}, key {n}");
     }
     let rows = db
@@ -41,7 +41,7 @@ fn a_store_of_thousands_of_files_needs_few_descriptors() {
         let open = || Db::open(dir.path().join("store"), &options).unwrap();
         let db = open();
         for n in 0..FILES {
-            db.put(&key(n), &[7; 600]).unwrap_or_else(|error| panic!("io={io}, put {n}: {error}"));
+            db.put(key(n), [7; 600]).unwrap_or_else(|error| panic!("io={io}, put {n}: {error}"));
         }
         check(&db, &format!("io={io}, when written"));
         assert!(db.file_stats().unwrap().len() >= FILES as usize);
@@ -56,14 +56,14 @@ fn a_store_of_thousands_of_files_needs_few_descriptors() {
 
         let mut half = 0;
         for n in (0..FILES).step_by(2) {
-            assert!(db.delete(&key(n)).unwrap());
+            assert!(db.delete(key(n)).unwrap());
             half += 1;
         }
         db.merge().unwrap();
         let left = db.file_stats().unwrap().len();
         assert!(left < (FILES - half + FILES / 10) as usize, "io={io}: {left} files after the merge");
         for n in 0..FILES {
-            assert_eq!(db.exists(&key(n)).unwrap(), n % 2 == 1, "io={io}, key {n} after the merge");
+            assert_eq!(db.exists(key(n)).unwrap(), n % 2 == 1, "io={io}, key {n} after the merge");
         }
         db.close().unwrap();
     }

@@ -360,7 +360,7 @@ impl<'a> Run<'a> {
         self.disk.repair();
         // A value of no history.
         let [first, last] = [u32::MAX - 1, u32::MAX].map(|version| Value { version, len: 5 });
-        let put = db.put(&key(0), &first.bytes(0));
+        let put = db.put(key(0), first.bytes(0));
         match &put {
             Ok(()) if self.sync_failed => {
                 return Err("a data file could not be synced, and a later put was acknowledged".into());
@@ -375,7 +375,7 @@ impl<'a> Run<'a> {
         // Reads go on in the same handle.
         for index in 0..KEYS {
             let held =
-                db.get(&key(index)).map_err(|error| format!("a get when the disk works again: {error}"))?;
+                db.get(key(index)).map_err(|error| format!("a get when the disk works again: {error}"))?;
             self.observed(index, held)?;
         }
         if self.case.seed.is_multiple_of(2) {
@@ -394,8 +394,7 @@ impl<'a> Run<'a> {
         self.doubts.check_all(&found).map_err(|why| format!("when the disk works again, {why}"))?;
 
         // What the store holds now, and what is written now, is durable after a sync: also what a failed sync lost.
-        db.put(&key(0), &last.bytes(0))
-            .map_err(|error| format!("a put when the disk works again: {error}"))?;
+        db.put(key(0), last.bytes(0)).map_err(|error| format!("a put when the disk works again: {error}"))?;
         db.sync().map_err(|error| format!("a sync when the disk works again: {error}"))?;
         found.insert(0, Held::forever(last.bytes(0)));
         let cut = self.disk.power_cut(0, PowerCut::LosesAll);
@@ -500,7 +499,7 @@ fn a_full_disk_stops_no_reads_and_no_writes_once_there_is_room_again() {
                     version += 1;
                     let index = random.below(u64::from(KEYS)) as u8;
                     let value = Value { version, len: random.below(600) as u32 }.bytes(index);
-                    match db.put(&key(index), &value) {
+                    match db.put(key(index), &value) {
                         Ok(()) => drop(found.insert(index, Held::forever(value))),
                         Err(Error::NoSpace { .. }) => refused += 1,
                         Err(error) => return Err(format!("round {round}, a put on a full disk: {error}")),
@@ -524,7 +523,7 @@ fn a_full_disk_stops_no_reads_and_no_writes_once_there_is_room_again() {
                     }
                 }
                 disk.set_room(None);
-                db.put(&key(0), b"room")
+                db.put(key(0), b"room")
                     .map_err(|error| format!("round {round}, with room again: {error}"))?;
                 found.insert(0, Held::forever(b"room".to_vec()));
             }

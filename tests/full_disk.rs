@@ -98,7 +98,7 @@ impl Full {
         let mut found = Contents::new();
         db.iter(b"")
             .expect("an iterator")
-            .for_each(|key, value| {
+            .visit_rows(|key, value| {
                 found.insert(key.to_vec(), value.to_vec());
                 true
             })
@@ -203,7 +203,7 @@ fn deletes_and_a_merge_make_room_where_a_store_is_opened_on_a_full_disk_that_is_
                 || Db::open(&path, &options).unwrap_or_else(|error| panic!("io={io}, {keys} keys: {error}"));
             let db = open();
             for n in 0..keys {
-                db.put(&u32::to_le_bytes(n), &[7; 700]).expect("a put with room");
+                db.put(u32::to_le_bytes(n), [7; 700]).expect("a put with room");
             }
             db.maintain().expect("maintenance with room");
             db.close().expect("closing with room");
@@ -218,7 +218,7 @@ fn deletes_and_a_merge_make_room_where_a_store_is_opened_on_a_full_disk_that_is_
                 assert!(rounds < 10, "io={io}, {keys} keys: stuck with {} to delete: {last}", unwanted.len());
                 last.clear();
                 while let Some(n) = unwanted.pop() {
-                    if let Err(error) = db.delete(&n.to_le_bytes()) {
+                    if let Err(error) = db.delete(n.to_le_bytes()) {
                         last = error.to_string();
                         unwanted.push(n);
                         break;

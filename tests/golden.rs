@@ -31,7 +31,7 @@ fn check(db: &Db) {
     assert_eq!(get(b"batch-1"), Some(b"one".to_vec()));
     assert_eq!(get(b"batch-2"), Some(b"two".to_vec()));
     assert_eq!(get(b"far"), Some(b"away".to_vec()));
-    assert!(matches!(db.ttl(b"far").unwrap(), Some(Ttl::Ms(ms)) if ms > 3_000_000_000_000));
+    assert!(matches!(db.ttl(b"far").unwrap(), Some(Ttl::Left(left)) if left.as_millis() > 3_000_000_000_000));
     assert_eq!(get(b"large"), Some(vec![b'L'; 6000]));
     assert_eq!(get(b"large-2"), Some(vec![b'M'; 6000]));
     assert_eq!(db.count().unwrap(), 8);
@@ -210,7 +210,7 @@ fn a_feature_is_not_on_the_disk_before_what_needs_it_or_is_there_without_need() 
     let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
     let version = |disk: &SimDisk| u32_at(&disk.read_file("MANIFEST").unwrap(), 8);
     for n in 0..200u32 {
-        db.put(&(n % 20).to_le_bytes(), &[n as u8; 100]).unwrap();
+        db.put((n % 20).to_le_bytes(), [n as u8; 100]).unwrap();
     }
     db.merge().unwrap();
     db.close().unwrap();
@@ -226,7 +226,7 @@ fn a_feature_is_not_on_the_disk_before_what_needs_it_or_is_there_without_need() 
     assert_eq!(disk.operations(), before, "it is written anew each time");
     // It stays, whatever is written to the manifest later.
     for n in 0..200u32 {
-        db.put(&(n % 20).to_le_bytes(), &[n as u8; 100]).unwrap();
+        db.put((n % 20).to_le_bytes(), [n as u8; 100]).unwrap();
     }
     db.merge().unwrap();
     db.close().unwrap();

@@ -135,7 +135,7 @@ fn the_store_at_the_path_of_one_that_was_renamed_or_removed_is_let_alone_by_it()
 
         // What needs new files: they belong into the directory that was opened, if that is there.
         for n in 0..100u32 {
-            let written = first.put(&n.to_le_bytes(), &[7; 1000]);
+            let written = first.put(n.to_le_bytes(), [7; 1000]);
             assert!(removed || written.is_ok(), "io={io}: {written:?}");
         }
         let (merged, closed) = (first.merge(), first.close());
@@ -159,16 +159,16 @@ fn change_the_root(path: &Path, io: &str) {
     std::os::unix::fs::chroot(empty.path()).expect("changing the root");
     std::env::set_current_dir("/").expect("changing the directory");
     for n in 0..100u32 {
-        db.put(&n.to_le_bytes(), &[7; 1000]).expect("a put for which files are made");
+        db.put(n.to_le_bytes(), [7; 1000]).expect("a put for which files are made");
     }
     for n in 0..50u32 {
-        assert!(db.delete(&n.to_le_bytes()).expect("delete"));
+        assert!(db.delete(n.to_le_bytes()).expect("delete"));
     }
     db.merge().expect("merge");
     db.write_hints().expect("hints");
     for n in 50..100u32 {
         // Plain files that are complete are opened again.
-        assert_eq!(db.get(&n.to_le_bytes()).expect("get").map(|value| value.len()), Some(1000));
+        assert_eq!(db.get(n.to_le_bytes()).expect("get").map(|value| value.len()), Some(1000));
     }
     db.close().expect("closing");
 }
@@ -276,9 +276,9 @@ fn a_child_can_open_the_store_when_its_parent_is_gone() {
 fn fork_and_go_on(path: &Path, io: &str) {
     let db = Db::open(path, &options(io, &[("max_file_size", "4096")])).expect("opening");
     for n in 0..50u32 {
-        db.put(&n.to_le_bytes(), &[n as u8; 1000]).expect("put");
+        db.put(n.to_le_bytes(), [n as u8; 1000]).expect("put");
     }
-    let pinned = db.get_pinned(&7u32.to_le_bytes()).expect("get").expect("it is there");
+    let pinned = db.get_pinned(7u32.to_le_bytes()).expect("get").expect("it is there");
     let child = fork();
     if child == 0 {
         // Files of the child's, some of which have numbers that files of the store's had in the parent.
@@ -297,7 +297,7 @@ fn fork_and_go_on(path: &Path, io: &str) {
     assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
     assert!(matches!(open(path, io), Err(Error::Locked { .. })), "the lock is the parent's as before");
     for n in 50..100u32 {
-        db.put(&n.to_le_bytes(), &[n as u8; 1000]).expect("put");
+        db.put(n.to_le_bytes(), [n as u8; 1000]).expect("put");
     }
     db.close().expect("closing");
 }
@@ -318,7 +318,7 @@ fn fork_in_a_merge(path: &Path, io: &str) {
     let small = options(io, &[("max_file_size", "4096"), ("merge", "manual")]);
     let db = Db::open(path, &small).expect("opening");
     for n in 0..200u32 {
-        db.put(&(n % 100).to_le_bytes(), &[n as u8; 1000]).expect("put");
+        db.put((n % 100).to_le_bytes(), [n as u8; 1000]).expect("put");
     }
     let mut child = None;
     let merged = db.merge_with(&mut |_| {
@@ -345,7 +345,7 @@ fn a_merge_in_which_the_process_forked_goes_on_in_the_parent_alone() {
         assert_eq!(run("fork in a merge", io, &path), "forked true\nend\n", "io={io}");
         let db = must_open(&path, io);
         for n in 0..100u32 {
-            let value = db.get(&n.to_le_bytes()).expect("get");
+            let value = db.get(n.to_le_bytes()).expect("get");
             assert!(value.is_some_and(|value| value == [n as u8 + 100; 1000]), "io={io}, key {n}");
         }
     }
@@ -445,7 +445,7 @@ fn sync_no_directory(path: &Path, io: &str) {
     let always = options(io, &[("sync", "always"), ("max_file_size", "4096")]);
     let db = Db::open(path, &always).unwrap_or_else(|error| panic!("{error}"));
     for n in 0..20u32 {
-        db.put(&n.to_le_bytes(), &[7; 1000]).expect("put");
+        db.put(n.to_le_bytes(), [7; 1000]).expect("put");
     }
     db.close().expect("closing");
 }
@@ -479,10 +479,10 @@ fn a_store_of_one_key_takes_64_kib_of_the_disk_when_it_is_closed_also_where_it_w
             db.put(b"key", b"value").expect("put");
             if was_large && round == 1 {
                 for n in 0..2_000u32 {
-                    db.put(&n.to_le_bytes(), &[7; 1000]).expect("put");
+                    db.put(n.to_le_bytes(), [7; 1000]).expect("put");
                 }
                 for n in 0..2_000u32 {
-                    assert!(db.delete(&n.to_le_bytes()).expect("delete"));
+                    assert!(db.delete(n.to_le_bytes()).expect("delete"));
                 }
                 db.merge().expect("merge");
             }

@@ -111,7 +111,8 @@ impl Iterator for Steps {
             197..199 => Op::Sync,
             199..200 => Op::Merge,
             200..224 => {
-                let how = PutOptions { ttl_ms: Some(self.ttl()), ..PutOptions::default() };
+                let how =
+                    PutOptions { ttl: Some(Duration::from_millis(self.ttl())), ..PutOptions::default() };
                 Op::PutWith { key: self.key(), value: self.value(), how }
             }
             224..232 => Op::Expire { key: self.key(), ttl_ms: self.ttl() },
@@ -238,7 +239,9 @@ fn written(op: &Op, before: &Contents) -> Vec<(u8, Option<State>)> {
     };
     match op {
         Op::Put { key, value } => vec![(*key, state(Some(*value), None))],
-        Op::PutWith { key, value, how } => vec![(*key, state(Some(*value), how.ttl_ms))],
+        Op::PutWith { key, value, how } => {
+            vec![(*key, state(Some(*value), how.ttl.map(|life| life.as_millis() as u64)))]
+        }
         Op::Delete { key } => vec![(*key, None)],
         Op::Batch { writes } => writes.iter().map(|it| (it.key, state(it.value, it.ttl_ms))).collect(),
         Op::Expire { key, ttl_ms } => {
@@ -262,11 +265,11 @@ fn set_all(contents: &mut Contents, op: &Op) {
 
 fn held(db: &Db, index: u8) -> Result<Option<Held>, String> {
     let failed = |error: filedb::Error| format!("reading key #{index}: {error}");
-    let ttl_ms = match db.ttl(&key(index)).map_err(failed)? {
-        Some(Ttl::Ms(ms)) => Some(ms),
+    let ttl_ms = match db.ttl(key(index)).map_err(failed)? {
+        Some(Ttl::Left(left)) => Some(left.as_millis() as u64),
         _ => None,
     };
-    Ok(db.get(&key(index)).map_err(failed)?.map(|bytes| Held { bytes, ttl_ms }))
+    Ok(db.get(key(index)).map_err(failed)?.map(|bytes| Held { bytes, ttl_ms }))
 }
 
 /// What each thread may have left: its completed operations, or those and the next.

@@ -82,7 +82,7 @@ fn store_on_disk(value_size: u64, keys: u64) -> Option<tempfile::TempDir> {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("store");
     let db = Db::open(&store, &Options::default()).unwrap();
-    (0..keys).for_each(|n| db.put(&key(n), &value(n, value_size)).unwrap());
+    (0..keys).for_each(|n| db.put(key(n), value(n, value_size)).unwrap());
     db.close().unwrap();
     drop_from_memory(&store);
     let read = run("gets_at_first", &store, "io=pread", None).read;
@@ -188,12 +188,12 @@ const MANY: u64 = 411_000;
 
 /// Gives how many operations were done; `of_others` is what was read for others.
 fn work(job: &str, db: &Db, of_others: &mut u64) -> u64 {
-    let get = |n: u64, len: usize| assert_eq!(db.get(&key(n)).unwrap().map(|value| value.len()), Some(len));
+    let get = |n: u64, len: usize| assert_eq!(db.get(key(n)).unwrap().map(|value| value.len()), Some(len));
     match job {
         "load" | "overwrite" => {
             for n in 0..MANY {
                 let n = if job == "load" { n } else { n * 7_919 % MANY };
-                db.put(&key(n), &value(n, 100)).unwrap();
+                db.put(key(n), value(n, 100)).unwrap();
             }
             for n in (0..MANY).step_by(MANY as usize / 500) {
                 get(n, 100);
@@ -201,7 +201,7 @@ fn work(job: &str, db: &Db, of_others: &mut u64) -> u64 {
             MANY
         }
         "die" => {
-            (0..MANY / 2).for_each(|n| db.put(&key(n), &value(n, 100)).unwrap());
+            (0..MANY / 2).for_each(|n| db.put(key(n), value(n, 100)).unwrap());
             MANY / 2
         }
         "open" => 1,
@@ -209,7 +209,7 @@ fn work(job: &str, db: &Db, of_others: &mut u64) -> u64 {
             let (mut rows, keys) = (0, db.count().unwrap());
             db.iter(b"")
                 .unwrap()
-                .for_each(|key, row| {
+                .visit_rows(|key, row| {
                     let n = u64::from_le_bytes(key[8..].try_into().unwrap());
                     assert!(row == value(n, row.len() as u64));
                     rows += 1;
@@ -220,7 +220,7 @@ fn work(job: &str, db: &Db, of_others: &mut u64) -> u64 {
             rows
         }
         "gets_at_first" => {
-            (0..20).for_each(|n| drop(db.get(&key(n)).unwrap().unwrap()));
+            (0..20).for_each(|n| drop(db.get(key(n)).unwrap().unwrap()));
             20
         }
         "gets" | "gets_beside_a_scan" => {
@@ -229,7 +229,7 @@ fn work(job: &str, db: &Db, of_others: &mut u64) -> u64 {
             let mut rows = db.iter(b"").unwrap();
             let count = (keys / 2).min(2_000);
             for n in 0..count {
-                assert!(db.get(&key(random.below(keys))).unwrap().is_some());
+                assert!(db.get(key(random.below(keys))).unwrap().is_some());
                 if job == "gets_beside_a_scan" && n % 10 == 0 {
                     let begun = bytes_read();
                     rows.next_row().unwrap();
@@ -257,12 +257,12 @@ fn warm_up(settings: &Options) {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { read_only: false, ..settings.clone() };
     let db = Db::open(dir.path().join("store"), &options).unwrap();
-    (0..100).for_each(|n| db.put(&key(n), &value(n, 10_000)).unwrap());
-    (0..100).for_each(|n| drop(db.get(&key(n)).unwrap()));
-    db.iter(b"").unwrap().for_each(|_, _| true).unwrap();
+    (0..100).for_each(|n| db.put(key(n), value(n, 10_000)).unwrap());
+    (0..100).for_each(|n| drop(db.get(key(n)).unwrap()));
+    db.iter(b"").unwrap().visit_rows(|_, _| true).unwrap();
     db.close().unwrap();
     let db = Db::open(dir.path().join("store"), settings).unwrap();
-    (0..100).for_each(|n| drop(db.get(&key(n)).unwrap()));
+    (0..100).for_each(|n| drop(db.get(key(n)).unwrap()));
     db.close().unwrap();
 }
 

@@ -1,9 +1,9 @@
 //! Lists: every verb, against a model, over closes, kills, merges and expiry.
 
 #![allow(clippy::unwrap_used)]
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use filedb::disk::sim::{Random, SimDisk};
 use filedb::{Db, Error, IoMode, MergeMode, Options, PutOptions, Type};
@@ -92,9 +92,9 @@ fn a_value_is_changed_in_one_step() {
     assert!(db.compare_and_swap(b"key", None, Some(b"1")).unwrap());
     assert!(!db.compare_and_swap(b"key", None, Some(b"2")).unwrap());
     assert!(!db.compare_and_swap(b"key", Some(b"0"), Some(b"2")).unwrap());
-    assert!(db.expire(b"key", 100_000).unwrap());
+    assert!(db.expire(b"key", Duration::from_millis(100_000)).unwrap());
     assert!(db.compare_and_swap(b"key", Some(b"1"), Some(b"2")).unwrap());
-    assert!(matches!(db.ttl(b"key").unwrap(), Some(filedb::Ttl::Ms(_))));
+    assert!(matches!(db.ttl(b"key").unwrap(), Some(filedb::Ttl::Left(_))));
     assert!(db.compare_and_swap(b"key", Some(b"2"), None).unwrap());
     assert!(!db.exists(b"key").unwrap());
     let threads: Vec<_> = (0..4)
@@ -173,10 +173,10 @@ fn a_batch_pushes_all_or_nothing_and_in_its_order() {
 fn an_expired_list_is_gone_and_so_are_its_elements() {
     let disk = SimDisk::new();
     let db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
-    (0..50u8).for_each(|n| drop(db.push_back(b"list", &[n; 40])));
-    assert!(db.expire(b"list", 1_000).unwrap());
+    (0..50u8).for_each(|n| drop(db.push_back(b"list", [n; 40])));
+    assert!(db.expire(b"list", Duration::from_millis(1_000)).unwrap());
     db.push_back(b"list", b"keeps the expiry").unwrap();
-    assert!(matches!(db.ttl(b"list").unwrap(), Some(filedb::Ttl::Ms(_))));
+    assert!(matches!(db.ttl(b"list").unwrap(), Some(filedb::Ttl::Left(_))));
     disk.advance_clock_ms(2_000);
     assert_eq!(db.list_length(b"list").unwrap(), None);
     assert_eq!(db.pop_back(b"list").unwrap(), None);
@@ -215,23 +215,23 @@ fn random_histories_of_lists_agree_with_a_model() {
             match random.below(100) {
                 0..30 => {
                     list.push_back(value.clone());
-                    assert_eq!(db.push_back(&[key], &value).unwrap(), list.len() as u64);
+                    assert_eq!(db.push_back([key], &value).unwrap(), list.len() as u64);
                 }
                 30..50 => {
                     list.push_front(value.clone());
-                    assert_eq!(db.push_front(&[key], &value).unwrap(), list.len() as u64);
+                    assert_eq!(db.push_front([key], &value).unwrap(), list.len() as u64);
                 }
-                50..62 => assert_eq!(db.pop_back(&[key]).unwrap(), list.pop_back()),
-                62..74 => assert_eq!(db.pop_front(&[key]).unwrap(), list.pop_front()),
+                50..62 => assert_eq!(db.pop_back([key]).unwrap(), list.pop_back()),
+                62..74 => assert_eq!(db.pop_front([key]).unwrap(), list.pop_front()),
                 74..80 => {
                     let index = random.below(8) as i64 - 4;
                     let place = if index < 0 { list.len() as i64 + index } else { index };
                     let there = usize::try_from(place).ok().and_then(|place| list.get_mut(place));
-                    assert_eq!(db.list_set(&[key], index, &value).unwrap(), there.is_some());
+                    assert_eq!(db.list_set([key], index, &value).unwrap(), there.is_some());
                     there.into_iter().for_each(|element| *element = value.clone());
                 }
                 80..84 => {
-                    assert_eq!(db.delete(&[key]).unwrap(), !list.is_empty());
+                    assert_eq!(db.delete([key]).unwrap(), !list.is_empty());
                     list.clear();
                 }
                 84..88 => db.merge().unwrap(),
@@ -281,22 +281,22 @@ fn a_power_cut_leaves_all_lists_as_they_were_at_one_moment_since_the_last_sync()
             match random.below(20) {
                 0..9 => {
                     list.push_back(value.clone());
-                    db.push_back(&[key], &value).unwrap();
+                    db.push_back([key], &value).unwrap();
                 }
                 9..12 => {
                     list.push_front(value.clone());
-                    db.push_front(&[key], &value).unwrap();
+                    db.push_front([key], &value).unwrap();
                 }
-                12..15 => assert_eq!(db.pop_front(&[key]).unwrap(), list.pop_front()),
+                12..15 => assert_eq!(db.pop_front([key]).unwrap(), list.pop_front()),
                 15..17 => {
                     let mut batch = filedb::Batch::new();
-                    batch.push_back(&[key], &value).unwrap();
-                    batch.push_back(&[key], b"two at once").unwrap();
+                    batch.push_back([key], &value).unwrap();
+                    batch.push_back([key], b"two at once").unwrap();
                     db.write(&batch).unwrap();
                     list.extend([value.clone(), b"two at once".to_vec()]);
                 }
                 17 => {
-                    db.delete(&[key]).unwrap();
+                    db.delete([key]).unwrap();
                     list.clear();
                 }
                 18 => db.merge().unwrap(),

@@ -63,7 +63,7 @@ fn a_full_memory_is_no_space_and_deletes_and_merges_make_room_again() {
         for round in 0..3 {
             let mut written = 0u64;
             let full = loop {
-                match db.put(format!("{written:08}").as_bytes(), &value) {
+                match db.put(format!("{written:08}").as_bytes(), value) {
                     Ok(()) => written += 1,
                     Err(error) => break error,
                 }
@@ -88,14 +88,14 @@ fn overwriting_for_long_stays_below_the_limit() {
     for n in 0..60_000u32 {
         let key = (n % 2_000).to_le_bytes();
         // The merge is behind for a moment where this machine is busy: then the store is full, and says so.
-        while let Err(error) = db.put(&key, &[n as u8; 1000]) {
+        while let Err(error) = db.put(key, [n as u8; 1000]) {
             assert!(matches!(error, Error::NoSpace { .. }), "{error}");
             std::thread::yield_now();
         }
     }
     assert_eq!(db.count().unwrap(), 2_000);
     for n in 58_000..60_000u32 {
-        assert_eq!(db.get(&(n % 2_000).to_le_bytes()).unwrap().as_deref(), Some(&[n as u8; 1000][..]));
+        assert_eq!(db.get((n % 2_000).to_le_bytes()).unwrap().as_deref(), Some(&[n as u8; 1000][..]));
     }
 }
 
@@ -105,7 +105,7 @@ fn a_store_that_is_opened_with_truncate_begins_empty_and_stays_so() {
     let path = home.path().join("store");
     let url = format!("file://{}", path.display());
     let db = open(&url, &Options::default()).unwrap();
-    (0..100u8).for_each(|n| db.put(&[n], &[n; 500]).unwrap());
+    (0..100u8).for_each(|n| db.put([n], [n; 500]).unwrap());
     db.close().unwrap();
     let empty = Options { truncate: true, ..Options::default() };
     let db = Db::open(&path, &empty).unwrap();

@@ -58,7 +58,7 @@ fn run(case: &Case, mut ground: Ground) -> Result<(), String> {
                 check_answer(&oracle, op, &answer).map_err(|why| format!("operation {number}: {why}"))?;
                 oracle.completed(op, &answer, false);
                 if let Op::Get { key: index, .. } = op {
-                    let pinned = db.get_pinned(&key(*index)).map_err(|error| step("pinning", &error))?;
+                    let pinned = db.get_pinned(key(*index)).map_err(|error| step("pinning", &error))?;
                     held.extend(pinned.map(|pinned| Held { bytes: pinned.to_vec(), pinned, since: number }));
                 }
             }

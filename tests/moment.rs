@@ -36,7 +36,7 @@ fn a_walk_sees_one_moment_whatever_a_million_writes_and_two_merges_do_meanwhile(
         };
         options.set("io", io).unwrap();
         let db = Db::open(&path, &options).unwrap();
-        (0..KEYS).for_each(|n| db.put(&key(n), &value(n, 0)).unwrap());
+        (0..KEYS).for_each(|n| db.put(key(n), value(n, 0)).unwrap());
 
         let mut walk = db.iter(b"").unwrap();
         let mut of_some = db.iter(&key(7)[..11]).unwrap();
@@ -50,7 +50,7 @@ fn a_walk_sees_one_moment_whatever_a_million_writes_and_two_merges_do_meanwhile(
             number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             // A third of the keys did not exist when the walks began.
             let n = (number >> 33) % (KEYS * 3 / 2);
-            if number >> 60 < 4 { db.delete(&key(n)).map(drop) } else { db.put(&key(n), &value(n, version)) }
+            if number >> 60 < 4 { db.delete(key(n)).map(drop) } else { db.put(key(n), value(n, version)) }
                 .unwrap();
             if version % (WRITES / 2) == 0 {
                 db.merge().unwrap();

@@ -148,9 +148,9 @@ fn synced_records_at_the_end_of_a_file_that_was_not_sealed_vanish_in_silence() {
         let db = open_without_threads(&live, &options);
         let killed = home.path().join("killed");
         without_seals(&db, || {
-            (0..200).for_each(|n| db.put(&key(n), &[n as u8; 1000]).unwrap());
+            (0..200).for_each(|n| db.put(key(n), [n as u8; 1000]).unwrap());
             db.sync().unwrap();
-            (200..203).for_each(|n| db.put(&key(n), &[n as u8; 1000]).unwrap());
+            (200..203).for_each(|n| db.put(key(n), [n as u8; 1000]).unwrap());
             // What another process would find if this one were killed now.
             copy_directory(&live, &killed);
         });
@@ -174,7 +174,7 @@ fn synced_records_at_the_end_of_a_file_that_was_not_sealed_vanish_in_silence() {
         }
         // Nothing is wrong with what was not damaged.
         let db = Db::open(&killed, &options).unwrap();
-        assert!((0..203).all(|n| db.get(&key(n)).unwrap() == Some(vec![n as u8; 1000])));
+        assert!((0..203).all(|n| db.get(key(n)).unwrap() == Some(vec![n as u8; 1000])));
     }
 }
 
@@ -183,8 +183,8 @@ fn killed_store(lives: u32, merges: bool, sync: bool) -> Files {
     let (disk, options) = (SimDisk::new(), options(400));
     for life in 0..lives {
         let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
-        (0..30).for_each(|n| db.put(&key(n), format!("{life} of {n}").as_bytes()).unwrap());
-        (0..30).filter(|n| merges || n % 3 == 0).for_each(|n| assert!(db.delete(&key(n)).unwrap()));
+        (0..30).for_each(|n| db.put(key(n), format!("{life} of {n}").as_bytes()).unwrap());
+        (0..30).filter(|n| merges || n % 3 == 0).for_each(|n| assert!(db.delete(key(n)).unwrap()));
         if merges {
             db.merge().unwrap();
         }
@@ -195,11 +195,11 @@ fn killed_store(lives: u32, merges: bool, sync: bool) -> Files {
     let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
     let mut killed = None;
     without_seals(&db, || {
-        (0..30).for_each(|n| db.put(&key(n), format!("last of {n}").as_bytes()).unwrap());
+        (0..30).for_each(|n| db.put(key(n), format!("last of {n}").as_bytes()).unwrap());
         if sync {
             db.sync().unwrap();
         }
-        (30..33).for_each(|n| db.put(&key(n), format!("last of {n}").as_bytes()).unwrap());
+        (30..33).for_each(|n| db.put(key(n), format!("last of {n}").as_bytes()).unwrap());
         killed = Some(files_of(&disk));
     });
     killed.unwrap()
@@ -241,18 +241,18 @@ fn a_store_that_lost_what_was_never_synced_does_not_open_or_not_for_a_second_tim
             for turn in 0..4 {
                 let opened = Db::open_on(Arc::new(disk.clone()), &options(400));
                 let db = opened.unwrap_or_else(|error| panic!("{what}, opening {turn}: {error}"));
-                let found = (0..33).map(|n| (n, db.get(&key(n)).unwrap())).collect();
+                let found = (0..33).map(|n| (n, db.get(key(n)).unwrap())).collect();
                 if let Some(before) = &expected {
                     assert_eq!(&found, before, "{what}, opening {turn}");
                 }
                 expected = Some(found);
                 let mut killed = None;
                 without_seals(&db, || {
-                    db.put(&key(100 + turn), b"later").unwrap();
+                    db.put(key(100 + turn), b"later").unwrap();
                     db.sync().unwrap();
-                    (0..10 * turn).for_each(|n| db.put(&key(200 + n), b"later still").unwrap());
+                    (0..10 * turn).for_each(|n| db.put(key(200 + n), b"later still").unwrap());
                     db.sync().unwrap();
-                    db.put(&key(150 + turn), b"carries how far all is durable").unwrap();
+                    db.put(key(150 + turn), b"carries how far all is durable").unwrap();
                     killed = Some(files_of(&disk));
                 });
                 drop(db);
@@ -261,7 +261,7 @@ fn a_store_that_lost_what_was_never_synced_does_not_open_or_not_for_a_second_tim
             let db = Db::open_on(Arc::new(disk.clone()), &options(400)).unwrap();
             db.close().unwrap();
             let db = Db::open_on(Arc::new(disk), &options(400)).unwrap();
-            assert!((0..4).all(|turn| db.get(&key(100 + turn)).unwrap().is_some()), "{what}");
+            assert!((0..4).all(|turn| db.get(key(100 + turn)).unwrap().is_some()), "{what}");
         });
         assert!(looked > 10, "{looked}");
     }
@@ -272,18 +272,18 @@ fn what_a_merge_made_durable_at_the_end_of_the_log_vanishes_in_silence() {
     let disk = SimDisk::new();
     let db = Db::open_on(Arc::new(disk.clone()), &options(400)).unwrap();
     for round in 0..2u32 {
-        (0..20).for_each(|n| db.put(&key(n), &round.to_le_bytes()).unwrap());
+        (0..20).for_each(|n| db.put(key(n), round.to_le_bytes()).unwrap());
     }
     // The newest file holds nothing dead, so that a merge leaves it as it is, and syncs it.
     let newest_of = |files: &Files| open_files(files).last().map_or(0, |(id, _)| *id);
     let before = newest_of(&files_of(&disk));
     for n in (100..).take(30) {
-        db.put(&key(n), b"fresh").unwrap();
+        db.put(key(n), b"fresh").unwrap();
         if newest_of(&files_of(&disk)) > before {
             break;
         }
     }
-    (200..203).for_each(|n| db.put(&key(n), b"fresh").unwrap());
+    (200..203).for_each(|n| db.put(key(n), b"fresh").unwrap());
     let newest = newest_of(&files_of(&disk));
     db.merge().unwrap();
     let killed = files_of(&disk.fork());
@@ -315,9 +315,9 @@ fn sequence_numbers_are_used_twice_after_a_merge_that_left_nothing() {
         let mut given = 0;
         for _ in 0..lives {
             let db = Db::open_on(Arc::new(disk.clone()), &options(64 << 10)).unwrap();
-            (0..10).for_each(|n| db.put(&key(n), b"value").unwrap());
+            (0..10).for_each(|n| db.put(key(n), b"value").unwrap());
             given = last_seqs(&files_of(&disk)).0;
-            (0..10).for_each(|n| assert!(db.delete(&key(n)).unwrap()));
+            (0..10).for_each(|n| assert!(db.delete(key(n)).unwrap()));
             db.merge().unwrap();
             let files = files_of(&disk);
             assert_eq!(last_seqs(&files).0, 0, "the merge left something");
@@ -379,7 +379,7 @@ impl Allowed {
 
 fn held(db: &Db) -> BTreeMap<u8, Vec<u8>> {
     let key = support::history::key;
-    (0..KEYS).filter_map(|index| Some((index, db.get(&key(index)).unwrap()?))).collect()
+    (0..KEYS).filter_map(|index| Some((index, db.get(key(index)).unwrap()?))).collect()
 }
 
 /// The lives of a store of which no life seals a file: each ends with a power cut at any operation on the disk.
@@ -458,7 +458,7 @@ fn a_write_that_one_recovery_dropped_comes_back_with_the_next_when_the_file_has_
             disk.set_reserve(Reserve::Nothing);
             let db = Db::open_on(Arc::new(disk.clone()), &options(64 << 10)).unwrap();
             assert!(db.exists(b"whole").unwrap() && !db.exists(b"torn!").unwrap());
-            db.put(b"later", &[7; 100]).unwrap();
+            db.put(b"later", [7; 100]).unwrap();
             let cut = disk.power_cut(seed, policy);
             let db = Db::open_on(Arc::new(cut), &options(64 << 10)).unwrap();
             assert!(db.exists(b"whole").unwrap() && !db.exists(b"torn!").unwrap(), "{policy:?} {seed}");

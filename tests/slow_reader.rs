@@ -19,7 +19,7 @@ enum Look {
 fn look(db: &Db, how: Look, key: &[u8], visit: impl Fn(&[u8])) {
     match how {
         Look::Read => db.read(key, |value| visit(value)).unwrap().unwrap(),
-        Look::Walk => drop(db.iter(key).unwrap().for_each(|_, value| {
+        Look::Walk => drop(db.iter(key).unwrap().visit_rows(|_, value| {
             visit(value);
             true
         })),
@@ -40,7 +40,7 @@ fn write_while_somebody_looks(io: &str, how: Look) {
         options.set(name, value).unwrap();
     }
     let db = Db::open(&path, &options).unwrap();
-    db.put(b"looked at", &[1; 500]).unwrap();
+    db.put(b"looked at", [1; 500]).unwrap();
     let (looking, looks) = channel();
     let (release, released) = channel::<()>();
     let (done, is_done) = channel();
@@ -63,7 +63,7 @@ fn write_while_somebody_looks(io: &str, how: Look) {
             while !n.is_multiple_of(100) || !is_enough(db) {
                 // The value that is looked at dies, too.
                 let key = if n == 0 { *b"looked at" } else { *b"others..." };
-                db.put(&key, &n.to_le_bytes().repeat(100)).unwrap();
+                db.put(key, n.to_le_bytes().repeat(100)).unwrap();
                 n += 1;
             }
             done.send(n).unwrap();

@@ -2,7 +2,6 @@
 //!
 //! A death that was not counted hides a file from the merge that has to look there for older versions, and so brings a deleted
 //! key back; a death that was counted twice lets a merge drop what is alive from its reckoning.
-
 use crate::bitcask::engine::Inside;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
@@ -117,21 +116,23 @@ mod tests {
         for n in 0..2_000u32 {
             let key = (n * 7 % 90).to_le_bytes();
             match n % 9 {
-                0 | 1 => drop(db.delete(&key).unwrap()),
+                0 | 1 => drop(db.delete(key).unwrap()),
                 2 => {
-                    let put =
-                        PutOptions { ttl_ms: Some(u64::from(n % 2) * 3_600_000), ..PutOptions::default() };
-                    assert!(db.put_with(&key, &n.to_le_bytes(), &put).unwrap());
+                    let put = PutOptions {
+                        ttl: Some(std::time::Duration::from_millis(u64::from(n % 2) * 3_600_000)),
+                        ..PutOptions::default()
+                    };
+                    assert!(db.put_with(key, n.to_le_bytes(), &put).unwrap());
                 }
                 3 => {
                     let mut batch = Batch::new();
-                    batch.put(&key, &[3; 40]).unwrap();
-                    batch.delete(&key).unwrap();
-                    batch.put(b"in every batch", &[4; 70]).unwrap();
+                    batch.put(key, [3; 40]).unwrap();
+                    batch.delete(key).unwrap();
+                    batch.put(b"in every batch", [4; 70]).unwrap();
                     db.write(&batch).unwrap();
                 }
-                4 => drop(db.persist(&key).unwrap()),
-                _ => db.put(&key, &vec![5; n as usize % 300]).unwrap(),
+                4 => drop(db.persist(key).unwrap()),
+                _ => db.put(key, vec![5; n as usize % 300]).unwrap(),
             }
             if n % 500 == 499 {
                 db.merge().unwrap();
@@ -161,7 +162,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let db = open_without_threads(&dir, &SET);
         live(&db);
-        (0..30u8).for_each(|n| db.put(&[n % 20], &[n; 30]).unwrap());
+        (0..30u8).for_each(|n| db.put([n % 20], [n; 30]).unwrap());
         let shell = db.shared().upgrade().unwrap();
         let file = {
             let engine = shell.inside().unwrap();

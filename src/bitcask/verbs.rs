@@ -17,7 +17,7 @@ use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
 use crate::store::value::{Change, End, Seen, Shown, Type};
-use crate::store::write::{PutOptions, Ttl};
+use crate::store::write::{PutOptions, Ttl, millis};
 use crate::store::{Copying, Store};
 
 /// The verbs that are called most, without a call through a table: that costs a tenth of a get.
@@ -85,7 +85,7 @@ impl Store for Bitcask {
             if options.sync {
                 can_sync(engine)?;
             }
-            let expiry_ms = options.ttl_ms.map(|ttl| engine.clock.precise().saturating_add(ttl));
+            let expiry_ms = options.ttl.map(|life| engine.clock.precise().saturating_add(millis(life)));
             engine.put(engine, key, value, expiry_ms, condition, options.sync)
         })
     }
@@ -145,7 +145,9 @@ impl Store for Bitcask {
         let engine = self.shared.enter()?;
         Ok(engine.describe(&engine, key)?.map(|(_, expiry_ms)| match expiry_ms {
             None => Ttl::Forever,
-            Some(expiry_ms) => Ttl::Ms(expiry_ms.saturating_sub(engine.clock.precise())),
+            Some(expiry_ms) => {
+                Ttl::Left(Duration::from_millis(expiry_ms.saturating_sub(engine.clock.precise())))
+            }
         }))
     }
 

@@ -10,6 +10,7 @@ use crate::sync::lock::Mutex;
 use crate::sync::panics;
 use std::ffi::c_void;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// Writes that are collected in memory, to happen all or not at all. It belongs to no store, and may
 /// be written any number of times. For one thread at a time. Since 0.1.0.
@@ -24,10 +25,10 @@ pub type filedb_batch_t = filedb_batch;
 
 impl filedb_batch {
     /// Adds a put to what is behind this handle.
-    pub(super) fn put(&self, key: &[u8], value: &[u8], ttl_ms: Option<u64>) -> crate::Result<()> {
+    pub(super) fn put(&self, key: &[u8], value: &[u8], life: Option<Duration>) -> crate::Result<()> {
         let mut batch = self.batch.lock();
-        match ttl_ms {
-            Some(ttl_ms) => batch.put_with_ttl(key, value, ttl_ms),
+        match life {
+            Some(life) => batch.put_with_ttl(key, value, life),
             None => batch.put(key, value),
         }
     }

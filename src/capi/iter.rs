@@ -296,7 +296,7 @@ pub unsafe extern "C" fn filedb_fold(
     guard::enter(err, |call| {
         let db = call.store(db)?;
         let function = function.ok_or_else(|| Failure::invalid("'function' is NULL"))?;
-        let (mut iter, mut rows) = (db.iter(&[])?, Rows::default());
+        let (mut iter, mut rows) = (db.iter([])?, Rows::default());
         // Rows that are held, and not inside of one call of the engine's: a store cannot be closed while one is under way.
         loop {
             rows.clear();

@@ -69,7 +69,7 @@ pub unsafe extern "C" fn filedb_push_back(
     length: *mut u64,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    push(Db::push_back, db, (key, key_len), (value, value_len), length, err)
+    push(|db, key, value| db.push_back(key, value), db, (key, key_len), (value, value_len), length, err)
 }
 
 /// Adds `value` in front of the first element of the list `key`, as filedb_push_back() does behind the
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn filedb_push_front(
     length: *mut u64,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    push(Db::push_front, db, (key, key_len), (value, value_len), length, err)
+    push(|db, key, value| db.push_front(key, value), db, (key, key_len), (value, value_len), length, err)
 }
 
 fn push(

@@ -10,6 +10,7 @@ use crate::Error;
 use crate::PutOptions;
 use crate::Ttl;
 use std::ffi::c_void;
+use std::time::Duration;
 
 /// Write only if there is no such key; else FILEDB_CONFLICT. Since 0.1.0.
 pub const FILEDB_PUT_IF_ABSENT: u32 = 1u32;
@@ -93,11 +94,11 @@ pub unsafe extern "C" fn filedb_batch_put_with(
         let batch = call.shell(batch)?;
         let (key, value) = (call.key("key", key, key_len)?, call.value(value, value_len)?);
         let options = read(call, options)?;
-        if options != (PutOptions { ttl_ms: options.ttl_ms, ..PutOptions::default() }) {
+        if options != (PutOptions { ttl: options.ttl, ..PutOptions::default() }) {
             let message = "a put in a batch takes a ttl_ms and no flags: a batch is written whole or not at all, and without conditions";
             return Err(Error::Unsupported { message: message.into() }.into());
         }
-        batch.put(key, value, options.ttl_ms)?;
+        batch.put(key, value, options.ttl)?;
         Ok(FILEDB_OK)
     })
 }
@@ -115,7 +116,7 @@ fn read(call: &Call, options: *const filedb_put_options_t) -> Result<PutOptions,
     }
     let is_set = |flag| options.flags & flag != 0;
     Ok(PutOptions {
-        ttl_ms: (options.ttl_ms != 0).then_some(options.ttl_ms),
+        ttl: (options.ttl_ms != 0).then_some(Duration::from_millis(options.ttl_ms)),
         if_absent: is_set(FILEDB_PUT_IF_ABSENT),
         if_present: is_set(FILEDB_PUT_IF_PRESENT),
         sync: is_set(FILEDB_PUT_SYNC),
@@ -143,7 +144,7 @@ pub unsafe extern "C" fn filedb_ttl(
         match db.ttl(key)? {
             None => return Ok(FILEDB_NOT_FOUND),
             Some(Ttl::Forever) => ms.set(-1),
-            Some(Ttl::Ms(left)) => ms.set(i64::try_from(left).unwrap_or(i64::MAX)),
+            Some(Ttl::Left(left)) => ms.set(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)),
         }
         Ok(FILEDB_OK)
     })
@@ -166,7 +167,7 @@ pub unsafe extern "C" fn filedb_expire(
     guard::enter(err, |call| {
         let db = call.store(db)?;
         let key = call.key("key", key, key_len)?;
-        Ok(found(db.expire(key, ttl_ms)?))
+        Ok(found(db.expire(key, Duration::from_millis(ttl_ms))?))
     })
 }
 

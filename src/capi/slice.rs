@@ -49,7 +49,9 @@ pub unsafe extern "C" fn filedb_list(
     count: *mut usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| list(call, db, (prefix, prefix_len), (keys, count), Db::list))
+    guard::enter(err, |call| {
+        list(call, db, (prefix, prefix_len), (keys, count), |db, prefix| db.list(prefix))
+    })
 }
 
 /// Lists keys as filedb_list() does, in the order of their bytes, which are compared as unsigned
@@ -67,7 +69,9 @@ pub unsafe extern "C" fn filedb_list_sorted(
     count: *mut usize,
     err: *mut filedb_error_t,
 ) -> filedb_status_t {
-    guard::enter(err, |call| list(call, db, (prefix, prefix_len), (keys, count), Db::list_sorted))
+    guard::enter(err, |call| {
+        list(call, db, (prefix, prefix_len), (keys, count), |db, prefix| db.list_sorted(prefix))
+    })
 }
 
 /// Hands out the keys that `listed` finds.

@@ -1,9 +1,11 @@
 //! Several writes that happen together.
 
+use std::time::Duration;
+
 use crate::format::frame;
 use crate::store::error::{Error, Result};
 use crate::store::value::End;
-use crate::store::write::Expiry;
+use crate::store::write::{self, Expiry};
 
 /// Writes that count all or not at all, collected in memory until [`crate::Db::write`].
 #[derive(Clone, Debug, Default)]
@@ -63,23 +65,33 @@ impl Batch {
     ///
     /// # Errors
     /// As [`crate::Db::put`] for the key and the value; [`Error::NoMemory`].
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.push(Verb::Put { expiry: Expiry::Never }, key, value)
     }
 
-    /// Adds a write of `key`, which expires `ttl_ms` milliseconds after the batch is written.
+    /// Adds a write of `key`, which expires so long after the batch is written.
     ///
     /// # Errors
     /// As [`Batch::put`].
-    pub fn put_with_ttl(&mut self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
-        self.push(Verb::Put { expiry: Expiry::After(ttl_ms) }, key, value)
+    pub fn put_with_ttl(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        life: Duration,
+    ) -> Result<()> {
+        self.push(Verb::Put { expiry: Expiry::After(write::millis(life)) }, key, value)
     }
 
     /// Adds a write of `key`, which expires as `expiry` says.
     ///
     /// # Errors
     /// As [`Batch::put`].
-    pub fn put_with_expiry(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Result<()> {
+    pub fn put_with_expiry(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        expiry: Expiry,
+    ) -> Result<()> {
         self.push(Verb::Put { expiry }, key, value)
     }
 
@@ -87,15 +99,15 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Batch::put`].
-    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
-        self.push(Verb::Delete, key, &[])
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.push(Verb::Delete, key, [])
     }
 
     /// Adds a push of `value` behind the last element of the list `key`.
     ///
     /// # Errors
     /// As [`Batch::put`].
-    pub fn push_back(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+    pub fn push_back(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.push(Verb::Push(End::Back), key, value)
     }
 
@@ -103,7 +115,7 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Batch::put`].
-    pub fn push_front(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+    pub fn push_front(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.push(Verb::Push(End::Front), key, value)
     }
 
@@ -111,23 +123,23 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Batch::put`]. [`crate::Db::write`] fails, and writes nothing, where there is no such list then.
-    pub fn pop_back(&mut self, key: &[u8]) -> Result<()> {
-        self.push(Verb::Pop(End::Back), key, &[])
+    pub fn pop_back(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.push(Verb::Pop(End::Back), key, [])
     }
 
     /// As [`Batch::pop_back`], of the first element.
     ///
     /// # Errors
     /// As [`Batch::pop_back`].
-    pub fn pop_front(&mut self, key: &[u8]) -> Result<()> {
-        self.push(Verb::Pop(End::Front), key, &[])
+    pub fn pop_front(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.push(Verb::Pop(End::Front), key, [])
     }
 
     /// Adds a replacement of the element at `index` of the list `key`, counted as in [`crate::Db::list_get`].
     ///
     /// # Errors
     /// As [`Batch::pop_back`]; so it is where there is no such element.
-    pub fn list_set(&mut self, key: &[u8], index: i64, value: &[u8]) -> Result<()> {
+    pub fn list_set(&mut self, key: impl AsRef<[u8]>, index: i64, value: impl AsRef<[u8]>) -> Result<()> {
         self.push(Verb::Set(index), key, value)
     }
 
@@ -135,8 +147,8 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Batch::pop_back`].
-    pub fn list_expire(&mut self, key: &[u8], expiry: Expiry) -> Result<()> {
-        self.push(Verb::Expire(expiry), key, &[])
+    pub fn list_expire(&mut self, key: impl AsRef<[u8]>, expiry: Expiry) -> Result<()> {
+        self.push(Verb::Expire(expiry), key, [])
     }
 
     /// Forgets everything that was added.
@@ -155,7 +167,11 @@ impl Batch {
         self.operations.is_empty()
     }
 
-    fn push(&mut self, verb: Verb, key: &[u8], value: &[u8]) -> Result<()> {
+    fn push(&mut self, verb: Verb, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.push_bytes(verb, key.as_ref(), value.as_ref())
+    }
+
+    fn push_bytes(&mut self, verb: Verb, key: &[u8], value: &[u8]) -> Result<()> {
         frame::check_key(key)?;
         frame::check_value_len(value.len() as u64)?;
         let more = key.len() + value.len();

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -245,4 +246,98 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// What the operating system said, as an [`io::Error`], where it said something.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let errno = usize::try_from(self.os_errno()).ok().filter(|errno| *errno > 0)?;
+        // An error holds a number, and a source is lent: so there is one for each number, made when it is first asked for.
+        static SOURCES: [OnceLock<io::Error>; LARGEST_ERRNO + 1] =
+            [const { OnceLock::new() }; LARGEST_ERRNO + 1];
+        let source = SOURCES.get(errno)?.get_or_init(|| io::Error::from_raw_os_error(errno as i32));
+        Some(source)
+    }
+}
+
+/// No error number of Linux is larger: EHWPOISON.
+const LARGEST_ERRNO: usize = 133;
+
+impl From<Error> for io::Error {
+    /// With the kind that says the same, and this error, whose sentence names the file, inside.
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::InvalidArgument { .. } | Error::TooLarge { .. } | Error::WrongType => {
+                io::ErrorKind::InvalidInput
+            }
+            Error::Io { errno, .. } => io::Error::from_raw_os_error(*errno).kind(),
+            Error::Corrupt { .. } => io::ErrorKind::InvalidData,
+            Error::Locked { .. } => io::ErrorKind::ResourceBusy,
+            Error::NoSpace { .. } => io::ErrorKind::StorageFull,
+            Error::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
+            Error::Unsupported { .. } => io::ErrorKind::Unsupported,
+            Error::NoMemory { .. } => io::ErrorKind::OutOfMemory,
+            Error::Exists { .. } => io::ErrorKind::AlreadyExists,
+            Error::Missing { .. } => io::ErrorKind::NotFound,
+            Error::Connection { .. } => io::ErrorKind::NotConnected,
+            Error::Poisoned { .. } | Error::Closed | Error::Forked | Error::Panic { .. } => {
+                io::ErrorKind::Other
+            }
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn what_the_operating_system_said_is_the_source() {
+        let path = PathBuf::from("p");
+        let errors = [
+            (Error::Io { action: "open", path: path.clone(), errno: libc::EACCES }, Some(libc::EACCES)),
+            (Error::NoSpace { action: "write", path: path.clone(), errno: libc::ENOSPC }, Some(libc::ENOSPC)),
+            (Error::Missing { path: path.clone() }, Some(libc::ENOENT)),
+            (Error::Io { action: "read", path: path.clone(), errno: 0 }, None),
+            (Error::Io { action: "read", path: path.clone(), errno: 5000 }, None),
+            (Error::Io { action: "read", path, errno: -1 }, None),
+            (Error::Closed, None),
+        ];
+        for (error, errno) in errors {
+            let source =
+                error.source().map(|source| source.downcast_ref::<io::Error>().expect("an io::Error"));
+            assert_eq!(source.and_then(io::Error::raw_os_error), errno, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_io_error_has_the_kind_and_keeps_the_sentence() {
+        let path = PathBuf::from("the/path");
+        let errors = [
+            (Error::invalid("m"), io::ErrorKind::InvalidInput),
+            (
+                Error::Io { action: "a", path: path.clone(), errno: libc::EACCES },
+                io::ErrorKind::PermissionDenied,
+            ),
+            (
+                Error::Corrupt { path: path.clone(), file_id: 1, offset: 2, what: "w" },
+                io::ErrorKind::InvalidData,
+            ),
+            (Error::Locked { path: path.clone() }, io::ErrorKind::ResourceBusy),
+            (
+                Error::NoSpace { action: "a", path: path.clone(), errno: libc::EDQUOT },
+                io::ErrorKind::StorageFull,
+            ),
+            (Error::NoMemory { bytes: 1 }, io::ErrorKind::OutOfMemory),
+            (Error::Exists { path: path.clone() }, io::ErrorKind::AlreadyExists),
+            (Error::Missing { path }, io::ErrorKind::NotFound),
+            (Error::Closed, io::ErrorKind::Other),
+        ];
+        for (error, kind) in errors {
+            let sentence = error.to_string();
+            let io = io::Error::from(error);
+            assert_eq!((io.kind(), io.to_string()), (kind, sentence));
+            assert!(io.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        }
+    }
+}

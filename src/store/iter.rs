@@ -24,13 +24,44 @@ pub trait Walk: Send {
 
 /// Goes through the keys of a store as they were when it was made. A long-lived one blocks neither writers nor merges;
 /// it costs memory for the keys that change meanwhile, and keeps replaced files on disk.
+///
+/// It is an [`Iterator`] over [`Row`]s, which ends after an error, but for [`Error::Corrupt`]: it goes on behind the damage.
+///
+/// ```
+/// # fn main() -> filedb::Result<()> {
+/// # let db = filedb::Db::open("memory://", &filedb::Options::default())?;
+/// # db.put("user/1", "alice")?;
+/// for row in db.iter("user/")? {
+///     let row = row?;
+///     println!("{:?} = {:?}", row.key(), row.value());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Iter {
     walk: Box<dyn Walk>,
+    /// Whether [`Iterator::next`] met the end, or an error that no next call gets past.
+    ended: bool,
 }
+
+impl Iterator for Iter {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Result<Row>> {
+        if self.ended {
+            return None;
+        }
+        let row = self.next_row().transpose();
+        self.ended = !matches!(row, Some(Ok(_) | Err(Error::Corrupt { .. })));
+        row
+    }
+}
+
+impl std::iter::FusedIterator for Iter {}
 
 impl Iter {
     pub(crate) fn of(walk: Box<dyn Walk>) -> Self {
-        Iter { walk }
+        Iter { walk, ended: false }
     }
 
     /// The next row; `None` after the last.
@@ -81,7 +112,7 @@ impl Iter {
     ///
     /// # Errors
     /// As [`Iter::next_row`].
-    pub fn for_each(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+    pub fn visit_rows(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         self.walk.for_each(&mut visit)
     }
 }
@@ -143,7 +174,7 @@ impl KeyList {
     pub(crate) fn collect(mut walk: Iter) -> Result<Self> {
         let mut list = KeyList::default();
         let mut no_memory = None;
-        walk.for_each(|key, _| {
+        walk.visit_rows(|key, _| {
             no_memory = list.push(key).err();
             no_memory.is_none()
         })?;
@@ -172,10 +203,47 @@ impl KeyList {
     }
 
     /// The keys, one after the other.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.places.iter().map(|place| key_at(&self.bytes, *place))
+    pub fn iter(&self) -> Keys<'_> {
+        Keys { bytes: &self.bytes, places: self.places.iter() }
     }
 }
+
+impl<'a> IntoIterator for &'a KeyList {
+    type Item = &'a [u8];
+    type IntoIter = Keys<'a>;
+
+    fn into_iter(self) -> Keys<'a> {
+        self.iter()
+    }
+}
+
+/// Goes through a [`KeyList`].
+#[derive(Clone, Debug)]
+pub struct Keys<'a> {
+    bytes: &'a [u8],
+    places: std::slice::Iter<'a, (usize, usize)>,
+}
+
+impl<'a> Iterator for Keys<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.places.next().map(|place| key_at(self.bytes, *place))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.places.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Keys<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.places.next_back().map(|place| key_at(self.bytes, *place))
+    }
+}
+
+impl ExactSizeIterator for Keys<'_> {}
+impl std::iter::FusedIterator for Keys<'_> {}
 
 fn key_at(bytes: &[u8], (start, len): (usize, usize)) -> &[u8] {
     bytes.get(start..start + len).unwrap_or_default()

@@ -43,6 +43,9 @@ pub enum MergeMode {
 }
 
 /// How a store is opened. [`Options::default`] is right for most.
+///
+/// Later versions may have more fields: a program that names them ends with `..Options::default()`, or calls the methods that
+/// have their names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// When a write reaches the disk.
@@ -102,6 +105,116 @@ impl Default for Options {
             log_level: LogLevel::Info,
             log: LogSink::default(),
         }
+    }
+}
+
+/// The same as the fields, one after the other: `Options::new().sync(SyncMode::Always).io(IoMode::Pread)`.
+impl Options {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`field@Options::sync`].
+    #[must_use]
+    pub fn sync(self, sync: SyncMode) -> Self {
+        Options { sync, ..self }
+    }
+
+    /// Sets [`field@Options::sync_interval_ms`].
+    #[must_use]
+    pub fn sync_interval_ms(self, sync_interval_ms: u64) -> Self {
+        Options { sync_interval_ms, ..self }
+    }
+
+    /// Sets [`field@Options::max_file_size`].
+    #[must_use]
+    pub fn max_file_size(self, max_file_size: u64) -> Self {
+        Options { max_file_size, ..self }
+    }
+
+    /// Sets [`field@Options::io`].
+    #[must_use]
+    pub fn io(self, io: IoMode) -> Self {
+        Options { io, ..self }
+    }
+
+    /// Sets [`field@Options::verify_checksums`].
+    #[must_use]
+    pub fn verify_checksums(self, verify_checksums: bool) -> Self {
+        Options { verify_checksums, ..self }
+    }
+
+    /// Sets [`field@Options::create_if_missing`].
+    #[must_use]
+    pub fn create_if_missing(self, create_if_missing: bool) -> Self {
+        Options { create_if_missing, ..self }
+    }
+
+    /// Sets [`field@Options::error_if_exists`].
+    #[must_use]
+    pub fn error_if_exists(self, error_if_exists: bool) -> Self {
+        Options { error_if_exists, ..self }
+    }
+
+    /// Sets [`field@Options::read_only`].
+    #[must_use]
+    pub fn read_only(self, read_only: bool) -> Self {
+        Options { read_only, ..self }
+    }
+
+    /// Sets [`field@Options::truncate`].
+    #[must_use]
+    pub fn truncate(self, truncate: bool) -> Self {
+        Options { truncate, ..self }
+    }
+
+    /// Sets [`field@Options::engine`].
+    #[must_use]
+    pub fn engine(self, engine: EngineKind) -> Self {
+        Options { engine, ..self }
+    }
+
+    /// Sets [`field@Options::memory_limit`].
+    #[must_use]
+    pub fn memory_limit(self, memory_limit: u64) -> Self {
+        Options { memory_limit, ..self }
+    }
+
+    /// Sets [`field@Options::merge`].
+    #[must_use]
+    pub fn merge(self, merge: MergeMode) -> Self {
+        Options { merge, ..self }
+    }
+
+    /// Sets [`field@Options::merge_space_amplification`].
+    #[must_use]
+    pub fn merge_space_amplification(self, merge_space_amplification: f64) -> Self {
+        Options { merge_space_amplification, ..self }
+    }
+
+    /// Sets [`field@Options::merge_rate_limit`].
+    #[must_use]
+    pub fn merge_rate_limit(self, merge_rate_limit: u64) -> Self {
+        Options { merge_rate_limit, ..self }
+    }
+
+    /// Sets [`field@Options::merge_interval_ms`].
+    #[must_use]
+    pub fn merge_interval_ms(self, merge_interval_ms: u64) -> Self {
+        Options { merge_interval_ms, ..self }
+    }
+
+    /// Sets [`field@Options::log_level`].
+    #[must_use]
+    pub fn log_level(self, log_level: LogLevel) -> Self {
+        Options { log_level, ..self }
+    }
+
+    /// Sets [`field@Options::log`].
+    #[must_use]
+    pub fn log(self, log: LogSink) -> Self {
+        Options { log, ..self }
     }
 }
 

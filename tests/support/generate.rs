@@ -1,5 +1,7 @@
 //! Random histories: which operations, in which order, with which settings. A history depends on its seed only.
 
+use std::time::Duration;
+
 use filedb::disk::sim::{Random, Reserve, SimDisk};
 use filedb::{IoMode, MergeMode, Options, PutOptions, SyncMode};
 
@@ -90,9 +92,14 @@ impl Case {
                 *ttl_ms = 0;
             }
         };
+        let whole_or_none = |life: &mut Duration| {
+            if life.as_secs() < 3_600 {
+                *life = Duration::ZERO;
+            }
+        };
         for op in &mut self.ops {
             match op {
-                Op::PutWith { how, .. } => how.ttl_ms.iter_mut().for_each(at_once_or_never),
+                Op::PutWith { how, .. } => how.ttl.iter_mut().for_each(whole_or_none),
                 Op::Expire { ttl_ms, .. } => at_once_or_never(ttl_ms),
                 Op::Batch { writes } => {
                     writes.iter_mut().filter_map(|it| it.ttl_ms.as_mut()).for_each(at_once_or_never);
@@ -167,7 +174,7 @@ fn random_how(random: &mut Random) -> PutOptions {
     match random.below(8) {
         0 | 1 => how.keep_ttl = true,
         2 => {}
-        _ => how.ttl_ms = Some(random_ttl(random)),
+        _ => how.ttl = Some(Duration::from_millis(random_ttl(random))),
     }
     how
 }

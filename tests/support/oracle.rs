@@ -266,7 +266,10 @@ pub fn outcome(op: &Op, before: Option<State>, clock: &Clock) -> Option<Option<S
                 return None;
             }
             let kept = if how.keep_ttl { before.and_then(|before| before.expires) } else { None };
-            Some(Some(State { value: *value, expires: how.ttl_ms.map(|ttl| clock.expiry(ttl)).or(kept) }))
+            Some(Some(State {
+                value: *value,
+                expires: how.ttl.map(|life| clock.expiry(life.as_millis() as u64)).or(kept),
+            }))
         }
         Op::Expire { ttl_ms, .. } => {
             before.map(|before| Some(State { expires: Some(clock.expiry(*ttl_ms)), ..before }))

@@ -1,7 +1,7 @@
 //! The store under test: opened on a simulated disk or in a real directory, and every verb of it called one way.
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use filedb::disk::Disk;
 use filedb::disk::sim::SimDisk;
@@ -95,18 +95,20 @@ pub enum Answer {
 pub fn apply(db: &Db, op: &Op) -> Result<Answer, Error> {
     Ok(match op {
         Op::Put { key: index, value } => {
-            db.put(&key(*index), &value.bytes(*index))?;
+            db.put(key(*index), value.bytes(*index))?;
             Answer::Done
         }
         Op::PutWith { key: index, value, how } => {
-            Answer::Is(db.put_with(&key(*index), &value.bytes(*index), how)?)
+            Answer::Is(db.put_with(key(*index), value.bytes(*index), how)?)
         }
-        Op::Delete { key: index } => Answer::Is(db.delete(&key(*index))?),
-        Op::Expire { key: index, ttl_ms } => Answer::Is(db.expire(&key(*index), *ttl_ms)?),
-        Op::Persist { key: index } => Answer::Is(db.persist(&key(*index))?),
+        Op::Delete { key: index } => Answer::Is(db.delete(key(*index))?),
+        Op::Expire { key: index, ttl_ms } => {
+            Answer::Is(db.expire(key(*index), Duration::from_millis(*ttl_ms))?)
+        }
+        Op::Persist { key: index } => Answer::Is(db.persist(key(*index))?),
         Op::Get { key: index, reader } => Answer::Value(read(db, *index, *reader)?),
-        Op::Exists { key: index } => Answer::Is(db.exists(&key(*index))?),
-        Op::Ttl { key: index } => Answer::Ttl(db.ttl(&key(*index))?),
+        Op::Exists { key: index } => Answer::Is(db.exists(key(*index))?),
+        Op::Ttl { key: index } => Answer::Ttl(db.ttl(key(*index))?),
         Op::List { prefix } => Answer::Keys(list(db, PREFIXES[*prefix])?),
         Op::Count => Answer::Count(db.count()?),
         Op::Sync => {
@@ -128,9 +130,11 @@ pub fn apply(db: &Db, op: &Op) -> Result<Answer, Error> {
             let mut batch = Batch::new();
             for Write { key: index, value, ttl_ms } in writes {
                 match (value.map(|value| value.bytes(*index)), ttl_ms) {
-                    (Some(bytes), Some(ttl_ms)) => batch.put_with_ttl(&key(*index), &bytes, *ttl_ms)?,
-                    (Some(bytes), None) => batch.put(&key(*index), &bytes)?,
-                    (None, _) => batch.delete(&key(*index))?,
+                    (Some(bytes), Some(ttl_ms)) => {
+                        batch.put_with_ttl(key(*index), &bytes, Duration::from_millis(*ttl_ms))?
+                    }
+                    (Some(bytes), None) => batch.put(key(*index), &bytes)?,
+                    (None, _) => batch.delete(key(*index))?,
                 }
             }
             db.write(&batch)?;
@@ -163,9 +167,9 @@ pub fn check_answer(oracle: &Oracle, op: &Op, answer: &Answer) -> Result<(), Str
         }
         (Op::Get { .. }, Answer::Value(None)) | (_, Answer::Ttl(None)) => may_be_gone,
         (_, Answer::Ttl(Some(Ttl::Forever))) => state.is_some_and(|state| state.expires.is_none()),
-        (_, Answer::Ttl(Some(Ttl::Ms(ms)))) => {
+        (_, Answer::Ttl(Some(Ttl::Left(left)))) => {
             let expires = state.and_then(|state| state.expires);
-            expires.is_some_and(|expires| now.until(expires).contains(*ms))
+            expires.is_some_and(|expires| now.until(expires).contains(left.as_millis() as u64))
         }
         (Op::List { prefix }, Answer::Keys(keys)) => oracle.may_list(*prefix, keys),
         (Op::Count, Answer::Count(count)) => {
@@ -225,10 +229,10 @@ pub fn list(db: &Db, prefix: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
 pub fn contents(db: &Db) -> Result<Found, String> {
     let mut found = Found::new();
     for index in 0..KEYS {
-        let bytes = db.get(&key(index)).map_err(|error| format!("reading key #{index}: {error}"))?;
-        let exists = db.exists(&key(index)).map_err(|error| format!("asking for key #{index}: {error}"))?;
+        let bytes = db.get(key(index)).map_err(|error| format!("reading key #{index}: {error}"))?;
+        let exists = db.exists(key(index)).map_err(|error| format!("asking for key #{index}: {error}"))?;
         let ttl =
-            db.ttl(&key(index)).map_err(|error| format!("asking how long key #{index} lives: {error}"))?;
+            db.ttl(key(index)).map_err(|error| format!("asking how long key #{index} lives: {error}"))?;
         if exists != bytes.is_some() || exists != ttl.is_some() {
             let bytes = name_bytes(bytes.as_ref());
             return Err(format!(
@@ -236,7 +240,7 @@ pub fn contents(db: &Db) -> Result<Found, String> {
             ));
         }
         let ttl_ms = ttl.and_then(|ttl| match ttl {
-            Ttl::Ms(ms) => Some(ms),
+            Ttl::Left(left) => Some(left.as_millis() as u64),
             Ttl::Forever => None,
         });
         found.extend(bytes.map(|bytes| (index, Held { bytes, ttl_ms })));

@@ -4,6 +4,7 @@ mod abi;
 mod abidump;
 mod bindings;
 mod clib;
+mod crates;
 mod ctests;
 mod demo;
 mod document;

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 use crate::{
-    abi, abidump, bindings, ctests, demo, doxygen, examples, header, manpage, packaging, rust, sanitize,
-    tools,
+    abi, abidump, bindings, crates, ctests, demo, doxygen, examples, header, manpage, packaging, rust,
+    sanitize, tools,
 };
 
 /// Its name, what holds when it passes, and the check.
@@ -25,6 +25,8 @@ const STEPS: &[Step] = &[
     ("rust-tests", "the Rust tests pass, doctests too", rust::tests),
     ("sanitize", "AddressSanitizer, ThreadSanitizer and Miri find nothing", sanitize::check),
     ("rustdoc", "the documentation builds without warnings", rust::documentation),
+    ("crate", "the package for crates.io holds what it should, and builds", crates::package),
+    ("dependency", "a Rust program that depends on the crate builds an rlib only", crates::dependency),
     ("exports", "the libraries export what the header declares, and no more", abi::exported_names),
     ("soname", "SONAME, symbolic links and dependencies are as they should", abi::shared_library),
     ("archive", "libfiledb.a is one object without section groups", abi::static_library),

@@ -11,10 +11,10 @@ fn tombstones_that_a_merge_kept_go_when_nothing_needs_them_also_after_a_reopenin
         let mut db = open(&dir, &set);
         // Many files with something dead in each, all of which keep tombstones that are newer.
         for n in 0..4_000u32 {
-            db.put(&n.to_le_bytes(), &[1; 50]).unwrap();
+            db.put(n.to_le_bytes(), [1; 50]).unwrap();
         }
         for n in (0..4_000u32).filter(|n| n % 10 != 0) {
-            db.delete(&n.to_le_bytes()).unwrap();
+            db.delete(n.to_le_bytes()).unwrap();
         }
         if reopened {
             db.close().unwrap();
@@ -26,7 +26,7 @@ fn tombstones_that_a_merge_kept_go_when_nothing_needs_them_also_after_a_reopenin
         assert_eq!(db.count().unwrap(), 400);
         assert!(total(&db) < 400 * 120 + 20_000, "{} bytes for 400 keys", total(&db));
         for n in 0..4_000u32 {
-            assert_eq!(db.exists(&n.to_le_bytes()).unwrap(), n % 10 == 0);
+            assert_eq!(db.exists(n.to_le_bytes()).unwrap(), n % 10 == 0);
         }
     }
 }
@@ -37,15 +37,15 @@ fn tombstones_are_not_copied_again_and_again_while_somebody_writes() {
     let db = open(&dir, &[("max_file_size", "64KiB"), ("sync", "none")]);
     let keys = 40_000u64;
     let mut alive: Vec<u64> = (0..keys).collect();
-    alive.iter().for_each(|key| db.put(&key.to_le_bytes(), &[1; 60]).unwrap());
+    alive.iter().for_each(|key| db.put(key.to_le_bytes(), [1; 60]).unwrap());
     let mut replace = |fresh: std::ops::Range<u64>| {
         let before = db.stats().unwrap();
         for fresh in fresh {
             let mixed = fresh.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let n = (mixed ^ mixed >> 31).wrapping_mul(0xBF58_476D_1CE4_E5B9) % keys;
             let old = std::mem::replace(&mut alive[n as usize], fresh);
-            db.delete(&old.to_le_bytes()).unwrap();
-            db.put(&fresh.to_le_bytes(), &[1; 60]).unwrap();
+            db.delete(old.to_le_bytes()).unwrap();
+            db.put(fresh.to_le_bytes(), [1; 60]).unwrap();
             if fresh % 50 == 0 {
                 // So that merges keep up. Where they do not, they copy less.
                 std::thread::sleep(std::time::Duration::from_millis(1));
@@ -61,7 +61,7 @@ fn tombstones_are_not_copied_again_and_again_while_somebody_writes() {
     let copied = replace(keys * 4..keys * 6);
     assert!(copied < 1.3, "{copied} bytes were copied for each that was written");
     assert_eq!(db.count().unwrap(), keys);
-    assert!(alive.iter().all(|key| db.exists(&key.to_le_bytes()).unwrap()));
+    assert!(alive.iter().all(|key| db.exists(key.to_le_bytes()).unwrap()));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_store_that_is_small_for_its_files_does_not_grow_until_one_is_full() {
         let (keys, mut most) = (100_000u64, 0f64);
         for n in 0..keys * 8 {
             let key = if n < keys { n } else { n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys };
-            db.put(&key.to_le_bytes(), &n.to_le_bytes().repeat(12)).unwrap();
+            db.put(key.to_le_bytes(), n.to_le_bytes().repeat(12)).unwrap();
             if n % 1_000 == 0 {
                 most = most.max(db.stats().unwrap().space_amplification());
             }
@@ -82,7 +82,7 @@ fn a_store_that_is_small_for_its_files_does_not_grow_until_one_is_full() {
         assert!(most < 2.5, "{most} times what is alive");
         assert!(stats.merges > 0 && stats.merged_bytes < stats.appended_bytes, "{stats:?}");
         for key in 0..keys {
-            let value = db.get(&key.to_le_bytes()).unwrap().unwrap();
+            let value = db.get(key.to_le_bytes()).unwrap().unwrap();
             let n = u64::from_le_bytes(value[..8].try_into().unwrap());
             assert!(n == key || n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys == key);
         }
@@ -94,16 +94,16 @@ fn what_little_is_alive_in_many_files_ends_up_in_few() {
     let dir = tempfile::tempdir().unwrap();
     let db = open_without_threads(&dir, &[("max_file_size", "64KiB")]);
     // A file of which next to nothing is dead must not stand in the way.
-    (0..400u32).for_each(|n| db.put(format!("cold {n}").as_bytes(), &[1; 130]).unwrap());
-    (0..4u32).for_each(|n| db.put(format!("cold {n}").as_bytes(), &[2; 130]).unwrap());
+    (0..400u32).for_each(|n| db.put(format!("cold {n}").as_bytes(), [1; 130]).unwrap());
+    (0..4u32).for_each(|n| db.put(format!("cold {n}").as_bytes(), [2; 130]).unwrap());
     for round in 0..50u32 {
-        db.put(&round.to_le_bytes(), b"stays").unwrap();
-        (0..1_000u32).for_each(|n| db.put(b"changes", &[n as u8; 100]).unwrap());
+        db.put(round.to_le_bytes(), b"stays").unwrap();
+        (0..1_000u32).for_each(|n| db.put(b"changes", [n as u8; 100]).unwrap());
     }
     let stats = db.stats().unwrap();
     assert!(stats.merges > 25, "{stats:?}");
     assert!(stats.files <= 24, "{stats:?}");
-    assert!((0..50u32).all(|round| db.get(&round.to_le_bytes()).unwrap().is_some()));
+    assert!((0..50u32).all(|round| db.get(round.to_le_bytes()).unwrap().is_some()));
     assert_eq!(db.count().unwrap(), 451);
 }
 
@@ -113,7 +113,7 @@ fn a_merge_tells_how_far_it_is_and_ends_when_told_to() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(&dir, &[("max_file_size", "1MiB"), ("sync", "none"), ("merge", "manual")]);
     for n in 0..80_000u32 {
-        db.put(&(n % 20_000).to_le_bytes(), &[n as u8; 100]).unwrap();
+        db.put((n % 20_000).to_le_bytes(), [n as u8; 100]).unwrap();
     }
     let mut last = MergeProgress::default();
     let mut looks = 0;
@@ -133,7 +133,7 @@ fn a_merge_tells_how_far_it_is_and_ends_when_told_to() {
     );
     assert_eq!((last.files.0, last.bytes.0), (last.files.1, last.bytes.1));
     for n in 0..20_000u32 {
-        assert_eq!(db.get(&n.to_le_bytes()).unwrap(), Some(vec![(60_000 + n) as u8; 100]));
+        assert_eq!(db.get(n.to_le_bytes()).unwrap(), Some(vec![(60_000 + n) as u8; 100]));
     }
 }
 
@@ -141,7 +141,7 @@ fn a_merge_tells_how_far_it_is_and_ends_when_told_to() {
 fn who_watches_a_merge_is_refused_what_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(&dir, &[("merge", "manual")]);
-    (0..10u8).for_each(|n| db.put(b"key", &[n]).unwrap());
+    (0..10u8).for_each(|n| db.put(b"key", [n]).unwrap());
     let mut asked = 0;
     let mut watch = |_: &MergeProgress| {
         let refused = |result: Result<()>| assert!(matches!(result, Err(Error::InvalidArgument { .. })));
@@ -166,8 +166,8 @@ fn one_merge_takes_all_that_is_dead_where_many_tombstones_are() {
         let db = open_without_threads(&dir, &[("max_file_size", size), ("sync", "none")]);
         let keys = 10_000u64;
         let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
-        (0..keys).for_each(|n| db.put(&key(n), &[1; 20]).unwrap());
-        (0..keys - left).for_each(|n| assert!(db.delete(&key(n * 7_777 % keys)).unwrap()));
+        (0..keys).for_each(|n| db.put(key(n), [1; 20]).unwrap());
+        (0..keys - left).for_each(|n| assert!(db.delete(key(n * 7_777 % keys)).unwrap()));
         db.merge().unwrap();
         db.recount().unwrap();
         let shared = db.shared().upgrade().unwrap();
