@@ -111,10 +111,12 @@ fn a_checkpoint_with_a_made_up_number_of_keys_is_not_believed() {
     for records in [1 << 40, u64::MAX / 200, u64::MAX] {
         for (io, read_only) in [("mmap", "true"), ("pread", "true"), ("pread", "false"), ("mmap", "false")] {
             let bytes = std::fs::read(&path).unwrap();
-            let size = CheckpointHeader::size_from_prefix(&bytes[..PREFIX_SIZE]).unwrap() as usize;
-            let mut header = CheckpointHeader::decode(&bytes[..size]).unwrap();
+            let sizes = CheckpointHeader::sizes_from_prefix(&bytes[..PREFIX_SIZE]).unwrap();
+            let mut header = CheckpointHeader::decode(&bytes[..sizes.header as usize]).unwrap();
             header.roots.iter_mut().for_each(|root| root.records = records);
-            std::fs::write(&path, [&header.encode(), &bytes[size..]].concat()).unwrap();
+            let header = header.encode();
+            let crc = crc32fast::hash(&header).to_le_bytes();
+            std::fs::write(&path, [&header[..], &crc, &bytes[sizes.all as usize..]].concat()).unwrap();
             let db = open(&dir, &[("io", io), ("read_only", read_only)]);
             assert!((0..2_000u32).all(|n| db.get(n.to_be_bytes()).unwrap().is_some()), "{io} {read_only}");
             assert_eq!(db.count().unwrap(), 2_000);

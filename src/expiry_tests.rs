@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, Kind, Random, SimDisk};
-use crate::{Db, LogLevel, LogSink, Options, PutOptions, Ttl};
+use crate::{Batch, Db, LogLevel, LogSink, Options, PutOptions, Ttl};
 
 const HOUR: u64 = 60 * 60 * 1000;
 const YEAR_2026: u64 = 1_767_225_600_000;
@@ -309,4 +309,136 @@ fn a_key_expires_for_good_on_a_full_disk() {
     disk.set_clock_ms(put_at);
     let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
     assert!(!db.exists(b"key").unwrap());
+}
+
+#[test]
+fn the_memory_for_keys_that_expire_depends_on_how_many_there_are_and_not_on_how_often_they_are_written() {
+    let disk = SimDisk::new();
+    let db = open(&disk);
+    let key = |n: u32| n.to_le_bytes();
+    const KEYS: u32 = 20_000;
+    (0..KEYS).for_each(|n| db.put(key(n), b"v").unwrap());
+    let bytes = |db: &Db| db.stats().unwrap().index_bytes;
+    let before = bytes(&db);
+    for round in 1..8 {
+        for n in 0..KEYS {
+            let ttl = HOUR * (1 + u64::from(n * round) % 1_000);
+            assert!(db.put_with(key(n), b"v", &living(ttl)).unwrap());
+        }
+        let more = bytes(&db) - before;
+        assert!(more <= 24 * u64::from(KEYS) + (256 << 10), "{more} bytes in round {round}");
+    }
+    // A kill, and what the next process makes of all that.
+    let disk = disk.kill();
+    let db = open(&disk);
+    assert!(bytes(&db) - before <= 24 * u64::from(KEYS) + (256 << 10));
+    db.recount().unwrap();
+    // What does not expire any more takes nothing.
+    for n in 0..KEYS {
+        match n % 4 {
+            0 => db.put(key(n), b"v").unwrap(),
+            1 => assert!(db.delete(key(n)).unwrap()),
+            2 => assert!(db.persist(key(n)).unwrap()),
+            _ => {
+                let mut batch = Batch::new();
+                batch.put(key(n), b"v").unwrap();
+                db.write(&batch).unwrap();
+            }
+        }
+    }
+    assert_eq!(bytes(&db), before);
+    db.recount().unwrap();
+}
+
+#[test]
+fn which_keys_expire_is_known_whatever_happens_to_them() {
+    const KEYS: u64 = 40;
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let mut disk = SimDisk::new();
+        let options = Options { max_file_size: 1_000, ..manual() };
+        let open = |disk: &SimDisk| Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        let mut db = open(&disk);
+        for step in 0..300 {
+            let key = [random.below(KEYS) as u8];
+            let ttl = 1 + random.below(20_000);
+            match random.below(20) {
+                0..6 => assert!(db.put_with(&key, &[step as u8; 20], &living(ttl)).unwrap()),
+                6..8 => db.put(&key, b"for ever").unwrap(),
+                8 | 9 => drop(db.delete(&key).unwrap()),
+                10 => drop(db.expire(&key, Duration::from_millis(ttl)).unwrap()),
+                11 => drop(db.persist(&key).unwrap()),
+                12 => {
+                    let keep = PutOptions { keep_ttl: true, ..PutOptions::default() };
+                    db.put_with(&key, b"kept", &keep).unwrap();
+                }
+                13 | 14 => {
+                    let mut batch = Batch::new();
+                    for _ in 0..random.below(30) {
+                        let key = [random.below(KEYS) as u8];
+                        match random.below(3) {
+                            0 => batch.put(&key, b"batch").unwrap(),
+                            1 => batch
+                                .put_with_ttl(&key, b"batch", Duration::from_millis(1 + random.below(20_000)))
+                                .unwrap(),
+                            _ => batch.delete(&key).unwrap(),
+                        }
+                    }
+                    db.write(&batch).unwrap();
+                }
+                15 => db.merge().unwrap(),
+                16 => db.maintain().unwrap(),
+                17 => disk.advance_clock_ms(random.below(5_000)),
+                18 => {
+                    db.close().unwrap();
+                    db = open(&disk);
+                }
+                _ => {
+                    disk = disk.kill();
+                    db = open(&disk);
+                }
+            }
+            db.recount().unwrap_or_else(|why| panic!("seed {seed}, step {step}: {why}"));
+        }
+        disk.advance_clock_ms(20_000);
+        let found = (0..KEYS as u8).filter(|key| db.exists(&[*key]).unwrap()).count() as u64;
+        assert_eq!(db.count().unwrap(), found);
+        assert!((0..KEYS as u8).all(|key| matches!(db.ttl(&[key]).unwrap(), None | Some(Ttl::Forever))));
+    }
+}
+
+#[test]
+fn keys_that_have_expired_are_forgotten_while_the_maintenance_thread_is_stuck() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(dir.path().join("store"), &manual()).unwrap();
+    let shared = db.shared().upgrade().unwrap();
+    // As a merge that takes long, or a seal on a slow disk.
+    let _stuck = shared.sealing().lock();
+    (0..1_000u32).for_each(|n| assert!(db.put_with(n.to_le_bytes(), b"v", &living(1)).unwrap()));
+    // Who writes on wakes the other thread, which forgets them.
+    while shared.inside().unwrap().index.len() > 1 {
+        db.put(b"filler", &[1; 60_000]).unwrap();
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_key_that_expires_too_late_to_be_noted_stays_whatever_the_clock_says() {
+    for ttl in [u64::MAX, u64::MAX / 2, 1 << 56, 1 << 48] {
+        let disk = SimDisk::new();
+        disk.set_clock_ms(YEAR_2026);
+        let db = open(&disk);
+        assert!(db.put_with(b"key", b"value", &living(ttl)).unwrap());
+        db.recount().unwrap();
+        disk.advance_clock_ms((1 << 48) - YEAR_2026 - 1);
+        assert_eq!(db.count().unwrap(), 1, "{ttl}");
+        db.close().unwrap();
+        let db = open(&disk);
+        db.recount().unwrap();
+        assert_eq!(db.count().unwrap(), 1);
+        let disk = disk.kill();
+        let db = open(&disk);
+        db.recount().unwrap();
+        assert!(db.exists(b"key").unwrap());
+    }
 }

@@ -171,7 +171,6 @@ impl Bitcask {
             engine.log.prepare()?;
             engine.purge_expired(&engine);
             background::take_out_gone(&engine);
-            engine.expiries.sweep(&engine.index);
         }
         if self.shared.enter()?.options.merge == MergeMode::Manual {
             return seal::seal_and_collect(&self.shared);

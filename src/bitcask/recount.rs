@@ -3,6 +3,7 @@
 //! A death that was not counted hides a file from the merge that has to look there for older versions, and so brings a deleted
 //! key back; a death that was counted twice lets a merge drop what is alive from its reckoning.
 use crate::bitcask::engine::Inside;
+use crate::bitcask::engine::expiry::noted;
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
@@ -19,26 +20,33 @@ struct Found {
     live_weight: u64,
     tombstones: u64,
     expiring: u64,
+    /// Keys that point here and are noted to expire.
+    lines: u64,
     seqs: Option<(u64, u64)>,
 }
 
 /// `Err` says where the counts of a store are wrong. Nobody may write, merge or seal meanwhile.
 pub fn recount(engine: &Inside<'_>) -> Result<(), String> {
-    let mut live = 0;
+    let (mut live, mut lines) = (0, 0);
     for file in engine.catalog.files.all() {
         let found = count(engine, &file)?;
         live += found.live_records;
+        lines += found.lines;
         compare(&file, &found).map_err(|why| format!("file {}: {why}", file.id))?;
     }
     let keys = engine.index.len() + engine.elements.index().map_or(0, |elements| elements.len());
     if keys != live {
         return Err(format!("the index has {keys} keys, and points at {live} records"));
     }
+    let noted = engine.expiries.len() as u64;
+    if noted != lines {
+        return Err(format!("{noted} keys are noted to expire, and {lines} do"));
+    }
     Ok(())
 }
 
 fn count(engine: &Inside<'_>, file: &DataFile) -> Result<Found, String> {
-    let mut found = Found::default();
+    let (mut found, mut wrong) = (Found::default(), None);
     let scanned = scan(file, FILE_HEADER_SIZE, file.tail(), &mut |frame| {
         let header = &frame.header;
         if !header.kind.is_record() {
@@ -56,9 +64,22 @@ fn count(engine: &Inside<'_>, file: &DataFile) -> Result<Found, String> {
         if entry.is_some_and(|it| (it.location.slot, u64::from(it.location.units)) == place) {
             found.live_records += 1;
             found.live_weight += size;
+            if header.kind != Kind::Element {
+                let line = engine.expiries.get(engine.hasher.hash(frame.key()));
+                found.lines += u64::from(line.is_some());
+                if line != header.expiry_ms.map(noted) {
+                    wrong = Some((frame.offset, header.expiry_ms, line));
+                }
+            }
         }
         Ok(())
     });
+    if let Some((offset, expiry_ms, line)) = wrong {
+        let id = file.id;
+        return Err(format!(
+            "what is at {offset} of file {id} expires at {expiry_ms:?}, and is noted for {line:?}"
+        ));
+    }
     match scanned {
         Ok((_, End::Complete)) => Ok(found),
         Ok((_, End::Damaged { offset, what })) => {

@@ -4,12 +4,12 @@
 //! header   magic, version, store, its identity, which the manifest names, and per file:
 //!          id, slot, records alive, weight alive, records written, weight written
 //! roots    256 x { records, bytes, CRC-32 of those }
-//! expiries count x { expiry u64, root u8 x8, slot 16 bytes }, or clocks
+//! lines    count x { expiry u64, root u8 x8, slot 16 bytes }, or clocks
 //! crc      CRC-32 of all so far
 //! keys     of each root those whose hash begins with that byte, packed: see `packed`
 //! ```
 
-use super::bytes::{Reader, append_checksum, split_checked};
+use super::bytes::Reader;
 use super::{Damage, FORMAT_VERSION, FileId};
 
 const MAGIC: &[u8; 8] = b"filedb\0C";
@@ -35,26 +35,58 @@ pub struct CheckpointFile {
     pub total_weight: u64,
 }
 
-/// One expiring record.
+/// A line behind the roots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckpointExpiry {
-    /// When it expires, in milliseconds since 1970.
-    pub expiry_ms: u64,
-    /// The first byte of its hash.
-    pub root: u8,
-    /// Its slot in the index.
-    pub slot: (u64, u64),
+pub enum CheckpointLine {
+    /// One record that expires.
+    Expiry {
+        /// When, in milliseconds since 1970.
+        expiry_ms: u64,
+        /// The first byte of its hash.
+        root: u8,
+        /// Its slot in the index.
+        slot: (u64, u64),
+    },
+    /// What the clocks said when the store was closed, in milliseconds. There is none where the store's time was not ahead.
+    Clocks {
+        /// The store's time.
+        store_ms: u64,
+        /// The wall clock.
+        wall_ms: u64,
+        /// The monotonic clock.
+        monotonic_ms: u64,
+    },
 }
 
-/// What the clocks said when the store was closed, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckpointClocks {
-    /// The store's time.
-    pub store_ms: u64,
-    /// The wall clock.
-    pub wall_ms: u64,
-    /// The monotonic clock.
-    pub monotonic_ms: u64,
+/// The size of a line.
+pub const LINE_SIZE: usize = 32;
+
+impl CheckpointLine {
+    /// The line's bytes.
+    pub fn encode(&self) -> [u8; LINE_SIZE] {
+        let fields = match *self {
+            CheckpointLine::Expiry { expiry_ms, root, slot } => [expiry_ms, u64::from(root), slot.0, slot.1],
+            // A slot that is empty tells it from the line of a record.
+            CheckpointLine::Clocks { store_ms, wall_ms, monotonic_ms } => {
+                [wall_ms, monotonic_ms, store_ms, 0]
+            }
+        };
+        let mut bytes = [0; LINE_SIZE];
+        for (bytes, field) in bytes.chunks_exact_mut(8).zip(fields) {
+            bytes.copy_from_slice(&field.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads a line.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut reader = Reader::new(bytes);
+        let (first, second, slot) = (reader.u64()?, reader.u64()?, (reader.u64()?, reader.u64()?));
+        Ok(match slot {
+            (store_ms, 0) => CheckpointLine::Clocks { store_ms, wall_ms: first, monotonic_ms: second },
+            slot => CheckpointLine::Expiry { expiry_ms: first, root: second as u8, slot },
+        })
+    }
 }
 
 /// One part of the index.
@@ -68,7 +100,7 @@ pub struct CheckpointRoot {
     pub crc: u32,
 }
 
-/// All but the keys.
+/// All in front of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointHeader {
     /// The store's identity.
@@ -79,26 +111,35 @@ pub struct CheckpointHeader {
     pub files: Vec<CheckpointFile>,
     /// The parts of the index, by the first byte of the hash.
     pub roots: Vec<CheckpointRoot>,
-    /// The records that expire.
-    pub expiries: Vec<CheckpointExpiry>,
-    /// Where the store's time was ahead of the wall clock.
-    pub clocks: Option<CheckpointClocks>,
+    /// How many lines follow.
+    pub lines: u64,
 }
 
-/// The size of the part of the file that tells the size of the header.
+/// The size of the part of the file that tells the sizes of the others.
 pub const PREFIX_SIZE: usize = 56;
 
+/// The sizes of the parts in front of the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointSizes {
+    /// The header.
+    pub header: u64,
+    /// How many lines follow it.
+    pub lines: u64,
+    /// Header, lines, and the checksum of both.
+    pub all: u64,
+}
+
 impl CheckpointHeader {
-    /// The header's bytes.
+    /// The header's bytes. Behind them go the lines, and the CRC-32 of all that.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.size());
+        let mut bytes = Vec::with_capacity(PREFIX_SIZE + self.files.len() * 40 + ROOTS * ROOT_SIZE);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&self.store_id);
         bytes.extend_from_slice(&self.id.to_le_bytes());
         bytes.extend_from_slice(&(self.files.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&(self.lines() as u64).to_le_bytes());
+        bytes.extend_from_slice(&self.lines.to_le_bytes());
         for file in &self.files {
             bytes.extend_from_slice(&file.id.to_le_bytes());
             bytes.extend_from_slice(&u32::from(file.slot).to_le_bytes());
@@ -111,58 +152,36 @@ impl CheckpointHeader {
             bytes.extend_from_slice(&root.bytes.to_le_bytes());
             bytes.extend_from_slice(&root.crc.to_le_bytes());
         }
-        for expiry in &self.expiries {
-            for field in [expiry.expiry_ms, u64::from(expiry.root), expiry.slot.0, expiry.slot.1] {
-                bytes.extend_from_slice(&field.to_le_bytes());
-            }
-        }
-        // A slot that is empty tells it from the line of a record.
-        if let Some(clocks) = &self.clocks {
-            for field in [clocks.wall_ms, clocks.monotonic_ms, clocks.store_ms, 0] {
-                bytes.extend_from_slice(&field.to_le_bytes());
-            }
-        }
-        append_checksum(&mut bytes);
         bytes
     }
 
-    fn lines(&self) -> usize {
-        self.expiries.len() + usize::from(self.clocks.is_some())
-    }
-
-    fn size(&self) -> usize {
-        PREFIX_SIZE + self.files.len() * 40 + ROOTS * ROOT_SIZE + self.lines() * 32 + 4
-    }
-
-    /// The size of the whole header, told by the first [`PREFIX_SIZE`] bytes of the file.
-    pub fn size_from_prefix(prefix: &[u8]) -> Result<u64, Damage> {
+    /// The sizes that the first [`PREFIX_SIZE`] bytes of the file tell.
+    pub fn sizes_from_prefix(prefix: &[u8]) -> Result<CheckpointSizes, Damage> {
         let mut reader = Reader::new(prefix);
         if reader.take(8)? != MAGIC {
             return Err("it is not a checkpoint of filedb");
         }
         super::check_version(reader.u32()?)?;
         reader.take(28)?;
-        let (files, expiries) = (reader.u64()?, reader.u64()?);
-        let parts = files.checked_mul(40).and_then(|n| n.checked_add(expiries.checked_mul(32)?));
-        parts
-            .and_then(|n| n.checked_add((PREFIX_SIZE + ROOTS * ROOT_SIZE + 4) as u64))
-            .ok_or("its counts are too large")
+        let (files, lines) = (reader.u64()?, reader.u64()?);
+        let fixed = (PREFIX_SIZE + ROOTS * ROOT_SIZE) as u64;
+        let header = files.checked_mul(40).and_then(|n| n.checked_add(fixed));
+        let all = header
+            .and_then(|header| lines.checked_mul(LINE_SIZE as u64)?.checked_add(header)?.checked_add(4));
+        match (header, all) {
+            (Some(header), Some(all)) => Ok(CheckpointSizes { header, lines, all }),
+            _ => Err("its counts are too large"),
+        }
     }
 
-    /// Reads a header; `bytes` is exactly as long as [`CheckpointHeader::size_from_prefix`] says.
+    /// Reads a header, whose checksum is compared elsewhere; `bytes` is as long as [`CheckpointHeader::sizes_from_prefix`] says.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let mut reader = Reader::new(split_checked(bytes)?);
+        let mut reader = Reader::new(bytes);
         reader.take(16)?;
         let (store_id, id) = (reader.bytes16()?, reader.u64()?);
-        let (file_count, expiry_count) = (reader.u64()?, reader.u64()?);
-        let mut header = CheckpointHeader {
-            store_id,
-            id,
-            files: Vec::new(),
-            roots: Vec::with_capacity(ROOTS),
-            expiries: Vec::new(),
-            clocks: None,
-        };
+        let (file_count, lines) = (reader.u64()?, reader.u64()?);
+        let mut header =
+            CheckpointHeader { store_id, id, files: Vec::new(), roots: Vec::with_capacity(ROOTS), lines };
         for _ in 0..file_count {
             let (id, slot) = (reader.u32()?, reader.u32()? as u16);
             let (live_records, live_weight) = (reader.u64()?, reader.u64()?);
@@ -176,15 +195,6 @@ impl CheckpointHeader {
                 crc: reader.u32()?,
             });
         }
-        for _ in 0..expiry_count {
-            let (expiry_ms, root, slot) = (reader.u64()?, reader.u64()?, (reader.u64()?, reader.u64()?));
-            if slot.1 == 0 {
-                header.clocks =
-                    Some(CheckpointClocks { store_ms: slot.0, wall_ms: expiry_ms, monotonic_ms: root });
-            } else {
-                header.expiries.push(CheckpointExpiry { expiry_ms, root: root as u8, slot });
-            }
-        }
         Ok(header)
     }
 }
@@ -194,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_checkpoint_header_is_read_back_and_every_flipped_bit_is_noticed() {
+    fn a_checkpoint_is_read_back_as_it_was_written() {
         let header = CheckpointHeader {
             store_id: [7; 16],
             id: 3,
@@ -209,16 +219,21 @@ mod tests {
             roots: (0..ROOTS as u64)
                 .map(|n| CheckpointRoot { records: n, bytes: n + 7, crc: n as u32 + 1 })
                 .collect(),
-            expiries: vec![CheckpointExpiry { expiry_ms: 9, root: 255, slot: (u64::MAX, 1) }],
-            clocks: Some(CheckpointClocks { store_ms: 30, wall_ms: 20, monotonic_ms: 1 << 40 }),
+            lines: 2,
         };
-        let mut bytes = header.encode();
-        assert_eq!(CheckpointHeader::size_from_prefix(&bytes[..PREFIX_SIZE]), Ok(bytes.len() as u64));
+        let bytes = header.encode();
+        let sizes = CheckpointHeader::sizes_from_prefix(&bytes[..PREFIX_SIZE]).unwrap();
+        let size = bytes.len() as u64;
+        assert_eq!(sizes, CheckpointSizes { header: size, lines: 2, all: size + 2 * 32 + 4 });
         assert_eq!(CheckpointHeader::decode(&bytes), Ok(header));
-        for bit in 0..bytes.len() * 8 {
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(CheckpointHeader::decode(&bytes).is_err(), "bit {bit}");
-            bytes[bit / 8] ^= 1 << (bit % 8);
+        for length in 0..bytes.len() {
+            assert!(CheckpointHeader::decode(&bytes[..length]).is_err());
+        }
+        for line in [
+            CheckpointLine::Expiry { expiry_ms: 9, root: 255, slot: (u64::MAX, 1) },
+            CheckpointLine::Clocks { store_ms: 30, wall_ms: 20, monotonic_ms: 1 << 40 },
+        ] {
+            assert_eq!(CheckpointLine::decode(&line.encode()), Ok(line));
         }
     }
 }

@@ -31,6 +31,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const SETTLED_IN: Duration = Duration::from_millis(100);
 /// Keys that expire are taken out no more often than this: each time the log notes how late it is.
 const PURGED_EVERY: Duration = Duration::from_millis(100);
+/// And for so long at a time: writers may need room.
+const PURGED_FOR: Duration = Duration::from_millis(2);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// While somebody may be reading files that are not needed any more, it is looked as often as this.
 const COLLECT_AGAIN: Duration = Duration::from_millis(20);
@@ -43,7 +45,7 @@ pub fn run_guarded(shell: &Weak<Shared>, signal: &Signal) {
 /// The body of the thread that keeps files and memory ready for what is written next.
 pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
     guard(shell, "the thread that keeps room ahead", || {
-        let mut nap = SETTLED_IN;
+        let (mut nap, mut purges) = (SETTLED_IN, Purges { next: Instant::now(), took: Duration::ZERO });
         while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
             let Some(engine) = shell.inside() else { return };
@@ -52,9 +54,10 @@ pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
                 | engine.elements.index().is_some_and(|elements| elements.prepare(most));
             engine.catalog.disk.note_memory(
                 engine.index.grown_bytes()
-                    + engine.elements.index().map_or(0, |elements| elements.memory_bytes()),
+                    + engine.elements.index().map_or(0, |elements| elements.memory_bytes())
+                    + engine.expiries.memory_bytes(),
             );
-            nap = if more { Duration::ZERO } else { LONGEST_SLEEP };
+            nap = if more { Duration::ZERO } else { purges.go_on(&engine) };
             if let Err(error) = engine.log.prepare() {
                 engine.catalog.events.log(LogLevel::Warn, || &error);
                 drop(engine);
@@ -63,6 +66,40 @@ pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
             }
         }
     });
+}
+
+/// Takes out keys that have expired and elements of lists that are gone, for a short time at once. The thread that keeps room ahead
+/// does it, because that waits behind no merge and no sync: what is due would pile up in memory meanwhile.
+struct Purges {
+    /// No sooner than this.
+    next: Instant,
+    /// What the last, which may not be over, took until now.
+    took: Duration,
+}
+
+impl Purges {
+    /// Takes out some, if it is time. Gives for how long there is nothing to do.
+    fn go_on(&mut self, engine: &Inside<'_>) -> Duration {
+        // A store that nobody wrote to stays as it was closed. Who looks for a key that has expired, or counts keys, sees that.
+        if !engine.log.was_written_to() {
+            return LONGEST_SLEEP;
+        }
+        let begun = Instant::now();
+        if begun >= self.next {
+            let more = engine.purge_some(engine, Some(PURGED_FOR));
+            self.took += begun.elapsed();
+            if more {
+                return Duration::ZERO;
+            }
+            if engine.take_out_gone(engine).unwrap_or(false) {
+                return Duration::ZERO;
+            }
+            // However many keys there are, no more than a tenth of the time.
+            self.next = begun + PURGED_EVERY.max(std::mem::take(&mut self.took) * 9);
+        }
+        let due = engine.expiries.next_due_ms().saturating_sub(engine.clock.precise());
+        Duration::from_millis(due).max(self.next.saturating_duration_since(begun)).min(LONGEST_SLEEP)
+    }
 }
 
 /// The body of the thread that syncs at intervals.
@@ -132,14 +169,13 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
     }
     {
         let engine = shell.inside()?;
-        // A store that nobody wrote to stays as it was closed. Who looks for a key that has expired, or counts keys, sees that.
         if engine.log.was_written_to() {
-            engine.purge_expired(&engine);
             take_out_gone(&engine);
-            let due = engine.expiries.next_due_ms().saturating_sub(engine.clock.precise());
-            nap = nap.min(Duration::from_millis(due).max(PURGED_EVERY));
+            // The other thread may sleep until a time that was the next when it looked.
+            if engine.expiries.next_due_ms() <= engine.clock.precise() {
+                shell.ahead_signal.wake();
+            }
         }
-        engine.expiries.sweep(&engine.index);
         may_merge &= engine.options.merge == MergeMode::Auto;
     }
     if may_merge && let Err(error) = crate::bitcask::background::merge::run_if_due(shell) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::expiry::{Room, SHARDS};
 use super::lists::List;
 use super::{Engine, Inside};
 use crate::format::collection::{ELEMENT_KEY_SIZE, HEAD_SIZE};
@@ -60,11 +61,14 @@ impl Engine {
         let hash = self.hasher.hash(record.key);
         self.index.prefetch_to_insert(hash);
         let mut locked = self.index.lock_for_insert(hash)?;
+        if record.expiry_ms.is_some() {
+            return self.append_expiring(inside, &mut locked, hash, record);
+        }
         let appended = self.log.append(record, self.clock.coarse())?;
         if record.kind == Kind::Put {
-            self.install(inside, &mut locked, hash, &appended, record.expiry_ms);
+            self.install(inside, &mut locked, hash, &appended, None);
         } else if let Some(old) = locked.remove(hash) {
-            self.replace(inside, hash, old, appended.seq);
+            self.replace(inside, hash, old, appended.seq, None);
         }
         Ok(appended)
     }
@@ -77,6 +81,7 @@ impl Engine {
         let mut hashes = vec_with_room(records.len())?;
         hashes.extend(records.iter().map(|record| self.hasher.hash(record.key)));
         let mut locked = self.index.lock_all_for_insert(&sorted(&hashes)?)?;
+        let _room = self.room_for_lines(records, &hashes)?;
         let mut appended = vec_with_room(records.len())?;
         self.log.append_batch(records, self.clock.coarse(), &mut appended)?;
         for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
@@ -84,10 +89,27 @@ impl Engine {
             if record.kind == Kind::Put {
                 self.install(inside, segment, *hash, place, record.expiry_ms);
             } else if let Some(old) = segment.remove(*hash) {
-                self.replace(inside, *hash, old, place.seq);
+                self.replace(inside, *hash, old, place.seq, None);
             }
         }
         Ok(appended.last().copied())
+    }
+
+    /// Makes room to note when those of the records expire that do.
+    fn room_for_lines(&self, records: &[Record<'_>], hashes: &[KeyHash]) -> Result<Vec<Room<'_>>> {
+        if records.iter().all(|record| record.expiry_ms.is_none()) {
+            return Ok(Vec::new());
+        }
+        let mut lines = [0; SHARDS];
+        for (_, hash) in records.iter().zip(hashes).filter(|(record, _)| record.expiry_ms.is_some()) {
+            lines[usize::from(hash.root)] += 1;
+        }
+        let wanted = (0..=u8::MAX).zip(lines).filter(|(_, lines)| *lines > 0);
+        let mut rooms = vec_with_room(wanted.clone().count())?;
+        for (root, lines) in wanted {
+            rooms.push(self.expiries.make_room(root, lines)?);
+        }
+        Ok(rooms)
     }
 
     /// As [`Engine::append_all`], of a batch that changes lists.
@@ -130,6 +152,7 @@ impl Engine {
         let of_elements = records.iter().zip(&places).filter(|(record, _)| record.kind == Kind::Element);
         let of_elements = sorted(&of_elements.map(|(_, hash)| *hash).collect::<Vec<_>>())?;
         let mut elements = self.elements.index_or_make()?.lock_all_for_insert(&of_elements)?;
+        let room = self.room_for_lines(&records, &places)?;
         let mut appended = vec_with_room(records.len())?;
         self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
         // Heads come last: none names an element that is not there.
@@ -147,12 +170,12 @@ impl Engine {
                 Kind::Put => self.install(inside, segment, *hash, place, record.expiry_ms),
                 _ => {
                     if let Some(old) = segment.remove(*hash) {
-                        self.replace(inside, *hash, old, place.seq);
+                        self.replace(inside, *hash, old, place.seq, None);
                     }
                 }
             }
         }
-        drop(elements);
+        drop((room, elements));
         // While the keys are locked: a push at this end uses the position again. Of lists that are gone all is taken out later.
         for (hash, taken) in &plan.taken {
             if let Some((_, list)) = plan.lists.get(hash).filter(|(_, list)| !list.is_new) {

@@ -41,7 +41,7 @@ impl Engine {
                 let record = Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None };
                 let appended = self.log.append(&record, self.clock.coarse())?;
                 if let Some(old) = locked.remove(hash) {
-                    self.supersede(inside, hash, old, appended.seq);
+                    self.supersede(inside, hash, old, appended.seq, None);
                 }
                 appended
             }

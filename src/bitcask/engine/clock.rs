@@ -85,7 +85,7 @@ impl StoreClock {
     }
 
     /// The time, some milliseconds old perhaps, and older where the wall clock was just set back; for time stamps.
-    #[inline]
+    #[inline(always)]
     pub fn coarse(&self) -> u64 {
         let wall = self.disk.now_ms(false);
         let latest = self.latest.load(Ordering::Relaxed);

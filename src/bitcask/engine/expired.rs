@@ -6,9 +6,10 @@
 //! at the next question and by the background thread, and a clean close or a merge makes up for it.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::{Counters, Engine, Inside};
-use crate::index::{Entry, KeyHash};
+use crate::index::{Entry, KeyHash, Locked};
 use crate::store::error::Result;
 
 /// A key that could not be forgotten when it expired is tried again after so many milliseconds.
@@ -19,11 +20,16 @@ impl Engine {
     #[cold]
     pub fn has_expired(&self, expiry_ms: u64) -> bool {
         let Some(now) = self.clock.has_come(expiry_ms) else { return false };
+        self.tell_expired(expiry_ms, now);
+        true
+    }
+
+    /// Sees to it that somebody may be told that something has expired, which it has.
+    fn tell_expired(&self, expiry_ms: u64, now: u64) {
         if self.counters.logged_time_ms.load(Ordering::Acquire) < expiry_ms && !self.options.read_only {
             self.counters.told_time_ms.fetch_max(expiry_ms, Ordering::Relaxed);
             self.log_time(expiry_ms, now);
         }
-        true
     }
 
     /// Tries again to log a time that somebody was told of.
@@ -47,53 +53,72 @@ impl Engine {
         logged_time_ms.load(Ordering::Relaxed).max(told_time_ms.load(Ordering::Relaxed))
     }
 
-    /// Takes keys out of the index whose time has come.
+    /// Takes all keys out of the index whose time has come.
     pub fn purge_expired(&self, inside: &Inside<'_>) {
-        let _until_all_are_out = self.expiries.purging();
+        while self.purge_some(inside, None) {}
+    }
+
+    /// As [`Engine::purge_expired`], until that takes longer than `most`. True where something is left to do.
+    pub fn purge_some(&self, inside: &Inside<'_>, most: Option<Duration>) -> bool {
+        let (_until_all_are_out, begun) = (self.expiries.purging(), Instant::now());
         self.log_told_time();
-        let now = self.clock.precise();
-        // Parts of the index that cannot be changed now are tried once.
-        let (mut stuck, mut later) = ([false; 256], Vec::new());
-        loop {
-            let due = self.expiries.take_due(now);
-            if due.is_empty() {
-                break;
+        let (now, mut due) = (self.clock.precise(), Vec::new());
+        for root in 0..=u8::MAX {
+            if self.expiries.due_in(root) > now {
+                continue;
             }
-            for (expiry_ms, hash, line) in due {
-                let is_stuck = &mut stuck[usize::from(hash.root)];
-                // Another file may have taken the place of the one that the line is about.
-                if self.index.get(hash) == Some(line.0)
-                    && self.file(inside, line.0).is_ok_and(|file| file.id == line.1)
-                    && self.has_expired(expiry_ms)
-                {
-                    *is_stuck = *is_stuck || self.forget_expired(inside, hash, line.0).is_err();
-                    later.extend(is_stuck.then_some((hash, line)));
+            self.expiries.begin_look(root);
+            let mut from = Some(0);
+            while let Some(word) = from {
+                if most.is_some_and(|most| begun.elapsed() > most) {
+                    self.expiries.look_again(root, now);
+                    return true;
+                }
+                from = self.expiries.find_due(root, word, now, &mut due);
+                for (hash, expiry_ms) in due.drain(..) {
+                    if self.forget_due(inside, hash, expiry_ms, now).is_err() {
+                        self.expiries.look_again(root, now.saturating_add(FORGET_AGAIN));
+                    }
                 }
             }
         }
-        for (hash, line) in later {
-            self.expiries.give_back(now.saturating_add(FORGET_AGAIN), hash, line);
+        false
+    }
+
+    /// Takes a key out of the index that was found to expire then. `Err` where that cannot be changed now.
+    fn forget_due(&self, inside: &Inside<'_>, hash: KeyHash, expiry_ms: u64, now: u64) -> Result<()> {
+        self.tell_expired(expiry_ms, now);
+        let locked = self.index.lock(hash)?;
+        // Somebody may have written the key again.
+        if self.expiries.get(hash) == Some(expiry_ms) {
+            self.forget(inside, locked, hash);
         }
+        Ok(())
     }
 
     /// Takes a key out of the index whose record at `entry` has expired, if the index still points there. `Err` where it can not
     /// be changed now.
     pub fn forget_expired(&self, inside: &Inside<'_>, hash: KeyHash, entry: Entry) -> Result<()> {
-        let mut locked = self.index.lock(hash)?;
-        if locked.get(hash) != Some(entry) {
-            return Ok(());
+        let locked = self.index.lock(hash)?;
+        if locked.get(hash) == Some(entry) {
+            self.forget(inside, locked, hash);
         }
-        if entry.size.is_head() {
+        Ok(())
+    }
+
+    fn forget(&self, inside: &Inside<'_>, mut locked: Locked<'_>, hash: KeyHash) {
+        if let Some(entry) = locked.get(hash).filter(|entry| entry.size.is_head()) {
             self.let_go_of(inside, entry);
         }
-        locked.remove(hash);
-        // While the key is locked: see `Index::wait_for_writers`.
-        if let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside) {
-            file.usage.died(entry.size);
+        let entry = locked.remove(hash);
+        self.expiries.clear(hash);
+        if let Some(entry) = entry {
+            // While the key is locked: see `Index::wait_for_writers`.
+            if let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside) {
+                file.usage.died(entry.size);
+            }
+            self.counters.expired.fetch_add(1, Ordering::Relaxed);
         }
-        drop(locked);
-        self.counters.expired.fetch_add(1, Ordering::Relaxed);
-        Ok(())
     }
 
     /// The number of keys that have not expired.

@@ -1,150 +1,180 @@
-//! Which keys expire, and when: so that expired ones stop counting, and give their space back, without being read.
+//! When keys expire: a line of 16 bytes for each key that does, found by the hash of the key, so that no key has two.
 //!
-//! Only keys with an expiry take memory here. A key that is written again leaves its old line behind until that is
-//! due or until the lines have doubled in number, whichever comes first.
+//! Invariant: a key has a line if and only if the record that the index points at expires, and the line says when ([`noted`]). Whoever changes a
+//! key changes its line with it, while the key is locked. So the memory depends on how many keys expire, and neither on how often they are
+//! written nor on how long nobody comes to take out those that are due.
+//!
+//! There is a shard for each first byte of a hash. What is due in one is found by looking at all of its lines, which is done when
+//! the earliest of them is due: a look at a line takes a nanosecond.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod table;
 
-use crate::format::FileId;
-use crate::index::{Entry, Index, KeyHash};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::index::KeyHash;
+use crate::store::error::{Error, Result};
 use crate::sync::lock::{Mutex, MutexGuard};
+use table::Table;
 
-const SHARDS: usize = 16;
-const SWEEP_AT_LEAST: usize = 1024;
-/// So many lines are looked at under one lock: a write that waits for it does not wait long.
-const AT_ONCE: usize = 1024;
+/// What expires this late (it is the year 10889, in milliseconds since 1970) is noted to expire never.
+pub const NEVER_FROM: u64 = (1 << 48) - 1;
 
-/// A record that expires: its place, and the number of its file.
-pub type Line = (Entry, FileId);
-
-/// By time and key: the record, and the number of its file. (Places are used again, numbers are not.)
-type Lines = BTreeMap<(u64, KeyHash), Line>;
-
-#[derive(Default)]
-struct Shard {
-    lines: Lines,
-    sweep_at: usize,
+/// The time that is noted for something that expires then; never 0.
+pub fn noted(expiry_ms: u64) -> u64 {
+    if expiry_ms < NEVER_FROM { expiry_ms.max(1) } else { u64::MAX }
 }
 
-impl Shard {
-    fn has_many_lines(&self) -> bool {
-        self.lines.len() >= self.sweep_at.max(SWEEP_AT_LEAST)
-    }
+/// One for each first byte of a hash.
+pub const SHARDS: usize = 1 << 8;
+
+/// So many slots are looked at under one lock: a write that waits for it does not wait long.
+const AT_ONCE: usize = 4096;
+
+#[repr(align(64))]
+#[derive(Default)]
+struct Shard {
+    table: Mutex<Table>,
+    /// How many lines it has. Changed under the lock.
+    len: AtomicUsize,
 }
 
 /// See the module.
 pub struct Expiries {
-    shards: [Mutex<Shard>; SHARDS],
-    /// No line is due before this.
-    next_due: AtomicU64,
-    /// A shard has so many lines that it is worth looking for stale ones.
-    wants_sweep: AtomicBool,
+    shards: [Shard; SHARDS],
+    /// No line of the shard is due before this, in milliseconds since 1970. Changed under the shard's lock.
+    due: [AtomicU64; SHARDS],
     purging: Mutex<()>,
+}
+
+/// Room for lines that are about to be added.
+pub struct Room<'a> {
+    shard: &'a Shard,
+    lines: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.shard.table.lock().give_up_room(self.lines);
+    }
 }
 
 impl Default for Expiries {
     fn default() -> Self {
         Expiries {
-            shards: Default::default(),
-            next_due: AtomicU64::new(u64::MAX),
-            wants_sweep: AtomicBool::new(false),
+            shards: std::array::from_fn(|_| Shard::default()),
+            due: [const { AtomicU64::new(u64::MAX) }; SHARDS],
             purging: Mutex::new(()),
         }
     }
 }
 
 impl Expiries {
-    /// Notes that a record expires. Called by whoever has locked the key.
-    pub fn add(&self, expiry_ms: u64, hash: KeyHash, line: Line) {
-        self.change(expiry_ms, hash, |lines| {
-            lines.insert((expiry_ms, hash), line);
-        });
+    /// Makes room for so many more lines of keys whose hashes begin with `root`: before anything is written, and until the lines are
+    /// there.
+    pub fn make_room(&self, root: u8, lines: usize) -> Result<Room<'_>> {
+        let shard = &self.shards[usize::from(root)];
+        let mut table = shard.table.lock();
+        let bytes = (table.len() + lines) as u64 * table::LINE_SIZE;
+        table.make_room(lines).map_err(|_| Error::NoMemory { bytes })?;
+        Ok(Room { shard, lines })
     }
 
-    /// Gives back a line that [`Expiries::take_due`] took out, for a later time; not in the place of one that was added since.
-    pub fn give_back(&self, expiry_ms: u64, hash: KeyHash, line: Line) {
-        self.change(expiry_ms, hash, |lines| {
-            lines.entry((expiry_ms, hash)).or_insert(line);
-        });
-    }
-
-    fn change(&self, expiry_ms: u64, hash: KeyHash, change: impl FnOnce(&mut Lines)) {
-        let mut shard = self.shards[usize::from(hash.root) % SHARDS].lock();
-        change(&mut shard.lines);
-        if shard.has_many_lines() {
-            self.wants_sweep.store(true, Ordering::Relaxed);
-        }
-        self.next_due.fetch_min(expiry_ms, Ordering::Relaxed);
-    }
-
-    /// Takes out lines of keys that were written again since. The maintenance thread calls it.
-    pub fn sweep(&self, index: &Index) {
-        if !self.wants_sweep.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        for shard in &self.shards {
-            if !shard.lock().has_many_lines() {
-                continue;
-            }
-            let mut from = Bound::Unbounded;
-            loop {
-                let mut shard = shard.lock();
-                let some = shard.lines.range((from, Bound::Unbounded)).take(AT_ONCE);
-                let some: Vec<_> = some.map(|(key, (entry, _))| (*key, *entry)).collect();
-                let Some((last, _)) = some.last() else {
-                    shard.sweep_at = shard.lines.len() * 2;
-                    break;
-                };
-                from = Bound::Excluded(*last);
-                for (key, entry) in some {
-                    if index.get(key.1) != Some(entry) {
-                        shard.lines.remove(&key);
-                    }
-                }
-            }
+    /// Notes when a key expires, whose record was written; the caller has it locked. A key that had no line has room for one.
+    pub fn set(&self, hash: KeyHash, expiry_ms: u64) {
+        let (shard, due) = (&self.shards[usize::from(hash.root)], &self.due[usize::from(hash.root)]);
+        let expiry_ms = noted(expiry_ms);
+        let mut table = shard.table.lock();
+        table.set(hash, expiry_ms);
+        shard.len.store(table.len(), Ordering::Relaxed);
+        if expiry_ms < due.load(Ordering::Relaxed) {
+            due.fetch_min(expiry_ms, Ordering::Relaxed);
         }
     }
 
-    /// When the next line is due, in milliseconds since 1970; not later than it really is.
+    /// Notes when a key expires, in a store that nobody else uses yet.
+    pub fn add(&self, hash: KeyHash, expiry_ms: u64) -> Result<()> {
+        let _room = self.make_room(hash.root, 1)?;
+        self.set(hash, expiry_ms);
+        Ok(())
+    }
+
+    /// Takes the line of a key away, if it has one; the caller has it locked.
+    #[inline(never)]
+    pub fn clear(&self, hash: KeyHash) {
+        let shard = &self.shards[usize::from(hash.root)];
+        // Who gave the key a line had it locked before the caller: that is seen.
+        if shard.len.load(Ordering::Relaxed) > 0 {
+            let mut table = shard.table.lock();
+            table.remove(hash);
+            shard.len.store(table.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// When a key is noted to expire.
+    pub fn get(&self, hash: KeyHash) -> Option<u64> {
+        self.shards[usize::from(hash.root)].table.lock().get(hash)
+    }
+
+    /// How many keys expire.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.len.load(Ordering::Relaxed)).sum()
+    }
+
+    /// When the next key expires, in milliseconds since 1970; not later than it really does.
     pub fn next_due_ms(&self) -> u64 {
-        self.next_due.load(Ordering::Relaxed)
+        self.due.iter().map(|due| due.load(Ordering::Relaxed)).min().unwrap_or(u64::MAX)
     }
 
-    /// Held by whoever takes lines out and their keys out of the index: whoever has had it finds both there or neither.
+    /// As [`Expiries::next_due_ms`], of one shard.
+    pub fn due_in(&self, root: u8) -> u64 {
+        self.due[usize::from(root)].load(Ordering::Relaxed)
+    }
+
+    /// Held by whoever takes due keys out: whoever has had it finds none that was due before.
     pub fn purging(&self) -> MutexGuard<'_, ()> {
         self.purging.lock()
     }
 
-    /// Takes out lines that are due at `now`, and when each was: all of them once the result is empty.
-    pub fn take_due(&self, now_ms: u64) -> Vec<(u64, KeyHash, Line)> {
-        let mut due = Vec::new();
-        if now_ms < self.next_due_ms() {
-            return due;
-        }
-        // Whoever adds a line from now on lowers it again.
-        self.next_due.store(u64::MAX, Ordering::Relaxed);
-        for shard in &self.shards {
-            let mut shard = shard.lock();
-            while let Some(first) = shard.lines.first_entry() {
-                if first.key().0 > now_ms || due.len() >= AT_ONCE {
-                    self.next_due.fetch_min(first.key().0, Ordering::Relaxed);
-                    break;
-                }
-                let ((expiry_ms, hash), line) = first.remove_entry();
-                due.push((expiry_ms, hash, line));
-            }
-        }
-        due
+    /// Begins a look at a whole shard: what [`Expiries::find_due`] finds not to be due says anew when something will be.
+    pub fn begin_look(&self, root: u8) {
+        let _changes_wait = self.shards[usize::from(root)].table.lock();
+        self.due[usize::from(root)].store(u64::MAX, Ordering::Relaxed);
     }
 
-    /// All lines.
-    pub fn all(&self) -> Vec<(u64, KeyHash, Line)> {
-        let mut all = Vec::new();
-        for shard in &self.shards {
-            all.extend(shard.lock().lines.iter().map(|((expiry, hash), line)| (*expiry, *hash, *line)));
+    /// Appends what is due at `now` to `due`, from the place `from` on and for some lines, and gives the next place. Called by who
+    /// holds [`Expiries::purging`].
+    pub fn find_due(&self, root: u8, from: u64, now: u64, due: &mut Vec<(KeyHash, u64)>) -> Option<u64> {
+        let table = self.shards[usize::from(root)].table.lock();
+        let mut earliest = u64::MAX;
+        let next = table.visit(from, AT_ONCE, |word, fingerprint, expiry_ms| {
+            // Where there is no memory for it now, it is found at the next look.
+            if expiry_ms <= now && due.try_reserve(1).is_ok() {
+                due.push((KeyHash { root, word, fingerprint }, expiry_ms));
+            } else {
+                earliest = earliest.min(expiry_ms);
+            }
+        });
+        self.due[usize::from(root)].fetch_min(earliest, Ordering::Relaxed);
+        next
+    }
+
+    /// Sees to it that a shard in which something due had to be left is looked at then.
+    pub fn look_again(&self, root: u8, then: u64) {
+        self.due[usize::from(root)].fetch_min(then, Ordering::Relaxed);
+    }
+
+    /// Shows all lines to `visit`, in the order of the hashes.
+    pub fn for_each(&self, mut visit: impl FnMut(KeyHash, u64)) {
+        for (root, shard) in (0..=u8::MAX).zip(&self.shards) {
+            shard.table.lock().visit(0, usize::MAX, |word, fingerprint, expiry_ms| {
+                visit(KeyHash { root, word, fingerprint }, expiry_ms);
+            });
         }
-        all
+    }
+
+    /// The memory that all lines take, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let used = self.shards.iter().filter(|shard| shard.len.load(Ordering::Relaxed) > 0);
+        used.map(|shard| shard.table.lock().bytes()).sum()
     }
 }

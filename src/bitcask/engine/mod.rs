@@ -157,8 +157,14 @@ impl Engine {
             }
         }
         let record = Record { kind: Kind::Put, key, value, expiry_ms };
+        if expiry_ms.is_some() {
+            let appended = self.append_expiring(inside, &mut locked, hash, &record)?;
+            drop(locked);
+            self.finish_write(&appended, sync)?;
+            return Ok(true);
+        }
         let appended = self.log.append(&record, self.clock.coarse())?;
-        self.install(inside, &mut locked, hash, &appended, expiry_ms);
+        self.install(inside, &mut locked, hash, &appended, None);
         drop(locked);
         self.finish_write(&appended, sync)?;
         Ok(true)
@@ -182,15 +188,30 @@ impl Engine {
         let record = Record { kind: Kind::Tombstone, key, value: &[], expiry_ms: None };
         let appended = self.log.append(&record, self.clock.coarse())?;
         if let Some(old) = locked.remove(hash) {
-            self.replace(inside, hash, old, appended.seq);
+            self.replace(inside, hash, old, appended.seq, None);
         }
         drop(locked);
         self.finish_write(&appended, false)?;
         Ok(true)
     }
 
-    /// Points the index at a record that was appended, and notes when that expires: while the key is locked, or the line of
-    /// an older record could take the place of this one's.
+    /// Appends a record that expires, for which there is room in the index, and points the index at it.
+    #[inline(never)]
+    fn append_expiring(
+        &self,
+        inside: &Inside<'_>,
+        locked: &mut Locked<'_>,
+        hash: KeyHash,
+        record: &Record<'_>,
+    ) -> Result<Appended> {
+        let _room = self.expiries.make_room(hash.root, 1)?;
+        let appended = self.log.append(record, self.clock.coarse())?;
+        self.install(inside, locked, hash, &appended, record.expiry_ms);
+        Ok(appended)
+    }
+
+    /// Points the index at a record that was appended, and notes when that expires. Room to note it was made before, unless the key
+    /// had an expiry already.
     #[inline(always)]
     fn install(
         &self,
@@ -204,7 +225,7 @@ impl Engine {
     }
 
     /// As [`Engine::install`]; `is_same_list` where the record is the head of the list that the key had, if it had something.
-    #[inline]
+    #[inline(always)]
     fn install_version(
         &self,
         inside: &Inside<'_>,
@@ -214,33 +235,38 @@ impl Engine {
         expiry_ms: Option<u64>,
         is_same_list: bool,
     ) {
-        match locked.insert(hash, appended.entry) {
-            Some(old) if is_same_list => self.supersede(inside, hash, old, appended.seq),
-            Some(old) => self.replace(inside, hash, old, appended.seq),
-            None => {}
-        }
-        if let Some(expiry_ms) = expiry_ms {
-            self.expiries.add(expiry_ms, hash, (appended.entry, appended.end.file()));
+        match (locked.insert(hash, appended.entry), expiry_ms) {
+            (Some(old), _) if is_same_list => self.supersede(inside, hash, old, appended.seq, expiry_ms),
+            (Some(old), _) => self.replace(inside, hash, old, appended.seq, expiry_ms),
+            (None, Some(expiry_ms)) => self.expiries.set(hash, expiry_ms),
+            (None, None) => {}
         }
     }
 
-    /// Accounts for what a key had and has no more, the elements of a collection with it.
+    /// Accounts for what a key had and has no more, the elements of a collection with it; what it has now expires then.
     #[inline]
-    fn replace(&self, inside: &Inside<'_>, hash: KeyHash, old: Entry, by: u64) {
+    fn replace(&self, inside: &Inside<'_>, hash: KeyHash, old: Entry, by: u64, expiry_ms: Option<u64>) {
         if old.size.is_head() {
             self.let_go_of(inside, old);
         }
-        self.supersede(inside, hash, old, by);
+        self.supersede(inside, hash, old, by, expiry_ms);
     }
 
-    /// Accounts for a version that the index no longer points at.
+    /// Accounts for a version that the index no longer points at; what takes its place expires then.
     #[inline]
-    fn supersede(&self, inside: &Inside<'_>, hash: KeyHash, old: Entry, by: u64) {
+    fn supersede(&self, inside: &Inside<'_>, hash: KeyHash, old: Entry, by: u64, expiry_ms: Option<u64>) {
         if self.snapshots.any() {
             self.snapshots.keep(hash, old, by);
         }
-        if let Some(file) = self.catalog.files.get(usize::from(old.location.slot), inside) {
+        let file = self.catalog.files.get(usize::from(old.location.slot), inside);
+        if let Some(file) = file {
             file.usage.died(old.size);
+        }
+        match expiry_ms {
+            Some(expiry_ms) => self.expiries.set(hash, expiry_ms),
+            // In a plain file nothing expires.
+            None if file.is_none_or(|file| !file.is_plain()) => self.expiries.clear(hash),
+            None => {}
         }
     }
 
@@ -453,6 +479,10 @@ impl Engine {
         let Some(frame) = frame else { return Ok(false) };
         let kind = frame.header.kind;
         let record = Record { kind, key, value: frame.value(), expiry_ms };
+        let _room = match expiry_ms {
+            Some(_) => Some(self.expiries.make_room(hash.root, 1)?),
+            None => None,
+        };
         let appended = self.log.append(&record, self.clock.coarse())?;
         // A list stays the same list.
         self.install_version(inside, &mut locked, hash, &appended, expiry_ms, kind == Kind::Head);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::bitcask::engine::Engine;
 use crate::bitcask::engine::clock::Reading;
+use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::lifecycle::open::{Rebuilt, access};
 use crate::disk::{Access, DiskFile, View};
 use crate::format::checkpoint::{
-    CheckpointClocks, CheckpointExpiry, CheckpointFile, CheckpointHeader, CheckpointRoot, PREFIX_SIZE, ROOTS,
+    CheckpointFile, CheckpointHeader, CheckpointLine, CheckpointRoot, LINE_SIZE, PREFIX_SIZE, ROOTS,
 };
 use crate::format::manifest::Manifest;
 use crate::format::names;
@@ -15,7 +16,7 @@ use crate::format::packed::{Packed, Pair, pack};
 use crate::index::{Index, Sorted, Unavailable};
 use crate::log::Position;
 use crate::log::catalog::{Catalog, replace};
-use crate::store::error::{Error, Result};
+use crate::store::error::{Error, Result, vec_with_room};
 use crate::store::options::Options;
 use crate::sync::parallel::on_all_cores;
 
@@ -37,13 +38,8 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
         store_id: manifest.store_id,
         id,
         files: Vec::new(),
-        roots: Vec::new(),
-        expiries: Vec::new(),
-        clocks: Some(clocks).filter(Reading::is_ahead).map(|clocks| CheckpointClocks {
-            store_ms: clocks.store_ms,
-            wall_ms: clocks.wall_ms,
-            monotonic_ms: clocks.monotonic_ms,
-        }),
+        roots: vec![CheckpointRoot::default(); ROOTS],
+        lines: engine.expiries.len() as u64 + u64::from(clocks.is_ahead()),
     };
     let listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
     for file in catalog.files.all() {
@@ -67,21 +63,9 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
             total_weight: usage.weight(),
         });
     }
-    let slots: std::collections::HashMap<_, _> =
-        header.files.iter().map(|file| (file.slot, file.id)).collect();
-    for (expiry_ms, hash, (entry, file_id)) in engine.expiries.all() {
-        let same_file = slots.get(&entry.location.slot) == Some(&file_id);
-        if same_file && engine.index.get(hash) == Some(entry) {
-            header.expiries.push(CheckpointExpiry {
-                expiry_ms,
-                root: hash.root,
-                slot: Index::pack(&hash, entry),
-            });
-        }
-    }
-    // The header comes first and says what the roots hold: its size is known before, its content after them.
-    header.roots = vec![CheckpointRoot::default(); ROOTS];
-    let mut at = header.encode().len() as u64;
+    // The header and the lines come first and say what the roots hold: their size is known before, their content after them.
+    let keys_at = header.encode().len() as u64 + LINE_SIZE as u64 * header.lines + 4;
+    let mut at = keys_at;
     let size = at + engine.index.len() * USUAL_KEY_SIZE;
     replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, size, &mut |file| {
         let mut packed = Vec::new();
@@ -96,11 +80,70 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
             }
             at += bytes;
         }
-        file.write_at(&[&header.encode()], 0)?;
+        let mut front = Front { file, at: 0, bytes: header.encode(), crc: crc32fast::Hasher::new() };
+        for_each_line(engine, clocks, |line| front.push(&line.encode()))?;
+        if front.finish()? != keys_at {
+            return Err(std::io::Error::other(
+                "there are other expiries than are counted, which is a bug in filedb",
+            ));
+        }
         // What was reserved and not needed.
         file.truncate(at)
     })?;
     Ok(id)
+}
+
+/// Shows all lines to `visit`: one for each key that expires, and one of the clocks.
+fn for_each_line(
+    engine: &Engine,
+    clocks: Reading,
+    mut visit: impl FnMut(CheckpointLine) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut result = Ok(());
+    engine.expiries.for_each(|hash, expiry_ms| {
+        if let Some(entry) = engine.index.get(hash).filter(|_| result.is_ok()) {
+            let slot = Index::pack(&hash, entry);
+            result = visit(CheckpointLine::Expiry { expiry_ms, root: hash.root, slot });
+        }
+    });
+    if result.is_ok() && clocks.is_ahead() {
+        let Reading { store_ms, wall_ms, monotonic_ms } = clocks;
+        result = visit(CheckpointLine::Clocks { store_ms, wall_ms, monotonic_ms });
+    }
+    result
+}
+
+/// So many bytes of lines are written or read at once.
+const LINES_AT_ONCE: usize = LINE_SIZE << 11;
+
+/// The part of the file that has a checksum behind it, on its way there.
+struct Front<'a> {
+    file: &'a dyn DiskFile,
+    at: u64,
+    bytes: Vec<u8>,
+    crc: crc32fast::Hasher,
+}
+
+impl Front<'_> {
+    fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() < LINES_AT_ONCE { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> std::io::Result<()> {
+        self.crc.update(&self.bytes);
+        self.file.write_at(&[&self.bytes], self.at)?;
+        self.at += self.bytes.len() as u64;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    /// Gives where it ends.
+    fn finish(mut self) -> std::io::Result<u64> {
+        self.write()?;
+        self.file.write_at(&[&self.crc.finalize().to_le_bytes()], self.at)?;
+        Ok(self.at + 4)
+    }
 }
 
 /// Opens the files of a store that was closed cleanly and takes the index from its checkpoint. `None`, and no file is
@@ -109,8 +152,10 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     if !manifest.clean || manifest.checkpoint == 0 {
         return Ok(None);
     }
-    let Some((file, header, start)) = read_header(catalog, manifest) else { return Ok(None) };
-    let Some(roots) = find_roots(&header, start, file.size().ok()) else { return Ok(None) };
+    let Some(Read { file, header, expiries, closed, keys_at }) = read(catalog, manifest)? else {
+        return Ok(None);
+    };
+    let Some(roots) = find_roots(&header, keys_at, file.size().ok()) else { return Ok(None) };
     let keys = Keys { view: file.view(), file, roots };
     // Who only reads has no thread that would take the keys over later, and what is not mapped is read once.
     let take_over_now = options.read_only || keys.view.is_none();
@@ -132,49 +177,83 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         file.include_seqs(entry.min_seq, entry.max_seq);
         file.usage.set(saved.records, saved.total_weight, saved.live_records, saved.live_weight);
     }
-    let expiries = header.expiries.iter().filter_map(|line| {
-        Index::unpack(line.root, line.slot).map(|(hash, entry)| (line.expiry_ms, hash, entry))
-    });
     Ok(Some(Rebuilt {
-        expiries: expiries.collect(),
+        expiries,
         // A checkpoint is written where there are none.
         elements: None,
         index,
         max_seq: manifest.last_seq,
         max_time_ms: manifest.clock_ms,
-        closed: header.clocks.map(|clocks| Reading {
-            store_ms: clocks.store_ms,
-            wall_ms: clocks.wall_ms,
-            monotonic_ms: clocks.monotonic_ms,
-        }),
+        closed,
         frontier: Position::default(),
         sequence: None,
     }))
 }
 
-/// The checkpoint's header, if it is whole and belongs to the manifest, and where the keys begin.
-fn read_header(catalog: &Catalog, manifest: &Manifest) -> Option<(Arc<dyn DiskFile>, CheckpointHeader, u64)> {
-    let file = catalog.disk.open(names::CHECKPOINT, Access::Read).ok()?;
+/// What stands in front of the keys.
+struct Read {
+    file: Arc<dyn DiskFile>,
+    header: CheckpointHeader,
+    expiries: Expiries,
+    closed: Option<Reading>,
+    /// Where the keys begin.
+    keys_at: u64,
+}
+
+/// Reads the checkpoint up to the keys, if it is whole and belongs to the manifest. `Err` where there is no memory for it.
+fn read(catalog: &Catalog, manifest: &Manifest) -> Result<Option<Read>> {
+    let Ok(file) = catalog.disk.open(names::CHECKPOINT, Access::Read) else { return Ok(None) };
     // What the disk cannot give would end the process if it were read from a mapping.
     let can_read = |size| file.view().is_none_or(|view| view.load(0, size));
     let mut prefix = [0; PREFIX_SIZE];
-    if !can_read(PREFIX_SIZE as u64) {
-        return None;
+    if !can_read(PREFIX_SIZE as u64) || file.read_at(&mut prefix, 0).is_err() {
+        return Ok(None);
     }
-    file.read_at(&mut prefix, 0).ok()?;
-    let size = CheckpointHeader::size_from_prefix(&prefix).ok()?;
-    if size > file.size().ok()? || !can_read(size) {
-        return None;
+    let Ok(sizes) = CheckpointHeader::sizes_from_prefix(&prefix) else { return Ok(None) };
+    if file.size().map_or(true, |size| size < sizes.all) || !can_read(sizes.all) {
+        return Ok(None);
     }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size as usize).ok()?;
-    bytes.resize(size as usize, 0);
-    file.read_at(&mut bytes, 0).ok()?;
-    let mut header = CheckpointHeader::decode(&bytes).ok()?;
+    let mut bytes = vec_with_room(sizes.header as usize)?;
+    bytes.resize(sizes.header as usize, 0);
+    if file.read_at(&mut bytes, 0).is_err() {
+        return Ok(None);
+    }
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes);
+    let Ok(mut header) = CheckpointHeader::decode(&bytes) else { return Ok(None) };
     header.files.sort_by_key(|file| file.id);
     let same_files = header.files.iter().map(|f| f.id).eq(manifest.files.iter().map(|f| f.id));
     let belongs = (header.store_id, header.id) == (manifest.store_id, manifest.checkpoint);
-    (same_files && belongs).then_some((file, header, size))
+    if !same_files || !belongs {
+        return Ok(None);
+    }
+
+    let (expiries, mut closed) = (Expiries::default(), None);
+    let (mut at, end) = (sizes.header, sizes.all - 4);
+    while at < end {
+        bytes.resize((end - at).min(LINES_AT_ONCE as u64) as usize, 0);
+        if file.read_at(&mut bytes, at).is_err() {
+            return Ok(None);
+        }
+        crc.update(&bytes);
+        at += bytes.len() as u64;
+        for line in bytes.chunks_exact(LINE_SIZE) {
+            match CheckpointLine::decode(line) {
+                Ok(CheckpointLine::Expiry { expiry_ms, root, slot }) => {
+                    if let Some((hash, _)) = Index::unpack(root, slot) {
+                        expiries.add(hash, expiry_ms)?;
+                    }
+                }
+                Ok(CheckpointLine::Clocks { store_ms, wall_ms, monotonic_ms }) => {
+                    closed = Some(Reading { store_ms, wall_ms, monotonic_ms });
+                }
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+    let mut stored = [0; 4];
+    let is_whole = file.read_at(&mut stored, end).is_ok() && crc.finalize() == u32::from_le_bytes(stored);
+    Ok(is_whole.then_some(Read { file, header, expiries, closed, keys_at: sizes.all }))
 }
 
 /// Where the keys of a root stand.

@@ -1,6 +1,7 @@
 //! How a store comes up and goes down: opening, recovery, checkpoints, hints, closing.
 
 pub mod checkpoint;
+mod expiring;
 pub mod hints;
 pub mod open;
 mod rebuild;

@@ -7,7 +7,7 @@
 
 pub use super::rebuild::{Found, Outcome, Rebuilt};
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::rebuild::rebuild;
@@ -16,7 +16,6 @@ use crate::bitcask::engine::back_pressure::BackPressure;
 use crate::bitcask::engine::clock::StoreClock;
 use crate::bitcask::engine::disk_watch::DiskWatch;
 use crate::bitcask::engine::elements::Elements;
-use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::engine::snapshot::Snapshots;
 use crate::bitcask::engine::{Counters, Engine};
 use crate::bitcask::lifecycle::checkpoint;
@@ -103,13 +102,6 @@ fn open_locked(
             )
         });
     }
-    let expiries = Expiries::default();
-    let ids: HashMap<u16, FileId> = catalog.files.all().iter().map(|file| (file.slot, file.id)).collect();
-    for (expiry_ms, hash, entry) in rebuilt.expiries {
-        if let Some(id) = ids.get(&entry.location.slot) {
-            expiries.add(expiry_ms, hash, (entry, *id));
-        }
-    }
     let next_seq = rebuilt.max_seq.checked_add(1).filter(|seq| *seq < LAST_SEQ).ok_or_else(|| {
         let path = disk.path().join(names::MANIFEST);
         Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
@@ -125,7 +117,7 @@ fn open_locked(
         index: rebuilt.index,
         hasher,
         clock,
-        expiries,
+        expiries: rebuilt.expiries,
         elements: Elements::new(rebuilt.elements, next_seq),
         snapshots: Snapshots::default(),
         back_pressure: BackPressure::default(),

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::expiring::Expiring;
 use super::open::access;
 use super::sequence::Sequence;
 use super::tails::repair_tails;
 use crate::bitcask::engine::clock::Reading;
+use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::lifecycle::hints;
 use crate::disk::process;
 use crate::format::collection::ListHead;
@@ -33,7 +35,7 @@ pub struct Rebuilt {
     /// Every element of a collection, in stores that may have some.
     pub elements: Option<Index>,
     /// The keys that expire.
-    pub expiries: Vec<(u64, KeyHash, Entry)>,
+    pub expiries: Expiries,
     /// The last sequence number.
     pub max_seq: u64,
     /// The latest time of a record.
@@ -80,7 +82,7 @@ pub fn rebuild(
             hasher,
             strict: manifest.clean,
             by_slot: &by_slot,
-            expiries: Mutex::default(),
+            expiring: Mutex::default(),
             lost_from,
         };
         let outcomes = rebuild.all(catalog, manifest, &files)?;
@@ -150,7 +152,8 @@ struct Rebuild<'a> {
     /// After a clean close no tail is torn.
     strict: bool,
     by_slot: &'a [Option<(FileState, Arc<DataFile>)>],
-    expiries: Mutex<Vec<(u64, KeyHash, Entry)>>,
+    /// What each thread found to expire.
+    expiring: Mutex<Vec<Expiring>>,
     /// What is in open files from this number on is not a part of the log.
     lost_from: Option<FileId>,
 }
@@ -181,7 +184,7 @@ struct Bins<'a> {
     bins: Vec<Vec<Version>>,
     /// So many records are put into the index at once.
     most: usize,
-    expiries: Vec<(u64, KeyHash, Entry)>,
+    expiring: Expiring,
 }
 
 impl<'a> Bins<'a> {
@@ -194,7 +197,7 @@ impl<'a> Bins<'a> {
             bins: vec![Vec::new(); roots],
             // A power of two, so that the vectors do not grow past it.
             most: 1 << (held / roots / threads).max(1).ilog2(),
-            expiries: Vec::new(),
+            expiring: Expiring::default(),
         }
     }
 
@@ -207,14 +210,26 @@ impl<'a> Bins<'a> {
         };
         let full = |_| Error::NoMemory { bytes: (self.most * size_of::<Version>()) as u64 };
         if let Some(expiry_ms) = found.expiry_ms {
-            self.expiries.try_reserve(1).map_err(full)?;
-            self.expiries.push((expiry_ms, found.hash, entry));
+            self.expiring.push(found.hash, entry, expiry_ms)?;
         }
         let root = found.hash.root;
         let bin = &mut self.bins[usize::from(root)];
         bin.try_reserve(1).map_err(full)?;
         bin.push(Version::new(found.hash, entry, found.seq));
-        if bin.len() < self.most { Ok(()) } else { self.rebuild.absorb(&mut self.absorber, root, bin) }
+        if bin.len() >= self.most {
+            self.rebuild.absorb(&mut self.absorber, root, bin)?;
+        }
+        if self.expiring.is_full() { self.sweep() } else { Ok(()) }
+    }
+
+    /// Forgets which records expire that are not the newest of their keys.
+    #[cold]
+    fn sweep(&mut self) -> Result<()> {
+        for (root, bin) in (0..=u8::MAX).zip(&mut self.bins) {
+            self.rebuild.absorb(&mut self.absorber, root, bin)?;
+        }
+        self.expiring.sweep(&self.rebuild.index);
+        Ok(())
     }
 }
 
@@ -263,7 +278,7 @@ impl Rebuild<'_> {
                 let (entry, file) = &files[n];
                 outcomes.push((n, self.one(catalog, manifest, entry, file, &mut bins)?));
             }
-            self.expiries.lock().append(&mut bins.keys.expiries);
+            self.expiring.lock().push(std::mem::take(&mut bins.keys.expiring));
             Ok((outcomes, bins.keys.bins, bins.elements.map(|elements| elements.bins)))
         });
         let (mut outcomes, mut keys, mut elements) = (Vec::new(), Vec::new(), Vec::new());
@@ -464,8 +479,10 @@ impl Rebuild<'_> {
             max_seq = max_seq.max(outcome.seqs.1);
             max_time_ms = max_time_ms.max(outcome.max_time_ms);
         }
-        let mut expiries = self.expiries.into_inner();
-        expiries.retain(|(_, hash, entry)| self.index.get(*hash) == Some(*entry));
+        let expiries = Expiries::default();
+        for expiring in self.expiring.into_inner() {
+            expiring.finish(&self.index, &expiries)?;
+        }
         let (index, closed, sequence) = (self.index, None, None);
         Ok(Rebuilt { index, elements, expiries, max_seq, max_time_ms, closed, frontier, sequence })
     }

@@ -60,7 +60,6 @@ struct Move {
     units: u32,
     size: SizeClass,
     seq: u64,
-    expiry_ms: Option<u64>,
 }
 
 impl<'a> Copies<'a> {
@@ -130,7 +129,6 @@ impl<'a> Copies<'a> {
             units,
             size: weight(header.kind, size / ALIGNMENT),
             seq: header.seq,
-            expiry_ms: header.expiry_ms,
         });
         let end = first + self.buffer.len() as u64;
         // Of a large frame nothing is kept: the next may be as large.
@@ -221,13 +219,7 @@ fn move_index(engine: &Inside<'_>, output: &DataFile, moves: &[Move]) -> Result<
         let replaced = match locked {
             // There are elements: this is one.
             None => false,
-            Some(Ok(mut locked)) => {
-                let replaced = locked.replace(moved.hash, from, to);
-                if let Some(expiry_ms) = moved.expiry_ms.filter(|_| replaced) {
-                    engine.expiries.add(expiry_ms, moved.hash, (to, output.id));
-                }
-                replaced
-            }
+            Some(Ok(mut locked)) => locked.replace(moved.hash, from, to),
             Some(Err(error)) => {
                 failed = Err(error.into());
                 false
