@@ -90,6 +90,7 @@ struct EngineKind {
 };
 
 std::unique_ptr<Engine> open_filedb(const Config&);
+std::unique_ptr<Engine> open_filedb_pread(const Config&);
 std::unique_ptr<Engine> open_floor(const Config&);
 std::unique_ptr<Engine> open_lmdb(const Config&);
 std::unique_ptr<Engine> open_leveldb(const Config&);
@@ -101,9 +102,9 @@ std::unique_ptr<Engine> open_fjall(const Config&);
 std::unique_ptr<Engine> open_sled(const Config&);
 
 inline constexpr EngineKind kEngines[] = {
-    {"filedb", open_filedb},   {"floor", open_floor},   {"lmdb", open_lmdb}, {"leveldb", open_leveldb},
-    {"rocksdb", open_rocksdb}, {"tkrzw", open_tkrzw},   {"sqlite", open_sqlite},
-    {"redb", open_redb},       {"fjall", open_fjall},   {"sled", open_sled},
+    {"filedb", open_filedb},   {"filedb_pread", open_filedb_pread}, {"floor", open_floor}, {"lmdb", open_lmdb},
+    {"leveldb", open_leveldb}, {"rocksdb", open_rocksdb},           {"tkrzw", open_tkrzw}, {"sqlite", open_sqlite},
+    {"redb", open_redb},       {"fjall", open_fjall},               {"sled", open_sled},
 };
 
 }  // namespace race

@@ -2,12 +2,13 @@
 // (report.h).
 //
 //   race-driver --engine NAME --dir DIR --keys N --value-size N --rows ROW,ROW [--threads N] [--cache-bytes N]
-//               [--memory-bytes N] [--durable] [--seconds S] [--load-seconds S] [--operations N]
+//               [--memory-bytes N] [--group FILE] [--durable] [--seconds S] [--load-seconds S] [--operations N]
 #include <getopt.h>
 
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "race.h"
@@ -15,8 +16,15 @@
 namespace race {
 namespace {
 
+// Makes this process a member of a control group: before it takes any memory that should count there.
+void join(const char* members) {
+  std::ofstream file(members);
+  file << 0 << std::flush;
+  if (!file) throw std::runtime_error(std::string(members) + ": this process cannot become a member of the control group");
+}
+
 Plan parse(int argc, char** argv) {
-  enum : int { kEngine = 256, kDir, kKeys, kValueSize, kRows, kThreads, kCache, kMemory, kDurable, kSeconds, kLoadSeconds, kOps };
+  enum : int { kEngine = 256, kDir, kKeys, kValueSize, kRows, kThreads, kCache, kMemory, kGroup, kDurable, kSeconds, kLoadSeconds, kOps };
   const option options[] = {
       {"engine", required_argument, nullptr, kEngine},
       {"dir", required_argument, nullptr, kDir},
@@ -26,6 +34,7 @@ Plan parse(int argc, char** argv) {
       {"threads", required_argument, nullptr, kThreads},
       {"cache-bytes", required_argument, nullptr, kCache},
       {"memory-bytes", required_argument, nullptr, kMemory},
+      {"group", required_argument, nullptr, kGroup},
       {"durable", no_argument, nullptr, kDurable},
       {"seconds", required_argument, nullptr, kSeconds},
       {"load-seconds", required_argument, nullptr, kLoadSeconds},
@@ -47,6 +56,7 @@ Plan parse(int argc, char** argv) {
       case kThreads: plan.config.threads = static_cast<unsigned>(std::stoul(optarg)); break;
       case kCache: plan.config.cache_bytes = std::stoull(optarg); break;
       case kMemory: plan.config.memory_bytes = std::stoull(optarg); break;
+      case kGroup: join(optarg); break;
       case kDurable: plan.config.durable = true; break;
       case kSeconds: plan.seconds = std::stod(optarg); break;
       case kLoadSeconds: plan.load_seconds = std::stod(optarg); break;

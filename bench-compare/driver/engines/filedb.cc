@@ -94,12 +94,13 @@ class FiledbSession final : public Session {
 
 class Filedb final : public Engine {
  public:
-  explicit Filedb(const Config& config) {
+  Filedb(const Config& config, const char* io) {
     filedb_error_t error = FILEDB_ERROR_INIT;
     options_ = filedb_options_new();
     if (filedb_options_set(options_, "sync", config.durable ? "always" : "none", &error) != FILEDB_OK) {
       fail("options_set", error);
     }
+    if (filedb_options_set(options_, "io", io, &error) != FILEDB_OK) fail("options_set", error);
     if (filedb_open(config.directory.c_str(), options_, &db_, &error) != FILEDB_OK) fail("open", error);
   }
 
@@ -140,6 +141,7 @@ class Filedb final : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> open_filedb(const Config& config) { return std::make_unique<Filedb>(config); }
+std::unique_ptr<Engine> open_filedb(const Config& config) { return std::make_unique<Filedb>(config, "mmap"); }
+std::unique_ptr<Engine> open_filedb_pread(const Config& config) { return std::make_unique<Filedb>(config, "pread"); }
 
 }  // namespace race

@@ -14,6 +14,7 @@ usage: cargo xtask race [OPTION...]
   --quick            200,000 keys, one repeat, short rows: a few minutes
   --keys N[,N]       numbers of keys with 100-byte values (1M,10M)
   --values N[,N]     value sizes to run, in bytes (100,1024,65536)
+  --limited          only data that are 2 and 4 times as large as the memory that the stores may take
   --only ROW[,ROW]   these rows only; --list names them
   --engines E[,E]    these stores only
   --repeat N         how often everything is measured (3); the median counts
@@ -29,6 +30,7 @@ pub struct Args {
     /// `None` only with `--show` or `--list`.
     pub driver: Option<PathBuf>,
     pub quick: bool,
+    pub limited: bool,
     pub keys: Vec<u64>,
     pub values: Vec<u64>,
     pub only: Vec<&'static Line>,
@@ -45,12 +47,14 @@ pub struct Args {
 impl Args {
     pub fn parse(mut arguments: lexopt::Parser) -> Result<Self> {
         let (mut quick, mut resume, mut show, mut list, mut help) = (false, false, false, false, false);
+        let mut limited = false;
         let (mut driver, mut stores, mut repeat, mut seconds) = (None, None, None, None);
         let (mut keys, mut values, mut only, mut engines) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut out = PathBuf::from("target/race");
         while let Some(argument) = arguments.next()? {
             match argument {
                 Long("quick") => quick = true,
+                Long("limited") => limited = true,
                 Long("keys") => keys = numbers(&arguments.value()?.string()?)?,
                 Long("values") => values = numbers(&arguments.value()?.string()?)?,
                 Long("only") => only = chosen(&arguments.value()?.string()?, "row", lines::find)?,
@@ -86,7 +90,22 @@ impl Args {
             engines = ENGINES.to_vec();
         }
         let stores = stores.unwrap_or_else(|| out.join("stores"));
-        Ok(Args { driver, quick, keys, values, only, engines, effort, out, stores, resume, show, list, help })
+        Ok(Args {
+            driver,
+            quick,
+            limited,
+            keys,
+            values,
+            only,
+            engines,
+            effort,
+            out,
+            stores,
+            resume,
+            show,
+            list,
+            help,
+        })
     }
 }
 

@@ -62,10 +62,11 @@ impl Figures {
         fs::rename(&new, file).with_context(|| file.display().to_string())
     }
 
-    /// Small values first, then fewer keys first.
+    /// Small values first, then fewer keys first; those under a limit of memory last.
     pub fn shown_shapes(&self) -> Vec<Shape> {
         let mut shapes = self.shapes.clone();
-        shapes.sort_by_key(|shape| (shape.value_size, shape.keys));
+        shapes
+            .sort_by_key(|shape| (shape.memory_bytes > 0, shape.value_size, shape.keys, shape.memory_bytes));
         shapes
     }
 

@@ -1,10 +1,13 @@
 //! The lines of the result: what each is called, which figure of the driver it shows, and what filedb must reach there.
 
-/// What is measured on: so many keys of 16 bytes, with values of so many bytes.
+/// What is measured on: so many keys of 16 bytes, with values of so many bytes, under a limit of memory or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Shape {
     pub keys: u64,
     pub value_size: u64,
+    /// All memory that a store may take, its files' pages included; 0 where that is the machine's.
+    #[serde(default)]
+    pub memory_bytes: u64,
 }
 
 impl Shape {
@@ -14,12 +17,24 @@ impl Shape {
     }
 
     pub fn name(self) -> String {
-        format!("{} keys, values of {}", count(self.keys), size(self.value_size))
+        let shape = format!("{} keys, values of {}", count(self.keys), size(self.value_size));
+        match self.memory_bytes {
+            0 => shape,
+            memory => format!("{shape}, {:.0} times the memory", self.live_bytes() as f64 / memory as f64),
+        }
+    }
+
+    /// The bytes of all keys and values.
+    pub fn live_bytes(self) -> u64 {
+        self.keys * (KEY + self.value_size)
     }
 }
 
 /// From so many keys on the targets for sizes hold.
 const WEIGHABLE: u64 = 1_000_000;
+
+/// The size of a key.
+const KEY: u64 = 16;
 
 /// The value size of most targets.
 pub const SMALL: u64 = 100;
@@ -108,12 +123,14 @@ pub struct Line {
     /// With small values, and with larger ones.
     pub small: Option<Target>,
     pub large: Option<Target>,
+    /// With data that are larger than the memory.
+    pub limited: Option<Target>,
     /// Peers may answer with this line too: the best of both counts.
     pub peers_also: Option<&'static str>,
 }
 
 const fn line(id: &'static str, title: &'static str, figure: &'static str, unit: Unit) -> Line {
-    Line { id, title, row: id, figure, unit, small: None, large: None, peers_also: None }
+    Line { id, title, row: id, figure, unit, small: None, large: None, limited: None, peers_also: None }
 }
 
 const fn rate(id: &'static str, title: &'static str) -> Line {
@@ -127,6 +144,7 @@ pub const LINES: &[Line] = &[
     Line {
         small: Some(TimesBestPeer(2.0)),
         large: Some(TimesBestPeer(1.2)),
+        limited: Some(TimesBestPeer(1.5)),
         ..rate("load", "Load, 1 thread")
     },
     Line {
@@ -134,8 +152,17 @@ pub const LINES: &[Line] = &[
         row: "load",
         ..rate("load_floor", "Load against the bare floor")
     },
-    Line { small: Some(TimesBestPeer(1.5)), ..rate("overwrite", "Overwrite, 1 thread") },
-    Line { small: Some(TimesBestPeer(2.0)), large: Some(TimesBestPeer(1.2)), ..rate("get", "Get, 1 thread") },
+    Line {
+        small: Some(TimesBestPeer(1.5)),
+        limited: Some(TimesBestPeer(1.5)),
+        ..rate("overwrite", "Overwrite, 1 thread")
+    },
+    Line {
+        small: Some(TimesBestPeer(2.0)),
+        large: Some(TimesBestPeer(1.2)),
+        limited: Some(TimesBestPeer(1.0)),
+        ..rate("get", "Get, 1 thread")
+    },
     Line { small: Some(TimesFloorTime(1.25)), row: "get", ..rate("get_floor", "Get against the bare floor") },
     rate("get_chain", "Get, 1 thread, each key known from the value before"),
     Line { small: Some(TimesBestPeer(2.0)), ..rate("get_all", "Get, all cores") },
@@ -144,7 +171,7 @@ pub const LINES: &[Line] = &[
         row: "get_all",
         ..rate("get_scaling", "Get, all cores against one thread")
     },
-    rate("get_zipf", "Get, zipfian, 1 thread"),
+    Line { limited: Some(TimesBestPeer(1.0)), ..rate("get_zipf", "Get, zipfian, 1 thread") },
     rate("get_zipf_all", "Get, zipfian, all cores"),
     Line { small: Some(TimesBestPeer(1.5)), ..rate("absent", "Get of an absent key, 1 thread") },
     rate("absent_all", "Get of an absent key, all cores"),
@@ -157,7 +184,11 @@ pub const LINES: &[Line] = &[
     Line { small: Some(TimesBestPeer(1.3)), ..rate("mixed_all", "Mixed 50/50, all cores") },
     rate("mixed_zipf", "Mixed 50/50, zipfian, 1 thread"),
     rate("mixed_zipf_all", "Mixed 50/50, zipfian, all cores"),
-    Line { small: Some(TimesBestPeer(0.7)), ..rate("scan", "Scan of everything") },
+    Line {
+        small: Some(TimesBestPeer(0.7)),
+        limited: Some(TimesBestPeer(0.7)),
+        ..rate("scan", "Scan of everything")
+    },
     rate("delete", "Delete, 1 thread"),
     rate("load_batch", "Load in batches of 1 MiB of values"),
     Line { small: Some(TimesBestPeer(1.0)), ..rate("sync_1", "Put with sync, 1 thread") },
@@ -243,7 +274,11 @@ pub const LINES: &[Line] = &[
 
 impl Line {
     pub fn target(&self, shape: Shape) -> Option<Target> {
-        let target = if shape.is_small() { self.small } else { self.large };
+        let target = match (shape.memory_bytes, shape.is_small()) {
+            (0, true) => self.small,
+            (0, false) => self.large,
+            _ => self.limited,
+        };
         // What a store takes before its first key weighs too much in a small one.
         target.filter(|target| !matches!(target, AtMost(_)) || shape.keys >= WEIGHABLE)
     }
@@ -258,8 +293,9 @@ pub fn find(id: &str) -> Option<&'static Line> {
     LINES.iter().find(|line| line.id == id)
 }
 
-/// The store whose race this is.
+/// The store whose race this is, and how it is called where it reads by calls (io=pread).
 pub const OURS: &str = "filedb";
+pub const OURS_PREAD: &str = "filedb_pread";
 /// What is no store: the bare loop.
 pub const FLOOR: &str = "floor";
 
@@ -281,8 +317,16 @@ mod tests {
         assert_eq!(Unit::PerSecond.show(512.0), "512/s");
         assert_eq!(Unit::Milliseconds.show(0.25), "250 µs");
         assert_eq!(Unit::Nanoseconds.show(5_823.0), "5.82 µs");
-        assert_eq!(Shape { keys: 10_000_000, value_size: 100 }.name(), "10 million keys, values of 100 B");
-        assert_eq!(Shape { keys: 20_000, value_size: 65_536 }.name(), "20,000 keys, values of 64 KiB");
+        assert_eq!(
+            Shape { keys: 10_000_000, value_size: 100, memory_bytes: 0 }.name(),
+            "10 million keys, values of 100 B"
+        );
+        assert_eq!(
+            Shape { keys: 20_000, value_size: 65_536, memory_bytes: 0 }.name(),
+            "20,000 keys, values of 64 KiB"
+        );
+        let limited = Shape { keys: 1_000_000, value_size: 500, memory_bytes: 129_000_000 };
+        assert_eq!(limited.name(), "1 million keys, values of 500 B, 4 times the memory");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod args;
 mod driver;
 mod figures;
+mod group;
 mod lines;
 mod machine;
 mod page;
@@ -24,9 +25,6 @@ use crate::driver::Driver;
 use crate::figures::Figures;
 use crate::machine::Machine;
 use crate::run::Run;
-
-/// What the stores with a cache of their own get: a quarter of the memory, as fjall advises and RocksDB nearly does.
-const CACHE_SHARE: u64 = 4;
 
 fn main() -> ExitCode {
     match Args::parse(lexopt::Parser::from_env()).and_then(|args| run(&args)) {
@@ -60,15 +58,12 @@ fn measure(args: &Args) -> Result<Figures> {
     fs::create_dir_all(&args.stores).with_context(|| args.stores.display().to_string())?;
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let (file, page) = (args.out.join("figures.json"), args.out.join("race.html"));
-    let mut shapes = plan::shapes(&args.keys, args.quick);
+    let mut shapes =
+        if args.limited { plan::limited_shapes(args.quick) } else { plan::shapes(&args.keys, args.quick) };
     shapes.retain(|shape| args.values.is_empty() || args.values.contains(&shape.value_size));
     let machine = Machine::this(&args.stores);
-    let driver = Driver {
-        program,
-        cores: machine.cores,
-        cache_bytes: machine.memory_bytes / CACHE_SHARE,
-        effort: args.effort,
-    };
+    let driver =
+        Driver { program, cores: machine.cores, memory_bytes: machine.memory_bytes, effort: args.effort };
     let figures = if args.resume && file.exists() {
         Figures::load(&file)?
     } else {

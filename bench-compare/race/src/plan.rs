@@ -4,10 +4,10 @@
 //! group of rows one after the other, then the next group comes, and all of it is repeated: a noisy minute of the machine hits
 //! every store, and a run that is cut off has all rows, with fewer repeats.
 
-use crate::lines::{FLOOR, LINES, Line, SMALL, Shape};
+use crate::lines::{FLOOR, LINES, Line, OURS, OURS_PREAD, SMALL, Shape};
 
 pub const ENGINES: &[&str] =
-    &["filedb", FLOOR, "lmdb", "leveldb", "rocksdb", "tkrzw", "sqlite", "redb", "fjall", "sled"];
+    &[OURS, OURS_PREAD, FLOOR, "lmdb", "leveldb", "rocksdb", "tkrzw", "sqlite", "redb", "fjall", "sled"];
 
 /// One process of the driver.
 pub struct Process {
@@ -98,6 +98,16 @@ const QUICK_VALUES: Group = Group {
     only_full: false,
     processes: &[process(&["load", "get", "get_all", "scan"], &["load"])],
 };
+/// What is worth knowing about data that are larger than the memory.
+const LIMITED: Group = Group {
+    name: "limited",
+    durable: false,
+    only_full: false,
+    processes: &[process(&["load", "get", "get_zipf", "scan", "overwrite", "close_overwritten"], &["load"])],
+};
+/// The stores that race there.
+const LIMITED_ENGINES: &[&str] = &[OURS, OURS_PREAD, "lmdb", "tkrzw", "leveldb", "rocksdb"];
+const LIMITED_GROUPS: &[&Group] = &[&LIMITED];
 const SMALL_GROUPS: &[&Group] = &[&READ, &WRITE, &SYNC_1, &SYNC_16, &LATENCY, &BATCH];
 const LARGE_GROUPS: &[&Group] = &[&VALUES];
 const QUICK_LARGE_GROUPS: &[&Group] = &[&QUICK_VALUES];
@@ -140,15 +150,20 @@ impl Job {
     /// Tells it from every other job of a race.
     pub fn id(&self) -> String {
         format!(
-            "{} {}x{} {} {}",
-            self.repeat, self.shape.keys, self.shape.value_size, self.group.name, self.engine
+            "{} {}x{}/{} {} {}",
+            self.repeat,
+            self.shape.keys,
+            self.shape.value_size,
+            self.shape.memory_bytes,
+            self.group.name,
+            self.engine
         )
     }
 
     /// A rough guess, which the orchestrator corrects as it goes.
     pub fn guessed_seconds(&self, effort: Effort) -> f64 {
         let micros = match self.engine {
-            "filedb" | FLOOR => 0.5,
+            OURS | OURS_PREAD | FLOOR => 0.5,
             "tkrzw" => 1.0,
             "lmdb" | "fjall" => 4.0,
             "leveldb" | "rocksdb" => 7.0,
@@ -171,17 +186,24 @@ impl Job {
 
 /// The shapes of a race. `keys` stands for the numbers of keys with small values.
 pub fn shapes(keys: &[u64], is_quick: bool) -> Vec<Shape> {
-    let small = keys.iter().map(|&keys| Shape { keys, value_size: SMALL });
+    let free = |(keys, value_size)| Shape { keys, value_size, memory_bytes: 0 };
+    let small = keys.iter().map(|&keys| free((keys, SMALL)));
     let large: [(u64, u64); 2] = if is_quick {
         [(20_000, 1 << 10), (1_000, 64 << 10)]
     } else {
         [(1_000_000, 1 << 10), (20_000, 64 << 10)]
     };
-    let mut shapes: Vec<_> =
-        small.chain(large.map(|(keys, value_size)| Shape { keys, value_size })).collect();
+    let mut shapes: Vec<_> = small.chain(large.map(free)).chain(limited_shapes(is_quick)).collect();
     // The largest last, for the sake of a run that is cut off.
     shapes.sort_by_key(|shape| shape.keys * if shape.is_small() { 2 } else { 1 });
     shapes
+}
+
+/// Data that are 2 and 4 times as large as the memory.
+pub fn limited_shapes(is_quick: bool) -> Vec<Shape> {
+    let shape = Shape { keys: if is_quick { 400_000 } else { 1_000_000 }, value_size: 500, memory_bytes: 0 };
+    let limited = |times| Shape { memory_bytes: shape.live_bytes() / times, ..shape };
+    vec![limited(2), limited(4)]
 }
 
 /// The jobs of a race in their order. `lines` are what is asked for: all when there are none.
@@ -191,6 +213,7 @@ pub fn jobs(shapes: &[Shape], engines: &[&'static str], lines: &[&'static Line],
     for repeat in 0..effort.repeats {
         for &shape in shapes {
             let groups = match (shape.is_small(), effort.is_quick) {
+                _ if shape.memory_bytes > 0 => LIMITED_GROUPS,
                 (true, _) => SMALL_GROUPS,
                 (false, true) => QUICK_LARGE_GROUPS,
                 (false, false) => LARGE_GROUPS,
@@ -203,7 +226,14 @@ pub fn jobs(shapes: &[Shape], engines: &[&'static str], lines: &[&'static Line],
                 for k in 0..engines.len() {
                     // Nobody always runs behind the same store.
                     let engine = engines[(k + i + repeat as usize) % engines.len()];
-                    jobs.extend(job(repeat, shape, group, engine, lines));
+                    let races = if shape.memory_bytes > 0 {
+                        LIMITED_ENGINES.contains(&engine)
+                    } else {
+                        engine != OURS_PREAD
+                    };
+                    if races {
+                        jobs.extend(job(repeat, shape, group, engine, lines));
+                    }
                 }
             }
         }
@@ -267,7 +297,7 @@ mod tests {
 
     fn rows(only: &str, engine: &'static str, group: &'static Group) -> Vec<Vec<&'static str>> {
         let lines: Vec<_> = lines::find(only).into_iter().collect();
-        let shape = Shape { keys: 1000, value_size: SMALL };
+        let shape = Shape { keys: 1000, value_size: SMALL, memory_bytes: 0 };
         let job = job(0, shape, group, engine, &lines);
         job.map(|job| job.processes.into_iter().map(|(_, rows)| rows).collect()).unwrap_or_default()
     }

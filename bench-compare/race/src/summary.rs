@@ -1,12 +1,14 @@
 //! From samples to verdicts: the best peer of each line, filedb's ratio to it, and whether a target is met.
 
 use crate::figures::{Figures, Spread};
-use crate::lines::{self, FLOOR, LINES, Line, OURS, Shape, Target};
+use crate::lines::{self, FLOOR, LINES, Line, OURS, OURS_PREAD, Shape, Target};
 use crate::plan::ENGINES;
 
 /// One line for one shape.
 pub struct Outcome {
     pub line: &'static Line,
+    /// Which of ours is compared.
+    pub engine: &'static str,
     /// Every store that has a figure, the best first.
     pub ranking: Vec<Entry>,
     pub ours: Option<Spread>,
@@ -34,10 +36,19 @@ pub struct Rival {
 
 /// All lines of a shape that have figures.
 pub fn outcomes(figures: &Figures, shape: Shape) -> Vec<Outcome> {
-    LINES.iter().filter_map(|line| outcome(figures, shape, line)).collect()
+    let ours: &[&'static str] = if shape.memory_bytes > 0 { &[OURS, OURS_PREAD] } else { &[OURS] };
+    let lines = LINES.iter().flat_map(|line| ours.iter().map(move |engine| (line, *engine)));
+    lines.filter_map(|(line, engine)| outcome(figures, shape, line, engine)).collect()
 }
 
-fn outcome(figures: &Figures, shape: Shape, line: &'static Line) -> Option<Outcome> {
+impl Outcome {
+    pub fn title(&self) -> String {
+        let mode = if self.engine == OURS { "" } else { ", io=pread" };
+        format!("{}{mode}", self.line.title)
+    }
+}
+
+fn outcome(figures: &Figures, shape: Shape, line: &'static Line, engine: &'static str) -> Option<Outcome> {
     let mut ranking: Vec<_> = ENGINES
         .iter()
         .filter_map(|&engine| {
@@ -52,7 +63,7 @@ fn outcome(figures: &Figures, shape: Shape, line: &'static Line) -> Option<Outco
     ranking.sort_by(|a, b| (sign * a.spread.median).total_cmp(&(sign * b.spread.median)));
 
     let target = line.target(shape);
-    let ours = figures.result(shape, line, OURS);
+    let ours = figures.result(shape, line, engine);
     let rival = match line.small {
         Some(Target::TimesFloorTime(_)) => {
             figures.result(shape, line, FLOOR).map(|floor| Rival { name: FLOOR.into(), value: floor.median })
@@ -72,11 +83,11 @@ fn outcome(figures: &Figures, shape: Shape, line: &'static Line) -> Option<Outco
     if target.is_none() && !line.has_ranking() {
         return None;
     }
-    Some(Outcome { line, ranking, ours, rival, ratio, target, wanted_ratio, is_met })
+    Some(Outcome { line, engine, ranking, ours, rival, ratio, target, wanted_ratio, is_met })
 }
 
 fn best_peer(figures: &Figures, shape: Shape, line: &Line, ranking: &[Entry]) -> Option<Rival> {
-    let is_peer = |engine: &str| engine != OURS && engine != FLOOR;
+    let is_peer = |engine: &str| ![OURS, OURS_PREAD, FLOOR].contains(&engine);
     let best = ranking.iter().find(|entry| is_peer(entry.engine) && entry.discounted.is_none());
     let mut best = best.map(|entry| Rival { name: entry.engine.into(), value: entry.spread.median });
     let Some(also) = line.peers_also.and_then(lines::find) else { return best };

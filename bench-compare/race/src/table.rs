@@ -39,7 +39,7 @@ fn row(outcome: &Outcome) -> Vec<Cell> {
         None => Cell::new(""),
     };
     vec![
-        Cell::new(outcome.line.title),
+        Cell::new(outcome.title()),
         right(outcome.ours.map_or("-".into(), |ours| unit.show(ours.median))),
         Cell::new(outcome.rival.as_ref().map_or("-", |rival| &rival.name)),
         right(outcome.rival.as_ref().map_or("-".into(), |rival| unit.show(rival.value))),

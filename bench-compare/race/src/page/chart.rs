@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::lines::{FLOOR, OURS, Unit};
+use crate::lines::{FLOOR, OURS, OURS_PREAD, Unit};
 use crate::summary::{self, Entry, Outcome};
 
 const WIDTH: f64 = 560.0;
@@ -16,7 +16,7 @@ const BOTTOM: f64 = 40.0;
 pub fn figure(id: &str, outcome: &Outcome) -> Markup {
     html! {
         figure {
-            figcaption id=(id) { (outcome.line.title) }
+            figcaption id=(id) { (outcome.title()) }
             (bars(id, outcome))
             (table(outcome))
         }
@@ -49,7 +49,7 @@ fn bars(id: &str, outcome: &Outcome) -> Markup {
 fn bar(unit: Unit, entry: &Entry, y: f64, x: &impl Fn(f64) -> f64) -> Markup {
     let spread = entry.spread;
     let kind = match entry.engine {
-        OURS => "ours",
+        OURS | OURS_PREAD => "ours",
         FLOOR => "floor",
         _ if entry.discounted.is_some() => "discounted",
         _ => "peer",

@@ -124,7 +124,7 @@ fn target_row(outcome: &Outcome) -> Markup {
     let unit = outcome.line.unit;
     html! {
         tr {
-            td { (outcome.line.title) }
+            td { (outcome.title()) }
             td.n { (outcome.ours.map_or("–".into(), |ours| unit.show(ours.median))) }
             td { (outcome.rival.as_ref().map_or("–", |rival| &rival.name)) }
             td.n { (outcome.rival.as_ref().map_or("–".into(), |rival| unit.show(rival.value))) }

@@ -59,7 +59,7 @@ fn dots(id: &str, rows: &[(&Outcome, f64, f64)]) -> Markup {
             @for (i, (outcome, ratio, wanted)) in rows.iter().enumerate() {
                 @let y = TOP + STEP * (i as f64 + 0.5);
                 @let kind = if outcome.is_met == Some(true) { "good" } else { "bad" };
-                text.name x=(NAMES - 14.0) y=(px(y + 4.5)) { (outcome.line.title) }
+                text.name x=(NAMES - 14.0) y=(px(y + 4.5)) { (outcome.title()) }
                 line.stem x1=(px(x(1.0))) x2=(px(x(*ratio))) y1=(px(y)) y2=(px(y)) {}
                 line.wanted x1=(px(x(*wanted))) x2=(px(x(*wanted))) y1=(px(y - 8.0)) y2=(px(y + 8.0)) {}
                 circle class=(format!("mark {kind}")) cx=(px(x(*ratio))) cy=(px(y)) r="6" {}
