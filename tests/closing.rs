@@ -35,7 +35,7 @@ fn check_after_close(disk: &SimDisk, closed: Result<(), Error>, what: &str, keys
 }
 
 #[test]
-fn a_close_that_cannot_commit_what_a_merge_left_loses_the_last_writes() {
+fn a_close_that_cannot_commit_what_a_merge_left_keeps_the_last_writes() {
     let disk = SimDisk::new();
     let db = open(&disk);
     for _ in 0..2 {
@@ -49,7 +49,7 @@ fn a_close_that_cannot_commit_what_a_merge_left_loses_the_last_writes() {
 }
 
 #[test]
-fn a_close_that_cannot_seal_a_file_loses_the_last_writes() {
+fn a_close_that_cannot_seal_a_file_keeps_the_last_writes() {
     let disk = SimDisk::new();
     let db = open(&disk);
     db.put(b"visited", b"").unwrap();
@@ -59,7 +59,7 @@ fn a_close_that_cannot_seal_a_file_loses_the_last_writes() {
 }
 
 #[test]
-fn a_close_that_cannot_replace_the_manifest_loses_the_last_writes() {
+fn a_close_that_cannot_replace_the_manifest_keeps_the_last_writes() {
     let disk = SimDisk::new();
     let db = open(&disk);
     (0..3).for_each(|n| db.put(key(n), b"value").unwrap());
@@ -68,7 +68,7 @@ fn a_close_that_cannot_replace_the_manifest_loses_the_last_writes() {
 }
 
 #[test]
-fn what_goes_wrong_when_the_last_handle_is_dropped_is_told_to_nobody() {
+fn what_goes_wrong_when_the_last_handle_is_dropped_is_told_to_the_log() {
     let (told, disk) = (Arc::new(Mutex::new(Vec::new())), SimDisk::new());
     let sink = told.clone();
     let log = LogSink::new(move |level, words| sink.lock().unwrap().push((level, words.to_string())));
@@ -90,7 +90,7 @@ fn what_goes_wrong_when_the_last_handle_is_dropped_is_told_to_nobody() {
 }
 
 #[test]
-fn a_store_whose_last_handle_is_dropped_inside_a_visit_stays_open() {
+fn a_store_whose_last_handle_is_dropped_inside_a_visit_is_closed_after_it() {
     for stops in [false, true] {
         let disk = SimDisk::new();
         let db = open(&disk);
@@ -111,7 +111,7 @@ fn a_store_whose_last_handle_is_dropped_inside_a_visit_stays_open() {
 }
 
 #[test]
-fn a_store_whose_last_handle_is_dropped_inside_a_visit_inside_a_visit_is_closed_too_early_or_never() {
+fn a_store_whose_last_handle_is_dropped_inside_a_visit_inside_a_visit_is_closed_after_the_outer_one() {
     let disk = SimDisk::new();
     let db = open(&disk);
     (0..3).for_each(|n| db.put(key(n), b"value").unwrap());
@@ -132,7 +132,7 @@ fn a_store_whose_last_handle_is_dropped_inside_a_visit_inside_a_visit_is_closed_
 }
 
 #[test]
-fn a_visitor_that_drops_the_last_handle_and_panics_leaves_the_store_open() {
+fn a_visitor_that_drops_the_last_handle_and_panics_leaves_the_store_closed() {
     let disk = SimDisk::new();
     let db = open(&disk);
     db.put(key(0), b"value").unwrap();
@@ -148,7 +148,7 @@ fn a_visitor_that_drops_the_last_handle_and_panics_leaves_the_store_open() {
 }
 
 #[test]
-fn a_store_with_threads_whose_last_handle_is_dropped_inside_a_visit_leaves_lock_and_threads_behind() {
+fn a_store_with_threads_whose_last_handle_is_dropped_inside_a_visit_leaves_no_lock_and_no_thread_behind() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     for life in 0..20 {

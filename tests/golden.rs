@@ -149,7 +149,7 @@ fn files_in(path: &Path) -> BTreeMap<std::ffi::OsString, Vec<u8>> {
 }
 
 #[test]
-fn a_store_with_features_that_are_not_known_is_opened_locked_or_changed() {
+fn a_store_with_features_that_are_not_known_is_refused_and_neither_locked_nor_changed() {
     for (version, features) in [(3, 1 << 62), (3, 1 << 40 | 1 << 62), (4, 0), (9, 1)] {
         let dir = copy_without(&[]);
         std::fs::write(dir.path().join("MANIFEST"), manifest_with(version, features, [0, 7, 2])).unwrap();
@@ -173,7 +173,7 @@ fn a_store_with_features_that_are_not_known_is_opened_locked_or_changed() {
 }
 
 #[test]
-fn a_store_of_before_the_first_release_is_called_damaged() {
+fn a_store_of_before_the_first_release_is_not_called_damaged() {
     let dir = copy_without(&[]);
     std::fs::write(dir.path().join("MANIFEST"), manifest_with(1, 0, [0; 3])).unwrap();
     let refused = Db::open(dir.path(), &Options::default()).map(drop).unwrap_err();
@@ -182,7 +182,7 @@ fn a_store_of_before_the_first_release_is_called_damaged() {
 }
 
 #[test]
-fn a_store_of_version_3_without_features_does_not_open() {
+fn a_store_of_version_3_without_features_opens() {
     let dir = copy_without(&[]);
     std::fs::write(dir.path().join("MANIFEST"), manifest_with(3, 0, [0; 3])).unwrap();
     let db = Db::open(dir.path(), &Options::default()).unwrap();
@@ -204,7 +204,7 @@ fn check_without_count(db: &Db) {
 }
 
 #[test]
-fn a_feature_is_not_on_the_disk_before_what_needs_it_or_is_there_without_need() {
+fn a_feature_is_on_the_disk_before_what_needs_it_and_never_without_need() {
     let disk = SimDisk::new();
     let options = Options { max_file_size: 4096, ..Options::default() };
     let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();

@@ -141,7 +141,7 @@ fn each_loss(files: &Files, mut look: impl FnMut(&Files, u32, usize, &str)) {
 }
 
 #[test]
-fn synced_records_at_the_end_of_a_file_that_was_not_sealed_vanish_in_silence() {
+fn synced_records_that_are_lost_at_the_end_of_a_file_that_was_not_sealed_are_damage() {
     for io in [IoMode::Mmap, IoMode::Pread] {
         let home = tempfile::tempdir().unwrap();
         let (live, options) = (home.path().join("live"), Options { io, ..options(64 << 10) });
@@ -206,7 +206,7 @@ fn killed_store(lives: u32, merges: bool, sync: bool) -> Files {
 }
 
 #[test]
-fn a_gap_in_a_log_of_several_files_that_was_synced_is_taken_for_the_end_of_one() {
+fn a_gap_in_a_log_of_several_files_that_was_synced_is_damage() {
     for (lives, merges) in [(0, false), (1, false), (1, true), (2, true), (3, false)] {
         let whole = killed_store(lives, merges, true);
         let mut looked = 0;
@@ -225,7 +225,7 @@ fn a_gap_in_a_log_of_several_files_that_was_synced_is_taken_for_the_end_of_one()
 }
 
 #[test]
-fn a_store_that_lost_what_was_never_synced_does_not_open_or_not_for_a_second_time() {
+fn a_store_that_lost_what_was_never_synced_opens_and_opens_again() {
     for (lives, merges) in [(0, false), (1, false), (1, true), (2, true), (3, false)] {
         let whole = killed_store(lives, merges, false);
         let mut looked = 0;
@@ -268,7 +268,7 @@ fn a_store_that_lost_what_was_never_synced_does_not_open_or_not_for_a_second_tim
 }
 
 #[test]
-fn what_a_merge_made_durable_at_the_end_of_the_log_vanishes_in_silence() {
+fn what_a_merge_made_durable_at_the_end_of_the_log_is_missed_where_it_is_lost() {
     let disk = SimDisk::new();
     let db = Db::open_on(Arc::new(disk.clone()), &options(400)).unwrap();
     for round in 0..2u32 {
@@ -309,7 +309,7 @@ fn last_seqs(files: &Files) -> (u64, u64) {
 }
 
 #[test]
-fn sequence_numbers_are_used_twice_after_a_merge_that_left_nothing() {
+fn sequence_numbers_go_on_after_a_merge_that_left_nothing() {
     for lives in [1, 2] {
         let disk = SimDisk::new();
         let mut given = 0;
@@ -435,13 +435,13 @@ fn live_and_lose_power(case: &Case) -> Result<(), String> {
 }
 
 #[test]
-fn a_store_of_many_open_files_that_loses_power_again_and_again_does_not_open_or_loses_what_was_synced() {
+fn a_store_of_many_open_files_that_loses_power_again_and_again_opens_with_what_was_synced() {
     const PROFILE: Profile = Profile { ops: 100, keys: 12, kills: false, reads: false, sets_clock: false };
     run_histories(histories(60), |seed| Case::random(seed, PROFILE), live_and_lose_power);
 }
 
 #[test]
-fn a_write_that_one_recovery_dropped_comes_back_with_the_next_when_the_file_has_grown_by_zeros() {
+fn a_write_that_one_recovery_dropped_stays_dropped_when_the_file_has_grown_by_zeros() {
     let disk = SimDisk::new();
     disk.set_reserve(Reserve::Nothing);
     let db = Db::open_on(Arc::new(disk.clone()), &options(64 << 10)).unwrap();
