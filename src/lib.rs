@@ -85,3 +85,8 @@ mod damage_tests;
 mod expiry_tests;
 #[cfg(test)]
 mod tests;
+
+/// The program in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -36,17 +36,26 @@ pub fn check(workspace: &Workspace) -> Result<()> {
 fn check_readme(workspace: &Workspace) -> Result<()> {
     let (sh, prefix) = (&workspace.shell, clib::installed(workspace)?);
     let readme = sh.read_file("README.md")?;
-    let program = readme.split("```c\n").nth(1).and_then(|rest| rest.split("```").next());
+    let program = |language: &str| {
+        let code = readme.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
+        code.with_context(|| format!("README.md has no program in {language}"))
+    };
     let directory = tempfile::tempdir()?;
     let _in_directory = sh.push_dir(directory.path());
-    sh.write_file("app.c", program.context("README.md has no program in C")?)?;
-    let flags = ["-std=c90", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
-    quietly(cmd!(
-        sh,
-        "cc {flags...} app.c -I{prefix}/include -L{prefix}/lib -lfiledb -Wl,-rpath,{prefix}/lib -o app"
-    ))?;
+    sh.write_file("app.c", program("c")?)?;
+    sh.write_file("app.cpp", program("cpp")?)?;
+    let flags = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+    let library = &[format!("-I{}/include", prefix.display()), format!("-L{}/lib", prefix.display())];
+    let linked = &["-lfiledb".into(), format!("-Wl,-rpath,{}/lib", prefix.display())];
+    quietly(cmd!(sh, "cc -std=c90 {flags...} app.c {library...} {linked...} -o app"))?;
     let said = cmd!(sh, "./app").quiet().read()?;
     ensure!(said == "world", "the program in the README prints '{said}'");
+    quietly(cmd!(sh, "c++ -std=c++17 {flags...} app.cpp {library...} {linked...} -o app++"))?;
+    let said = cmd!(sh, "./app++").quiet().read()?;
+    ensure!(
+        said.contains("visits = 1") && said.ends_with("nothing"),
+        "the C++ program in the README prints '{said}'"
+    );
 
     for option in header::options(workspace)? {
         ensure!(readme.contains(&format!("| `{option}` |")), "README.md does not list the option {option}");
