@@ -3,11 +3,11 @@
 //! Two mappings of the same pages: one for reading, of the whole file, which stays; one for writing, which begins at
 //! the tail and is given up behind it, so that a stray write of the host program can reach the tail only. Blocks are
 //! reserved with `fallocate` before a byte is written, so that a full disk is an error of `reserve` and never a SIGBUS.
-//! Reserving and faulting in pages ahead of the tail is most of the cost of an append (see docs/PERFORMANCE.md);
+//! Reserving and faulting in pages ahead of the tail is most of the cost of an append (see docs/experiments/);
 //! [`DiskFile::prepare`] does it on a thread of its own.
 //!
 //! Where every write is synced there is no mapping for writing: after each sync the kernel would let the next write fault,
-//! which costs more than `pwrite` does (docs/PERFORMANCE.md). Both go to the same pages.
+//! which costs more than `pwrite` does (docs/experiments/). Both go to the same pages.
 
 use std::fs::File;
 use std::io;

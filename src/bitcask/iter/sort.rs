@@ -1,7 +1,7 @@
 //! The order in which a walk reads records: that of the files, roughly.
 //!
 //! A radix sort from the lowest digit up, and only as far as neighbours are in the same few pages: two passes for a file.
-//! Comparing was a fifth of a scan (docs/PERFORMANCE.md).
+//! Comparing was a fifth of a scan (docs/experiments/).
 
 use crate::disk::process;
 

@@ -14,7 +14,7 @@ use crate::store::error::Result;
 const FIRST_UNITS: u32 = (FILE_HEADER_SIZE / ALIGNMENT) as u32;
 
 /// A hint is written by itself only where it takes at most this part of its data file. With small records it would be
-/// a tenth of the data, and a start from it would hardly be faster than from the data: docs/PERFORMANCE.md.
+/// a tenth of the data, and a start from it would hardly be faster than from the data: docs/experiments/.
 pub const AUTOMATIC_SHARE: u64 = 24;
 
 /// Writes the hint file of a sealed data file, unless it would take more than a `share`-th of its size (1: whatever its size). True if it
