@@ -30,6 +30,10 @@ struct Config {
   uint64_t cache_bytes = 0;
   // All memory that the process may take, its files' pages included; 0 where that is the machine's.
   uint64_t memory_bytes = 0;
+  // What a store is advised to keep in memory before it writes: so much, and no more than this part of all memory.
+  uint64_t buffer_bytes(uint64_t advised, uint64_t part) const {
+    return memory_bytes > 0 && memory_bytes / part < advised ? memory_bytes / part : advised;
+  }
   // A write has reached the disk when its call returns.
   bool durable = false;
 };

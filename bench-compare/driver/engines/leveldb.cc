@@ -58,11 +58,12 @@ class Leveldb final : public Engine {
       : durable_(config.durable),
         cache_(leveldb::NewLRUCache(config.cache_bytes)),
         filter_(leveldb::NewBloomFilterPolicy(10)),
-        cache_bytes_(config.cache_bytes) {
+        cache_bytes_(config.cache_bytes),
+        buffer_bytes_(config.buffer_bytes(64 << 20, 16)) {
     leveldb::Options options;
     options.create_if_missing = true;
-    options.write_buffer_size = 64 << 20;
-    options.max_file_size = 32 << 20;
+    options.write_buffer_size = buffer_bytes_;
+    options.max_file_size = buffer_bytes_ / 2;
     options.block_cache = cache_.get();
     options.filter_policy = filter_.get();
     options.compression = leveldb::kNoCompression;
@@ -75,8 +76,8 @@ class Leveldb final : public Engine {
 
   Settings settings() const override {
     return {{"version", std::to_string(leveldb::kMajorVersion) + "." + std::to_string(leveldb::kMinorVersion)},
-            {"write_buffer_size", "64 MiB"},
-            {"max_file_size", "32 MiB"},
+            {"write_buffer_size", std::to_string(buffer_bytes_ >> 20) + " MiB"},
+            {"max_file_size", std::to_string(buffer_bytes_ >> 21) + " MiB"},
             {"block_cache", std::to_string(cache_bytes_ >> 20) + " MiB"},
             {"filter_policy", "bloom, 10 bits"},
             {"compression", "none: the values do not compress"},
@@ -94,6 +95,7 @@ class Leveldb final : public Engine {
   std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<const leveldb::FilterPolicy> filter_;
   uint64_t cache_bytes_;
+  uint64_t buffer_bytes_;
   std::unique_ptr<leveldb::DB> db_;
 };
 

@@ -74,11 +74,14 @@ class RocksdbSession final : public Session {
 
 class Rocksdb final : public Engine {
  public:
-  explicit Rocksdb(const Config& config) : durable_(config.durable), cache_bytes_(config.cache_bytes) {
+  explicit Rocksdb(const Config& config)
+      : durable_(config.durable),
+        cache_bytes_(config.cache_bytes),
+        buffer_bytes_(config.buffer_bytes(512 << 20, 8)) {
     rocksdb::Options options;
     options.create_if_missing = true;
     options.IncreaseParallelism(static_cast<int>(config.threads));
-    options.OptimizeLevelStyleCompaction(512 << 20);
+    options.OptimizeLevelStyleCompaction(buffer_bytes_);
     options.level_compaction_dynamic_level_bytes = true;
     options.bytes_per_sync = 1 << 20;
     options.compression = rocksdb::kNoCompression;
@@ -109,7 +112,7 @@ class Rocksdb final : public Engine {
   Settings settings() const override {
     return {{"version", rocksdb::GetRocksVersionAsString()},
             {"IncreaseParallelism", "the number of cores"},
-            {"OptimizeLevelStyleCompaction", "512 MiB of memtables"},
+            {"OptimizeLevelStyleCompaction", std::to_string(buffer_bytes_ >> 20) + " MiB of memtables"},
             {"as OptimizeForPointLookup", "hash index in data blocks, whole-key bloom filter for memtables"},
             {"level_compaction_dynamic_level_bytes", "true"},
             {"bytes_per_sync", "1 MiB"},
@@ -134,6 +137,7 @@ class Rocksdb final : public Engine {
  private:
   bool durable_;
   uint64_t cache_bytes_;
+  uint64_t buffer_bytes_;
   std::unique_ptr<rocksdb::DB> db_;
 };
 
