@@ -363,25 +363,25 @@ fn which_keys_expire_is_known_whatever_happens_to_them() {
             let key = [random.below(KEYS) as u8];
             let ttl = 1 + random.below(20_000);
             match random.below(20) {
-                0..6 => assert!(db.put_with(&key, &[step as u8; 20], &living(ttl)).unwrap()),
-                6..8 => db.put(&key, b"for ever").unwrap(),
-                8 | 9 => drop(db.delete(&key).unwrap()),
-                10 => drop(db.expire(&key, Duration::from_millis(ttl)).unwrap()),
-                11 => drop(db.persist(&key).unwrap()),
+                0..6 => assert!(db.put_with(key, [step as u8; 20], &living(ttl)).unwrap()),
+                6..8 => db.put(key, b"for ever").unwrap(),
+                8 | 9 => drop(db.delete(key).unwrap()),
+                10 => drop(db.expire(key, Duration::from_millis(ttl)).unwrap()),
+                11 => drop(db.persist(key).unwrap()),
                 12 => {
                     let keep = PutOptions { keep_ttl: true, ..PutOptions::default() };
-                    db.put_with(&key, b"kept", &keep).unwrap();
+                    db.put_with(key, b"kept", &keep).unwrap();
                 }
                 13 | 14 => {
                     let mut batch = Batch::new();
                     for _ in 0..random.below(30) {
                         let key = [random.below(KEYS) as u8];
                         match random.below(3) {
-                            0 => batch.put(&key, b"batch").unwrap(),
+                            0 => batch.put(key, b"batch").unwrap(),
                             1 => batch
-                                .put_with_ttl(&key, b"batch", Duration::from_millis(1 + random.below(20_000)))
+                                .put_with_ttl(key, b"batch", Duration::from_millis(1 + random.below(20_000)))
                                 .unwrap(),
-                            _ => batch.delete(&key).unwrap(),
+                            _ => batch.delete(key).unwrap(),
                         }
                     }
                     db.write(&batch).unwrap();
@@ -401,9 +401,9 @@ fn which_keys_expire_is_known_whatever_happens_to_them() {
             db.recount().unwrap_or_else(|why| panic!("seed {seed}, step {step}: {why}"));
         }
         disk.advance_clock_ms(20_000);
-        let found = (0..KEYS as u8).filter(|key| db.exists(&[*key]).unwrap()).count() as u64;
+        let found = (0..KEYS as u8).filter(|key| db.exists([*key]).unwrap()).count() as u64;
         assert_eq!(db.count().unwrap(), found);
-        assert!((0..KEYS as u8).all(|key| matches!(db.ttl(&[key]).unwrap(), None | Some(Ttl::Forever))));
+        assert!((0..KEYS as u8).all(|key| matches!(db.ttl([key]).unwrap(), None | Some(Ttl::Forever))));
     }
 }
 
@@ -417,7 +417,7 @@ fn keys_that_have_expired_are_forgotten_while_the_maintenance_thread_is_stuck() 
     (0..1_000u32).for_each(|n| assert!(db.put_with(n.to_le_bytes(), b"v", &living(1)).unwrap()));
     // Who writes on wakes the other thread, which forgets them.
     while shared.inside().unwrap().index.len() > 1 {
-        db.put(b"filler", &[1; 60_000]).unwrap();
+        db.put(b"filler", [1; 60_000]).unwrap();
         std::thread::yield_now();
     }
 }
