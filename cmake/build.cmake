@@ -29,11 +29,18 @@ set(filedb_lib_dir ${PROJECT_BINARY_DIR}/lib)
 set(filedb_soname libfiledb.so.${PROJECT_VERSION_MAJOR}) # build.rs writes it into the library
 set(filedb_shared_name libfiledb.so.${PROJECT_VERSION})
 
+# What cargo builds by default is all of it.
+set(filedb_features "")
+if(NOT FILEDB_WITH_VALKEY)
+  set(filedb_features --no-default-features)
+endif()
+
 # Cargo alone knows what a change means, so it is asked every time; when nothing changed it touches nothing, and nothing
 # below runs. The crate types are named here because a crate that is also built as an rlib gets no link-time optimisation.
 add_custom_target(filedb_cargo ALL
   COMMAND ${CMAKE_COMMAND} -E env FILEDB_SONAME=${filedb_soname} ${filedb_linker} ${FILEDB_CARGO} rustc --package filedb --lib --crate-type cdylib,staticlib
-    --profile ${filedb_profile} --target ${filedb_target} --target-dir ${filedb_cargo_dir} ${FILEDB_CARGO_FLAGS}
+    --profile ${filedb_profile} --target ${filedb_target} --target-dir ${filedb_cargo_dir}
+    ${filedb_features} ${FILEDB_CARGO_FLAGS}
     ${filedb_link_flags}
   BYPRODUCTS ${filedb_raw_dir}/libfiledb.so ${filedb_raw_dir}/libfiledb.a
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}

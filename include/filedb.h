@@ -141,11 +141,32 @@
  *     memory://           in this process, for this handle, and gone when it is closed
  *     memory://NAME       the same, shared by all who open this name, and gone with the last of their handles;
  *                         the options of the first count
+ *     valkey://[USER[:PASSWORD]@]HOST[:PORT][/NUMBER]
+ *                         on a Valkey server, in its database NUMBER (0); port 6379 where none is said. In USER and
+ *                         PASSWORD every character may be written as %41, and '/', '%', '?', '#' and ':' must be
+ *     valkeys://...       the same over TLS
+ *     valkey-cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]...]
+ *                         on a Valkey Cluster; some of its servers are enough. Over TLS where tls_ca or tls_cert is set
  *
  * A store in memory touches no file system. It cannot make writes durable: filedb_sync(), FILEDB_PUT_SYNC and
  * sync=always answer FILEDB_ERR_UNSUPPORTED. Records and index take no more than memory_limit, beside about
  * 6 MiB that every store takes; an eighth is kept for what makes room. A write that finds no room answers
  * FILEDB_ERR_NO_SPACE; deletes, expiry and merges make room again.
+ *
+ * A store on servers is shared with all who use them. It has no thread; what it keeps is up to pool_size
+ * connections to each server. Of a host's name the look-up takes its own time; everything else that a request
+ * needs ends within timeout_ms, or answers FILEDB_ERR_CONNECTION. What was not sent whole, or what the server
+ * says it did not do, is tried again until then. What was sent and not answered is tried again if it is a read;
+ * a write is not, and the message says that it "may have happened". The store needs not be opened again: a server
+ * that was restarted is found again, as is a new primary of a cluster. A user or password is in no message.
+ * - What the server cannot do is FILEDB_ERR_UNSUPPORTED: merges, and durable writes unless it has a log of writes
+ *   (appendonly) and is Valkey 7.2 or later. In a cluster a batch needs keys of one slot: with the same text in
+ *   braces, {user1}:name and {user1}:mail. truncate needs a NUMBER in the URL.
+ * - Values have up to 536,870,912 bytes. What the server's memory has no room for is FILEDB_ERR_NO_SPACE.
+ * - An iterator sees no one moment. Where a server was restarted meanwhile it ends with FILEDB_ERR_CONNECTION.
+ * - filedb_count() counts keys that have expired until the server takes them out, and keys of types that are not
+ *   filedb's, which filedb_list() names, iterators leave out, and filedb_type() answers FILEDB_ERR_UNSUPPORTED for.
+ * - Where filedb_get_delete() or a pop finds no memory for its copy, it puts the value back.
  *
  * # Options
  *
@@ -164,6 +185,11 @@
  *     merge_space_amplification  a number; how many times the space of the live data is taken
  *     merge_rate_limit           a size per second; 0 for no limit
  *     merge_interval_ms          a time
+ *     pool_size                  a number; the most connections of a remote store to a server
+ *     connect_timeout_ms         a time; the longest that making a connection takes
+ *     timeout_ms                 a time; the longest that a request to a server takes, all attempts together
+ *     user, password             of a remote store whose URL has none; the password is not given back
+ *     tls_ca, tls_cert, tls_key  files (PEM): who may vouch for a server, what a server is shown, and its key
  *     log_level                  error | warn | info | debug; for filedb_options_set_log()
  *
  * filedb_options_describe() tells what each takes, and filedb_options_get() the defaults.
@@ -880,7 +906,8 @@ filedb_status_t filedb_options_set_log(filedb_options_t *options,
  * in the store stays as it was.
  *
  * Returns FILEDB_OK, or
- * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty;
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty, or a URL is not well formed, or a
+ *   server does not accept the user and password;
  * - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
  * - FILEDB_ERR_MISSING: there is no store, and create_if_missing is false or read_only is true;
  * - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
@@ -888,7 +915,9 @@ filedb_status_t filedb_options_set_log(filedb_options_t *options,
  * - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset;
  * - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
  * - FILEDB_ERR_UNSUPPORTED: another version of filedb wrote the store, in a way that this one cannot
- *   read, and the message says which version can; or it has 65,535 data files, and can have no more;
+ *   read, and the message says which version can; or it has 65,535 data files, and can have no more; or the
+ *   store cannot do what an option asks for, or this build of filedb has no Valkey in it;
+ * - FILEDB_ERR_CONNECTION: the server is not there, or gives no answer in time;
  * - FILEDB_ERR_CLOSED: the options were freed;
  * - FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY.
  *

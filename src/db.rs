@@ -9,6 +9,8 @@ use crate::bitcask::Bitcask;
 use crate::bitcask::memory::{self, Named};
 #[cfg(any(test, feature = "testing"))]
 use crate::disk::Disk;
+#[cfg(feature = "valkey")]
+use crate::remote::Remote;
 pub(crate) use crate::store::Copying;
 use crate::store::Store;
 use crate::store::address::Address;
@@ -92,12 +94,14 @@ fn whole(copy: impl FnOnce(&mut Copied) -> Result<Option<usize>>) -> Result<Opti
 
 impl Db {
     /// Opens the store at `path`, or creates it there: in a directory (also `file://DIR`), or in the memory of this process
-    /// (`memory://`, gone with the handle and its clones; `memory://NAME`, shared by all who open it and gone with the last).
+    /// (`memory://`, gone with the handle and its clones; `memory://NAME`, shared by all who open it and gone with the last); or connects to the
+    /// one on a server (`valkey://[user[:password]@]host[:port][/database]`, `valkeys://` over TLS) or a cluster
+    /// (`valkey-cluster://[user[:password]@]host[:port][,host[:port]...]`).
     ///
     /// # Errors
     /// [`Error::Locked`] where it is open already, [`Error::Corrupt`] where it is damaged, [`Error::Missing`] and
     /// [`Error::Exists`] as the options say, [`Error::Unsupported`] where it needs another version of this library, [`Error::Io`]
-    /// where the directory cannot be used.
+    /// where the directory cannot be used, [`Error::Connection`] where a server is not there.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Db> {
         let store = match Address::parse(path.as_ref())? {
             Address::Directory(path) => Bitcask::open(&path, options)?,
@@ -105,7 +109,12 @@ impl Db {
             Address::Memory(Some(name)) => {
                 return Ok(Db { store: Open::Other(Arc::new(Named::open(&name, options)?)) });
             }
-            Address::Server(_) => {
+            #[cfg(feature = "valkey")]
+            Address::Server(scheme, rest) => {
+                return Ok(Db { store: Open::Other(Remote::open(scheme, &rest, options)?) });
+            }
+            #[cfg(not(feature = "valkey"))]
+            Address::Server(..) => {
                 let message =
                     "this build of filedb has no Valkey in it; stores are directories, file:// and memory://";
                 return Err(Error::Unsupported { message: message.into() });

@@ -63,6 +63,8 @@ pub mod format;
 mod format;
 mod index;
 mod log;
+#[cfg(feature = "valkey")]
+mod remote;
 mod store;
 mod sync;
 
@@ -72,7 +74,7 @@ pub use store::capabilities::Capabilities;
 pub use store::error::{Error, Result};
 pub use store::events::{LogLevel, LogSink};
 pub use store::iter::{Iter, KeyList, Keys, Row};
-pub use store::options::{EngineKind, IoMode, MergeMode, OPTIONS, OptionInfo, Options, SyncMode};
+pub use store::options::{EngineKind, IoMode, MergeMode, OPTIONS, OptionInfo, Options, Secret, SyncMode};
 pub use store::pinned::{Pinned, Rows};
 pub use store::range::KeyRange;
 pub use store::stats::{FileStats, MergeProgress, Stats};

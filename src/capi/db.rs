@@ -57,7 +57,8 @@ impl filedb {
 /// in the store stays as it was.
 ///
 /// Returns FILEDB_OK, or
-/// - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty;
+/// - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty, or a URL is not well formed, or a
+///   server does not accept the user and password;
 /// - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
 /// - FILEDB_ERR_MISSING: there is no store, and create_if_missing is false or read_only is true;
 /// - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
@@ -65,7 +66,9 @@ impl filedb {
 /// - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset;
 /// - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
 /// - FILEDB_ERR_UNSUPPORTED: another version of filedb wrote the store, in a way that this one cannot
-///   read, and the message says which version can; or it has 65,535 data files, and can have no more;
+///   read, and the message says which version can; or it has 65,535 data files, and can have no more; or the
+///   store cannot do what an option asks for, or this build of filedb has no Valkey in it;
+/// - FILEDB_ERR_CONNECTION: the server is not there, or gives no answer in time;
 /// - FILEDB_ERR_CLOSED: the options were freed;
 /// - FILEDB_ERR_NO_SPACE, FILEDB_ERR_NO_MEMORY.
 ///

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
+use super::options::Secret;
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub enum Address {
     Directory(PathBuf),
     /// The memory of this process, under a name, or for one handle.
     Memory(Option<String>),
-    /// A server of another kind; how to reach it is in the URL, which may hold a password and is not to be shown.
-    Server(Scheme),
+    /// A server of another kind; how to reach it is what stands behind `://`, which may hold a password.
+    Server(Scheme, Secret),
 }
 
 /// The kinds of servers.
@@ -51,7 +52,7 @@ impl Address {
         };
         let server = |scheme| match rest.is_empty() {
             true => Err(Error::invalid("the URL names no host; a server is reached at HOST or HOST:PORT")),
-            false => Ok(Address::Server(scheme)),
+            false => Ok(Address::Server(scheme, rest.into())),
         };
         match scheme {
             b"file" if rest.is_empty() => Err(Error::invalid("the URL 'file://' names no directory")),
@@ -96,7 +97,9 @@ mod tests {
         assert_eq!(parse("file://here").unwrap(), directory("here"));
         assert_eq!(parse("memory://").unwrap(), Address::Memory(None));
         assert_eq!(parse("memory://jobs").unwrap(), Address::Memory(Some("jobs".into())));
-        assert_eq!(parse("valkeys://:secret@host").unwrap(), Address::Server(Scheme::ValkeyTls));
+        let server = parse("valkeys://:secret@host").unwrap();
+        assert_eq!(server, Address::Server(Scheme::ValkeyTls, ":secret@host".into()));
+        assert!(!format!("{server:?}").contains("secret"));
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub trait Walk: Send {
     /// See [`Iter::seek`].
     fn seek(&mut self, key: &[u8]) -> Result<()>;
 
+    /// As [`Walk::for_each`], of the keys alone: a store may have no need to fetch the values.
+    fn for_each_key(&mut self, visit: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool> {
+        self.for_each(&mut |key, _| visit(key))
+    }
+
     /// `Err` once the store is closed.
     fn check_open(&self) -> Result<()>;
 }
@@ -174,7 +179,7 @@ impl KeyList {
     pub(crate) fn collect(mut walk: Iter) -> Result<Self> {
         let mut list = KeyList::default();
         let mut no_memory = None;
-        walk.visit_rows(|key, _| {
+        walk.walk.for_each_key(&mut |key| {
             no_memory = list.push(key).err();
             no_memory.is_none()
         })?;

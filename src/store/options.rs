@@ -2,6 +2,8 @@
 //!
 //! The C API, the tools and the bindings read the same table; an option is added here and nowhere else.
 
+use std::fmt;
+
 use crate::store::error::{Error, Result};
 use crate::store::events::{LogLevel, LogSink};
 
@@ -42,6 +44,34 @@ pub enum MergeMode {
     Manual,
 }
 
+/// A text that is never shown: no message, no event and no debug output has it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The text itself.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T: Into<Vec<u8>>> From<T> for Secret {
+    fn from(text: T) -> Self {
+        Secret(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty() { "Secret(none)" } else { "Secret(set)" })
+    }
+}
+
 /// How a store is opened. [`Options::default`] is right for most.
 ///
 /// Later versions may have more fields: a program that names them ends with `..Options::default()`, or calls the methods that
@@ -78,6 +108,22 @@ pub struct Options {
     pub merge_rate_limit: u64,
     /// How often, in milliseconds, the store looks whether a merge is due.
     pub merge_interval_ms: u64,
+    /// The most connections that a remote store has to a server.
+    pub pool_size: u64,
+    /// The longest time, in milliseconds, that making a connection takes.
+    pub connect_timeout_ms: u64,
+    /// The longest time, in milliseconds, that a request to a server takes, all attempts together.
+    pub timeout_ms: u64,
+    /// The user that a server is told; empty for its default user. One in the URL goes first.
+    pub user: String,
+    /// The password that a server is told. One in the URL goes first.
+    pub password: Secret,
+    /// A file with the certificates, as PEM, of those who may vouch for a server; empty for those that the machine trusts.
+    pub tls_ca: String,
+    /// A file with the certificate, as PEM, that a server is shown.
+    pub tls_cert: String,
+    /// A file with the private key of that, as PEM.
+    pub tls_key: String,
     /// Which events go to `log`.
     pub log_level: LogLevel,
     /// Where events go. Not in the table of options: it is no text.
@@ -102,6 +148,14 @@ impl Default for Options {
             merge_space_amplification: 2.0,
             merge_rate_limit: 0,
             merge_interval_ms: 1_000,
+            pool_size: 8,
+            connect_timeout_ms: 2_000,
+            timeout_ms: 5_000,
+            user: String::new(),
+            password: Secret::default(),
+            tls_ca: String::new(),
+            tls_cert: String::new(),
+            tls_key: String::new(),
             log_level: LogLevel::Info,
             log: LogSink::default(),
         }
@@ -203,6 +257,54 @@ impl Options {
     #[must_use]
     pub fn merge_interval_ms(self, merge_interval_ms: u64) -> Self {
         Options { merge_interval_ms, ..self }
+    }
+
+    /// Sets [`field@Options::pool_size`].
+    #[must_use]
+    pub fn pool_size(self, pool_size: u64) -> Self {
+        Options { pool_size, ..self }
+    }
+
+    /// Sets [`field@Options::connect_timeout_ms`].
+    #[must_use]
+    pub fn connect_timeout_ms(self, connect_timeout_ms: u64) -> Self {
+        Options { connect_timeout_ms, ..self }
+    }
+
+    /// Sets [`field@Options::timeout_ms`].
+    #[must_use]
+    pub fn timeout_ms(self, timeout_ms: u64) -> Self {
+        Options { timeout_ms, ..self }
+    }
+
+    /// Sets [`field@Options::user`].
+    #[must_use]
+    pub fn user(self, user: impl Into<String>) -> Self {
+        Options { user: user.into(), ..self }
+    }
+
+    /// Sets [`field@Options::password`].
+    #[must_use]
+    pub fn password(self, password: impl Into<Secret>) -> Self {
+        Options { password: password.into(), ..self }
+    }
+
+    /// Sets [`field@Options::tls_ca`].
+    #[must_use]
+    pub fn tls_ca(self, tls_ca: impl Into<String>) -> Self {
+        Options { tls_ca: tls_ca.into(), ..self }
+    }
+
+    /// Sets [`field@Options::tls_cert`].
+    #[must_use]
+    pub fn tls_cert(self, tls_cert: impl Into<String>) -> Self {
+        Options { tls_cert: tls_cert.into(), ..self }
+    }
+
+    /// Sets [`field@Options::tls_key`].
+    #[must_use]
+    pub fn tls_key(self, tls_key: impl Into<String>) -> Self {
+        Options { tls_key: tls_key.into(), ..self }
     }
 
     /// Sets [`field@Options::log_level`].
@@ -371,6 +473,80 @@ pub static OPTIONS: &[OptionInfo] = &[
         get: |o| o.merge_interval_ms.to_string(),
     },
     OptionInfo {
+        name: "pool_size",
+        values: "a number from 1 to 1024",
+        help: "The most connections that a remote store has to a server.",
+        set: |o, v| match v.parse::<u64>() {
+            Ok(n) => within(n, 1, 1024).map(|n| o.pool_size = n),
+            Err(_) => Err("it takes a number from 1 to 1024".into()),
+        },
+        get: |o| o.pool_size.to_string(),
+    },
+    OptionInfo {
+        name: "connect_timeout_ms",
+        values: "a time: 1 to 3600000 ms, as 250, 250ms or 15s",
+        help: "The longest time that making a connection to a server takes.",
+        set: |o, v| within(parse_ms(v)?, 1, 3_600_000).map(|n| o.connect_timeout_ms = n),
+        get: |o| o.connect_timeout_ms.to_string(),
+    },
+    OptionInfo {
+        name: "timeout_ms",
+        values: "a time: 1 to 3600000 ms, as 250, 250ms or 15s",
+        help: "The longest time that a request to a server takes, all attempts together.",
+        set: |o, v| within(parse_ms(v)?, 1, 3_600_000).map(|n| o.timeout_ms = n),
+        get: |o| o.timeout_ms.to_string(),
+    },
+    OptionInfo {
+        name: "user",
+        values: "a name; empty for the server's default user",
+        help: "The user of a remote store, where its URL names none.",
+        set: |o, v| {
+            o.user = v.into();
+            Ok(())
+        },
+        get: |o| o.user.clone(),
+    },
+    OptionInfo {
+        name: "password",
+        values: "a password, which is not given back",
+        help: "The password for a remote store, where its URL has none.",
+        set: |o, v| {
+            o.password = v.into();
+            Ok(())
+        },
+        get: |_| String::new(),
+    },
+    OptionInfo {
+        name: "tls_ca",
+        values: "a file; empty for the authorities that the machine trusts",
+        help: "The certificates (PEM) of those who may vouch for a server over TLS.",
+        set: |o, v| {
+            o.tls_ca = v.into();
+            Ok(())
+        },
+        get: |o| o.tls_ca.clone(),
+    },
+    OptionInfo {
+        name: "tls_cert",
+        values: "a file; empty for none",
+        help: "The certificate (PEM) that a server is shown over TLS.",
+        set: |o, v| {
+            o.tls_cert = v.into();
+            Ok(())
+        },
+        get: |o| o.tls_cert.clone(),
+    },
+    OptionInfo {
+        name: "tls_key",
+        values: "a file; empty for none",
+        help: "The private key (PEM) of that certificate.",
+        set: |o, v| {
+            o.tls_key = v.into();
+            Ok(())
+        },
+        get: |o| o.tls_key.clone(),
+    },
+    OptionInfo {
         name: "log_level",
         values: "error | warn | info | debug",
         help: "Which events reach the log callback: those of this level and the ones before it.",
@@ -387,6 +563,9 @@ pub static OPTIONS: &[OptionInfo] = &[
     },
 ];
 
+/// The options that any text is a value of, with the spaces around it.
+const AS_THEY_STAND: &[&str] = &["user", "password", "tls_ca", "tls_cert", "tls_key"];
+
 impl Options {
     /// Sets the option `name` from text. Sizes take `64MiB`, times `15s`.
     ///
@@ -394,7 +573,8 @@ impl Options {
     /// [`Error::InvalidArgument`] for an unknown name or a value it does not take; nothing changes then.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let option = find(name)?;
-        (option.set)(self, value.trim())
+        let value = if AS_THEY_STAND.contains(&name) { value } else { value.trim() };
+        (option.set)(self, value)
             .map_err(|why| Error::invalid(format!("option '{name}' cannot be '{value}': {why}")))
     }
 
@@ -487,6 +667,16 @@ mod tests {
             options.set(option.name, &text).unwrap();
             assert_eq!(options, Options::default(), "{}", option.name);
         }
+    }
+
+    #[test]
+    fn a_password_is_taken_as_it_stands_and_not_shown() {
+        let mut options = Options::default();
+        options.set("password", " hunter2 ").unwrap();
+        assert_eq!(options.password.reveal(), b" hunter2 ");
+        assert!(!format!("{options:?}").contains("hunter2"));
+        assert_eq!(options.get("password").unwrap(), "");
+        options.check().unwrap();
     }
 
     #[test]

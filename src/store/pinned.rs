@@ -56,9 +56,18 @@ impl Pinned {
         // A place for an empty value too: what C is given points to memory.
         buffer.try_reserve_exact(value.len().max(1)).map_err(|_| no_memory(value.len()))?;
         buffer.extend_from_slice(value);
-        let (data, len) = (buffer.as_ptr(), buffer.len());
+        Self::owned(buffer)
+    }
+
+    /// A value that was copied already.
+    pub(crate) fn owned(mut value: Vec<u8>) -> Result<Self> {
+        if value.capacity() == 0 {
+            // A place for an empty value too.
+            value.try_reserve(1).map_err(|_| no_memory(1))?;
+        }
+        let (data, len) = (value.as_ptr(), value.len());
         // The bytes of a Vec stay where they are when it moves.
-        Ok(Pinned { data, len, keeper: Arc::new(Keeper::Buffer(buffer)) })
+        Ok(Pinned { data, len, keeper: Arc::new(Keeper::Buffer(value)) })
     }
 
     /// The parts of the value for the C API: where it is, how long it is, and a pin that must be given to

@@ -1,0 +1,252 @@
+//! Which server of a cluster has which keys.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::connection::{ARRAY, Access, Connection, Deadline, Request, Unconnected, reply_budget};
+use super::node::Node;
+use super::reply::Reply;
+use super::url::Host;
+use crate::store::error::{Error, Result};
+use crate::sync::lock::{Mutex, RwLock};
+
+/// The parts that a cluster divides keys into.
+pub const SLOTS: usize = 16384;
+
+/// A cluster, as far as it is known.
+pub struct Cluster {
+    /// Where to ask when nobody else answers.
+    seeds: Vec<Host>,
+    access: Arc<Access>,
+    pool_size: usize,
+    map: RwLock<Map>,
+    /// How often the map was made anew.
+    version: AtomicU64,
+    /// One asks at a time. Nobody waits for that.
+    asking: Mutex<()>,
+    /// How often somebody asked.
+    attempts: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Map {
+    nodes: Vec<Arc<Node>>,
+    /// The place of each slot's primary in `nodes`.
+    slots: Vec<Option<u16>>,
+    is_closed: bool,
+}
+
+/// The slot of a key: of what stands in its first braces, if something does.
+pub fn slot_of(key: &[u8]) -> u16 {
+    let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
+        let rest = key.get(open + 1..)?;
+        let end = rest.iter().position(|byte| *byte == b'}')?;
+        rest.get(..end).filter(|tag| !tag.is_empty())
+    });
+    crc16(tag.unwrap_or(key)) % SLOTS as u16
+}
+
+/// CRC-16/XMODEM.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0u16, |crc, byte| {
+        (0..8).fold(
+            crc ^ u16::from(*byte) << 8,
+            |crc, _| {
+                if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
+            },
+        )
+    })
+}
+
+impl Cluster {
+    /// A cluster in which these servers are.
+    pub fn new(seeds: Vec<Host>, access: Arc<Access>, pool_size: usize) -> Self {
+        Cluster {
+            seeds,
+            access,
+            pool_size,
+            map: RwLock::default(),
+            version: AtomicU64::new(0),
+            asking: Mutex::default(),
+            attempts: AtomicUsize::new(0),
+        }
+    }
+
+    /// The primary of a slot, if it is known.
+    pub fn node_of(&self, slot: u16) -> Option<Arc<Node>> {
+        let map = self.map.read();
+        let place = map.slots.get(usize::from(slot)).copied().flatten()?;
+        map.nodes.get(usize::from(place)).cloned()
+    }
+
+    /// A server by its address, which another one named. An empty name means that one itself.
+    pub fn node_at(&self, named: &str, by: &Node) -> Option<Arc<Node>> {
+        let (name, port) = named.rsplit_once(':')?;
+        let name = if name.is_empty() { &by.host.name } else { name };
+        let host = Host { name: name.into(), port: port.parse().ok()? };
+        let mut map = self.map.write();
+        Some(self.known_or_new(&mut map, host))
+    }
+
+    fn known_or_new(&self, map: &mut Map, host: Host) -> Arc<Node> {
+        if let Some(node) = map.nodes.iter().find(|node| node.host == host) {
+            return node.clone();
+        }
+        let node = Arc::new(Node::new(host, self.access.clone(), self.pool_size));
+        if map.is_closed {
+            node.close();
+        }
+        map.nodes.push(node.clone());
+        node
+    }
+
+    /// The primaries, each once.
+    pub fn primaries(&self) -> Vec<Arc<Node>> {
+        let map = self.map.read();
+        let mut places: Vec<u16> = map.slots.iter().copied().flatten().collect();
+        places.sort_unstable();
+        places.dedup();
+        places.iter().filter_map(|place| map.nodes.get(usize::from(*place)).cloned()).collect()
+    }
+
+    /// A slot that a primary has.
+    pub fn slot_at(&self, node: &Arc<Node>) -> Option<u16> {
+        let map = self.map.read();
+        let place = map.nodes.iter().position(|known| Arc::ptr_eq(known, node))?;
+        let slot = map.slots.iter().position(|slot| slot.map(usize::from) == Some(place))?;
+        u16::try_from(slot).ok()
+    }
+
+    /// How often the map was made.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Asks the servers who has what, until one answers. Nothing where somebody else did since `version`, or does now.
+    pub fn refresh(&self, version: u64, deadline: Deadline) -> Result<()> {
+        let Some(_asking) = self.asking.try_lock() else { return Ok(()) };
+        if self.version() != version {
+            return Ok(());
+        }
+        let known: Vec<Arc<Node>> = self.map.read().nodes.clone();
+        let seeds = self.seeds.iter().filter(|seed| known.iter().all(|node| node.host != **seed));
+        let mut hosts: Vec<&Host> = known.iter().map(|node| &node.host).chain(seeds).collect();
+        // Another one first each time: one that is cut off from the others answers what was once true.
+        let first = self.attempts.fetch_add(1, Ordering::Relaxed) % hosts.len().max(1);
+        hosts.rotate_left(first);
+        let mut why = "it has no server".to_owned();
+        for host in hosts {
+            match self.ask(host, deadline) {
+                Ok(()) => {
+                    self.version.fetch_add(1, Ordering::AcqRel);
+                    return Ok(());
+                }
+                Err(Unconnected::Refused(error)) => return Err(error),
+                Err(Unconnected::Transient(reason)) => why = format!("{}: {reason}", host.text()),
+            }
+            if deadline.is_over() {
+                break;
+            }
+        }
+        Err(Error::Connection { message: format!("no server of the cluster says who has which keys: {why}") })
+    }
+
+    /// Asks one server, over a connection of its own: those of the pool may all wait for one that hangs.
+    fn ask(&self, host: &Host, deadline: Deadline) -> std::result::Result<(), Unconnected> {
+        let deadline = deadline.or_after(self.access.connect_timeout);
+        let mut connection = Connection::open(host, &self.access, deadline)?;
+        let request = Request { args: &[b"CLUSTER", b"SLOTS"], expects: ARRAY };
+        let reply = connection
+            .exchange(&[request], deadline, &mut reply_budget())
+            .map_err(|why| Unconnected::Transient(why.words()))?;
+        let ranges = match reply.first() {
+            Some(Reply::Array(ranges)) => ranges,
+            Some(Reply::Error(said)) if said.starts_with(b"ERR This instance has cluster support") => {
+                let message = format!(
+                    "{} is a server of its own and in no cluster: its URL begins with valkey://",
+                    host.text()
+                );
+                return Err(Unconnected::Refused(Error::InvalidArgument { message }));
+            }
+            Some(Reply::Error(said)) if said.starts_with(b"NOAUTH") => {
+                return Err(Unconnected::Refused(Error::invalid(
+                    "the server asks for a password, and the URL and the options have none",
+                )));
+            }
+            _ => return Err(Unconnected::Transient("it does not say who has which keys".into())),
+        };
+        let damaged = || Unconnected::Transient("what it says of the cluster is damaged".into());
+        self.learn(ranges, host).ok_or_else(damaged)
+    }
+
+    /// Makes the map of what a server said: ranges of slots, each with its primary and its replicas.
+    fn learn(&self, ranges: &[Reply], by: &Host) -> Option<()> {
+        let mut slots: Vec<Option<usize>> = vec![None; SLOTS];
+        let mut hosts: Vec<Host> = Vec::new();
+        for range in ranges {
+            let Reply::Array(parts) = range else { return None };
+            let [Reply::Number(first), Reply::Number(last), servers @ ..] = parts.as_slice() else {
+                return None;
+            };
+            let (first, last) = (usize::try_from(*first).ok()?, usize::try_from(*last).ok()?);
+            for (n, server) in servers.iter().enumerate() {
+                let Reply::Array(parts) = server else { return None };
+                let host = host(parts, by)?;
+                let place = hosts.iter().position(|known| *known == host).unwrap_or(hosts.len());
+                if place == hosts.len() {
+                    hosts.push(host);
+                }
+                if n == 0 {
+                    slots.get_mut(first..=last)?.fill(Some(place));
+                }
+            }
+        }
+        if hosts.is_empty() || hosts.len() > usize::from(u16::MAX) {
+            return None;
+        }
+        let mut map = self.map.write();
+        let nodes: Vec<Arc<Node>> = hosts.into_iter().map(|host| self.known_or_new(&mut map, host)).collect();
+        map.nodes = nodes;
+        map.slots =
+            slots.into_iter().map(|place| place.and_then(|place| u16::try_from(place).ok())).collect();
+        Some(())
+    }
+
+    /// No more connections.
+    pub fn close(&self) {
+        let nodes = {
+            let mut map = self.map.write();
+            map.is_closed = true;
+            map.nodes.clone()
+        };
+        nodes.iter().for_each(|node| node.close());
+        nodes.iter().for_each(|node| node.wait_until_unused());
+    }
+}
+
+/// The address of a server in `CLUSTER SLOTS`: its name, or nothing where it does not know that itself, and its port.
+fn host(parts: &[Reply], by: &Host) -> Option<Host> {
+    let [name, Reply::Number(port), ..] = parts else { return None };
+    let name = match name {
+        Reply::Bytes(name) | Reply::Simple(name) => std::str::from_utf8(name).ok()?,
+        Reply::Nil => "",
+        _ => return None,
+    };
+    let name = if name.is_empty() || name == "?" { &by.name } else { name };
+    Some(Host { name: name.into(), port: u16::try_from(*port).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_the_slot_that_servers_give_it() {
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+        assert_eq!(slot_of(b"foo"), 12182);
+        assert_eq!(slot_of(b"{user1000}.following"), slot_of(b"{user1000}.followers"));
+        assert_eq!(slot_of(b"foo{}{bar}"), crc16(b"foo{}{bar}") % 16384);
+        assert_eq!(slot_of(b"foo{{bar}}zap"), crc16(b"{bar") % 16384);
+        assert_eq!(slot_of(b"foo{bar}{zap}"), slot_of(b"bar"));
+    }
+}

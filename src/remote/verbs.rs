@@ -1,0 +1,563 @@
+//! The verbs of [`Store`], each in the words of the server.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Remote;
+use super::call::{Kind, Route, Servers};
+use super::cluster::slot_of;
+use super::connection::{ARRAY, BYTES, Deadline, NIL, NUMBER, Request, SIMPLE, only, strange};
+use super::node::Node;
+use super::refusal::{detour, error_of, unsupported};
+use super::reply::{MAX_VALUE, Reply};
+use super::walk::RemoteWalk;
+use crate::disk::process;
+use crate::format::frame;
+use crate::store::batch::Batch;
+use crate::store::capabilities::Capabilities;
+use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::iter::{KeyList, Walk};
+use crate::store::pinned::Pinned;
+use crate::store::range::KeyRange;
+use crate::store::stats::{FileStats, MergeProgress, Stats};
+use crate::store::value::{Change, End, Type, incremented};
+use crate::store::write::{Expiry, PutOptions, Ttl, millis};
+use crate::store::{Copying, Store};
+
+/// Compares and swaps. A value that is replaced keeps its expiry.
+const SWAP: &[u8] = b"\
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'table' then return value end
+if ARGV[1] == '1' then if value ~= ARGV[2] then return 0 end
+elseif value then return 0 end
+if ARGV[3] == '1' then redis.call('SET', KEYS[1], ARGV[4], 'KEEPTTL')
+elseif value then redis.call('DEL', KEYS[1]) end
+return 1";
+
+/// So many keys are asked for at once.
+const ASKED_AT_ONCE: usize = 256;
+
+/// How long a key lives, in the words of `SET`.
+pub struct Life {
+    verb: &'static [u8],
+    time: String,
+}
+
+impl Life {
+    /// As `expiry` says; `None` for one without an end.
+    pub fn new(expiry: Expiry) -> Option<Self> {
+        match expiry {
+            Expiry::Never => None,
+            // Servers take no life of nothing, but one that ended long ago.
+            Expiry::After(0) => Some(Life { verb: b"PXAT", time: "1".into() }),
+            Expiry::After(ttl_ms) => Some(Life { verb: b"PX", time: ms(ttl_ms) }),
+            Expiry::At(time_ms) => Some(Life { verb: b"PXAT", time: ms(time_ms.max(1)) }),
+        }
+    }
+
+    /// The arguments.
+    pub fn arguments(&self) -> [&[u8]; 2] {
+        [self.verb, self.time.as_bytes()]
+    }
+}
+
+/// Milliseconds as a server takes them: longer than 100 million years is not said.
+fn ms(ttl_ms: u64) -> String {
+    ttl_ms.min(1 << 62).to_string()
+}
+
+/// An index of a list as a server takes it. Large ones, which no list has, wrap around there.
+fn index_text(index: i64) -> String {
+    index.clamp(-(1 << 40), 1 << 40).to_string()
+}
+
+/// As [`index_text`], for `LSET`, where a server counts with 32 bits.
+pub fn set_index_text(index: i64) -> String {
+    index.clamp(-i64::from(i32::MAX), i64::from(i32::MAX)).to_string()
+}
+
+fn check_value(value: &[u8]) -> Result<()> {
+    match value.len() as u64 {
+        0..=MAX_VALUE => Ok(()),
+        size => Err(Error::TooLarge { what: "value", size, limit: MAX_VALUE }),
+    }
+}
+
+impl Remote {
+    /// One request about one key that changes nothing.
+    fn read(&self, key: &[u8], args: &[&[u8]], expects: u8) -> Result<Reply> {
+        frame::check_key(key)?;
+        self.check_open()?;
+        self.answer(self.ask(Kind::Read, key, args, expects)?)
+    }
+
+    /// One request about one key that may change it.
+    fn change(&self, key: &[u8], args: &[&[u8]], expects: u8) -> Result<Reply> {
+        self.change_and(key, args, expects, self.syncs_always)
+    }
+
+    fn change_and(&self, key: &[u8], args: &[&[u8]], expects: u8, is_synced: bool) -> Result<Reply> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        let route = self.route(key);
+        let replies = self.write_and(&route, &[Request { args, expects }], is_synced)?;
+        self.answer(only(replies)?)
+    }
+
+    /// A reply that is no refusal.
+    fn answer(&self, reply: Reply) -> Result<Reply> {
+        match reply {
+            Reply::Error(said) => Err(error_of(&said, &self.name)),
+            reply => Ok(reply),
+        }
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        bytes(self.read(key, &[b"GET", key], BYTES | NIL)?)
+    }
+
+    fn swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool> {
+        let flag = |value: Option<&[u8]>| if value.is_some() { &b"1"[..] } else { b"0" };
+        let args: [&[u8]; 8] = [
+            b"EVAL",
+            SWAP,
+            b"1",
+            key,
+            flag(expected),
+            expected.unwrap_or_default(),
+            flag(desired),
+            desired.unwrap_or_default(),
+        ];
+        Ok(number(self.change(key, &args, NUMBER)?)? == 1)
+    }
+
+    /// Gives a copy of what was taken out, which goes back with `put_back` where there is no room for it.
+    fn hand_over(
+        &self,
+        taken: Option<Vec<u8>>,
+        to: &mut dyn Copying,
+        put_back: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<Option<usize>> {
+        let Some(value) = taken else { return Ok(None) };
+        if !to.begin(value.len()) {
+            put_back(&value)?;
+            return Err(Error::NoMemory { bytes: value.len() as u64 });
+        }
+        to.copy(&value);
+        Ok(Some(value.len()))
+    }
+
+    /// The same question about each of many keys: one round trip to each server that has some. What goes wrong there is tried again
+    /// for each.
+    pub fn ask_each(
+        &self,
+        verb: &[u8],
+        expects: u8,
+        keys: &[&[u8]],
+        deadline: Deadline,
+    ) -> Result<Vec<Result<Reply>>> {
+        let mut by_node: BTreeMap<usize, (Arc<Node>, Vec<usize>)> = BTreeMap::new();
+        for (place, key) in keys.iter().enumerate() {
+            if let Some(node) = self.find(&self.route(key)) {
+                by_node.entry(Arc::as_ptr(&node).addr()).or_insert_with(|| (node, Vec::new())).1.push(place);
+            }
+        }
+        let mut answers: Vec<Option<Reply>> = vec_with_room(keys.len())?;
+        answers.resize(keys.len(), None);
+        for (node, places) in by_node.values() {
+            let commands: Vec<[&[u8]; 2]> =
+                places.iter().map(|place| [verb, keys.get(*place).copied().unwrap_or_default()]).collect();
+            let requests: Vec<Request<'_>> = commands.iter().map(|args| Request { args, expects }).collect();
+            let Some(replies) = self.call_once(node, &requests, deadline)? else { continue };
+            for (place, reply) in places.iter().zip(replies) {
+                let is_detour = matches!(&reply, Reply::Error(said) if detour(said).is_some());
+                if let Some(answer) = answers.get_mut(*place).filter(|_| !is_detour) {
+                    *answer = Some(reply);
+                }
+            }
+        }
+        let mut all = vec_with_room(keys.len())?;
+        all.extend(keys.iter().zip(answers).map(|(key, answer)| match answer {
+            Some(reply) => Ok(reply),
+            None => {
+                let request = Request { args: &[verb, key], expects };
+                only(self.call_until(Kind::Read, &self.route(key), &[request], deadline)?)
+            }
+        }));
+        Ok(all)
+    }
+}
+
+impl Store for Remote {
+    fn capabilities(&self) -> Result<Capabilities> {
+        self.check_open()?;
+        let mut can = Capabilities::default();
+        if matches!(self.servers, Servers::One(_)) {
+            can = can | Capabilities::BATCH;
+        }
+        if self.can_sync {
+            can = can | Capabilities::SYNC;
+        }
+        Ok(can)
+    }
+
+    fn close(&self) -> Result<()> {
+        self.shut()
+    }
+
+    fn poison(&self, reason: &str) {
+        if self.check_open().is_ok() {
+            self.poison.lock().get_or_insert_with(|| reason.to_owned());
+        }
+    }
+
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.put_with(key, value, &PutOptions::default()).map(drop)
+    }
+
+    fn put_with(&self, key: &[u8], value: &[u8], options: &PutOptions) -> Result<bool> {
+        self.check_writable()?;
+        if options.sync {
+            self.check_can_sync()?;
+        }
+        frame::check_key(key)?;
+        check_value(value)?;
+        let life = options.ttl.and_then(|ttl| Life::new(Expiry::After(millis(ttl))));
+        let mut args: Vec<&[u8]> = vec_with_room(7)?;
+        args.extend([b"SET", key, value]);
+        args.extend(life.as_ref().into_iter().flat_map(Life::arguments));
+        if options.if_absent {
+            args.push(b"NX");
+        }
+        if options.if_present {
+            args.push(b"XX");
+        }
+        if options.keep_ttl {
+            args.push(b"KEEPTTL");
+        }
+        let reply = self.change_and(key, &args, SIMPLE | NIL, options.sync || self.syncs_always)?;
+        Ok(reply != Reply::Nil)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        Ok(number(self.change(key, &[b"DEL", key], NUMBER)?)? == 1)
+    }
+
+    fn write(&self, batch: &Batch) -> Result<()> {
+        self.check_writable()?;
+        self.write_batch(batch)
+    }
+
+    fn copy(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+        let Some(value) = self.value(key)? else { return Ok(None) };
+        if to.begin(value.len()) {
+            to.copy(&value);
+        }
+        Ok(Some(value.len()))
+    }
+
+    fn show(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let value = self.value(key)?;
+        Ok(value.map(|value| visit(&value)).is_some())
+    }
+
+    fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
+        self.value(key)?.map(Pinned::owned).transpose()
+    }
+
+    fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()> {
+        self.check_open()?;
+        out.clear();
+        let no_memory = |_| Error::NoMemory { bytes: size_of_val(keys) as u64 };
+        out.try_reserve(keys.len()).map_err(no_memory)?;
+        let deadline = Deadline::after(self.timeout);
+        for keys in keys.chunks(ASKED_AT_ONCE) {
+            let mut sound: Vec<&[u8]> = vec_with_room(keys.len())?;
+            sound.extend(keys.iter().filter(|key| frame::check_key(key).is_ok()));
+            let mut replies = self.ask_each(b"GET", BYTES | NIL, &sound, deadline)?.into_iter();
+            out.extend(keys.iter().map(|key| {
+                frame::check_key(key)?;
+                let reply = replies.next().ok_or_else(strange)?;
+                bytes(self.answer(reply?)?)?.map(Pinned::owned).transpose()
+            }));
+        }
+        Ok(())
+    }
+
+    fn exists(&self, key: &[u8]) -> Result<bool> {
+        Ok(number(self.read(key, &[b"EXISTS", key], NUMBER)?)? == 1)
+    }
+
+    fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>> {
+        self.check_open()?;
+        Ok(Box::new(RemoteWalk::new(self.shared()?, prefix)?))
+    }
+
+    fn walk_range(&self, _: &KeyRange<'_>) -> Result<Box<dyn Walk>> {
+        self.check_open()?;
+        Err(Error::no_order("walk through a range of them"))
+    }
+
+    fn delete_range(&self, _: &KeyRange<'_>) -> Result<()> {
+        self.check_open()?;
+        Err(Error::no_order("delete a range of them"))
+    }
+
+    fn count(&self) -> Result<u64> {
+        self.check_open()?;
+        self.size()
+    }
+
+    fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
+        Ok(match number(self.read(key, &[b"PTTL", key], NUMBER)?)? {
+            -2 => None,
+            -1 => Some(Ttl::Forever),
+            left => Some(Ttl::Left(Duration::from_millis(u64::try_from(left).map_err(|_| strange())?))),
+        })
+    }
+
+    fn set_ttl(&self, key: &[u8], ttl_ms: Option<u64>) -> Result<bool> {
+        if let Some(ttl_ms) = ttl_ms {
+            return Ok(number(self.change(key, &[b"PEXPIRE", key, ms(ttl_ms).as_bytes()], NUMBER)?)? == 1);
+        }
+        self.check_writable()?;
+        frame::check_key(key)?;
+        // A key that lives for ever is one as well.
+        let requests = [
+            Request { args: &[b"PERSIST", key], expects: NUMBER },
+            Request { args: &[b"EXISTS", key], expects: NUMBER },
+        ];
+        let replies = self.write_synced(&self.route(key), &requests)?;
+        let mut is_there = false;
+        for reply in replies {
+            is_there |= number(self.answer(reply)?)? == 1;
+        }
+        Ok(is_there)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.check_writable().or_else(|error| match error {
+            Error::ReadOnly => Ok(()),
+            error => Err(error),
+        })?;
+        self.check_can_sync()?;
+        if self.is_read_only {
+            return Ok(());
+        }
+        self.sync_all()
+    }
+
+    fn merge(&self, _: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
+        self.check_writable()?;
+        unsupported("a server takes the space of what is dead back by itself; there is nothing to merge")
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        Ok(Stats { keys: self.count()?, ..Stats::default() })
+    }
+
+    fn file_stats(&self) -> Result<Vec<FileStats>> {
+        self.check_open()?;
+        Ok(Vec::new())
+    }
+
+    fn write_hints(&self) -> Result<()> {
+        self.check_writable()?;
+        unsupported("the files of a server are its own; hints are for stores in directories")
+    }
+
+    fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {
+        match self.read(key, &[b"TYPE", key], SIMPLE)? {
+            Reply::Simple(name) => match name.as_slice() {
+                b"none" => Ok(None),
+                b"string" => Ok(Some(Type::Value)),
+                b"list" => Ok(Some(Type::List)),
+                _ => unsupported(
+                    "the key holds something that is neither a value nor a list, such as a hash or a set",
+                ),
+            },
+            _ => Err(strange()),
+        }
+    }
+
+    fn push(&self, key: &[u8], value: &[u8], end: End) -> Result<u64> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        check_value(value)?;
+        let verb: &[u8] = if end == End::Back { b"RPUSH" } else { b"LPUSH" };
+        u64::try_from(number(self.change(key, &[verb, key, value], NUMBER)?)?).map_err(|_| strange())
+    }
+
+    fn pop(&self, key: &[u8], end: End, to: &mut dyn Copying) -> Result<Option<usize>> {
+        let verb: &[u8] = if end == End::Back { b"RPOP" } else { b"LPOP" };
+        let taken = bytes(self.change(key, &[verb, key], BYTES | NIL)?)?;
+        self.hand_over(taken, to, |value| self.push(key, value, end).map(drop))
+    }
+
+    fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
+        let length = number(self.read(key, &[b"LLEN", key], NUMBER)?)?;
+        Ok(u64::try_from(length).ok().filter(|length| *length > 0))
+    }
+
+    fn list_get(&self, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
+        bytes(self.read(key, &[b"LINDEX", key, index_text(index).as_bytes()], BYTES | NIL)?)
+    }
+
+    fn list_set(&self, key: &[u8], index: i64, value: &[u8]) -> Result<bool> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        check_value(value)?;
+        let index = set_index_text(index);
+        let requests = [Request { args: &[b"LSET", key, index.as_bytes(), value], expects: SIMPLE }];
+        match only(self.write_synced(&self.route(key), &requests)?)? {
+            Reply::Error(said) if said == b"ERR no such key" || said == b"ERR index out of range" => {
+                Ok(false)
+            }
+            reply => self.answer(reply).map(|_| true),
+        }
+    }
+
+    fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>> {
+        frame::check_key(key)?;
+        self.check_open()?;
+        let (first, last) = (index_text(first), index_text(last));
+        let requests = [
+            Request { args: &[b"LRANGE", key, first.as_bytes(), last.as_bytes()], expects: ARRAY },
+            Request { args: &[b"EXISTS", key], expects: NUMBER },
+        ];
+        let mut replies = self.call(Kind::Read, &self.route(key), &requests)?.into_iter();
+        let (values, is_there) = (replies.next().ok_or_else(strange)?, replies.next().ok_or_else(strange)?);
+        let Reply::Array(values) = self.answer(values)? else { return Err(strange()) };
+        // A list may be there and have none of these.
+        if values.is_empty() && number(self.answer(is_there)?)? == 0 {
+            return Ok(None);
+        }
+        let mut list = KeyList::with_room(values.len() as u64)?;
+        for value in values {
+            list.push(&bytes(value)?.ok_or_else(strange)?)?;
+        }
+        Ok(Some(list))
+    }
+
+    fn get_delete(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
+        let taken = bytes(self.change(key, &[b"GETDEL", key], BYTES | NIL)?)?;
+        let options = PutOptions { if_absent: true, ..PutOptions::default() };
+        self.hand_over(taken, to, |value| self.put_with(key, value, &options).map(drop))
+    }
+
+    fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        check_value(desired.unwrap_or_default())?;
+        // What no server has is not sent to one.
+        if expected.is_some_and(|expected| check_value(expected).is_err()) {
+            return Ok(false);
+        }
+        self.swap(key, expected, desired)
+    }
+
+    fn increment(&self, key: &[u8], by: i64) -> Result<i64> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        let text = by.to_string();
+        let requests = [Request { args: &[b"INCRBY", key, text.as_bytes()], expects: NUMBER }];
+        match only(self.write_synced(&self.route(key), &requests)?)? {
+            // Servers know fewer ways to write a number, and say overflow in their own words.
+            Reply::Error(said) if said.starts_with(b"ERR ") && detour(&said).is_none() => {
+                let mut sum = Err(strange());
+                self.update(key, &mut |value| {
+                    let number = incremented(value, by)?;
+                    sum = Ok(number);
+                    Ok(Change::Put(number.to_string().into_bytes()))
+                })?;
+                sum
+            }
+            reply => number(self.answer(reply)?),
+        }
+    }
+
+    /// Nobody is kept away meanwhile: what was decided for a value that has changed since is decided again.
+    fn update(&self, key: &[u8], change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()> {
+        self.check_writable()?;
+        loop {
+            let value = self.value(key)?;
+            let is_done = match change(value.as_deref())? {
+                Change::Keep => true,
+                Change::Delete if value.is_none() => true,
+                Change::Delete => self.swap(key, value.as_deref(), None)?,
+                Change::Put(desired) => {
+                    check_value(&desired)?;
+                    self.swap(key, value.as_deref(), Some(&desired))?
+                }
+            };
+            if is_done {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Remote {
+    fn check_can_sync(&self) -> Result<()> {
+        if self.can_sync {
+            return Ok(());
+        }
+        unsupported(
+            "the server keeps no log of writes (appendonly), or is older than Valkey 7.2: it cannot be asked to make writes durable",
+        )
+    }
+
+    /// Makes durable what was written over any connection. A server waits for what the connection that asks has written itself, so
+    /// something is written first that nobody sees.
+    fn sync_all(&self) -> Result<()> {
+        let unique = process::random_bytes::<16>()
+            .map_err(|why| Error::io("get random bytes from", "/dev/urandom".as_ref(), &why))?;
+        let unique = unique.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let time = self.sync_time();
+        self.ask_all(|node, deadline| {
+            let tag = match &self.servers {
+                Servers::One(_) => Some(String::new()),
+                Servers::Cluster(cluster) => {
+                    let slot = cluster.slot_at(node);
+                    slot.and_then(|slot| {
+                        (0..1 << 22).map(|n| n.to_string()).find(|tag| slot_of(tag.as_bytes()) == slot)
+                    })
+                }
+            };
+            let key = format!("filedb:sync:{unique}{{{}}}", tag.unwrap_or_default());
+            let requests = [
+                Request { args: &[b"MULTI"], expects: SIMPLE },
+                Request { args: &[b"SET", key.as_bytes(), b""], expects: SIMPLE },
+                Request { args: &[b"DEL", key.as_bytes()], expects: SIMPLE },
+                Request { args: &[b"EXEC"], expects: ARRAY },
+                Request { args: &[b"WAITAOF", b"1", b"0", time.as_bytes()], expects: ARRAY },
+            ];
+            // It may be done twice.
+            let mut replies = self.call_until(Kind::Read, &Route::Node(node.clone()), &requests, deadline)?;
+            let synced = replies.pop();
+            for reply in replies {
+                self.answer(reply)?;
+            }
+            self.is_durable(synced).map(|()| 0)
+        })
+        .map(drop)
+    }
+}
+
+/// A value, or none.
+fn bytes(reply: Reply) -> Result<Option<Vec<u8>>> {
+    match reply {
+        Reply::Bytes(bytes) => Ok(Some(bytes)),
+        Reply::Nil => Ok(None),
+        _ => Err(strange()),
+    }
+}
+
+fn number(reply: Reply) -> Result<i64> {
+    match reply {
+        Reply::Number(number) => Ok(number),
+        _ => Err(strange()),
+    }
+}
