@@ -21,6 +21,7 @@ const ROOMS: &[&str] = &[
     "index",
     "log",
     "store",
+    "remote",
     "bitcask/engine",
     "bitcask/shared",
     "bitcask/lifecycle",

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 use crate::{
-    abi, abidump, bindings, crates, ctests, demo, doxygen, examples, header, manpage, packaging, rust,
-    sanitize, tools,
+    abi, abidump, bindings, conformance, crates, ctests, demo, doxygen, examples, header, manpage, packaging,
+    rust, sanitize, tools,
 };
 
 /// Its name, what holds when it passes, and the check.
@@ -33,6 +33,11 @@ const STEPS: &[Step] = &[
     ("lto", "the libraries are optimised at link time", abi::link_time_optimisation),
     ("c-tests", "the C tests pass: C99, C11, C++17, shared and static", ctests::plain),
     ("valgrind", "the C tests pass under valgrind", ctests::under_valgrind),
+    (
+        "conformance",
+        "every store passes the suites in Rust and in C: files, memory, a Valkey server, a Valkey Cluster",
+        conformance::check,
+    ),
     ("neighbours", "another Rust library in the same program does no harm", ctests::neighbours),
     ("package", "find_package works in a moved tree and refuses other versions", packaging::cmake_package),
     (
