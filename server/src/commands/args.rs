@@ -1,0 +1,55 @@
+//! Arguments of commands: numbers and words.
+
+use super::fault::{Fault, NOT_FLOAT, NOT_INTEGER, Result};
+use crate::resp::request::number;
+
+/// A whole number.
+pub fn int(text: &[u8]) -> Result<i64> {
+    number(text).ok_or(Fault::from(NOT_INTEGER))
+}
+
+/// A whole number within bounds; `message` where it is outside, or none.
+pub fn int_within(text: &[u8], least: i64, most: i64, message: &'static str) -> Result<i64> {
+    number(text).filter(|number| (least..=most).contains(number)).ok_or(Fault::from(message))
+}
+
+/// A number that may have a fraction.
+pub fn float(text: &[u8]) -> Result<f64> {
+    parse_float(text).ok_or(Fault::from(NOT_FLOAT))
+}
+
+/// A number that may have a fraction, as `strtold` reads it; no NaN.
+pub fn parse_float(text: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let plain = text.trim_start_matches(['+', '-']);
+    if plain.is_empty() || text.len() - plain.len() > 1 || text.ends_with(char::is_whitespace) {
+        return None;
+    }
+    match plain.to_ascii_lowercase().as_str() {
+        "inf" | "infinity" => {
+            return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
+        }
+        lower if lower.starts_with("nan") || lower.starts_with("inf") => return None,
+        _ => {}
+    }
+    text.parse().ok()
+}
+
+/// Whether an argument is this word, in whatever case.
+#[inline]
+pub fn is(argument: &[u8], word: &str) -> bool {
+    argument.eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// An argument as text, for messages: what is no UTF-8 is replaced.
+pub fn text(argument: &[u8]) -> String {
+    String::from_utf8_lossy(argument).into_owned()
+}
+
+/// The elements from index `first` to `last`, both included and counted from the end where negative, of `length`: the first, and how many.
+pub fn range(length: u64, first: i64, last: i64) -> (u64, u64) {
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let from_front = |index: i64| if index < 0 { length.saturating_add(index) } else { index };
+    let (first, last) = (from_front(first).max(0), from_front(last).min(length - 1));
+    if first > last { (0, 0) } else { (first as u64, (last - first + 1) as u64) }
+}

@@ -1,0 +1,134 @@
+//! CONFIG: what is set, and what can be changed while the server runs.
+
+use std::io::Write;
+
+use super::args::text;
+use super::fault::{Fault, Result, SYNTAX};
+use super::table::{Command, Flags, Keys, command};
+use super::{Context, matches};
+use crate::settings::{SETTINGS, Settings};
+
+const ADMIN: Flags = Flags(Flags::ADMIN.0 | Flags::NO_SCRIPT.0);
+
+const fn line(name: &'static str, arity: i32, since: &'static str, summary: &'static str) -> Command {
+    command(name, config, arity, ADMIN, Keys::NONE, "server", since, summary)
+}
+
+/// The table of this group.
+pub static COMMANDS: &[Command] = &[Command {
+    name: "config",
+    handler: config,
+    arity: -2,
+    flags: Flags::NONE,
+    keys: Keys::NONE,
+    group: "server",
+    since: "2.0.0",
+    summary: "A container for server configuration commands.",
+    subcommands: &[
+        line("config|get", -3, "2.0.0", "Returns the effective values of configuration parameters."),
+        line("config|set", -4, "2.0.0", "Sets configuration parameters in-flight."),
+        line("config|resetstat", 2, "2.0.0", "Resets the server's statistics."),
+        line("config|rewrite", 2, "2.8.0", "Persists the effective configuration to file."),
+    ],
+}];
+
+/// All settings as they are.
+pub fn all(settings: &Settings) -> Vec<(&'static str, String)> {
+    let changeable = SETTINGS.iter().map(|setting| (setting.name, (setting.get)(settings)));
+    changeable.chain(settings.fixed.iter().cloned()).collect()
+}
+
+fn config(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let settings = &context.server.settings;
+    match args[1].to_ascii_lowercase().as_slice() {
+        b"get" => {
+            let mut found = all(settings);
+            found.retain(|(name, _)| {
+                args[2..].iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
+            });
+            let mut reply = context.reply();
+            reply.map(found.len());
+            for (name, value) in found {
+                reply.bulk(name.as_bytes());
+                reply.bulk(value.as_bytes());
+            }
+        }
+        b"set" => {
+            if !args.len().is_multiple_of(2) {
+                return Err(Fault::from(SYNTAX));
+            }
+            set(settings, &args[2..])?;
+            context.reply().ok();
+        }
+        b"resetstat" => {
+            context.server.stats.reset();
+            context.reply().ok();
+        }
+        _ => {
+            rewrite(settings)?;
+            context.reply().ok();
+        }
+    }
+    Ok(())
+}
+
+fn set(settings: &Settings, pairs: &[&[u8]]) -> Result {
+    let mut before = Vec::new();
+    for pair in pairs.chunks_exact(2) {
+        let name = text(pair[0]).to_ascii_lowercase();
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+            let fault = if settings.fixed.iter().any(|(fixed, _)| *fixed == name) {
+                format!(
+                    "ERR CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config"
+                )
+            } else {
+                format!("ERR Unknown option or number of arguments for CONFIG SET - '{}'", text(pair[0]))
+            };
+            undo(settings, before);
+            return Err(Fault::from(fault));
+        };
+        let old = (setting.get)(settings);
+        if let Err(why) = (setting.set)(settings, &text(pair[1])) {
+            undo(settings, before);
+            return Err(Fault::from(format!(
+                "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
+            )));
+        }
+        before.push((setting, old));
+    }
+    Ok(())
+}
+
+/// All or nothing is set.
+fn undo(settings: &Settings, before: Vec<(&crate::settings::Setting, String)>) {
+    for (setting, old) in before.into_iter().rev() {
+        let _ = (setting.set)(settings, &old);
+    }
+}
+
+fn rewrite(settings: &Settings) -> Result {
+    let Some(file) = &settings.file else {
+        return Err(Fault::from("ERR The server is running without a config file"));
+    };
+    let write = || -> std::io::Result<()> {
+        let old = std::fs::read_to_string(file)?;
+        let mut table: toml::Table = old.parse().map_err(std::io::Error::other)?;
+        for setting in SETTINGS {
+            table.insert(setting.name.to_owned(), toml::Value::String((setting.get)(settings)));
+        }
+        let mut lines = String::from("# Written by CONFIG REWRITE.\n");
+        for (name, value) in &table {
+            let value = match value {
+                toml::Value::String(text) => format!("{text:?}"),
+                other => other.to_string(),
+            };
+            lines.push_str(&format!("{name} = {value}\n"));
+        }
+        let beside = file.with_extension("new");
+        let mut new = std::fs::File::create(&beside)?;
+        new.write_all(lines.as_bytes())?;
+        new.sync_all()?;
+        std::fs::rename(&beside, file)
+    };
+    write().map_err(|error| Fault::from(format!("ERR Rewriting config file: {error}")))
+}

@@ -1,0 +1,100 @@
+//! Commands: one table, and what each of them does.
+//!
+//! A command is a line of the table of its group ([`GROUPS`]): its name, what does it, how many arguments it takes, what it is like,
+//! where its keys are and what it is for. What is checked for all commands is checked in [`dispatch`], by that line.
+
+pub mod args;
+mod bits;
+mod blocking;
+mod client;
+mod command;
+mod config;
+mod connection;
+mod counters;
+mod debug;
+pub mod dispatch;
+mod expiry;
+pub mod fault;
+mod glob;
+mod info;
+mod keys;
+mod lcs;
+mod list_edits;
+mod lists;
+pub mod pubsub;
+mod scan;
+mod server;
+mod sort;
+mod strings;
+pub mod table;
+pub mod transactions;
+
+use crate::keyspace::Key;
+use crate::keyspace::work::Work;
+use crate::resp::reply::Reply;
+use crate::server::Server;
+use crate::session::Session;
+use fault::{Fault, Result};
+
+pub use blocking::serve_pushed;
+pub use glob::matches;
+pub use info::{keyspace_counts, processor_seconds, resident};
+pub use table::{Command, Flags, Keys};
+
+/// What a command works with.
+pub struct Context<'a> {
+    /// What all clients share.
+    pub server: &'a Server,
+    /// The keys.
+    pub work: &'a mut Work,
+    /// The client.
+    pub session: &'a mut Session,
+    /// The client's output.
+    pub out: &'a mut Vec<u8>,
+}
+
+impl Context<'_> {
+    /// For the reply.
+    #[inline]
+    pub fn reply(&mut self) -> Reply<'_> {
+        Reply { out: self.out, is_resp3: self.session.is_resp3 }
+    }
+
+    /// A key of the client's database, as it is stored.
+    #[inline]
+    pub fn key(&self, key: &[u8]) -> Key {
+        self.work.keyspace.key(self.session.database, key)
+    }
+}
+
+/// What does a command: its arguments begin with its name.
+pub type Handler = fn(&mut Context<'_>, &[&[u8]]) -> Result;
+
+/// The tables of all groups.
+pub static GROUPS: &[&[Command]] = &[
+    strings::COMMANDS,
+    counters::COMMANDS,
+    bits::COMMANDS,
+    lcs::COMMANDS,
+    keys::COMMANDS,
+    expiry::COMMANDS,
+    scan::COMMANDS,
+    sort::COMMANDS,
+    lists::COMMANDS,
+    list_edits::COMMANDS,
+    blocking::COMMANDS,
+    transactions::COMMANDS,
+    pubsub::COMMANDS,
+    connection::COMMANDS,
+    client::COMMANDS,
+    command::COMMANDS,
+    config::COMMANDS,
+    info::COMMANDS,
+    server::COMMANDS,
+    debug::COMMANDS,
+];
+
+/// An error for an argument count that does not fit.
+pub fn wrong_number(name: &str) -> Fault {
+    Fault::from(format!("ERR wrong number of arguments for '{name}' command"))
+}

@@ -1,0 +1,362 @@
+//! The server as a whole.
+
+use super::args::{int, int_within, is};
+use super::fault::{Fault, Result, SYNTAX};
+use super::table::{Command, Flags, Keys, command};
+use super::{Context, connection, wrong_number};
+use crate::keyspace::OWN;
+use crate::resp::reply::Reply;
+use crate::server::wall_clock;
+
+const ADMIN: Flags = Flags(Flags::ADMIN.0 | Flags::NO_SCRIPT.0);
+const EMPTIES: Flags = Flags(Flags::WRITE.0 | Flags::ALL_KEYS.0);
+
+const fn line(
+    name: &'static str,
+    handler: super::Handler,
+    arity: i32,
+    flags: Flags,
+    since: &'static str,
+    summary: &'static str,
+) -> Command {
+    command(name, handler, arity, flags, Keys::NONE, "server", since, summary)
+}
+
+const fn group(
+    name: &'static str,
+    handler: super::Handler,
+    subcommands: &'static [Command],
+    since: &'static str,
+    summary: &'static str,
+) -> Command {
+    Command {
+        name,
+        handler,
+        arity: -2,
+        flags: Flags::NONE,
+        keys: Keys::NONE,
+        group: "server",
+        since,
+        summary,
+        subcommands,
+    }
+}
+
+/// The table of this group.
+pub static COMMANDS: &[Command] = &[
+    line("time", time, 1, Flags::FAST, "2.6.0", "Returns the server time."),
+    line(
+        "lastsave",
+        lastsave,
+        1,
+        Flags(Flags::FAST.0 | ADMIN.0),
+        "1.0.0",
+        "Returns the time of the last sync to the disk.",
+    ),
+    line("save", save, 1, ADMIN, "1.0.0", "Syncs all that was written to the disk."),
+    line("bgsave", bgsave, -1, ADMIN, "1.0.0", "Begins to sync all that was written to the disk."),
+    line("bgrewriteaof", bgrewriteaof, 1, ADMIN, "1.0.0", "Begins to take the space of dead records back."),
+    line("shutdown", shutdown, -1, ADMIN, "1.0.0", "Syncs all to the disk and shuts the server down."),
+    line("flushdb", flushdb, -1, EMPTIES, "1.0.0", "Removes all keys from the current database."),
+    line("flushall", flushall, -1, EMPTIES, "1.0.0", "Removes all keys from all databases."),
+    line(
+        "swapdb",
+        swapdb,
+        3,
+        Flags(Flags::WRITE.0 | Flags::ALL_KEYS.0 | Flags::FAST.0),
+        "4.0.0",
+        "Swaps two databases.",
+    ),
+    line("wait", wait, 3, Flags(Flags::BLOCKING.0), "3.0.0", "Answers 0: there are no replicas."),
+    line(
+        "waitaof",
+        waitaof,
+        4,
+        Flags(Flags::BLOCKING.0),
+        "7.2.0",
+        "Waits until all that was written before is on the disk.",
+    ),
+    group(
+        "slowlog",
+        slowlog,
+        &[
+            line("slowlog|get", slowlog, -2, ADMIN, "2.2.12", "Returns the slow log's entries."),
+            line(
+                "slowlog|len",
+                slowlog,
+                2,
+                ADMIN,
+                "2.2.12",
+                "Returns the number of entries in the slow log.",
+            ),
+            line("slowlog|reset", slowlog, 2, ADMIN, "2.2.12", "Clears all entries from the slow log."),
+        ],
+        "2.2.12",
+        "A container for slow log commands.",
+    ),
+    group(
+        "latency",
+        latency,
+        &[
+            line(
+                "latency|latest",
+                latency,
+                2,
+                ADMIN,
+                "2.8.13",
+                "Returns nothing: latencies are not monitored.",
+            ),
+            line(
+                "latency|history",
+                latency,
+                3,
+                ADMIN,
+                "2.8.13",
+                "Returns nothing: latencies are not monitored.",
+            ),
+            line(
+                "latency|reset",
+                latency,
+                -2,
+                ADMIN,
+                "2.8.13",
+                "Resets nothing: latencies are not monitored.",
+            ),
+        ],
+        "2.8.13",
+        "A container for latency diagnostics commands.",
+    ),
+    group(
+        "function",
+        flush_scripts,
+        &[line(
+            "function|flush",
+            flush_scripts,
+            -2,
+            Flags::WRITE,
+            "7.0.0",
+            "Deletes all functions: there are none.",
+        )],
+        "7.0.0",
+        "A container for function commands.",
+    ),
+    group(
+        "script",
+        flush_scripts,
+        &[line(
+            "script|flush",
+            flush_scripts,
+            -2,
+            Flags::NO_SCRIPT,
+            "2.6.0",
+            "Removes all scripts: there are none.",
+        )],
+        "2.6.0",
+        "A container for script commands.",
+    ),
+];
+
+fn time(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let now = wall_clock();
+    let mut reply = context.reply();
+    reply.array(2);
+    reply.bulk(now.as_secs().to_string().as_bytes());
+    reply.bulk(now.subsec_micros().to_string().as_bytes());
+    Ok(())
+}
+
+fn lastsave(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let at_s = context.server.durability.last_sync_s.load(std::sync::atomic::Ordering::Relaxed);
+    context.reply().int(at_s as i64);
+    Ok(())
+}
+
+/// The reply leaves when all that was written before it is on the disk.
+fn save(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    context.session.must_be_durable = true;
+    context.reply().ok();
+    Ok(())
+}
+
+fn bgsave(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    match args[1..] {
+        [] => {}
+        [word] if is(word, "SCHEDULE") => {}
+        _ => return Err(Fault::from(SYNTAX)),
+    }
+    context.work.flush();
+    let written = context.work.keyspace.written.load(std::sync::atomic::Ordering::SeqCst);
+    context.server.durability.want(written);
+    context.reply().simple("Background saving started");
+    Ok(())
+}
+
+fn bgrewriteaof(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let db = context.work.db().clone();
+    let merge = move || {
+        if let Err(error) = db.merge() {
+            log::error!("a merge failed: {error}");
+        }
+    };
+    let started = std::thread::Builder::new().name("merge".into()).spawn(merge);
+    started.map_err(|error| Fault::from(format!("ERR a thread could not be started: {error}")))?;
+    context.reply().simple("Background append only file rewriting started");
+    Ok(())
+}
+
+fn shutdown(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    for word in &args[1..] {
+        if is(word, "ABORT") {
+            return Err(Fault::from("ERR No shutdown in progress."));
+        }
+        if !["NOSAVE", "SAVE", "NOW", "FORCE"].iter().any(|known| is(word, known)) {
+            return Err(Fault::from(SYNTAX));
+        }
+    }
+    context.session.ends = true;
+    context.server.end();
+    Ok(())
+}
+
+/// SYNC and ASYNC change nothing here.
+fn check_mode(args: &[&[u8]]) -> Result {
+    match args[1..] {
+        [] => Ok(()),
+        [word] if is(word, "SYNC") || is(word, "ASYNC") => Ok(()),
+        _ => Err(Fault::from(SYNTAX)),
+    }
+}
+
+/// Takes all keys away for which this holds, some thousands at a time. For who holds all locks.
+fn empty(context: &mut Context<'_>, is_meant: impl Fn(u8) -> bool) -> Result {
+    context.work.flush();
+    let keyspace = context.work.keyspace.clone();
+    keyspace.watches.touch_if(|key| {
+        key.first().is_some_and(|place| is_meant(*place)) && keyspace.db.exists(key).unwrap_or(true)
+    });
+    let mut at = Some(0);
+    while let Some(from) = at {
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        at = keyspace.db.scan(from, 4096, |key, _| {
+            if key.first().is_some_and(|place| *place != OWN && is_meant(*place)) {
+                keys.push(key.to_vec());
+            }
+        })?;
+        let mut batch = filedb::Batch::new();
+        keys.iter().try_for_each(|key| batch.delete(key))?;
+        if !batch.is_empty() {
+            context.work.write_now(&batch)?;
+        }
+    }
+    Ok(())
+}
+
+fn flushdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    check_mode(args)?;
+    let database = context.work.keyspace.databases.place(context.session.database);
+    empty(context, |place| place == database)?;
+    context.reply().ok();
+    Ok(())
+}
+
+fn flushall(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    check_mode(args)?;
+    empty(context, |_| true)?;
+    context.reply().ok();
+    Ok(())
+}
+
+fn swapdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let number = |text: &[u8], message: &'static str| {
+        int(text).map_err(|_| Fault::from(message))?;
+        connection::database(&[b"", text])
+    };
+    let first = number(args[1], "ERR invalid first DB index")?;
+    let second = number(args[2], "ERR invalid second DB index")?;
+    if first != second {
+        context.work.flush();
+        let keyspace = context.work.keyspace.clone();
+        let places = [keyspace.databases.place(first), keyspace.databases.place(second)];
+        keyspace.watches.touch_if(|key| key.first().is_some_and(|place| places.contains(place)));
+        keyspace.databases.swap(&keyspace.db, first, second)?;
+    }
+    context.reply().ok();
+    Ok(())
+}
+
+fn wait(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    int(args[1])?;
+    int_within(args[2], 0, i64::MAX, "ERR timeout is negative")?;
+    context.reply().int(0);
+    Ok(())
+}
+
+fn waitaof(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let local = int_within(args[1], 0, 1, "ERR value is out of range, must be between 0 and 1")?;
+    int_within(args[2], 0, i64::MAX, "ERR value is out of range, must be positive")?;
+    int_within(args[3], 0, i64::MAX, "ERR timeout is negative")?;
+    context.session.must_be_durable = local > 0;
+    let durable = context.server.durability.durable()
+        >= context.work.keyspace.written.load(std::sync::atomic::Ordering::SeqCst)
+        && context.work.is_empty();
+    let mut reply = context.reply();
+    reply.array(2);
+    reply.flag(local > 0 || durable);
+    reply.int(0);
+    Ok(())
+}
+
+fn slowlog(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let slowlog = &context.server.slowlog;
+    match args[1] {
+        word if is(word, "LEN") => {
+            let length = slowlog.len();
+            context.reply().count(length);
+        }
+        word if is(word, "RESET") => {
+            slowlog.clear();
+            context.reply().ok();
+        }
+        _ => {
+            if args.len() > 3 {
+                return Err(wrong_number("slowlog|get"));
+            }
+            let count = match args.get(2) {
+                Some(count) => {
+                    int_within(count, -1, i64::MAX, "ERR count should be greater than or equal to -1")?
+                }
+                None => 10,
+            };
+            let entries = slowlog.last(usize::try_from(count).unwrap_or(usize::MAX));
+            let mut reply = context.reply();
+            reply.array(entries.len());
+            for slow in entries {
+                reply.array(6);
+                [slow.id, slow.at_s, slow.micros].iter().for_each(|number| reply.int(*number as i64));
+                reply.bulks(&slow.args);
+                reply.bulk(slow.peer.as_bytes());
+                reply.bulk(slow.name.as_bytes());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn latency(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    if is(args[1], "RESET") {
+        context.reply().int(0);
+    } else {
+        context.reply().array(0);
+    }
+    Ok(())
+}
+
+fn flush_scripts(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    match args[2..] {
+        [] => {}
+        [word] if is(word, "SYNC") || is(word, "ASYNC") => {}
+        _ => return Err(Fault::from("ERR FLUSH only supports SYNC|ASYNC option")),
+    }
+    Reply { out: context.out, is_resp3: context.session.is_resp3 }.ok();
+    Ok(())
+}

@@ -1,0 +1,512 @@
+//! Strings: GET, SET and their relatives.
+
+use std::ops::Range;
+
+use super::Context;
+use super::args::{int, is, range};
+use super::expiry::{Unit, time_of};
+use super::fault::{Fault, NOT_INTEGER, Result, SYNTAX, WRONG_TYPE};
+use super::table::{Command, Flags, Keys, command};
+use crate::keyspace::work::Found;
+
+const READ: Flags = Flags::READ;
+const WRITE: Flags = Flags(Flags::WRITE.0 | Flags::DENY_OOM.0);
+const FAST_READ: Flags = Flags(Flags::READ.0 | Flags::FAST.0);
+const FAST_WRITE: Flags = Flags(Flags::WRITE.0 | Flags::DENY_OOM.0 | Flags::FAST.0);
+const FREES: Flags = Flags(Flags::WRITE.0 | Flags::FAST.0);
+
+/// The largest string.
+const MAX_STRING: u64 = 512 << 20;
+
+/// The table of this group.
+pub static COMMANDS: &[Command] = &[
+    command("get", get, 2, FAST_READ, Keys::FIRST, "string", "1.0.0", "Returns the string value of a key."),
+    command(
+        "set",
+        set,
+        -3,
+        WRITE,
+        Keys::FIRST,
+        "string",
+        "1.0.0",
+        "Sets the string value of a key, with conditions and an expiry.",
+    ),
+    command(
+        "setnx",
+        setnx,
+        3,
+        FAST_WRITE,
+        Keys::FIRST,
+        "string",
+        "1.0.0",
+        "Sets the string value of a key only when the key doesn't exist.",
+    ),
+    command(
+        "setex",
+        setex,
+        4,
+        WRITE,
+        Keys::FIRST,
+        "string",
+        "2.0.0",
+        "Sets the string value and expiration time of a key.",
+    ),
+    command(
+        "psetex",
+        psetex,
+        4,
+        WRITE,
+        Keys::FIRST,
+        "string",
+        "2.6.0",
+        "Sets the string value and expiration time in milliseconds of a key.",
+    ),
+    command(
+        "getset",
+        getset,
+        3,
+        FAST_WRITE,
+        Keys::FIRST,
+        "string",
+        "1.0.0",
+        "Returns the previous string value of a key after setting it.",
+    ),
+    command(
+        "getdel",
+        getdel,
+        2,
+        FREES,
+        Keys::FIRST,
+        "string",
+        "6.2.0",
+        "Returns the string value of a key after deleting the key.",
+    ),
+    command(
+        "getex",
+        getex,
+        -2,
+        FREES,
+        Keys::FIRST,
+        "string",
+        "6.2.0",
+        "Returns the string value of a key after setting its expiration time.",
+    ),
+    command(
+        "mget",
+        mget,
+        -2,
+        FAST_READ,
+        Keys::ALL,
+        "string",
+        "1.0.0",
+        "Returns the string values of several keys.",
+    ),
+    command(
+        "mset",
+        mset,
+        -3,
+        WRITE,
+        Keys::At(1, -1, 2),
+        "string",
+        "1.0.1",
+        "Sets the string values of several keys.",
+    ),
+    command(
+        "msetnx",
+        msetnx,
+        -3,
+        WRITE,
+        Keys::At(1, -1, 2),
+        "string",
+        "1.0.1",
+        "Sets the string values of several keys only when none of them exists.",
+    ),
+    command(
+        "append",
+        append,
+        3,
+        FAST_WRITE,
+        Keys::FIRST,
+        "string",
+        "2.0.0",
+        "Appends a string to the value of a key.",
+    ),
+    command(
+        "strlen",
+        strlen,
+        2,
+        FAST_READ,
+        Keys::FIRST,
+        "string",
+        "2.2.0",
+        "Returns the length of a string value.",
+    ),
+    command(
+        "getrange",
+        getrange,
+        4,
+        READ,
+        Keys::FIRST,
+        "string",
+        "2.4.0",
+        "Returns a part of the string stored at a key.",
+    ),
+    command(
+        "substr",
+        getrange,
+        4,
+        READ,
+        Keys::FIRST,
+        "string",
+        "1.0.0",
+        "Returns a part of the string stored at a key.",
+    ),
+    command(
+        "setrange",
+        setrange,
+        4,
+        WRITE,
+        Keys::FIRST,
+        "string",
+        "2.2.0",
+        "Overwrites a part of a string value.",
+    ),
+];
+
+/// The value of a string; a list is an error.
+pub fn value<'a>(found: Option<Found<'a>>) -> Result<Option<&'a [u8]>> {
+    match found {
+        Some(found) if found.is_list => Err(Fault::from(WRONG_TYPE)),
+        Some(found) => Ok(Some(found.value)),
+        None => Ok(None),
+    }
+}
+
+/// A copy of a string, and when it expires.
+pub fn copy(context: &mut Context<'_>, key: &[u8]) -> Result<Option<(Vec<u8>, Option<u64>)>> {
+    context.work.find(key, |found| {
+        let expiry_ms = found.and_then(|found| found.expiry_ms);
+        Ok(value(found)?.map(|value| (value.to_vec(), expiry_ms)))
+    })?
+}
+
+/// Replies with the value of a string.
+pub fn reply_value(context: &mut Context<'_>, key: &[u8]) -> Result {
+    let (out, is_resp3) = (&mut *context.out, context.session.is_resp3);
+    context.work.find(key, |found| {
+        let value = value(found)?;
+        crate::resp::reply::Reply { out, is_resp3 }.bulk_or_null(value);
+        Ok(())
+    })?
+}
+
+/// Fails where a string would be too long.
+pub fn check_length(length: u64) -> Result {
+    if length > MAX_STRING {
+        return Err(Fault::from("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
+    }
+    Ok(())
+}
+
+fn get(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let key = context.key(args[1]);
+    reply_value(context, &key)
+}
+
+#[derive(Default)]
+struct SetOptions {
+    if_absent: bool,
+    if_present: bool,
+    get: bool,
+    keep: bool,
+    expiry: Option<(Unit, i64)>,
+}
+
+fn unit_of(word: &[u8]) -> Option<Unit> {
+    [
+        ("EX", Unit::Seconds),
+        ("PX", Unit::Milliseconds),
+        ("EXAT", Unit::AtSeconds),
+        ("PXAT", Unit::AtMilliseconds),
+    ]
+    .into_iter()
+    .find(|(name, _)| is(word, name))
+    .map(|(_, unit)| unit)
+}
+
+fn set_options(args: &[&[u8]]) -> Result<SetOptions> {
+    let mut options = SetOptions::default();
+    let mut rest = args.iter();
+    let mut time = None;
+    while let Some(word) = rest.next() {
+        if is(word, "NX") && !options.if_present {
+            options.if_absent = true;
+        } else if is(word, "XX") && !options.if_absent {
+            options.if_present = true;
+        } else if is(word, "GET") {
+            options.get = true;
+        } else if is(word, "KEEPTTL") && time.is_none() {
+            options.keep = true;
+        } else if let Some(unit) = unit_of(word)
+            && !options.keep
+            && time.is_none()
+            && let Some(text) = rest.next()
+        {
+            time = Some((unit, *text));
+        } else {
+            return Err(Fault::from(SYNTAX));
+        }
+    }
+    options.expiry = time.map(|(unit, text)| int(text).map(|number| (unit, number))).transpose()?;
+    Ok(options)
+}
+
+fn set(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let key = context.key(args[1]);
+    if args.len() == 3 {
+        context.work.set(&key, args[2], None);
+        context.work.notify(b'$', "set", &key);
+        context.reply().ok();
+        return Ok(());
+    }
+    let options = set_options(&args[3..])?;
+    let mut expiry_ms = match options.expiry {
+        Some((unit, number)) => Some(time_of(context, unit, number, "set")?),
+        None => None,
+    };
+    if options.get {
+        reply_value(context, &key)?;
+    }
+    if options.if_absent || options.if_present || options.keep {
+        let found = context.work.find(&key, |found| found.map(|found| found.expiry_ms))?;
+        if (options.if_absent && found.is_some()) || (options.if_present && found.is_none()) {
+            if !options.get {
+                context.reply().null();
+            }
+            return Ok(());
+        }
+        if options.keep {
+            expiry_ms = found.flatten();
+        }
+    }
+    put(context, &key, args[2], expiry_ms)?;
+    context.work.notify(b'$', "set", &key);
+    if options.expiry.is_some() {
+        context.work.notify(b'g', "expire", &key);
+    }
+    if !options.get {
+        context.reply().ok();
+    }
+    Ok(())
+}
+
+/// Sets a string that may have expired already, which deletes the key.
+fn put(context: &mut Context<'_>, key: &[u8], value: &[u8], expiry_ms: Option<u64>) -> Result {
+    context.work.set(key, value, expiry_ms);
+    if let Some(expiry_ms) = expiry_ms
+        && expiry_ms <= context.work.now_ms()?
+    {
+        context.work.remove(key)?;
+    }
+    Ok(())
+}
+
+fn setnx(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let key = context.key(args[1]);
+    let is_new = context.work.find(&key, |found| found.is_none())?;
+    if is_new {
+        context.work.set(&key, args[2], None);
+        context.work.notify(b'$', "set", &key);
+    }
+    context.reply().flag(is_new);
+    Ok(())
+}
+
+fn set_for(context: &mut Context<'_>, args: &[&[u8]], unit: Unit, name: &'static str) -> Result {
+    let key = context.key(args[1]);
+    let expiry_ms = time_of(context, unit, int(args[2])?, name)?;
+    put(context, &key, args[3], Some(expiry_ms))?;
+    context.work.notify(b'$', "set", &key);
+    context.work.notify(b'g', "expire", &key);
+    context.reply().ok();
+    Ok(())
+}
+
+fn setex(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    set_for(context, args, Unit::Seconds, "setex")
+}
+
+fn psetex(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    set_for(context, args, Unit::Milliseconds, "psetex")
+}
+
+fn getset(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let key = context.key(args[1]);
+    reply_value(context, &key)?;
+    context.work.set(&key, args[2], None);
+    context.work.notify(b'$', "set", &key);
+    Ok(())
+}
+
+fn getdel(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let key = context.key(args[1]);
+    reply_value(context, &key)?;
+    if context.work.remove(&key)? {
+        context.work.notify(b'g', "del", &key);
+    }
+    Ok(())
+}
+
+fn getex(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let key = context.key(args[1]);
+    let (mut expiry, mut persist) = (None, false);
+    match args[2..] {
+        [] => {}
+        [word] if is(word, "PERSIST") => persist = true,
+        [word, number] => {
+            let unit = unit_of(word).ok_or(Fault::from(SYNTAX))?;
+            expiry = Some((unit, number));
+        }
+        _ => return Err(Fault::from(SYNTAX)),
+    }
+    let found = context.work.find(&key, |found| {
+        let expiry_ms = found.and_then(|found| found.expiry_ms);
+        value(found).map(|value| value.map(|_| expiry_ms))
+    })??;
+    let Some(old) = found else {
+        context.reply().null();
+        return Ok(());
+    };
+    let expiry_ms = match expiry {
+        Some((unit, number)) => Some(time_of(context, unit, int(number)?, "getex")?),
+        None => None,
+    };
+    reply_value(context, &key)?;
+    if let Some(expiry_ms) = expiry_ms {
+        if expiry_ms <= context.work.now_ms()? {
+            context.work.remove(&key)?;
+            context.work.notify(b'g', "del", &key);
+        } else {
+            context.work.set_expiry(&key, Some(expiry_ms))?;
+            context.work.notify(b'g', "expire", &key);
+        }
+    } else if persist && old.is_some() {
+        context.work.set_expiry(&key, None)?;
+        context.work.notify(b'g', "persist", &key);
+    }
+    Ok(())
+}
+
+fn mget(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    context.reply().array(args.len() - 1);
+    for arg in &args[1..] {
+        let key = context.key(arg);
+        let (out, is_resp3) = (&mut *context.out, context.session.is_resp3);
+        context.work.find(&key, |found| {
+            let value = found.filter(|found| !found.is_list).map(|found| found.value);
+            crate::resp::reply::Reply { out, is_resp3 }.bulk_or_null(value);
+        })?;
+    }
+    Ok(())
+}
+
+fn pairs<'a>(args: &'a [&'a [u8]], name: &str) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone> {
+    if args.len().is_multiple_of(2) {
+        return Err(super::wrong_number(name));
+    }
+    Ok(args[1..].chunks_exact(2).map(|pair| (pair[0], pair[1])))
+}
+
+fn mset(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    for (key, value) in pairs(args, "mset")? {
+        let key = context.key(key);
+        context.work.set(&key, value, None);
+        context.work.notify(b'$', "set", &key);
+    }
+    context.reply().ok();
+    Ok(())
+}
+
+fn msetnx(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let pairs = pairs(args, "msetnx")?;
+    for (key, _) in pairs.clone() {
+        let key = context.key(key);
+        if context.work.find(&key, |found| found.is_some())? {
+            context.reply().int(0);
+            return Ok(());
+        }
+    }
+    for (key, value) in pairs {
+        let key = context.key(key);
+        context.work.set(&key, value, None);
+        context.work.notify(b'$', "set", &key);
+    }
+    context.reply().int(1);
+    Ok(())
+}
+
+fn append(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let key = context.key(args[1]);
+    let (mut string, expiry_ms) = copy(context, &key)?.unwrap_or_default();
+    check_length(string.len() as u64 + args[2].len() as u64)?;
+    string.extend_from_slice(args[2]);
+    context.work.set(&key, &string, expiry_ms);
+    context.work.notify(b'$', "append", &key);
+    context.reply().count(string.len());
+    Ok(())
+}
+
+fn strlen(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let key = context.key(args[1]);
+    let length =
+        context.work.find(&key, |found| value(found).map(|value| value.map_or(0, <[u8]>::len)))??;
+    context.reply().count(length);
+    Ok(())
+}
+
+/// The bytes of a string between two indices.
+fn part(length: usize, first: i64, last: i64) -> Range<usize> {
+    if first < 0 && last < 0 && first > last {
+        return 0..0;
+    }
+    // As Redis counts: an end before the string is its first byte.
+    let last = if last < 0 { (length as i64).saturating_add(last).max(0) } else { last };
+    let (first, count) = range(length as u64, first, last);
+    first as usize..(first + count) as usize
+}
+
+fn getrange(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let (first, last) = (int(args[2])?, int(args[3])?);
+    let key = context.key(args[1]);
+    let (out, is_resp3) = (&mut *context.out, context.session.is_resp3);
+    context.work.find(&key, |found| {
+        let string = value(found)?.unwrap_or_default();
+        let part = string.get(part(string.len(), first, last)).unwrap_or_default();
+        crate::resp::reply::Reply { out, is_resp3 }.bulk(part);
+        Ok(())
+    })?
+}
+
+fn setrange(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let offset = int(args[2])?;
+    let Ok(offset) = u64::try_from(offset) else {
+        return Err(Fault::from("ERR offset is out of range"));
+    };
+    let key = context.key(args[1]);
+    let old = copy(context, &key)?;
+    if args[3].is_empty() {
+        context.reply().count(old.map_or(0, |(string, _)| string.len()));
+        return Ok(());
+    }
+    let end = offset.checked_add(args[3].len() as u64).ok_or(Fault::from(NOT_INTEGER))?;
+    check_length(end)?;
+    let (mut string, expiry_ms) = old.unwrap_or_default();
+    if (string.len() as u64) < end {
+        string.resize(end as usize, 0);
+    }
+    string[offset as usize..end as usize].copy_from_slice(args[3]);
+    context.work.set(&key, &string, expiry_ms);
+    context.work.notify(b'$', "setrange", &key);
+    context.reply().count(string.len());
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Clients that wait for elements of lists, in the order in which they came.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Key;
+
+/// What a client wants that waits.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// An element, with the name of its list.
+    Pop {
+        /// From the front.
+        front: bool,
+    },
+    /// Up to so many elements, with the name of their list.
+    PopMany {
+        /// From the front.
+        front: bool,
+        /// The most of them.
+        count: u64,
+    },
+    /// Nothing: the client sleeps.
+    Sleep,
+    /// An element that goes into another list.
+    Move {
+        /// The other list.
+        to: Key,
+        /// Taken from the front.
+        from_front: bool,
+        /// Added in front.
+        to_front: bool,
+    },
+}
+
+/// A client that waits.
+#[derive(Debug)]
+pub struct Waiter {
+    /// Its event loop, its place there, and its number.
+    pub address: Address,
+    /// The lists, as they are stored.
+    pub keys: Vec<Key>,
+    /// What it wants of them.
+    pub wish: Wish,
+    /// Whether it speaks version 3.
+    pub is_resp3: bool,
+    /// Somebody has decided what becomes of it: gave it an element, or ended the wait.
+    decided: AtomicBool,
+}
+
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The event loop.
+    pub event_loop: usize,
+    /// The place in it.
+    pub token: usize,
+    /// The client's number, which is never used again.
+    pub client: u64,
+}
+
+impl Waiter {
+    /// A client that is about to wait.
+    pub fn new(address: Address, keys: Vec<Key>, wish: Wish, is_resp3: bool) -> Self {
+        Waiter { address, keys, wish, is_resp3, decided: AtomicBool::new(false) }
+    }
+
+    /// True for the one that decides what becomes of it.
+    pub fn decide(&self) -> bool {
+        !self.decided.swap(true, Ordering::SeqCst)
+    }
+
+    fn is_decided(&self) -> bool {
+        self.decided.load(Ordering::SeqCst)
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Blocked {
+    /// So many clients wait: nobody looks further where it is 0.
+    count: AtomicUsize,
+    by_key: Mutex<HashMap<Key, VecDeque<Arc<Waiter>>>>,
+}
+
+impl Blocked {
+    /// Lets a client wait. For who holds the locks of its lists.
+    pub fn add(&self, waiter: &Arc<Waiter>) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        let mut by_key = self.by_key.lock();
+        for key in &waiter.keys {
+            let queue = by_key.entry(key.clone()).or_default();
+            if !queue.back().is_some_and(|last| Arc::ptr_eq(last, waiter)) {
+                queue.push_back(waiter.clone());
+            }
+        }
+    }
+
+    /// Takes a client out that was decided about.
+    pub fn remove(&self, waiter: &Arc<Waiter>) {
+        self.count.fetch_sub(1, Ordering::SeqCst);
+        let mut by_key = self.by_key.lock();
+        for key in &waiter.keys {
+            if let Some(queue) = by_key.get_mut(key) {
+                queue.retain(|other| !Arc::ptr_eq(other, waiter));
+                if queue.is_empty() {
+                    by_key.remove(key);
+                }
+            }
+        }
+    }
+
+    /// The number of clients that wait.
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// The client that waits longest for a list.
+    pub fn first(&self, key: &[u8]) -> Option<Arc<Waiter>> {
+        let by_key = self.by_key.lock();
+        by_key.get(key)?.iter().find(|waiter| !waiter.is_decided()).cloned()
+    }
+
+    /// The wait of a client.
+    pub fn of_client(&self, client: u64) -> Option<Arc<Waiter>> {
+        let by_key = self.by_key.lock();
+        by_key
+            .values()
+            .flatten()
+            .find(|waiter| waiter.address.client == client && !waiter.is_decided())
+            .cloned()
+    }
+}

@@ -1,0 +1,113 @@
+//! Which of the numbers that SELECT takes is which place in the store. SWAPDB changes that, and nothing else.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use filedb::{Db, Result};
+
+use super::{DATABASES, OWN};
+
+/// The server's own key that says so; absent as long as database 0 alone was used.
+const KEY: &[u8] = &[OWN, b'd', b'b'];
+
+/// See the module.
+pub struct Databases {
+    places: [AtomicU8; DATABASES],
+    /// Whether other places than the first may have keys.
+    others: AtomicU8,
+}
+
+impl Databases {
+    /// As the store says.
+    pub fn load(db: &Db) -> Result<Self> {
+        let said = db.get(KEY)?;
+        let place = |n: usize| {
+            let said = said.as_ref().and_then(|said| said.get(n)).copied();
+            said.filter(|place| usize::from(*place) < DATABASES).unwrap_or(n as u8)
+        };
+        Ok(Databases {
+            places: std::array::from_fn(|n| AtomicU8::new(place(n))),
+            others: AtomicU8::new(u8::from(said.is_some())),
+        })
+    }
+
+    /// The first byte of the keys of a database.
+    #[inline]
+    pub fn place(&self, database: u8) -> u8 {
+        match self.places.get(usize::from(database)) {
+            Some(place) => place.load(Ordering::Relaxed),
+            None => database,
+        }
+    }
+
+    /// The number of the database in a place.
+    pub fn number(&self, place: u8) -> u8 {
+        let found = self.places.iter().position(|at| at.load(Ordering::Relaxed) == place);
+        found.map_or(place, |number| number as u8)
+    }
+
+    /// Whether all keys are in the first place.
+    pub fn is_one(&self) -> bool {
+        self.others.load(Ordering::Acquire) == 0
+    }
+
+    /// Notes that keys are to be written to a place, before that is done.
+    pub fn use_place(&self, db: &Db, place: u8) -> Result<()> {
+        if place != 0 && self.is_one() {
+            self.save(db)?;
+        }
+        Ok(())
+    }
+
+    fn save(&self, db: &Db) -> Result<()> {
+        let places: Vec<u8> = self.places.iter().map(|place| place.load(Ordering::Relaxed)).collect();
+        db.put(KEY, &places)?;
+        self.others.store(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Exchanges two databases. For who holds all locks.
+    pub fn swap(&self, db: &Db, first: u8, second: u8) -> Result<()> {
+        let (Some(one), Some(other)) =
+            (self.places.get(usize::from(first)), self.places.get(usize::from(second)))
+        else {
+            return Ok(());
+        };
+        let exchange = || {
+            let place = one.load(Ordering::Relaxed);
+            one.store(other.load(Ordering::Relaxed), Ordering::Relaxed);
+            other.store(place, Ordering::Relaxed);
+        };
+        exchange();
+        self.save(db).inspect_err(|_| exchange())
+    }
+
+    /// The number of keys of a database, as the store has them: at once where no other was ever used, else by a walk.
+    pub fn count(&self, db: &Db, database: u8) -> Result<u64> {
+        let place = self.place(database);
+        if self.is_one() {
+            return if place == 0 { db.count() } else { Ok(0) };
+        }
+        Ok(self.counts(db)?[usize::from(database).min(DATABASES - 1)])
+    }
+
+    /// The number of keys of each database.
+    pub fn counts(&self, db: &Db) -> Result<[u64; DATABASES]> {
+        let mut counts = [0; DATABASES];
+        if self.is_one() {
+            counts[0] = db.count()?;
+            return Ok(counts);
+        }
+        let mut at = Some(0);
+        while let Some(from) = at {
+            at = db.scan(from, 1 << 16, |key, _| {
+                if let Some(place) = key.first()
+                    && let Some(count) = counts.get_mut(usize::from(self.number(*place)))
+                    && *place != OWN
+                {
+                    *count += 1;
+                }
+            })?;
+        }
+        Ok(counts)
+    }
+}

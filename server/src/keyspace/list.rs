@@ -1,0 +1,229 @@
+//! A list while commands change it: what the store has, less what was taken from its ends, with what was set and pushed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use filedb::{Batch, Db, Error, Expiry, Result};
+
+/// An element.
+pub type Element = Vec<u8>;
+
+/// See the module. Indices count from the front; there is a lock on the key as long as this lives.
+#[derive(Debug, Default)]
+pub struct List {
+    /// The number of elements in the store.
+    stored: u64,
+    /// So many of them were taken out at each end.
+    taken_front: u64,
+    taken_back: u64,
+    /// Elements of the store that were replaced, by their index there.
+    set: BTreeMap<u64, Element>,
+    front: VecDeque<Element>,
+    back: VecDeque<Element>,
+    /// Nothing of what the store has is in it.
+    is_new: bool,
+    expiry_changed: bool,
+    /// When it expires, in the store's time.
+    pub expiry_ms: Option<u64>,
+}
+
+impl List {
+    /// A list that is not in the store.
+    pub fn new() -> Self {
+        List { is_new: true, ..List::default() }
+    }
+
+    /// A list of the store.
+    pub fn stored(length: u64, expiry_ms: Option<u64>) -> Self {
+        List { stored: length, expiry_ms, ..List::default() }
+    }
+
+    fn kept(&self) -> u64 {
+        self.stored - self.taken_front - self.taken_back
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> u64 {
+        self.front.len() as u64 + self.kept() + self.back.len() as u64
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn stored_element(&self, db: &Db, key: &[u8], index: u64) -> Result<Element> {
+        match self.set.get(&index) {
+            Some(element) => Ok(element.clone()),
+            None => db.list_get(key, index as i64)?.ok_or_else(lost),
+        }
+    }
+
+    /// A copy of an element.
+    pub fn get(&self, db: &Db, key: &[u8], index: u64) -> Result<Option<Element>> {
+        let front = self.front.len() as u64;
+        if index < front {
+            return Ok(self.front.get(index as usize).cloned());
+        }
+        let index = index - front;
+        if index < self.kept() {
+            return self.stored_element(db, key, index + self.taken_front).map(Some);
+        }
+        Ok(self.back.get((index - self.kept()) as usize).cloned())
+    }
+
+    /// Copies of `count` elements from an index on.
+    pub fn range(&self, db: &Db, key: &[u8], from: u64, count: u64) -> Result<Vec<Element>> {
+        let (front, kept) = (self.front.len() as u64, self.kept());
+        let end = from.saturating_add(count).min(self.len());
+        let mut elements = Vec::new();
+        elements.extend(self.front.iter().take(end.min(front) as usize).skip(from as usize).cloned());
+        let (first, last) = (from.max(front), end.min(front + kept));
+        if first < last {
+            let stored = first - front + self.taken_front..last - front + self.taken_front;
+            let found = db.list_range(key, stored.start as i64, stored.end as i64 - 1)?.ok_or_else(lost)?;
+            let begin = elements.len();
+            elements.extend(found.iter().map(<[u8]>::to_vec));
+            for (index, element) in self.set.range(stored.clone()) {
+                if let Some(place) = elements.get_mut(begin + (index - stored.start) as usize) {
+                    place.clone_from(element);
+                }
+            }
+        }
+        let (first, last) = (from.max(front + kept), end);
+        if first < last {
+            let skipped = (first - front - kept) as usize;
+            elements.extend(self.back.iter().skip(skipped).take((last - first) as usize).cloned());
+        }
+        Ok(elements)
+    }
+
+    /// Adds an element in front.
+    pub fn push_front(&mut self, element: Element) {
+        self.front.push_front(element);
+    }
+
+    /// Adds an element behind.
+    pub fn push_back(&mut self, element: Element) {
+        self.back.push_back(element);
+    }
+
+    /// Takes the first element out.
+    pub fn pop_front(&mut self, db: &Db, key: &[u8]) -> Result<Option<Element>> {
+        if let Some(element) = self.front.pop_front() {
+            return Ok(Some(element));
+        }
+        if self.kept() > 0 {
+            let element = self.stored_element(db, key, self.taken_front)?;
+            self.set.remove(&self.taken_front);
+            self.taken_front += 1;
+            return Ok(Some(element));
+        }
+        Ok(self.back.pop_front())
+    }
+
+    /// Takes the last element out.
+    pub fn pop_back(&mut self, db: &Db, key: &[u8]) -> Result<Option<Element>> {
+        if let Some(element) = self.back.pop_back() {
+            return Ok(Some(element));
+        }
+        if self.kept() > 0 {
+            let index = self.stored - self.taken_back - 1;
+            let element = self.stored_element(db, key, index)?;
+            self.set.remove(&index);
+            self.taken_back += 1;
+            return Ok(Some(element));
+        }
+        Ok(self.front.pop_back())
+    }
+
+    /// Takes `front` elements out at the front and `back` behind, unread.
+    pub fn trim(&mut self, front: u64, back: u64) {
+        let drop_front = |list: &mut Self, count: u64| {
+            let pushed = count.min(list.front.len() as u64);
+            list.front.drain(..pushed as usize);
+            let stored = (count - pushed).min(list.kept());
+            list.taken_front += stored;
+            let behind = (count - pushed - stored).min(list.back.len() as u64);
+            list.back.drain(..behind as usize);
+        };
+        drop_front(self, front);
+        let pushed = back.min(self.back.len() as u64);
+        self.back.truncate(self.back.len() - pushed as usize);
+        let stored = (back - pushed).min(self.kept());
+        self.taken_back += stored;
+        let ahead = (back - pushed - stored).min(self.front.len() as u64);
+        self.front.truncate(self.front.len() - ahead as usize);
+        let kept = self.taken_front..self.stored - self.taken_back;
+        self.set.retain(|index, _| kept.contains(index));
+    }
+
+    /// Replaces an element. False where there is none.
+    pub fn set(&mut self, index: u64, element: Element) -> bool {
+        let (front, kept) = (self.front.len() as u64, self.kept());
+        let place = if index < front {
+            self.front.get_mut(index as usize)
+        } else if index - front < kept {
+            self.set.insert(index - front + self.taken_front, element);
+            return true;
+        } else {
+            self.back.get_mut((index - front - kept) as usize)
+        };
+        match place {
+            Some(place) => {
+                *place = element;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Replaces all elements.
+    pub fn replace(&mut self, elements: Vec<Element>) {
+        let expiry_ms = self.expiry_ms;
+        *self = List { is_new: true, back: elements.into(), expiry_ms, ..List::default() };
+    }
+
+    /// Gives it another life.
+    pub fn set_expiry(&mut self, expiry_ms: Option<u64>) {
+        self.expiry_ms = expiry_ms;
+        self.expiry_changed = true;
+    }
+
+    /// The memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        (self.front.len() + self.back.len() + self.set.len()) * 64
+    }
+
+    /// Adds to a batch what makes the list of the store this one; `was_there`: the store may have something else under the key.
+    pub fn write(&mut self, db: &Db, key: &[u8], was_there: bool, batch: &mut Batch) -> Result<()> {
+        let taken = self.taken_front + self.taken_back;
+        if !self.is_new && taken > 64 && taken > self.kept() {
+            // Less is written anew than would be taken out one by one.
+            let all = self.range(db, key, 0, u64::MAX)?;
+            self.replace(all);
+        }
+        let is_new = self.is_new || self.kept() == 0;
+        if is_new {
+            if was_there || !self.is_new {
+                batch.delete(key)?;
+            }
+        } else {
+            (0..self.taken_front).try_for_each(|_| batch.pop_front(key))?;
+            (0..self.taken_back).try_for_each(|_| batch.pop_back(key))?;
+            for (index, element) in &self.set {
+                batch.list_set(key, (index - self.taken_front) as i64, element)?;
+            }
+        }
+        self.front.iter().rev().try_for_each(|element| batch.push_front(key, element))?;
+        self.back.iter().try_for_each(|element| batch.push_back(key, element))?;
+        if self.expiry_changed || (is_new && self.expiry_ms.is_some()) {
+            batch.list_expire(key, self.expiry_ms.map_or(Expiry::Never, Expiry::At))?;
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn lost() -> Error {
+    Error::InvalidArgument { message: "an element of a list went away while its key was locked".into() }
+}

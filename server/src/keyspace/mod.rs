@@ -1,0 +1,79 @@
+//! The keys of all databases, over one store: what commands read and write.
+//!
+//! A key of database `n` is stored with the byte `n` in front of it, so that 16 databases are one store and a batch can change
+//! several of them. Keys that begin with [`OWN`] are the server's own. A string is a value of the store and a list one of its lists;
+//! bytes 0x10 to 0xef are free for what hashes, sets and sorted sets will need.
+
+pub mod blocked;
+pub mod databases;
+pub mod list;
+pub mod locks;
+pub mod watch;
+pub mod work;
+
+use std::sync::atomic::AtomicU64;
+
+use filedb::Db;
+use smallvec::SmallVec;
+
+use blocked::Blocked;
+use databases::Databases;
+use locks::Locks;
+use watch::Watches;
+
+/// A key as it is stored.
+pub type Key = SmallVec<[u8; 64]>;
+
+/// The number of databases.
+pub const DATABASES: usize = 16;
+
+/// The first byte of keys that are the server's own.
+pub const OWN: u8 = 0xf0;
+
+/// The longest key that a client may use: one byte less than the store takes.
+pub const MAX_KEY: usize = (64 << 10) - 1;
+
+/// What all threads share of the keys.
+pub struct Keyspace {
+    /// The store.
+    pub db: Db,
+    /// Who changes which keys.
+    pub locks: Locks,
+    /// Who wants to know of changes.
+    pub watches: Watches,
+    /// Who waits for elements of lists.
+    pub blocked: Blocked,
+    /// Which database is where.
+    pub databases: Databases,
+    /// So many batches are being written that change more than one key. Who reads one key meanwhile locks it first, or it could see
+    /// the batch half.
+    pub writing_many: AtomicU64,
+    /// The number of batches that were written: what waits for the disk.
+    pub written: AtomicU64,
+    /// Changes since the server was started.
+    pub changes: AtomicU64,
+}
+
+impl Keyspace {
+    /// The keys in `db`.
+    pub fn new(db: Db) -> filedb::Result<Self> {
+        Ok(Keyspace {
+            databases: Databases::load(&db)?,
+            db,
+            locks: Locks::new(),
+            watches: Watches::default(),
+            blocked: Blocked::default(),
+            writing_many: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+        })
+    }
+
+    /// A client's key in its database, as it is stored.
+    pub fn key(&self, database: u8, key: &[u8]) -> Key {
+        let mut stored = Key::with_capacity(key.len() + 1);
+        stored.push(self.databases.place(database));
+        stored.extend_from_slice(key);
+        stored
+    }
+}

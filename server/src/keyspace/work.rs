@@ -1,0 +1,538 @@
+//! What an event loop does to the keys between two commits: changes are collected here, seen by the commands that follow, and written as
+//! one batch.
+//!
+//! The locks of all keys that are changed are held until then. A batch that cannot be written changes nothing; all commands since the last
+//! commit answer with the error then, because their replies may tell of it ([`Work::failures`]).
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use filedb::{Batch, Db, Error, Expiry, Type};
+use hashbrown::HashTable;
+
+use super::blocked::Address;
+use super::list::List;
+use super::locks::Held;
+use super::{Key, Keyspace};
+
+/// Results of this module.
+pub type Result<T> = filedb::Result<T>;
+
+/// So much is collected before it is written.
+const MOST_BYTES: usize = 1 << 20;
+const MOST_KEYS: usize = 1024;
+
+/// What a key has.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// Whether it is a list.
+    pub is_list: bool,
+    /// The value of a string.
+    pub value: &'a [u8],
+    /// The number of elements of a list.
+    pub length: u64,
+    /// When it expires, in the store's time.
+    pub expiry_ms: Option<u64>,
+}
+
+enum State {
+    Absent,
+    Value { value: Range<usize>, expiry_ms: Option<u64> },
+    List(Box<List>),
+}
+
+struct Entry {
+    key: Range<usize>,
+    state: State,
+    is_changed: bool,
+    /// Whether the store may have something under the key.
+    was_there: bool,
+}
+
+/// Something that happened to a key, for who listens.
+pub struct Event {
+    /// The kind, as a letter of `notify-keyspace-events`.
+    pub class: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// The key as it is stored.
+    pub key: Key,
+}
+
+/// A reply that another client gets.
+pub struct Outgoing {
+    /// The client.
+    pub to: Address,
+    /// The reply.
+    pub bytes: Vec<u8>,
+}
+
+/// Where the reply of a command is in the output of its client.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// The client's place in the loop.
+    pub token: usize,
+    /// In all that it was ever sent.
+    pub range: Range<u64>,
+}
+
+/// See the module.
+pub struct Work {
+    /// What is shared.
+    pub keyspace: Arc<Keyspace>,
+    held: Held,
+    arena: Vec<u8>,
+    entries: Vec<Entry>,
+    by_key: HashTable<u32>,
+    hasher: foldhash::fast::FixedState,
+    batch: Batch,
+    now_ms: Option<u64>,
+    /// EXEC is at work.
+    pub is_transaction: bool,
+    /// Whether somebody listens to events.
+    pub has_listeners: bool,
+    /// Lists that got elements in the last command.
+    pub pushed: Vec<Key>,
+    events: Vec<Event>,
+    outgoing: Vec<Outgoing>,
+    marks: Vec<Mark>,
+    /// What is to be told after a commit.
+    pub told: Vec<Event>,
+    /// What is to be sent after a commit.
+    pub sent: Vec<Outgoing>,
+    /// Replies that have become wrong, and what to say instead.
+    pub failures: Vec<(Mark, String)>,
+    /// The number of the last batch that was written.
+    pub ticket: u64,
+    /// The store asks for a pause before more is written.
+    pub wants_pause: bool,
+}
+
+impl Work {
+    /// Nothing was done yet.
+    pub fn new(keyspace: Arc<Keyspace>) -> Self {
+        Work {
+            keyspace,
+            held: Held::default(),
+            arena: Vec::new(),
+            entries: Vec::new(),
+            by_key: HashTable::new(),
+            hasher: foldhash::fast::FixedState::with_seed(1),
+            batch: Batch::new(),
+            now_ms: None,
+            is_transaction: false,
+            has_listeners: false,
+            pushed: Vec::new(),
+            events: Vec::new(),
+            outgoing: Vec::new(),
+            marks: Vec::new(),
+            told: Vec::new(),
+            sent: Vec::new(),
+            failures: Vec::new(),
+            ticket: 0,
+            wants_pause: false,
+        }
+    }
+
+    /// The store.
+    pub fn db(&self) -> &Db {
+        &self.keyspace.db
+    }
+
+    /// A command begins: its time is that at which it first asks.
+    #[inline]
+    pub fn begin_command(&mut self) {
+        self.now_ms = None;
+        if self.arena.len() > MOST_BYTES || self.entries.len() > MOST_KEYS {
+            self.commit();
+        }
+    }
+
+    /// As [`Work::begin_command`], for who holds the locks of several commands: nothing is written in between.
+    #[inline]
+    pub fn begin_command_at_once(&mut self) {
+        self.now_ms = None;
+    }
+
+    /// The store's time, the same throughout a command.
+    pub fn now_ms(&mut self) -> Result<u64> {
+        if let Some(now_ms) = self.now_ms {
+            return Ok(now_ms);
+        }
+        let now_ms = self.db().now_ms()?;
+        self.now_ms = Some(now_ms);
+        Ok(now_ms)
+    }
+
+    /// Whether nothing waits to be written.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Holds the locks of these keys from now on. What was collected may be written first.
+    pub fn lock<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]> + Clone) {
+        let locks = &self.keyspace.locks;
+        if keys.clone().all(|key| locks.try_add(key, &mut self.held)) {
+            return;
+        }
+        self.commit();
+        self.keyspace.locks.wait_for(keys, &mut self.held);
+    }
+
+    /// Holds the lock of one more key, if nobody else does.
+    pub fn try_lock(&mut self, key: &[u8]) -> bool {
+        self.keyspace.locks.try_add(key, &mut self.held)
+    }
+
+    /// Holds all locks.
+    pub fn lock_all(&mut self) {
+        if !self.held.is_all() {
+            self.commit();
+            self.keyspace.locks.wait_for_all(&mut self.held);
+        }
+    }
+
+    fn position(&self, key: &[u8]) -> Option<usize> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let hash = self.hasher.hash_one(key);
+        let is_it = |at: &u32| {
+            self.entries.get(*at as usize).is_some_and(|entry| self.arena[entry.key.clone()] == *key)
+        };
+        self.by_key.find(hash, is_it).map(|at| *at as usize)
+    }
+
+    fn insert(&mut self, key: &[u8], state: State, was_there: bool) -> usize {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(key);
+        let at = self.entries.len();
+        self.entries.push(Entry { key: start..start + key.len(), state, is_changed: false, was_there });
+        let (arena, entries, hasher) = (&self.arena, &self.entries, &self.hasher);
+        let hash_of = |at: &u32| {
+            entries.get(*at as usize).map_or(0, |entry| hasher.hash_one(&arena[entry.key.clone()]))
+        };
+        self.by_key.insert_unique(hasher.hash_one(key), at as u32, hash_of);
+        at
+    }
+
+    /// Shows what a key has to `look`.
+    pub fn find<R>(&mut self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> R) -> Result<R> {
+        if let Some(at) = self.position(key) {
+            return self.show(at, look);
+        }
+        self.wait_for_writers(key);
+        let (mut look, mut result) = (Some(look), None);
+        self.keyspace.db.look(key, |seen| {
+            let found = Found {
+                is_list: seen.holds == Type::List,
+                value: seen.value,
+                length: seen.length,
+                expiry_ms: seen.expiry_ms,
+            };
+            result = look.take().map(|look| look(Some(found)));
+        })?;
+        match (result, look) {
+            (Some(result), _) => Ok(result),
+            (None, Some(look)) => Ok(look(None)),
+            (None, None) => Err(Error::Closed),
+        }
+    }
+
+    /// Whether reads of the store itself may see a batch half.
+    #[inline]
+    pub fn must_wait(&self) -> bool {
+        self.keyspace.writing_many.load(Ordering::SeqCst) > 0
+    }
+
+    /// Returns when no batch of others that has this key is half seen.
+    #[inline]
+    fn wait_for_writers(&mut self, key: &[u8]) {
+        while self.must_wait() && !self.keyspace.locks.try_add(key, &mut self.held) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn show<R>(&mut self, at: usize, look: impl FnOnce(Option<Found<'_>>) -> R) -> Result<R> {
+        let now_ms = self.now_ms()?;
+        let is_over = |expiry_ms: Option<u64>| expiry_ms.is_some_and(|at| at <= now_ms);
+        let found = self.entries.get(at).and_then(|entry| match &entry.state {
+            State::Absent => None,
+            State::Value { value, expiry_ms } => (!is_over(*expiry_ms)).then(|| Found {
+                is_list: false,
+                value: &self.arena[value.clone()],
+                length: 0,
+                expiry_ms: *expiry_ms,
+            }),
+            State::List(list) => (!is_over(list.expiry_ms)).then(|| Found {
+                is_list: true,
+                value: &[],
+                length: list.len(),
+                expiry_ms: list.expiry_ms,
+            }),
+        });
+        Ok(look(found))
+    }
+
+    /// The entry of a key, as it is in the store where nothing was done to it yet. For who holds its lock.
+    fn load(&mut self, key: &[u8]) -> Result<usize> {
+        if let Some(at) = self.position(key) {
+            let is_over = self.show(at, |found| found.is_none())?;
+            if is_over && let Some(entry) = self.entries.get_mut(at) {
+                entry.state = State::Absent;
+            }
+            return Ok(at);
+        }
+        let (mut state, mut was_there) = (State::Absent, false);
+        let arena = &mut self.arena;
+        self.keyspace.db.look(key, |seen| {
+            was_there = true;
+            state = match seen.holds {
+                Type::List => State::List(Box::new(List::stored(seen.length, seen.expiry_ms))),
+                Type::Value => {
+                    let start = arena.len();
+                    arena.extend_from_slice(seen.value);
+                    State::Value { value: start..arena.len(), expiry_ms: seen.expiry_ms }
+                }
+            };
+        })?;
+        Ok(self.insert(key, state, was_there))
+    }
+
+    #[inline]
+    fn changed(&mut self, at: usize) {
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.is_changed = true;
+            let key = &self.arena[entry.key.clone()];
+            self.keyspace.watches.touch(key);
+        }
+        self.keyspace.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives a key a string, whatever it had. For who holds its lock.
+    pub fn set(&mut self, key: &[u8], value: &[u8], expiry_ms: Option<u64>) {
+        let at = match self.position(key) {
+            Some(at) => at,
+            None => self.insert(key, State::Absent, true),
+        };
+        let start = self.arena.len();
+        self.arena.extend_from_slice(value);
+        let value = start..self.arena.len();
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.state = State::Value { value, expiry_ms };
+        }
+        self.changed(at);
+    }
+
+    /// Takes a key away. False where there was none. For who holds its lock.
+    pub fn remove(&mut self, key: &[u8]) -> Result<bool> {
+        let at = self.load(key)?;
+        let Some(entry) = self.entries.get_mut(at) else { return Ok(false) };
+        if matches!(entry.state, State::Absent) {
+            return Ok(false);
+        }
+        entry.state = State::Absent;
+        self.changed(at);
+        Ok(true)
+    }
+
+    /// Gives a key another life. False where there is no such key. For who holds its lock.
+    pub fn set_expiry(&mut self, key: &[u8], new_expiry_ms: Option<u64>) -> Result<bool> {
+        let at = self.load(key)?;
+        let Some(entry) = self.entries.get_mut(at) else { return Ok(false) };
+        match &mut entry.state {
+            State::Absent => return Ok(false),
+            State::Value { expiry_ms, .. } => *expiry_ms = new_expiry_ms,
+            State::List(list) => list.set_expiry(new_expiry_ms),
+        }
+        self.changed(at);
+        Ok(true)
+    }
+
+    /// Lets `change` work at a list, and takes it away where that leaves it empty. `None` where there is no such key. For who holds its lock.
+    pub fn change_list<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut List, &Db) -> Result<R>,
+    ) -> Result<Option<R>> {
+        let at = self.load(key)?;
+        let Some(entry) = self.entries.get_mut(at) else { return Ok(None) };
+        let list = match &mut entry.state {
+            State::Absent => return Ok(None),
+            State::Value { .. } => return Err(Error::WrongType),
+            State::List(list) => list,
+        };
+        let result = change(list, &self.keyspace.db)?;
+        if list.is_empty() {
+            entry.state = State::Absent;
+        }
+        self.changed(at);
+        Ok(Some(result))
+    }
+
+    /// As [`Work::change_list`], of a list that is made where there is none. Clients that wait for its elements are served.
+    pub fn grow_list<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut List, &Db) -> Result<R>,
+    ) -> Result<Option<R>> {
+        let at = self.load(key)?;
+        if let Some(entry) = self.entries.get_mut(at)
+            && matches!(entry.state, State::Absent)
+        {
+            entry.state = State::List(Box::new(List::new()));
+        }
+        if self.keyspace.blocked.count() > 0 {
+            self.pushed.push(Key::from_slice(key));
+        }
+        self.change_list(key, change)
+    }
+
+    /// Shows a list to `look`; `None` where there is no such key.
+    pub fn look_at_list<R>(
+        &mut self,
+        key: &[u8],
+        look: impl FnOnce(&List, &Db) -> Result<R>,
+    ) -> Result<Option<R>> {
+        if let Some(at) = self.position(key) {
+            let now_ms = self.now_ms()?;
+            return match self.entries.get(at).map(|entry| &entry.state) {
+                Some(State::Value { expiry_ms, .. }) if expiry_ms.is_none_or(|at| at > now_ms) => {
+                    Err(Error::WrongType)
+                }
+                Some(State::List(list)) if list.expiry_ms.is_none_or(|at| at > now_ms) => {
+                    look(list, &self.keyspace.db).map(Some)
+                }
+                _ => Ok(None),
+            };
+        }
+        let list = self.find(key, |found| match found {
+            Some(found) if found.is_list => Ok(Some(List::stored(found.length, found.expiry_ms))),
+            Some(_) => Err(Error::WrongType),
+            None => Ok(None),
+        })??;
+        list.map(|list| look(&list, &self.keyspace.db)).transpose()
+    }
+
+    /// Puts a whole list under a key, whatever it had. For who holds its lock.
+    pub fn put_list(&mut self, key: &[u8], elements: Vec<Vec<u8>>, expiry_ms: Option<u64>) -> Result<()> {
+        let at = self.load(key)?;
+        if let Some(entry) = self.entries.get_mut(at) {
+            let mut list = List::new();
+            list.expiry_ms = expiry_ms;
+            list.replace(elements);
+            entry.state = if list.is_empty() { State::Absent } else { State::List(Box::new(list)) };
+        }
+        if self.keyspace.blocked.count() > 0 {
+            self.pushed.push(Key::from_slice(key));
+        }
+        self.changed(at);
+        Ok(())
+    }
+
+    /// Notes something that happened to a key.
+    #[inline]
+    pub fn notify(&mut self, class: u8, name: &'static str, key: &[u8]) {
+        if self.has_listeners {
+            self.events.push(Event { class, name, key: Key::from_slice(key) });
+        }
+    }
+
+    /// A reply for another client, once what it tells of is written.
+    pub fn send(&mut self, to: Address, bytes: Vec<u8>) {
+        self.outgoing.push(Outgoing { to, bytes });
+    }
+
+    /// Where the reply of a command is, if it may tell of what is not written yet.
+    #[inline]
+    pub fn mark(&mut self, token: usize, range: Range<u64>) {
+        if !self.entries.is_empty() {
+            self.marks.push(Mark { token, range });
+        }
+    }
+
+    /// Writes what was collected, for who reads the store as a whole. In a transaction the locks are kept.
+    pub fn flush(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let is_transaction = self.is_transaction;
+        if is_transaction {
+            self.commit();
+            self.held = held;
+        } else {
+            self.held = held;
+            self.commit();
+        }
+    }
+
+    /// Writes all that was collected, and gives the locks up.
+    pub fn commit(&mut self) {
+        if self.entries.iter().any(|entry| entry.is_changed) {
+            match self.write() {
+                Ok(wants_pause) => {
+                    self.wants_pause |= wants_pause;
+                    self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
+                    self.told.append(&mut self.events);
+                }
+                Err(error) => {
+                    let text = crate::commands::fault::text_of_store(&error);
+                    log::error!("a write failed: {error}");
+                    self.events.clear();
+                    for outgoing in &mut self.outgoing {
+                        outgoing.bytes = format!("-{text}\r\n").into_bytes();
+                    }
+                    self.failures.extend(self.marks.drain(..).map(|mark| (mark, text.clone())));
+                }
+            }
+            self.batch.clear();
+        }
+        self.told.append(&mut self.events);
+        self.sent.append(&mut self.outgoing);
+        self.marks.clear();
+        self.entries.clear();
+        self.by_key.clear();
+        self.arena.clear();
+        self.held.release();
+    }
+
+    /// Writes a batch of its own, for who holds the locks of its keys.
+    pub fn write_now(&mut self, batch: &Batch) -> Result<()> {
+        self.keyspace.writing_many.fetch_add(1, Ordering::SeqCst);
+        let written = self.keyspace.db.write_now(batch);
+        self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
+        self.wants_pause |= written?;
+        self.keyspace.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<bool> {
+        let keyspace = &self.keyspace;
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_changed) {
+            let key = &self.arena[entry.key.clone()];
+            if !keyspace.databases.is_one() || key.first() != Some(&0) {
+                keyspace.databases.use_place(&keyspace.db, key.first().copied().unwrap_or_default())?;
+            }
+            match &mut entry.state {
+                State::Absent if entry.was_there => self.batch.delete(key)?,
+                State::Absent => {}
+                State::Value { value, expiry_ms } => {
+                    let expiry = expiry_ms.map_or(Expiry::Never, Expiry::At);
+                    self.batch.put_with_expiry(key, &self.arena[value.clone()], expiry)?;
+                }
+                State::List(list) => list.write(&keyspace.db, key, entry.was_there, &mut self.batch)?,
+            }
+        }
+        let is_many = self.batch.len() > 1;
+        if is_many {
+            keyspace.writing_many.fetch_add(1, Ordering::SeqCst);
+        }
+        let written = keyspace.db.write_now(&self.batch);
+        if is_many {
+            keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
+        }
+        written
+    }
+}

@@ -1,0 +1,19 @@
+//! filedb-server: the protocol and the commands of Redis over a filedb store on the disk.
+//!
+//! Event loops, a thread each ([`net`]), read requests ([`resp`]), do commands ([`commands`]) on the keys ([`keyspace`]) and send replies;
+//! docs/SERVER.md says what differs from Redis.
+
+pub mod commands;
+pub mod config;
+pub mod durability;
+pub mod keyspace;
+pub mod logging;
+pub mod metrics;
+pub mod net;
+pub mod pause;
+pub mod resp;
+pub mod run;
+pub mod server;
+pub mod session;
+pub mod settings;
+pub mod slowlog;

@@ -1,0 +1,90 @@
+//! One connection: its socket, what it has sent and what it is to be sent.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use super::output::Output;
+use super::transport::Transport;
+use crate::resp::request::Parser;
+use crate::session::Session;
+
+/// With so much that it was not sent, a client's commands wait: who does not read is not worked for.
+pub const MOST_UNSENT: usize = 1 << 20;
+
+/// See the module.
+pub struct Connection {
+    /// Its socket.
+    pub transport: Transport,
+    /// What the client chose.
+    pub session: Session,
+    /// What was read and not done.
+    pub input: Vec<u8>,
+    /// How far the first command of it was read.
+    pub parser: Parser,
+    /// What is to be sent.
+    pub output: Output,
+    /// There may be more to read.
+    pub is_readable: bool,
+    /// Its next command waits until a pause is over.
+    pub is_paused: bool,
+    /// The other end has closed, or the socket has failed.
+    pub is_gone: bool,
+    /// It is in the list of those that are to be flushed.
+    pub is_listed: bool,
+}
+
+impl Connection {
+    /// A connection that has just come.
+    pub fn new(transport: Transport, session: Session) -> Self {
+        Connection {
+            transport,
+            session,
+            input: Vec::new(),
+            parser: Parser::default(),
+            output: Output::default(),
+            is_readable: false,
+            is_paused: false,
+            is_gone: false,
+            is_listed: false,
+        }
+    }
+
+    /// Whether its next command may be done now.
+    pub fn may_go_on(&self) -> bool {
+        !self.is_gone
+            && !self.session.ends
+            && self.session.wait.is_none()
+            && !self.is_paused
+            && self.output.unsent() <= MOST_UNSENT
+    }
+
+    /// Sends what may be sent and there is room for.
+    pub fn flush(&mut self) {
+        if let Err(error) = self.try_flush()
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            self.is_gone = true;
+        }
+        self.session.client.unsent.store(self.output.unsent() as u64, Ordering::Relaxed);
+    }
+
+    fn try_flush(&mut self) -> io::Result<()> {
+        self.transport.flush()?;
+        while !self.output.ready().is_empty() {
+            let ready = self.output.ready();
+            let all = ready.len();
+            match self.transport.write(ready) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.output.was_sent(count);
+                    if count < all && self.transport.is_plain() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,555 @@
+//! An event loop: a thread that reads, does commands, writes them as one batch, and sends replies, for the connections that it has.
+//!
+//! A round: what is readable is read and done, connection by connection; then the batch is written; then each client is sent its replies
+//! with one call. Nothing in here waits but the poll. Where a reply must wait for the disk it is held ([`Output::hold`]) and
+//! the thread goes on.
+//!
+//! [`Output::hold`]: super::output::Output::hold
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+use slab::Slab;
+
+use super::accept::{Listener, is_welcome};
+use super::connection::Connection;
+use super::driver::{Gets, drive};
+use super::mail::{Mail, Mailbox};
+use super::transport::Transport;
+use crate::commands::{pubsub, transactions};
+use crate::keyspace::blocked::Address;
+use crate::keyspace::work::Work;
+use crate::server::Server;
+use crate::session::{Client, Known, Session};
+
+const WAKER: Token = Token(0);
+const FIRST_LISTENER: usize = 1;
+const FIRST_CONNECTION: usize = 64;
+
+/// So much is read from a connection before others have their turn.
+const READ_AT_ONCE: usize = 64 << 10;
+
+/// See the module.
+pub struct EventLoop {
+    index: usize,
+    server: Arc<Server>,
+    poll: Poll,
+    mailbox: Arc<Mailbox>,
+    listeners: Vec<Listener>,
+    connections: Slab<Option<Box<Connection>>>,
+    work: Work,
+    gets: Gets,
+    buffer: Vec<u8>,
+    /// Connections that have something to send, or to do after the batch.
+    listed: Vec<usize>,
+    /// Connections that have more to read.
+    again: Vec<usize>,
+    /// Connections whose replies wait for the disk.
+    held: BTreeSet<usize>,
+    /// Connections whose next command waits for a pause.
+    paused: BTreeSet<usize>,
+    /// When waits end.
+    deadlines: BTreeSet<(Instant, usize, u64)>,
+    commands: u64,
+    next_second: Instant,
+    ends_at: Option<Instant>,
+}
+
+impl EventLoop {
+    /// A loop without connections, with the listening sockets that it has to watch.
+    pub fn new(
+        index: usize,
+        server: Arc<Server>,
+        poll: Poll,
+        mailbox: Arc<Mailbox>,
+        listeners: Vec<Listener>,
+    ) -> io::Result<Self> {
+        let mut listeners = listeners;
+        for (n, listener) in listeners.iter_mut().enumerate() {
+            listener.register(poll.registry(), Token(FIRST_LISTENER + n))?;
+        }
+        Ok(EventLoop {
+            index,
+            work: Work::new(server.keyspace.clone()),
+            server,
+            poll,
+            mailbox,
+            listeners,
+            connections: Slab::new(),
+            gets: Gets::default(),
+            buffer: vec![0; READ_AT_ONCE],
+            listed: Vec::new(),
+            again: Vec::new(),
+            held: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            commands: 0,
+            next_second: Instant::now(),
+            ends_at: None,
+        })
+    }
+
+    /// What wakes a loop, and its mailbox.
+    pub fn poll() -> io::Result<(Poll, Arc<Mailbox>)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok((poll, Arc::new(Mailbox::new(waker))))
+    }
+
+    /// Works until the server ends and what was to be sent is sent.
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            if let Err(error) = self.poll.poll(&mut events, self.timeout())
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                log::error!("an event loop cannot go on: {error}");
+                return self.server.end();
+            }
+            let started = Instant::now();
+            let ticket = self.work.ticket;
+            self.work.has_listeners = self.server.settings.has_events.load(Ordering::Relaxed);
+            for event in &events {
+                match event.token() {
+                    WAKER => {}
+                    Token(n) if n < FIRST_CONNECTION => self.accept(n - FIRST_LISTENER),
+                    Token(n) => {
+                        let at = n - FIRST_CONNECTION;
+                        if event.is_writable() {
+                            self.list(at);
+                        }
+                        if event.is_readable() || event.is_read_closed() || event.is_error() {
+                            self.read(at, event.is_read_closed() || event.is_error());
+                        }
+                    }
+                }
+            }
+            for at in std::mem::take(&mut self.again) {
+                self.read(at, false);
+            }
+            for mail in self.mailbox.take() {
+                self.receive(mail);
+            }
+            self.end_waits(started);
+            self.finish_round(ticket);
+            self.each_second(started);
+            let stats = &self.server.stats;
+            stats.commands.fetch_add(std::mem::take(&mut self.commands), Ordering::Relaxed);
+            stats.rounds.fetch_add(1, Ordering::Relaxed);
+            stats.round_micros.fetch_add(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+            if let Some(ends_at) = self.ends_at {
+                let all_sent = self
+                    .connections
+                    .iter()
+                    .all(|(_, it)| it.as_ref().is_none_or(|it| it.output.unsent() == 0));
+                if all_sent || started >= ends_at {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.again.is_empty() || !self.listed.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let now = Instant::now();
+        let deadline = self.deadlines.first().map(|(at, ..)| at.saturating_duration_since(now));
+        let pause = (!self.paused.is_empty()).then(|| Duration::from_millis(10));
+        let second = self.next_second.saturating_duration_since(now);
+        let ends = self.ends_at.map(|_| Duration::from_millis(10));
+        [deadline, pause, Some(second), ends].into_iter().flatten().min()
+    }
+
+    fn accept(&mut self, listener: usize) {
+        loop {
+            let Some(listener) = self.listeners.get(listener) else { return };
+            let keepalive_s = self.server.settings.keepalive_s.load(Ordering::Relaxed);
+            match listener.accept(keepalive_s) {
+                Ok(mut transport) => {
+                    if self.ends_at.is_none() && is_welcome(&self.server, &mut transport) {
+                        self.hand_out(transport);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    log::warn!("a connection could not be accepted: {error}");
+                    if error.raw_os_error() == Some(libc::EMFILE) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a connection to one of the loops, in turn.
+    fn hand_out(&mut self, transport: Transport) {
+        let loops = self.server.mailboxes.get().map_or(1, Vec::len).max(1);
+        let turn = self.server.stats.connections.load(Ordering::Relaxed) as usize % loops;
+        if turn == self.index {
+            self.adopt(transport);
+        } else {
+            self.server.post(turn, Mail::Adopt(Box::new(transport)));
+        }
+    }
+
+    fn adopt(&mut self, mut transport: Transport) {
+        let entry = self.connections.vacant_entry();
+        let token = entry.key();
+        if let Err(error) = transport.register(self.poll.registry(), Token(FIRST_CONNECTION + token)) {
+            log::warn!("a connection could not be watched: {error}");
+            return;
+        }
+        let (peer, local) = transport.ends("unix");
+        let address = Address { event_loop: self.index, token, client: self.server.next_client() };
+        let client = Arc::new(Client {
+            address,
+            peer,
+            local,
+            since: Instant::now(),
+            known: parking_lot::Mutex::new(Known::default()),
+            heard_ms: self.server.uptime_ms().into(),
+            database: 0.into(),
+            channels: 0.into(),
+            patterns: 0.into(),
+            queued: (-1).into(),
+            unsent: 0.into(),
+            is_blocked: false.into(),
+            is_resp3: false.into(),
+        });
+        self.server.clients.lock().insert(address.client, client.clone());
+        let is_trusted = self.server.settings.password.read().is_empty();
+        entry.insert(Some(Box::new(Connection::new(transport, Session::new(client, is_trusted)))));
+    }
+
+    /// Has a connection looked at when the batch is written.
+    fn list(&mut self, at: usize) {
+        if let Some(Some(connection)) = self.connections.get_mut(at)
+            && !connection.is_listed
+        {
+            connection.is_listed = true;
+            self.listed.push(at);
+        }
+    }
+
+    /// Reads what a client has sent, and does it; all of it where the other end has closed.
+    fn read(&mut self, at: usize, to_the_end: bool) {
+        let Some(slot) = self.connections.get_mut(at) else { return };
+        let Some(mut connection) = slot.take() else { return };
+        loop {
+            if !connection.may_go_on() {
+                connection.is_readable = true;
+                break;
+            }
+            connection.is_readable = false;
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let read = connection.transport.read(&mut buffer);
+            match &read {
+                Ok(count) if *count > 0 => self.take_in(&mut connection, &buffer[..*count]),
+                _ => {}
+            }
+            let size = buffer.len();
+            self.buffer = buffer;
+            match read {
+                Ok(0) => {
+                    connection.is_gone = true;
+                    break;
+                }
+                Ok(count) if count < size && connection.transport.is_plain() && !to_the_end => break,
+                Ok(_) if to_the_end || !connection.transport.is_plain() => {}
+                Ok(_) => {
+                    self.again.push(at);
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    connection.is_gone = true;
+                    break;
+                }
+            }
+        }
+        self.put_back(at, connection);
+    }
+
+    fn put_back(&mut self, at: usize, mut connection: Box<Connection>) {
+        if connection.is_paused {
+            self.paused.insert(at);
+        }
+        if let Some((_, Some(deadline))) = &connection.session.wait {
+            self.deadlines.insert((*deadline, at, connection.session.id()));
+        }
+        if !connection.is_listed {
+            connection.is_listed = true;
+            self.listed.push(at);
+        }
+        if let Some(slot) = self.connections.get_mut(at) {
+            *slot = Some(connection);
+        }
+    }
+
+    /// Does what stands in new input, behind what was left of the last.
+    fn take_in(&mut self, connection: &mut Connection, new: &[u8]) {
+        self.server.stats.input_bytes.fetch_add(new.len() as u64, Ordering::Relaxed);
+        connection.session.client.heard_ms.store(self.server.uptime_ms(), Ordering::Relaxed);
+        if connection.input.is_empty() {
+            let (done, count) = drive(&self.server, &mut self.work, connection, &mut self.gets, new);
+            self.commands += count;
+            connection.input.extend_from_slice(&new[done..]);
+            return;
+        }
+        connection
+            .input
+            .reserve(connection.parser.wanted().saturating_sub(connection.input.len()).min(32 << 20));
+        connection.input.extend_from_slice(new);
+        self.go_on(connection);
+    }
+
+    /// Does what stands in the input.
+    fn go_on(&mut self, connection: &mut Connection) {
+        let input = std::mem::take(&mut connection.input);
+        let (done, count) = drive(&self.server, &mut self.work, connection, &mut self.gets, &input);
+        self.commands += count;
+        if done < input.len() {
+            connection.input = input;
+            connection.input.drain(..done);
+        }
+    }
+
+    /// Goes on with a connection that waited.
+    fn resume(&mut self, at: usize) {
+        let Some(Some(connection)) = self.connections.get(at) else { return };
+        if !connection.may_go_on() {
+            return;
+        }
+        let is_readable = connection.is_readable;
+        if !connection.input.is_empty() {
+            let Some(mut connection) = self.connections.get_mut(at).and_then(Option::take) else { return };
+            self.go_on(&mut connection);
+            self.put_back(at, connection);
+        }
+        if is_readable {
+            self.read(at, true);
+        }
+    }
+
+    fn receive(&mut self, mail: Mail) {
+        match mail {
+            Mail::Adopt(transport) => self.adopt(*transport),
+            Mail::Bytes { to, bytes, ticket } => {
+                let most = self.server.settings.max_pubsub_output.load(Ordering::Relaxed);
+                if let Some(connection) = self.at(to) {
+                    connection.output.bytes.extend_from_slice(&bytes);
+                    if connection.output.unsent() as u64 > most {
+                        log::warn!("client {} does not read its messages and is disconnected", to.client);
+                        connection.is_gone = true;
+                    }
+                    self.hold(to.token, ticket);
+                    self.list(to.token);
+                }
+            }
+            Mail::Served { to, bytes, ticket } => {
+                if let Some(connection) = self.at(to) {
+                    if let Some((waiter, _)) = connection.session.wait.take() {
+                        self.server.keyspace.blocked.remove(&waiter);
+                    }
+                    let Some(connection) = self.at(to) else { return };
+                    connection.output.bytes.extend_from_slice(&bytes);
+                    connection.session.publish_state();
+                    self.hold(to.token, ticket);
+                    self.list(to.token);
+                    self.resume(to.token);
+                }
+            }
+            Mail::Kill(to) => {
+                if let Some(connection) = self.at(to) {
+                    connection.is_gone = true;
+                    self.list(to.token);
+                }
+            }
+            Mail::Durable => self.release_held(),
+            Mail::Resume => self.end_pauses(),
+            Mail::End => {
+                self.ends_at.get_or_insert_with(|| Instant::now() + Duration::from_secs(2));
+                self.listeners.clear();
+            }
+        }
+    }
+
+    fn at(&mut self, to: Address) -> Option<&mut Box<Connection>> {
+        let connection = self.connections.get_mut(to.token)?.as_mut()?;
+        (connection.session.id() == to.client).then_some(connection)
+    }
+
+    fn hold(&mut self, at: usize, ticket: u64) {
+        let durability = &self.server.durability;
+        if ticket > durability.durable()
+            && durability.is_always()
+            && let Some(Some(connection)) = self.connections.get_mut(at)
+        {
+            connection.output.hold(ticket);
+            self.held.insert(at);
+        }
+    }
+
+    fn release_held(&mut self) {
+        let (durable, has_failed) =
+            (self.server.durability.durable(), self.server.durability.failure().is_some());
+        for at in std::mem::take(&mut self.held) {
+            let Some(Some(connection)) = self.connections.get_mut(at) else { continue };
+            connection.output.release(durable);
+            if connection.output.is_held() {
+                if has_failed {
+                    // Nobody knows what became of these writes: the client is told nothing.
+                    connection.is_gone = true;
+                }
+                self.held.insert(at);
+            }
+            self.list(at);
+        }
+    }
+
+    fn end_pauses(&mut self) {
+        for at in std::mem::take(&mut self.paused) {
+            if let Some(Some(connection)) = self.connections.get_mut(at) {
+                connection.is_paused = false;
+                self.resume(at);
+            }
+        }
+    }
+
+    /// Tells clients that waited long enough that there is nothing.
+    fn end_waits(&mut self, now: Instant) {
+        while let Some((deadline, token, client)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            let to = Address { event_loop: self.index, token, client };
+            let Some(connection) = self.at(to) else { continue };
+            let Some((waiter, Some(until))) = &connection.session.wait else { continue };
+            if *until != deadline || !waiter.decide() {
+                continue;
+            }
+            let waiter = waiter.clone();
+            connection.session.wait = None;
+            let mut reply = crate::resp::reply::Reply {
+                out: &mut connection.output.bytes,
+                is_resp3: connection.session.is_resp3,
+            };
+            match waiter.wish {
+                crate::keyspace::blocked::Wish::Sleep => reply.ok(),
+                _ => reply.null_array(),
+            }
+            connection.session.publish_state();
+            self.server.keyspace.blocked.remove(&waiter);
+            self.list(token);
+            self.resume(token);
+        }
+    }
+
+    /// Writes the batch, and sends what may be sent.
+    fn finish_round(&mut self, ticket_before: u64) {
+        self.work.commit();
+        for (mark, text) in std::mem::take(&mut self.work.failures).into_iter().rev() {
+            if let Some(Some(connection)) = self.connections.get_mut(mark.token) {
+                connection.output.replace(mark.range, &text);
+            }
+        }
+        let ticket = self.work.ticket;
+        for event in std::mem::take(&mut self.work.told) {
+            pubsub::publish_event(&self.server, &event, ticket);
+        }
+        for outgoing in std::mem::take(&mut self.work.sent) {
+            self.server.post(
+                outgoing.to.event_loop,
+                Mail::Served { to: outgoing.to, bytes: outgoing.bytes, ticket },
+            );
+        }
+        if std::mem::take(&mut self.work.wants_pause) {
+            self.server.pause.store_is_behind();
+        }
+        let has_written = ticket != ticket_before;
+        if has_written && self.server.durability.is_always() {
+            self.server.durability.want(ticket);
+        }
+        for at in std::mem::take(&mut self.listed) {
+            if has_written {
+                self.hold(at, ticket);
+            }
+            self.finish(at);
+        }
+    }
+
+    /// Sends what a connection is to be sent; closes it where that is the end.
+    fn finish(&mut self, at: usize) {
+        let Some(Some(connection)) = self.connections.get_mut(at) else { return };
+        connection.is_listed = false;
+        let unsent = connection.output.unsent();
+        if std::mem::take(&mut connection.session.must_be_durable) {
+            let ticket = self.server.keyspace.written.load(Ordering::SeqCst);
+            self.server.durability.want(ticket);
+            if ticket > self.server.durability.durable() {
+                connection.output.hold(ticket);
+                self.held.insert(at);
+            }
+        }
+        if !connection.is_gone || unsent > 0 {
+            connection.flush();
+        }
+        let sent = unsent - connection.output.unsent();
+        self.server.stats.output_bytes.fetch_add(sent as u64, Ordering::Relaxed);
+        if connection.is_gone || (connection.session.ends && connection.output.unsent() == 0) {
+            return self.close(at);
+        }
+        let waits_for_room = !connection.input.is_empty() || connection.is_readable;
+        if waits_for_room && sent > 0 && connection.may_go_on() {
+            self.resume(at);
+        }
+    }
+
+    fn close(&mut self, at: usize) {
+        let Some(mut connection) = self.connections.try_remove(at).flatten() else { return };
+        self.held.remove(&at);
+        self.paused.remove(&at);
+        let session = &mut connection.session;
+        if let Some((waiter, _)) = session.wait.take() {
+            waiter.decide();
+            self.server.keyspace.blocked.remove(&waiter);
+        }
+        transactions::unwatch(session, &self.server.keyspace);
+        pubsub::leave_all(&self.server, session);
+        self.server.clients.lock().remove(&session.id());
+    }
+
+    fn each_second(&mut self, now: Instant) {
+        if !self.paused.is_empty() {
+            self.end_pauses();
+        }
+        if now < self.next_second {
+            return;
+        }
+        self.next_second = now + Duration::from_secs(1);
+        let timeout_s = self.server.settings.timeout_s.load(Ordering::Relaxed);
+        if timeout_s == 0 {
+            return;
+        }
+        let now_ms = self.server.uptime_ms();
+        let mut silent = Vec::new();
+        for (at, connection) in &self.connections {
+            if let Some(connection) = connection
+                && now_ms.saturating_sub(connection.session.client.heard_ms.load(Ordering::Relaxed))
+                    > timeout_s * 1000
+                && connection.session.wait.is_none()
+                && !connection.session.is_subscriber()
+            {
+                silent.push(at);
+            }
+        }
+        silent.into_iter().for_each(|at| self.close(at));
+    }
+}

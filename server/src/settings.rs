@@ -1,0 +1,232 @@
+//! What CONFIG GET shows and CONFIG SET changes while the server runs.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+/// See the module.
+pub struct Settings {
+    /// The most clients.
+    pub max_clients: AtomicU64,
+    /// Clients that are silent for so many seconds are disconnected; 0 for never.
+    pub timeout_s: AtomicU64,
+    /// Keepalive probes, in seconds; 0 for none.
+    pub keepalive_s: AtomicU64,
+    /// The most bytes of an argument.
+    pub max_bulk: AtomicU64,
+    /// The most bytes of a command.
+    pub max_query: AtomicU64,
+    /// The most bytes of messages that wait for a subscriber.
+    pub max_pubsub_output: AtomicU64,
+    /// Commands that take longer than this are logged, in microseconds; negative for none.
+    pub slowlog_micros: AtomicU64,
+    /// So many of them are kept.
+    pub slowlog_len: AtomicU64,
+    /// The password; empty for none.
+    pub password: RwLock<String>,
+    /// The kinds of events that are published.
+    pub events: RwLock<String>,
+    /// Whether any are.
+    pub has_events: AtomicBool,
+    /// Whether clients from other machines are refused where there is no password.
+    pub protected_mode: AtomicBool,
+    /// What cannot be changed, by name.
+    pub fixed: Vec<(&'static str, String)>,
+    /// The file that CONFIG REWRITE writes.
+    pub file: Option<std::path::PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_clients: AtomicU64::new(10_000),
+            timeout_s: AtomicU64::new(0),
+            keepalive_s: AtomicU64::new(300),
+            max_bulk: AtomicU64::new(512 << 20),
+            max_query: AtomicU64::new(1 << 30),
+            max_pubsub_output: AtomicU64::new(32 << 20),
+            slowlog_micros: AtomicU64::new(10_000),
+            slowlog_len: AtomicU64::new(128),
+            password: RwLock::default(),
+            events: RwLock::default(),
+            has_events: AtomicBool::new(false),
+            protected_mode: AtomicBool::new(true),
+            fixed: Vec::new(),
+            file: None,
+        }
+    }
+}
+
+/// A setting that can be changed.
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value as text.
+    pub get: fn(&Settings) -> String,
+    /// Changes it; `Err` says why not.
+    pub set: fn(&Settings, &str) -> Result<(), String>,
+}
+
+fn number(text: &str, least: i64, most: i64) -> Result<u64, String> {
+    let number: i64 = text.parse().map_err(|_| "argument couldn't be parsed into an integer".to_owned())?;
+    if !(least..=most).contains(&number) {
+        return Err(format!("argument must be between {least} and {most} inclusive"));
+    }
+    Ok(number as u64)
+}
+
+/// A size in bytes, with a unit as Redis has them.
+pub fn memory(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return Err("argument must be a memory value".into()),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .ok_or_else(|| "argument must be a memory value".into())
+}
+
+fn store(place: &AtomicU64, value: Result<u64, String>) -> Result<(), String> {
+    value.map(|value| place.store(value, Ordering::Relaxed))
+}
+
+fn show(place: &AtomicU64) -> String {
+    (place.load(Ordering::Relaxed) as i64).to_string()
+}
+
+/// Every setting that can be changed.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "maxclients",
+        get: |s| show(&s.max_clients),
+        set: |s, v| store(&s.max_clients, number(v, 1, 1 << 31)),
+    },
+    Setting {
+        name: "timeout",
+        get: |s| show(&s.timeout_s),
+        set: |s, v| store(&s.timeout_s, number(v, 0, 1 << 31)),
+    },
+    Setting {
+        name: "tcp-keepalive",
+        get: |s| show(&s.keepalive_s),
+        set: |s, v| store(&s.keepalive_s, number(v, 0, 1 << 31)),
+    },
+    Setting {
+        name: "proto-max-bulk-len",
+        get: |s| show(&s.max_bulk),
+        set: |s, v| {
+            let size = memory(v)?;
+            let size = if (1 << 20..=(1 << 32) - 1).contains(&size) {
+                Ok(size)
+            } else {
+                Err("argument must be between 1048576 and 4294967295 inclusive".to_owned())
+            };
+            store(&s.max_bulk, size)
+        },
+    },
+    Setting {
+        name: "client-query-buffer-limit",
+        get: |s| show(&s.max_query),
+        set: |s, v| store(&s.max_query, memory(v).map(|size| size.max(1 << 20))),
+    },
+    Setting {
+        name: "slowlog-log-slower-than",
+        get: |s| show(&s.slowlog_micros),
+        set: |s, v| store(&s.slowlog_micros, number(v, -1, i64::MAX)),
+    },
+    Setting {
+        name: "slowlog-max-len",
+        get: |s| show(&s.slowlog_len),
+        set: |s, v| store(&s.slowlog_len, number(v, 0, 1 << 20)),
+    },
+    Setting {
+        name: "requirepass",
+        get: |s| s.password.read().clone(),
+        set: |s, v| {
+            v.clone_into(&mut s.password.write());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "notify-keyspace-events",
+        get: |s| s.events.read().clone(),
+        set: |s, v| {
+            let events = events(v)?;
+            s.has_events.store(!events.is_empty(), Ordering::SeqCst);
+            *s.events.write() = events;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "protected-mode",
+        get: |s| yes_or_no(s.protected_mode.load(Ordering::Relaxed)),
+        set: |s, v| match v {
+            "yes" | "no" => {
+                s.protected_mode.store(v == "yes", Ordering::Relaxed);
+                Ok(())
+            }
+            _ => Err("argument must be 'yes' or 'no'".into()),
+        },
+    },
+    Setting {
+        name: "client-output-buffer-limit",
+        get: |s| format!("normal 0 0 0 slave 0 0 0 pubsub {} 0 0", show(&s.max_pubsub_output)),
+        set: |s, v| {
+            let words: Vec<_> = v.split_whitespace().collect();
+            if words.is_empty() || words.len() % 4 != 0 {
+                return Err("Wrong number of arguments in buffer limit configuration.".into());
+            }
+            for class in words.chunks_exact(4).filter(|class| class[0].eq_ignore_ascii_case("pubsub")) {
+                let size = memory(class[1])?;
+                s.max_pubsub_output.store(if size == 0 { u64::MAX } else { size }, Ordering::Relaxed);
+            }
+            Ok(())
+        },
+    },
+];
+
+fn yes_or_no(yes: bool) -> String {
+    if yes { "yes".into() } else { "no".into() }
+}
+
+/// The letters of `notify-keyspace-events`, in the order in which Redis shows them.
+fn events(text: &str) -> Result<String, String> {
+    const CLASSES: &str = "g$lszhxetdn";
+    const ALL: &str = "g$lshzxetd";
+    if let Some(wrong) = text.chars().find(|letter| !"AKEm".contains(*letter) && !CLASSES.contains(*letter)) {
+        let _ = wrong;
+        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
+    }
+    let has = |letter: char| text.contains(letter) || (text.contains('A') && ALL.contains(letter));
+    let mut shown = String::new();
+    if ALL.chars().all(has) {
+        shown.push('A');
+    } else {
+        shown.extend("g$lshzxetd".chars().filter(|letter| has(*letter)));
+    }
+    shown.extend("KEmn".chars().filter(|letter| text.contains(*letter)));
+    if !text.contains('K') && !text.contains('E') && !text.is_empty() {
+        // Nothing is published then; what was set is shown all the same.
+        return Ok(shown);
+    }
+    Ok(shown)
+}
+
+impl Settings {
+    /// Whether events of this class are published, on channels of keys or of events.
+    pub fn publishes(&self, class: u8) -> Option<(bool, bool)> {
+        let events = self.events.read();
+        let class = class as char;
+        let wanted = events.contains(class) || (events.contains('A') && class != 'm' && class != 'n');
+        wanted.then(|| (events.contains('K'), events.contains('E')))
+    }
+}
