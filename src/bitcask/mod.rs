@@ -106,16 +106,27 @@ impl Bitcask {
         Ok(store)
     }
 
-    /// Makes a change from inside the gate. Stores without a thread do the work that comes of it after that.
+    /// Makes a change from inside the gate, and lets its writer pause while too much is behind.
     #[inline]
-    pub fn change<R>(&self, mut change: impl FnMut(&Inside<'_>) -> Result<R>) -> Result<R> {
+    pub fn change<R>(&self, change: impl FnMut(&Inside<'_>) -> Result<R>) -> Result<R> {
+        let (done, is_asked) = self.change_now(change)?;
+        if is_asked {
+            self.let_pause();
+        }
+        Ok(done)
+    }
+
+    /// As [`Bitcask::change`], without a pause; whether somebody is to call [`Bitcask::let_pause`]. Stores without a thread do the work
+    /// that comes of the change after it.
+    #[inline]
+    pub fn change_now<R>(&self, mut change: impl FnMut(&Inside<'_>) -> Result<R>) -> Result<(R, bool)> {
         let done = {
             let engine = self.shared.enter()?;
             match change(&engine) {
-                Ok(done) => done,
+                Ok(done) => (done, engine.back_pressure.is_asked()),
                 Err(error) => {
                     drop(engine);
-                    return self.after_failure(error, change);
+                    return self.after_failure(error, change).map(|done| (done, false));
                 }
             }
         };
@@ -124,6 +135,15 @@ impl Bitcask {
             let _ = self.maintain();
         }
         Ok(done)
+    }
+
+    /// Lets a writer pause while too much is behind; not one that a merge or a reader waits for.
+    #[cold]
+    pub fn let_pause(&self) {
+        let pause = self.shared.inside().and_then(|engine| engine.pause());
+        if let Some(pause) = pause.filter(|_| self.shared.check_may_wait().is_ok()) {
+            pause.sleep();
+        }
     }
 
     /// In a full memory waits for the merge that is under way, then merges where enough is dead, and tries again after each: nobody
@@ -147,8 +167,8 @@ impl Bitcask {
         if !matches!(done, Err(Error::NoSpace { .. })) {
             return done;
         }
-        let (total, live) = engine::space::space(&*self.shared.enter()?);
-        if total.saturating_sub(live) <= total / WORTH_A_MERGE {
+        let space = self.shared.enter()?.space();
+        if space.total.saturating_sub(space.live) <= space.total / WORTH_A_MERGE {
             return done;
         }
         // Also where it did not come to its end: what it merged until then has made room.
@@ -176,7 +196,8 @@ impl Bitcask {
             return seal::seal_and_collect(&self.shared);
         }
         seal::seal_as_far_as_there_is_room(&self.shared)?;
-        merge::run_if_due(&self.shared)
+        while merge::run_if_due(&self.shared)? {}
+        Ok(())
     }
 
     /// Closes the store, whatever it returns.

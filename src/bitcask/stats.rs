@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use crate::bitcask::engine::Engine;
-use crate::bitcask::engine::space::live_bytes;
 use crate::store::stats::{FileStats, Stats};
 
 /// Each data file in numbers, by file number.
@@ -16,7 +15,7 @@ pub fn files(engine: &Engine) -> Vec<FileStats> {
         .map(|file| FileStats {
             id: file.id,
             bytes: file.tail(),
-            live_bytes: live_bytes(file),
+            live_bytes: file.live_bytes(),
             records: file.usage.records(),
             live_records: file.usage.live_records(),
         })

@@ -197,11 +197,12 @@ impl Store for Bitcask {
     }
 
     fn write_now(&self, batch: &Batch) -> Result<bool> {
-        self.change(|engine| engine.write_now(engine, batch))
+        self.change_now(|engine| engine.write_now(engine, batch)).map(|((), is_asked)| is_asked)
     }
 
     fn pause(&self) -> Result<()> {
-        self.shared.enter()?.pause();
+        drop(self.shared.enter()?);
+        self.let_pause();
         Ok(())
     }
 

@@ -28,7 +28,7 @@ use crate::sync::thread::NotCancelled;
 
 /// The first reservation of a file; each further one doubles it, up to [`LARGEST_STEP`].
 const FIRST_STEP: u64 = 64 << 10;
-const LARGEST_STEP: u64 = 16 << 20;
+const LARGEST_STEP: u64 = 4 << 20;
 pub(super) const PAGE: u64 = 4096;
 /// So much is mapped for readers at once, at least, and for writers at most.
 const POPULATE_STEP: u64 = 256 << 10;
@@ -429,6 +429,10 @@ impl DiskFile for MappedFile {
             Some(tail) => self.grow(tail, end),
             None => Err(closed()),
         }
+    }
+
+    fn reserved(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
     }
 
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {

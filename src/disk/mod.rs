@@ -156,6 +156,11 @@ pub trait DiskFile: Send + Sync {
     /// After a failure nothing has changed.
     fn reserve(&self, end: u64) -> io::Result<()>;
 
+    /// Up to where room is reserved; 0 where that is not known.
+    fn reserved(&self) -> u64 {
+        0
+    }
+
     /// Writes the parts one after the other at `offset`. Another process that opens the file after this returned,
     /// or after this process was killed, reads them; after a power cut only what was synced is certain. After a
     /// failure the bytes from `offset` on are undefined.

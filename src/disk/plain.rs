@@ -104,6 +104,14 @@ impl DiskFile for PlainFile {
         Ok(())
     }
 
+    fn reserved(&self) -> u64 {
+        match self.reserved.load(Ordering::Relaxed) {
+            // Nothing can be reserved there.
+            u64::MAX => 0,
+            reserved => reserved,
+        }
+    }
+
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
         if offset + parts.iter().map(|part| part.len() as u64).sum::<u64>() > self.size_limit {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));

@@ -72,7 +72,7 @@ pub struct Appended {
 
 struct Writer {
     active: Arc<DataFile>,
-    /// Frames do not go past this offset of the active file.
+    /// Frames do not go past this offset of the active file. See [`Log::divide_at`].
     capacity: u64,
     tail: u64,
     next_seq: u64,
@@ -152,6 +152,10 @@ pub struct Log {
     pace: Mutex<Pace>,
     /// A writer asks whether it should pause after so many bytes.
     ask_every: AtomicU64,
+    /// Bytes of frames that had been appended when one asked last.
+    appended_when_asked: AtomicU64,
+    /// The active file is followed by another when it has so many bytes, if that is ready by then.
+    divided_at: AtomicU64,
     /// How far the tail may move now until room ahead is prepared again.
     prepare_every: AtomicU64,
     ask: Box<dyn Fn(Work) + Send + Sync>,
@@ -215,6 +219,8 @@ impl Log {
             sync_nanos: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
             ask_every: AtomicU64::new(0),
+            appended_when_asked: AtomicU64::new(0),
+            divided_at: AtomicU64::new(max_file_size),
             prepare_every: AtomicU64::new(*PREPARE_EVERY.end()),
             ask,
         }
@@ -327,6 +333,16 @@ impl Log {
     /// out, and with each write where it is 0.
     pub fn ask_after(&self, bytes: u64) {
         self.ask_every.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of frames that had been appended since the store was opened when a writer asked last. Takes no lock.
+    pub fn appended_when_asked(&self) -> u64 {
+        self.appended_when_asked.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a look at the store: something is behind.
+    pub fn ask_for_look(&self) {
+        (self.ask)(Work::Look);
     }
 
     /// The number of the last record that was appended.
@@ -484,6 +500,7 @@ impl Log {
         let may_pause = may_pause && writer.appended >= writer.pause_at;
         if may_pause {
             writer.pause_at = writer.appended + self.ask_every.load(Ordering::Relaxed);
+            self.appended_when_asked.store(writer.appended, Ordering::Relaxed);
         }
         may_pause
     }

@@ -3,7 +3,7 @@
 //! The manifest is replaced as a whole: written under another name, synced, renamed, and the directory synced. So
 //! after a crash the set is the old one or the new one. What is in the directory and not in the set is debris.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::disk::{Access, Disk, DiskFile};
@@ -63,6 +63,8 @@ pub struct Catalog {
     /// Room for what makes room.
     pub reserves: Reserves,
     manifest: Mutex<Manifest>,
+    /// How many files it lists: for who must not wait for it, which is locked while it is written.
+    listed: AtomicUsize,
     /// The features that the manifest on disk names.
     features: AtomicU64,
 }
@@ -75,6 +77,7 @@ impl Catalog {
             poison: Poison::default(),
             events,
             reserves: Reserves::new(&disk, max_file_size),
+            listed: AtomicUsize::new(manifest.files.len()),
             features: AtomicU64::new(manifest.needs.features),
             manifest: Mutex::new(manifest),
             disk,
@@ -89,13 +92,13 @@ impl Catalog {
     /// Sets room aside for when the disk is full, unless that is done.
     pub fn fill_reserves(&self) -> Result<()> {
         let _not_cancelled = NotCancelled::begin();
-        self.reserves.fill(self.store_size(), self.manifest_size())
+        self.reserves.fill(self.bytes(), self.manifest_size())
     }
 
     /// Gives back what is set aside beyond what a store of this size needs.
     pub fn shrink_reserves(&self) {
         let _not_cancelled = NotCancelled::begin();
-        self.reserves.shrink(self.store_size(), self.manifest_size());
+        self.reserves.shrink(self.bytes(), self.manifest_size());
     }
 
     /// Gives what is set aside for deletes to the caller. False where that was done before.
@@ -108,12 +111,15 @@ impl Catalog {
         self.reserves.merges.release(self.manifest_size())
     }
 
-    fn store_size(&self) -> u64 {
-        self.files.all().iter().map(|file| file.tail()).sum()
+    /// Bytes of all data files.
+    pub fn bytes(&self) -> u64 {
+        let mut bytes = 0;
+        self.files.for_each(|file| bytes += file.tail());
+        bytes
     }
 
     fn manifest_size(&self) -> u64 {
-        Manifest::size(self.manifest.lock().files.len())
+        Manifest::size(self.listed.load(Ordering::Relaxed))
     }
 
     /// Says that from now on only who knows `feature` may open the store. That is on the disk when this returns: it must be
@@ -164,6 +170,7 @@ impl Catalog {
         match replace_manifest(self.disk.as_ref(), &next) {
             Ok(()) => {
                 *current = next;
+                self.listed.store(current.files.len(), Ordering::Relaxed);
                 Ok(())
             }
             Err(Failure::Before(error)) => Err(error),
@@ -194,7 +201,11 @@ impl Catalog {
         if (header.id, header.origin.salt, header.store_id) != (entry.id, entry.salt, store_id) {
             return Err(corrupt(0, "the file is another one than the manifest names"));
         }
-        self.add(disk_file, (entry.id, header.origin), size, slot)
+        let file = self.add(disk_file, (entry.id, header.origin), size, slot)?;
+        if entry.state == FileState::Sealed {
+            file.set_sealed();
+        }
+        Ok(file)
     }
 
     /// Creates an empty data file for frames up to `capacity`, most of them not long after `epoch`. Its header is durable; its

@@ -36,6 +36,8 @@ pub struct DataFile {
     disk: Arc<dyn Disk>,
     unmergeable: AtomicBool,
     replaced: AtomicBool,
+    /// The manifest says that it is complete.
+    sealed: AtomicBool,
     /// Nothing but puts that do not expire was written to it.
     plain: AtomicBool,
     /// What a recovery found that may not be on the disk, and has to be written again before a sync counts.
@@ -202,6 +204,7 @@ impl DataFile {
             disk,
             unmergeable: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
+            sealed: AtomicBool::new(false),
             plain: AtomicBool::new(false),
             unsure: Mutex::default(),
             complete: Mutex::new(false),
@@ -353,6 +356,34 @@ impl DataFile {
     /// Whether merges keep away from it.
     pub fn is_never_merged(&self) -> bool {
         self.unmergeable.load(Ordering::Relaxed)
+    }
+
+    /// The manifest says now that it is complete.
+    pub fn set_sealed(&self) {
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    /// Whether the manifest says that it is complete.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::Acquire)
+    }
+
+    /// How many of its bytes are live: the part of its weight that is, of its size.
+    pub fn live_bytes(&self) -> u64 {
+        match self.usage.weight() {
+            0 => 0,
+            weight => (self.tail() as f64 * (self.usage.live_weight() as f64 / weight as f64)) as u64,
+        }
+    }
+
+    /// How many of its bytes are dead.
+    pub fn dead_bytes(&self) -> u64 {
+        self.tail().saturating_sub(self.live_bytes())
+    }
+
+    /// Whether something in it is dead.
+    pub fn has_dead(&self) -> bool {
+        self.usage.live_records() < self.usage.records()
     }
 
     /// A merge has taken what was needed of it; only snapshots may still read it.

@@ -90,6 +90,11 @@ impl<T: Send + Sync> Table<T> {
         true
     }
 
+    /// Shows all values to `look`, which must be quick: nobody can add one meanwhile.
+    pub fn for_each(&self, mut look: impl FnMut(&T)) {
+        self.owners.lock().iter().flatten().for_each(|value| look(value));
+    }
+
     /// All values, counted.
     pub fn all(&self) -> Vec<Arc<T>> {
         self.owners.lock().iter().flatten().cloned().collect()

@@ -157,12 +157,13 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
         }
     }
     let may_try = now >= *not_before;
-    let mut may_merge = may_try;
+    let (mut may_merge, mut has_failed, mut has_merged) = (may_try, false, false);
     if may_seal_later(&*shell.inside()?) {
         nap = nap.min(LOOK_AGAIN);
     } else if may_try && let Err(error) = seal::seal_and_collect(shell) {
         report(shell, &error);
         *not_before = now + AFTER_FAILURE;
+        has_failed = true;
         nap = nap.min(AFTER_FAILURE);
         // Where there is no room to seal a file, merges make some.
         may_merge = matches!(error, Error::NoSpace { .. });
@@ -178,9 +179,21 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
         }
         may_merge &= engine.options.merge == MergeMode::Auto;
     }
-    if may_merge && let Err(error) = crate::bitcask::background::merge::run_if_due(shell) {
-        report(shell, &error);
-        *not_before = Instant::now() + AFTER_FAILURE;
+    if may_merge {
+        match merge::run_if_due(shell) {
+            Ok(merged) => has_merged = merged,
+            Err(error) => {
+                report(shell, &error);
+                *not_before = Instant::now() + AFTER_FAILURE;
+                has_failed = true;
+            }
+        }
+    }
+    if may_try {
+        shell.inside()?.back_pressure.note_pass(has_merged, has_failed);
+    }
+    if has_merged {
+        nap = Duration::ZERO;
     }
     let (begun, ended) = shell.inside()?.catalog.files.retired();
     if ended < begun {

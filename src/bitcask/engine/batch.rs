@@ -33,10 +33,12 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::write`], without a wait for the disk and without a pause. Whether the caller should let [`Engine::pause`] run
-    /// before more is written.
-    pub fn write_now(&self, inside: &Inside<'_>, batch: &Batch) -> Result<bool> {
-        Ok(self.append_all(inside, batch)?.is_some_and(|last| last.may_pause))
+    /// As [`Engine::write`], without a wait for the disk.
+    pub fn write_now(&self, inside: &Inside<'_>, batch: &Batch) -> Result<()> {
+        if self.append_all(inside, batch)?.is_some_and(|last| last.may_pause) {
+            self.back_pressure.ask();
+        }
+        Ok(())
     }
 
     /// What was appended last.

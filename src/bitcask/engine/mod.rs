@@ -276,7 +276,7 @@ impl Engine {
             self.log.wait_durable(appended.end)?;
         }
         if appended.may_pause {
-            self.pause();
+            self.back_pressure.ask();
         }
         Ok(())
     }

@@ -9,6 +9,8 @@ use crate::store::error::Result;
 
 /// So much room is kept ahead of the tail at least; of a small first file as much as it holds.
 const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
+/// Or of a store that is overwritten, and whose files are small for that, such a part of one.
+const DIVIDED_PARTS: u64 = 4;
 /// And so much at most; of a store that is small, an eighth of its size.
 const MOST_AHEAD: u64 = 128 << 20;
 /// The room should last this long: a file system that is writing much lets a reservation wait for a tenth of a second.
@@ -88,23 +90,30 @@ impl Log {
             // The disk is full. What was set aside is for merges and deletes; those who write take what they need themselves.
             return Ok(());
         }
-        let store_size = || self.catalog.files.all().iter().map(|file| file.tail()).sum();
         let (now, syncs) = (self.catalog.disk.monotonic_ms(), self.syncs.load(Ordering::Relaxed));
-        let mut room = self.pace.lock().room(now, appended, syncs, store_size);
-        room.bytes = room.bytes.max(tail.clamp(*AHEAD.start(), *AHEAD.end()));
+        let mut room = self.pace.lock().room(now, appended, syncs, || self.catalog.bytes());
+        let divided_at = self.divided_at();
+        let least = if divided_at < self.max_file_size { divided_at / DIVIDED_PARTS } else { *AHEAD.end() };
+        room.bytes = room.bytes.max(tail.clamp(*AHEAD.start(), least.max(*AHEAD.start())));
         let every = (room.bytes / PARTS).clamp(*super::PREPARE_EVERY.end(), MOST_EVERY);
         self.prepare_every.store(every, Ordering::Relaxed);
-        active.prepare(room)?;
+        // Where the log goes on in the next file soon, the room is there.
+        let end = if tail < divided_at { divided_at } else { self.max_file_size };
+        let here = Room { bytes: room.bytes.min(end.saturating_sub(tail)), ..room };
+        let rest = Room { bytes: room.bytes - here.bytes, ..room };
+        if here.bytes > 0 {
+            active.prepare(here)?;
+        }
         // Without it the store works until the disk is full; the next pass tries again.
         let has_reserves = self.catalog.fill_reserves().is_ok();
         match spare {
             // Only now: what it has the active file cannot have.
-            Some(spare) if has_reserves && tail + room.bytes >= self.max_file_size => {
+            Some(spare) if has_reserves && rest.bytes > 0 => {
                 // As in `make_spare`.
-                let _ = spare.prepare(room);
+                let _ = spare.prepare(rest);
             }
-            None if tail >= self.max_file_size / 2 => {
-                self.make_spare(Room { bytes: *AHEAD.end(), ..room })?;
+            None if tail >= self.max_file_size / 2 || divided_at < self.max_file_size => {
+                self.make_spare(Room { bytes: rest.bytes.max(*AHEAD.start()), ..room })?;
             }
             _ => {}
         }
@@ -124,6 +133,7 @@ impl Log {
         // A writer that could not wait may have created a later file meanwhile: numbers grow along the log.
         if writer.active.id < spare.id && writer.spare.is_none() {
             writer.spare = Some(spare);
+            writer.capacity = writer.capacity.min(self.divided_at());
         } else {
             self.leave_to_seal(spare);
         }

@@ -93,6 +93,26 @@ impl Log {
         (self.ask)(Work::Look);
     }
 
+    /// From now on the active file is followed by another when it has about so many bytes, and by `max_file_size` at the latest. No
+    /// writer waits for that: until the next file is ready, the active one grows.
+    pub fn divide_at(&self, bytes: u64) {
+        let bytes = bytes.min(self.max_file_size);
+        if self.divided_at.swap(bytes, Ordering::Relaxed) == bytes {
+            return;
+        }
+        let mut writer = self.writer.lock();
+        if writer.spare.is_some() {
+            // A record that is larger has a file of its own, which takes no other.
+            writer.capacity = bytes;
+        } else if bytes < self.max_file_size {
+            (self.ask)(Work::Prepare);
+        }
+    }
+
+    pub(super) fn divided_at(&self) -> u64 {
+        self.divided_at.load(Ordering::Relaxed)
+    }
+
     /// A new file that the manifest lists. One that could not be listed is kept for the next attempt.
     pub(super) fn create_listed(&self, capacity: u64, epoch: Epoch) -> Result<Arc<DataFile>> {
         let mut unlisted = self.unlisted.lock();
@@ -165,7 +185,9 @@ impl Log {
                 max_seq > 0
             });
         })?;
-        files.iter().filter(|file| file.seqs().1 == 0).for_each(|file| file.set_replaced());
+        for file in files {
+            if file.seqs().1 > 0 { file.set_sealed() } else { file.set_replaced() }
+        }
         self.waiting_to_be_sealed.fetch_sub(files.len(), Ordering::Relaxed);
         Ok(())
     }

@@ -171,6 +171,7 @@ impl<'a> Copies<'a> {
         self.written = (end - tail) as usize;
         let len = tail - start;
         engine.counters.merged_bytes.fetch_add(len, Ordering::Relaxed);
+        engine.back_pressure.has_copied(len);
         self.bytes += len;
         for moved in &moves {
             output.include_seqs(moved.seq, moved.seq);
@@ -246,6 +247,7 @@ impl Pace {
         while self.limit > 0 && !shell.signal().is_stopped() {
             let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
             let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };
+            shell.inside().inspect(|engine| engine.back_pressure.goes_on());
             thread::sleep(early.min(Duration::from_millis(20)));
         }
     }

@@ -19,9 +19,10 @@ pub use policy::is_near;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::bitcask::background::seal;
-use crate::bitcask::engine::space::{live_bytes, sealed};
+use crate::bitcask::engine::space::sealed;
 use crate::bitcask::engine::{Engine, Inside};
 use crate::bitcask::lifecycle::hints;
 use crate::bitcask::shared::LONGEST_WAIT_FOR_READERS;
@@ -38,39 +39,42 @@ use crate::store::events::LogLevel;
 use crate::store::stats::MergeProgress;
 use copies::Copies;
 use places::Places;
-use policy::{choose, has_dead, kept_tombstones, mergeable, unblock_tombstones, wants_new_file};
+use policy::{choose, file_size, mergeable, unblock_tombstones};
 
 /// Between pieces of an input of so many bytes it is asked whether to go on.
 const PIECE: u64 = 256 << 10;
 
+/// After each commit it is waited so long for those who are reading what was merged.
+const WAIT_FOR_READERS: Duration = Duration::from_millis(50);
+
 /// Is told, from time to time, how far a merge has come, and ends it with `Break`. Called from outside the gate.
 pub type Watch<'a> = &'a mut dyn FnMut(&MergeProgress) -> ControlFlow<()>;
 
-/// Merges while the store takes more space than it should. Called by the maintenance thread, from outside the gate.
-pub fn run_if_due(shell: &Shared) -> Result<()> {
-    loop {
-        let mut uncommitted = shell.merging().lock();
-        if shell.signal().is_stopped() {
-            return Ok(());
-        }
-        begin_new_file_if_due(shell)?;
-        let inputs = {
-            let Some(engine) = shell.inside() else { return Ok(()) };
-            match choose(&engine) {
-                Some(inputs) if !shell.signal().is_stopped() => inputs,
-                _ => return Ok(()),
-            }
-        };
-        let progress = &mut MergeProgress::default();
-        run(shell, &mut uncommitted, inputs, progress, &mut |_| ControlFlow::Continue(()))?;
+/// Merges some files if the store takes more space than it should; false where there is nothing to merge now. Called by the
+/// maintenance thread, from outside the gate.
+pub fn run_if_due(shell: &Shared) -> Result<bool> {
+    let mut uncommitted = shell.merging().lock();
+    if shell.signal().is_stopped() {
+        return Ok(false);
     }
+    begin_new_file_if_due(shell)?;
+    let inputs = {
+        let Some(engine) = shell.inside() else { return Ok(false) };
+        match choose(&engine) {
+            Some(inputs) if !shell.signal().is_stopped() => inputs,
+            _ => return Ok(false),
+        }
+    };
+    run(shell, &mut uncommitted, inputs, &mut MergeProgress::default(), &mut |_| ControlFlow::Continue(()))
 }
 
-/// Lets the file that is written to be merged soon, where it is large for the store and merges are due.
+/// Says how large the files of the log should become, and begins a new one where that which is written to is larger.
 fn begin_new_file_if_due(shell: &Shared) -> Result<()> {
-    let begun = match shell.inside() {
-        Some(engine) if wants_new_file(&engine) => engine.log.rotate_if_dead(),
-        _ => Ok(false),
+    let begun = {
+        let Some(engine) = shell.inside() else { return Ok(()) };
+        let size = file_size(&engine.space(), &engine.options);
+        engine.log.divide_at(size);
+        if engine.log.active_size() > size { engine.log.rotate_if_dead() } else { Ok(false) }
     };
     match begun {
         Ok(true) => seal::seal_as_far_as_there_is_room(shell),
@@ -113,7 +117,7 @@ pub fn run_all(shell: &Shared, watch: Watch<'_>) -> Result<bool> {
     // Tombstones that were kept because of files that were merged later can go now: all of them, unless somebody writes.
     let mut left = u64::MAX;
     while goes_on {
-        let kept = kept_tombstones(&*shell.enter()?);
+        let kept = shell.enter()?.space().kept_tombstones;
         if kept == 0 || kept >= left {
             break;
         }
@@ -145,7 +149,7 @@ fn run(
     while !inputs.is_empty() && !merge.stopped {
         let mut weight = 0;
         let fit = inputs.iter().take_while(|file| {
-            weight += live_bytes(file);
+            weight += file.live_bytes();
             weight <= limit
         });
         let next = fit.count().max(1);
@@ -160,6 +164,9 @@ fn run(
                 inputs.drain(..next);
             }
         }
+        // What was merged is to be gone before writers go on, unless somebody reads it for long.
+        seal::collect_within(shell, WAIT_FOR_READERS);
+        shell.inside().inspect(|engine| engine.back_pressure.has_removed());
         seal::seal_as_far_as_there_is_room(shell)?;
     }
     Ok(!merge.stopped)
@@ -256,7 +263,7 @@ impl<'a> Merge<'a> {
         }
         let mut files = engine.catalog.files.all();
         // A file that was replaced does not count, also after a crash.
-        files.retain(|file| has_dead(file) && file.seqs().0 > 0 && !file.is_replaced());
+        files.retain(|file| file.has_dead() && file.seqs().0 > 0 && !file.is_replaced());
         self.blockers = files.iter().map(|file| (file.id, file.deaths_after())).collect();
     }
 
@@ -271,6 +278,7 @@ impl<'a> Merge<'a> {
     fn group(&mut self, inputs: &[Arc<DataFile>]) -> Result<()> {
         if let Some(engine) = self.shell.inside() {
             engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
+            engine.back_pressure.will_copy(inputs.iter().map(|file| file.live_bytes()).sum());
         }
         // All in the inputs are later, and most are near.
         self.copies.epoch = Epoch {
@@ -281,7 +289,10 @@ impl<'a> Merge<'a> {
         let copied = self.take_over_all(inputs);
         // Also after a failure: the index points into the outputs already.
         let flushed = match self.shell.inside() {
-            Some(engine) => self.copies.flush(&engine, &self.work.outputs).map(|()| true),
+            Some(engine) => {
+                engine.back_pressure.will_copy(0);
+                self.copies.flush(&engine, &self.work.outputs).map(|()| true)
+            }
             None => Ok(false),
         };
         self.progress.copied_bytes = self.copies.bytes;
@@ -318,9 +329,12 @@ impl<'a> Merge<'a> {
                 let Some(engine) = self.shell.inside() else { return Ok(()) };
                 engine.catalog.release_for_merges();
                 let mut files = sealed(&engine);
-                files.retain(|file| has_dead(file) && !self.work.finished.iter().any(|it| it.id == file.id));
+                files.retain(|file| file.has_dead() && !self.work.finished.iter().any(|it| it.id == file.id));
                 let room = engine.catalog.reserves.merges.room();
-                files.into_iter().min_by_key(|file| live_bytes(file)).filter(|file| live_bytes(file) <= room)
+                files
+                    .into_iter()
+                    .min_by_key(|file| file.live_bytes())
+                    .filter(|file| file.live_bytes() <= room)
             };
             self.commit()?;
             if let Some(file) = &smallest {
@@ -374,6 +388,14 @@ impl<'a> Merge<'a> {
     /// Whether to go on; asked between pieces, from outside the gate.
     fn goes_on(&mut self) -> bool {
         self.progress.copied_bytes = self.copies.bytes;
+        let has_unused = self.shell.inside().is_some_and(|engine| {
+            engine.back_pressure.goes_on();
+            let (begun, ended) = engine.catalog.files.retired();
+            ended < begun
+        });
+        if has_unused {
+            seal::collect(self.shell);
+        }
         self.copies.keep_pace();
         let ended = {
             let _visiting = self.shell.gated().visit();
@@ -505,9 +527,13 @@ impl<'a> Merge<'a> {
         });
         engine.counters.merges.fetch_add(1, Ordering::Relaxed);
         let work = std::mem::take(self.work);
-        work.finished.iter().for_each(|file| file.set_replaced());
-        let unused = work.outputs.into_iter().filter(|output| output.seqs().1 == 0);
-        engine.snapshots.pin(work.finished.into_iter().chain(unused).collect());
+        let (unused, outputs): (Vec<_>, Vec<_>) =
+            work.outputs.into_iter().partition(|output| output.seqs().1 == 0);
+        engine.back_pressure.will_remove(work.finished.iter().map(|file| file.tail()).sum());
+        outputs.iter().for_each(|file| file.set_sealed());
+        let gone: Vec<_> = work.finished.into_iter().chain(unused).collect();
+        gone.iter().for_each(|file| file.set_replaced());
+        engine.snapshots.pin(gone);
         Ok(())
     }
 }
