@@ -50,6 +50,7 @@
 
 mod bitcask;
 mod capi;
+mod damage;
 mod db;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
@@ -68,11 +69,16 @@ mod remote;
 mod store;
 mod sync;
 
+pub use damage::{check, check_watched, salvage, salvage_watched};
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub use damage::{check_on, salvage_on};
 pub use db::Db;
 pub use store::batch::Batch;
 pub use store::capabilities::Capabilities;
 pub use store::error::{Error, Result};
 pub use store::events::{LogLevel, LogSink};
+pub use store::findings::{CheckProgress, CheckReport, Finding, Severity};
 pub use store::iter::{Iter, KeyList, Keys, Row};
 pub use store::options::{EngineKind, IoMode, MergeMode, OPTIONS, OptionInfo, Options, Secret, SyncMode};
 pub use store::pinned::{Pinned, Rows};

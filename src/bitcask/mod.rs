@@ -4,6 +4,7 @@
 pub mod background;
 mod close;
 pub mod engine;
+pub mod inspect;
 pub mod iter;
 pub mod lifecycle;
 pub mod memory;

@@ -29,10 +29,16 @@ impl Directory {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
                 Err(error) => return Err(error),
             };
-        Self::open_made(path, is_new).inspect_err(|_| {
-            if is_new {
-                let _ = fs::remove_dir(path);
-            }
+        match is_new {
+            true => Self::of_new(path),
+            false => Self::open_made(path, false),
+        }
+    }
+
+    /// A directory that was just made; it is removed where it cannot be opened.
+    pub(super) fn of_new(path: &Path) -> io::Result<Self> {
+        Self::open_made(path, true).inspect_err(|_| {
+            let _ = fs::remove_dir(path);
         })
     }
 
@@ -56,7 +62,8 @@ impl Directory {
 
     /// Opens a file in it.
     pub(super) fn open_file(&self, name: &str, writable: bool) -> io::Result<OwnFile> {
-        let access = if writable { libc::O_RDWR } else { libc::O_RDONLY };
+        // Of a pipe that somebody put in its place nobody may write the other end.
+        let access = if writable { libc::O_RDWR } else { libc::O_RDONLY | libc::O_NONBLOCK };
         OwnFile::new(open_at(self.file.as_raw_fd(), &c_name(name)?, access)?)
     }
 

@@ -39,7 +39,11 @@ impl FsDisk {
     /// The directory at `path`, which is created if `create` is set; its parent must exist.
     /// Data files are mapped where `io` says so and the file system can reserve blocks for that.
     pub fn open(path: &Path, create: bool, io: Io) -> io::Result<Self> {
-        let directory = Arc::new(Directory::open(path, create)?);
+        Self::over(Directory::open(path, create)?, io)
+    }
+
+    fn over(directory: Directory, io: Io) -> io::Result<Self> {
+        let directory = Arc::new(directory);
         let mapped = match io {
             Io::Plain => None,
             Io::Mapped { synced: false } => Some(Writes::Mapped),
@@ -47,6 +51,12 @@ impl FsDisk {
         };
         let mapped = mapped.filter(|_| cfg!(target_pointer_width = "64") && is_safe_to_map(&directory));
         Ok(FsDisk { directory, mapped, descriptors: Arc::new(Descriptors::new()) })
+    }
+
+    /// As [`FsDisk::open`], of a directory that is made; `AlreadyExists` where there is anything of this name.
+    pub fn create(path: &Path, io: Io) -> io::Result<Self> {
+        std::fs::create_dir(path)?;
+        Self::over(Directory::of_new(path)?, io)
     }
 
     fn plain(&self, name: &str, file: OwnFile, purpose: Purpose) -> io::Result<Arc<dyn DiskFile>> {
@@ -85,6 +95,10 @@ impl Disk for FsDisk {
 
     fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>> {
         Ok(Box::new(lock::acquire(&self.directory, kind)?))
+    }
+
+    fn is_locked_by_a_writer(&self) -> bool {
+        lock::is_held_by_a_writer(&self.directory)
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

@@ -71,6 +71,21 @@ pub(super) fn acquire(directory: &Arc<Directory>, kind: LockKind) -> io::Result<
     Ok(lock)
 }
 
+/// Whether a process that this one can see holds the lock of a directory for writing, as the kernel lists them; without taking the lock,
+/// which would keep others out for a moment. A file of another file system may have the same number: this is for messages only.
+pub(super) fn is_held_by_a_writer(directory: &Directory) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(metadata) = directory.file().metadata() else { return false };
+    let inode = format!(":{}", metadata.ino());
+    // 1: FLOCK  ADVISORY  WRITE 4242 fd:01:1234 0 EOF
+    std::fs::read_to_string("/proc/locks").unwrap_or_default().lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.any(|word| word == "FLOCK")
+            && words.any(|word| word == "WRITE")
+            && words.any(|word| word.ends_with(&inode))
+    })
+}
+
 fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
     // SAFETY: the descriptor is open; flock touches no memory of ours.
     if unsafe { libc::flock(file.as_raw_fd(), operation) } != 0 {

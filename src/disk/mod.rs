@@ -68,6 +68,11 @@ pub trait Disk: Send + Sync {
     /// `WouldBlock` where somebody else has it.
     fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>>;
 
+    /// Whether a program is known to have the store open for writing. False where that cannot be told.
+    fn is_locked_by_a_writer(&self) -> bool {
+        false
+    }
+
     /// Whether everything on it is gone with this process: nothing that is written down for the next opening is read.
     fn is_volatile(&self) -> bool {
         false

@@ -6,6 +6,7 @@ pub mod batch;
 pub mod capabilities;
 pub mod error;
 pub mod events;
+pub mod findings;
 pub mod iter;
 pub mod options;
 pub mod pinned;

@@ -257,7 +257,7 @@ fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
 }
 
 /// Removes all files of a store that was being made.
-fn remove_all(disk: &dyn Disk) {
+pub fn remove_all(disk: &dyn Disk) {
     for name in disk.list().unwrap_or_default() {
         if names::parse(&name).is_some() {
             let _ = disk.remove(&name);

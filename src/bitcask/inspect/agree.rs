@@ -1,0 +1,262 @@
+//! Compares hints and the checkpoint, which only save time, with the records that they were made from.
+
+use std::collections::HashMap;
+
+use super::content::Content;
+use super::files;
+use super::keys::Holds;
+use super::survey::Survey;
+use super::telling::Told;
+use crate::format::checkpoint::{CheckpointHeader, PREFIX_SIZE, ROOTS};
+use crate::format::file_header::FILE_HEADER_SIZE;
+use crate::format::frame::{Header, Kind};
+use crate::format::hint::{HintEntry, HintReader};
+use crate::format::manifest::FileState;
+use crate::format::packed::Packed;
+use crate::format::{ALIGNMENT, Damage, names};
+use crate::index::{Index, KeyHash, KeyHasher};
+use crate::log::catalog::MAX_FILES;
+use crate::store::findings::Severity;
+
+const FIRST_UNITS: u32 = (FILE_HEADER_SIZE / ALIGNMENT) as u32;
+/// Hints that are longer are not read: no merge writes them, and they would not fit into memory.
+const LONGEST_HINT: u64 = 512 << 20;
+
+/// A hint that is read beside its data file.
+pub struct HintCursor<'a> {
+    reader: HintReader<'a>,
+    next: Option<HintEntry>,
+    has_begun: bool,
+}
+
+impl Survey<'_, '_> {
+    /// The bytes of the hint of a sealed file, if it has one.
+    pub fn read_hint(&mut self, n: usize, data_size: u64) -> Told<Option<Vec<u8>>> {
+        let entry = self.files[n].entry;
+        let name = names::hint(entry.id);
+        if self.manifest.is_none() || entry.state != FileState::Sealed {
+            return Ok(None);
+        }
+        let Some(mut content) = files::open(self.disk, &name)? else { return Ok(None) };
+        let size = content.size();
+        if size > LONGEST_HINT || size > data_size.saturating_mul(2).saturating_add(4096) {
+            let message = "it is longer than a hint of its data file is; it is not used, and nothing is lost";
+            self.pend(Severity::SpaceLost, &name, 0..size, message.into());
+            return Ok(None);
+        }
+        Ok(Some(content.copy(0..size)?))
+    }
+
+    /// A hint that belongs to its data file.
+    pub fn open_hint<'h>(&mut self, n: usize, bytes: &'h [u8]) -> Option<HintCursor<'h>> {
+        let entry = self.files[n].entry;
+        let name = names::hint(entry.id);
+        let store_id = self.manifest.as_ref()?.store_id;
+        let size = bytes.len() as u64;
+        match HintReader::open(bytes, FIRST_UNITS) {
+            Ok((header, reader)) => {
+                let belongs = (header.file_id, header.salt, header.store_id, header.data_length)
+                    == (entry.id, entry.salt, store_id, entry.length);
+                if belongs {
+                    return Some(HintCursor { reader, next: None, has_begun: false });
+                }
+                let message =
+                    "it belongs to another data file than this one; it is not used, and nothing is lost";
+                self.pend(Severity::SpaceLost, &name, 0..size, message.into());
+            }
+            Err(what) => {
+                let message = format!(
+                    "{what}; the hint is not used, and nothing is lost: an opening reads the data file instead"
+                );
+                self.pend(Severity::SpaceLost, &name, 0..size, message);
+            }
+        }
+        None
+    }
+
+    /// Compares a hint with the next record of its data file, or, after the last, with nothing.
+    pub fn compare_hint(
+        &mut self,
+        n: usize,
+        hint: &mut HintCursor<'_>,
+        record: Option<(u64, &Header)>,
+        content: &mut Content,
+        first_place: usize,
+    ) -> Told<()> {
+        let units = record.map(|(offset, _)| (offset / ALIGNMENT) as u32);
+        loop {
+            if !hint.has_begun {
+                hint.next = match hint.reader.next_entry() {
+                    Ok(next) => next,
+                    Err(what) => {
+                        self.pend_hint(n, what);
+                        None
+                    }
+                };
+                hint.has_begun = true;
+            }
+            let Some(entry) = hint.next.filter(|entry| units.is_none_or(|units| entry.offset_units < units))
+            else {
+                break;
+            };
+            hint.has_begun = false;
+            self.note_known(n, entry, first_place)?;
+        }
+        let Some((offset, header)) = record else { return Ok(()) };
+        let Some(entry) = hint.next.filter(|entry| Some(entry.offset_units) == units) else {
+            self.pend_hint(
+                n,
+                "the hint leaves a record of the data file out: an opening that believes it misses keys",
+            );
+            return Ok(());
+        };
+        hint.has_begun = false;
+        let key_at = offset + header.key_range().start as u64;
+        let hash = self.hasher.hash(content.get(key_at, u64::from(header.key_len))?);
+        let of_hint = (entry.hash, entry.size_units, entry.seq, entry.expiry_ms, entry.tombstone);
+        let of_data = (
+            (hash.root, hash.word, hash.fingerprint),
+            (header.frame_size() / ALIGNMENT) as u32,
+            header.seq,
+            header.expiry_ms,
+            header.kind == Kind::Tombstone,
+        );
+        if of_hint != of_data {
+            self.pend_hint(n, "the hint says something else of a record than the data file: remove the hint");
+        }
+        Ok(())
+    }
+
+    /// Compares the checkpoint of a store that was closed with what is in its files.
+    pub fn look_at_checkpoint(&mut self) -> Told<()> {
+        let Some(manifest) = self.manifest.clone() else { return Ok(()) };
+        if !manifest.clean || manifest.checkpoint == 0 {
+            return Ok(());
+        }
+        let Some(mut content) = files::open(self.disk, names::CHECKPOINT)? else {
+            let message = "the checkpoint is missing; nothing is lost, the next opening takes longer";
+            self.pend(Severity::Note, names::CHECKPOINT, 0..0, message.into());
+            return Ok(());
+        };
+        let size = content.size();
+        let header = match self.checkpoint_header(&mut content) {
+            Ok(Ok((header, start))) => Ok((header, start)),
+            Ok(Err(what)) => Err(what),
+            Err(ended) => return Err(ended),
+        };
+        let compared = match header {
+            Ok((header, _)) if (header.store_id, header.id) != (manifest.store_id, manifest.checkpoint) => {
+                Err("it is not the one that the manifest names")
+            }
+            Ok((header, _)) if !header.files.iter().all(|file| is_listed(&manifest, file.id)) => {
+                Err("it names a data file that the manifest does not list")
+            }
+            Ok((header, start)) => self.compare_checkpoint(&header, start, &mut content)?,
+            Err(what) => Err(what),
+        };
+        if let Err(what) = compared {
+            let message = format!(
+                "{what}; the checkpoint is not used, and nothing is lost: the next opening takes longer"
+            );
+            self.pend(Severity::SpaceLost, names::CHECKPOINT, 0..size, message);
+        }
+        Ok(())
+    }
+
+    fn checkpoint_header(&mut self, content: &mut Content) -> Told<Result<(CheckpointHeader, u64), Damage>> {
+        let sizes = match CheckpointHeader::sizes_from_prefix(content.get(0, PREFIX_SIZE as u64)?) {
+            Ok(sizes) => sizes,
+            Err(what) => return Ok(Err(what)),
+        };
+        if sizes.all > content.size() || sizes.header > MAX_FILES as u64 * 64 {
+            return Ok(Err("its counts are too large"));
+        }
+        let mut hasher = crc32fast::Hasher::new();
+        content.hash(&mut hasher, 0..sizes.all - 4)?;
+        if content.copy(sizes.all - 4..sizes.all)? != hasher.finalize().to_le_bytes() {
+            return Ok(Err("its checksum does not match its content"));
+        }
+        let bytes = content.copy(0..sizes.header)?;
+        Ok(CheckpointHeader::decode(&bytes).map(|header| (header, sizes.all)))
+    }
+
+    fn compare_checkpoint(
+        &mut self,
+        header: &CheckpointHeader,
+        start: u64,
+        content: &mut Content,
+    ) -> Told<Result<(), Damage>> {
+        let slots: HashMap<u16, u32> = header.files.iter().map(|file| (file.slot, file.id)).collect();
+        let files: HashMap<u32, usize> =
+            self.files.iter().enumerate().map(|(n, file)| (file.entry.id, n)).collect();
+        self.places.sort_by_key(|place| (place.file, place.range.start));
+        let (mut at, mut agreed, mut wrong) = (start, 0u64, 0u64);
+        for (root, line) in (0..=u8::MAX).zip(&header.roots) {
+            let longest = (1 << 20) + 32 * (self.keys.len() + self.places.len() * 4096) as u64;
+            let end = at.saturating_add(line.bytes);
+            if line.records > line.bytes || line.bytes > longest || end > content.size() {
+                return Ok(Err("its counts are too large"));
+            }
+            let bytes = content.copy(at..end)?;
+            at = end;
+            if crc32fast::hash(&bytes) != line.crc {
+                return Ok(Err("the checksum of some of its keys does not match"));
+            }
+            let packed = match Packed::parse(&bytes, line.records as usize) {
+                Ok(packed) => packed,
+                Err(what) => return Ok(Err(what)),
+            };
+            for pair in packed.iter_from(0) {
+                let Some((hash, entry)) = Index::unpack(root, pair) else {
+                    wrong += 1;
+                    continue;
+                };
+                let place = (
+                    slots.get(&entry.location.slot).and_then(|id| files.get(id)).copied(),
+                    u64::from(entry.location.units) * ALIGNMENT,
+                );
+                match self.keys.get(&hash) {
+                    Some(version) if (Some(version.place().0), version.place().1) == place => {
+                        agreed += u64::from(matches!(version.holds(), Holds::Value | Holds::Head));
+                    }
+                    _ if self.is_damaged_at(place, &hash) => {}
+                    // A file that is missing was told.
+                    _ if place.0.is_none() => {}
+                    _ => wrong += 1,
+                }
+            }
+        }
+        debug_assert_eq!(header.roots.len(), ROOTS);
+        if at != content.size() {
+            return Ok(Err("its length does not match the keys in it"));
+        }
+        let has_damage = !self.places.is_empty() || self.files.len() < header.files.len();
+        if wrong > 0 || (agreed != self.keys.count() && !has_damage) {
+            let message = "the checkpoint and the data files do not agree on where the newest records are: remove it, and the \
+                           next opening reads the data files";
+            self.pend(Severity::DataLost, names::CHECKPOINT, 0..at, message.into());
+        } else {
+            self.is_compared = true;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether the place of a record is damaged: then the newest version of a key is lost with it.
+    fn is_damaged_at(&mut self, (file, offset): (Option<usize>, u64), hash: &KeyHash) -> bool {
+        let Some(file) = file else { return false };
+        let at = self.places.partition_point(|place| (place.file, place.range.start) <= (file, offset));
+        let Some(place) = at.checked_sub(1).and_then(|at| self.places.get_mut(at)) else { return false };
+        let is_there = place.file == file && place.range.contains(&offset);
+        if is_there {
+            place.alive += 1;
+            // Whether the key that can be read there is the one that was.
+            let hasher: &KeyHasher = &self.hasher;
+            place.is_key_sure |= place.key.as_ref().is_some_and(|key| hasher.hash(key) == *hash);
+        }
+        is_there
+    }
+}
+
+fn is_listed(manifest: &crate::format::manifest::Manifest, id: u32) -> bool {
+    manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok()
+}

@@ -1,0 +1,210 @@
+//! The bytes of a file that may be damaged, cut under its reader or on a disk that cannot read all of it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::disk::DiskFile;
+use crate::store::error::{Error, Result};
+
+/// So much is read at once.
+const WINDOW: u64 = 1 << 20;
+/// As above, of records that are not read one after the other.
+const LITTLE: u64 = 16 << 10;
+/// What cannot be read is passed over in pieces of this size.
+const BLOCK: u64 = 4096;
+
+/// A file that is read through a window. What the disk cannot read is zeros, which are no frame.
+pub struct Content {
+    file: Arc<dyn DiskFile>,
+    size: u64,
+    buffer: Vec<u8>,
+    window: Range<u64>,
+    /// So much is read at once.
+    at_once: u64,
+    unreadable: Vec<Range<u64>>,
+    /// Bytes that were read.
+    pub bytes_read: u64,
+}
+
+impl Content {
+    /// The first `size` bytes of a file.
+    pub fn new(file: Arc<dyn DiskFile>, size: u64) -> Self {
+        Content {
+            file,
+            size,
+            buffer: Vec::new(),
+            window: 0..0,
+            at_once: WINDOW,
+            unreadable: Vec::new(),
+            bytes_read: 0,
+        }
+    }
+
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many bytes the file has now.
+    pub fn size_now(&self) -> u64 {
+        self.file.size().unwrap_or(self.size)
+    }
+
+    /// Gives the memory of the window back.
+    pub fn let_go(&mut self) {
+        self.window = 0..0;
+        self.buffer = Vec::new();
+    }
+
+    /// Reads less at once: what follows is read here and there.
+    pub fn read_little(&mut self) {
+        self.at_once = LITTLE;
+    }
+
+    /// Looks at the file again: from now on its first `size` bytes as they are then.
+    pub fn renew(&mut self, size: u64) {
+        self.size = size;
+        self.window = 0..0;
+    }
+
+    /// Whether the disk could not read some of a range that was asked for.
+    pub fn is_unreadable(&self, range: &Range<u64>) -> bool {
+        self.unreadable.iter().any(|hole| hole.start < range.end && range.start < hole.end)
+    }
+
+    /// The bytes from `offset` on, `len` of them, or fewer where the file ends; `len` is at most that of a header and a key.
+    pub fn get(&mut self, offset: u64, len: u64) -> Result<&[u8]> {
+        let end = offset.saturating_add(len).min(self.size);
+        if offset < self.window.start || end > self.window.end {
+            self.load(offset, len)?;
+        }
+        let end = end.min(self.window.end);
+        let range = offset.saturating_sub(self.window.start)..end.saturating_sub(self.window.start);
+        Ok(self.buffer.get(range.start as usize..range.end as usize).unwrap_or_default())
+    }
+
+    /// Whether the frame in a range has the checksum that it carries.
+    pub fn is_intact(&mut self, seed: u32, frame: Range<u64>) -> Result<bool> {
+        let mut hasher = crc32fast::Hasher::new_with_initial(seed);
+        let Some(stored) = self.get(frame.start, 4)?.first_chunk::<4>().copied() else { return Ok(false) };
+        Ok(self.hash(&mut hasher, frame.start + 4..frame.end)?
+            && hasher.finalize() == u32::from_le_bytes(stored))
+    }
+
+    /// Adds a range to a checksum; false where the file ends before it.
+    pub fn hash(&mut self, hasher: &mut crc32fast::Hasher, range: Range<u64>) -> Result<bool> {
+        let mut at = range.start;
+        while at < range.end {
+            let piece = self.piece(at, range.end)?;
+            if piece.is_empty() {
+                return Ok(false);
+            }
+            hasher.update(piece);
+            at += piece.len() as u64;
+        }
+        Ok(true)
+    }
+
+    /// From where on there is nothing but zeros, up to `end`; what the disk cannot read is something else.
+    pub fn zeros_at_the_end(&mut self, end: u64) -> Result<u64> {
+        let mut at = end.min(self.size);
+        while at > 0 {
+            let start = at.saturating_sub(self.at_once);
+            let bytes = self.get(start, at - start)?;
+            let len = bytes.len() as u64;
+            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+                return Ok(start + last as u64 + 1);
+            }
+            if self.is_unreadable(&(start..at)) || len == 0 {
+                return Ok(at);
+            }
+            at = start;
+        }
+        Ok(at)
+    }
+
+    /// Where the first byte of a range stands that is not zero.
+    pub fn first_non_zero(&mut self, range: Range<u64>) -> Result<Option<u64>> {
+        let mut at = range.start;
+        while at < range.end {
+            let piece = self.piece(at, range.end)?;
+            if piece.is_empty() {
+                break;
+            }
+            if let Some(n) = piece.iter().position(|byte| *byte != 0) {
+                return Ok(Some(at + n as u64));
+            }
+            at += piece.len() as u64;
+        }
+        Ok(None)
+    }
+
+    /// The value of a frame that was found intact, in memory of its own.
+    pub fn copy(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
+        let len = range.end.min(self.size).saturating_sub(range.start);
+        let mut bytes = Vec::new();
+        let no_memory = |_| Error::NoMemory { bytes: len };
+        bytes.try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX)).map_err(no_memory)?;
+        let mut at = range.start;
+        while at < range.end {
+            let piece = self.piece(at, range.end)?;
+            if piece.is_empty() {
+                break;
+            }
+            bytes.extend_from_slice(piece);
+            at += piece.len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// Some bytes from `at` on, none behind `end`.
+    fn piece(&mut self, at: u64, end: u64) -> Result<&[u8]> {
+        let left = end.saturating_sub(at);
+        let held = if self.window.contains(&at) { self.window.end - at } else { WINDOW };
+        self.get(at, left.min(held).min(WINDOW))
+    }
+
+    fn load(&mut self, offset: u64, len: u64) -> Result<()> {
+        let end = offset.saturating_add(len.max(self.at_once)).min(self.size.max(offset));
+        self.window = offset..end.max(offset);
+        let len = (self.window.end - self.window.start) as usize;
+        self.buffer.clear();
+        self.buffer.try_reserve_exact(len).map_err(|_| Error::NoMemory { bytes: len as u64 })?;
+        self.buffer.resize(len, 0);
+        if len == 0 || self.file.read_at(&mut self.buffer, offset).is_ok() {
+            self.bytes_read += len as u64;
+            return Ok(());
+        }
+        // Who writes to it may have cut it meanwhile.
+        let size = self.file.size().unwrap_or(self.size).min(self.size);
+        if size < self.window.end {
+            self.size = size;
+            self.window.end = size.max(offset);
+            self.buffer.truncate((self.window.end - offset) as usize);
+        }
+        let mut at = 0;
+        while at < self.buffer.len() {
+            let next = (at + BLOCK as usize - ((offset + at as u64) % BLOCK) as usize).min(self.buffer.len());
+            if let Some(block) = self.buffer.get_mut(at..next)
+                && self.file.read_at(block, offset + at as u64).is_err()
+            {
+                block.fill(0);
+                self.note_unreadable(offset + at as u64..offset + next as u64);
+            }
+            at = next;
+        }
+        self.bytes_read += self.buffer.len() as u64;
+        Ok(())
+    }
+
+    fn note_unreadable(&mut self, hole: Range<u64>) {
+        /// No disk has so many that each has to be known by itself.
+        const MOST: usize = 4096;
+        let is_full = self.unreadable.len() >= MOST;
+        match self.unreadable.last_mut() {
+            Some(last) if (last.start..=last.end).contains(&hole.start) => last.end = last.end.max(hole.end),
+            Some(last) if is_full => last.end = last.end.max(hole.end),
+            _ => self.unreadable.push(hole),
+        }
+    }
+}
