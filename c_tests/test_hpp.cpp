@@ -440,6 +440,46 @@ void threads_share_a_store() {
   CHECK(wrong == std::array<int, 4>{} && *db.try_size() == 2000);
 }
 
+void damage_is_found_and_the_rest_is_saved() {
+  const TempDir dir;
+  {
+    auto db = Store::try_open(dir.store());
+    CHECK(db && db->try_put("kept", "value") && db->try_put("lost", "a value that is damaged"));
+  }
+  CHECK(filedbxx::try_check(dir.store(), [](const filedbxx::Finding &) {}).value().damaged_places == 0);
+  for (const auto &entry : std::filesystem::directory_iterator(dir.store())) {
+    if (entry.path().extension() != ".data") continue;
+    std::FILE *file = std::fopen(entry.path().c_str(), "r+b");
+    std::string content(std::filesystem::file_size(entry.path()), 0);
+    CHECK(std::fread(content.data(), 1, content.size(), file) == content.size());
+    const auto at = content.find("a value that");
+    if (at != content.npos) {
+      std::fseek(file, static_cast<long>(at), SEEK_SET);
+      std::fputc('b', file);
+    }
+    std::fclose(file);
+  }
+  std::string key;
+  const auto report = filedbxx::try_check(dir.store(), [&](const filedbxx::Finding &finding) {
+    if (finding.key) key = *finding.key;
+    return finding.severity == FILEDB_FINDING_DATA_LOST;
+  });
+  CHECK(report && report->damaged_places == 1 && report->keys_lost == 1 && key == "lost");
+  const std::string saved = dir.store() + "-saved";
+  const auto stopped = filedbxx::try_salvage(dir.store(), saved, [](const filedbxx::Finding &) { return false; });
+  CHECK(!stopped && stopped.error().code() == FILEDB_ERR_CORRUPT && !std::filesystem::exists(saved));
+  CHECK(filedbxx::try_salvage(dir.store(), saved, [](const filedbxx::Finding &) {}).value().keys == 1);
+#if FILEDB_EXCEPTIONS
+  CHECK(filedbxx::check(saved, [](const filedbxx::Finding &) {}).keys == 1);
+  try {
+    filedbxx::salvage(dir.store(), saved + "2", [](const filedbxx::Finding &) { throw 7; });
+    CHECK(false);
+  } catch (int thrown) {
+    CHECK(thrown == 7);
+  }
+#endif
+}
+
 #if FILEDB_EXCEPTIONS
 template <class Call>
 filedb_status_t thrown(Call call) {
@@ -524,6 +564,7 @@ int main() {
   RUN(a_path_may_be_one_of_the_standard_library);
   RUN(rows_and_keys_are_ranges);
   RUN(threads_share_a_store);
+  RUN(damage_is_found_and_the_rest_is_saved);
 #if FILEDB_EXCEPTIONS
   RUN(every_verb_without_try_throws_what_is_wrong);
 #endif

@@ -86,6 +86,7 @@ static filedb_slice_t slice_of_k = {"k", 1}, found_key, found_value, rows[2], ro
 static filedb_slice_t *list;
 static filedb_status_t statuses[2];
 static filedb_stats_t stats = FILEDB_STATS_INIT;
+static filedb_check_report_t report;
 static void *value;
 static size_t len, count;
 static uint64_t number;
@@ -96,6 +97,12 @@ static const char *name, *values, *help;
 static int go_on(void *ctx, const void *k, size_t k_len, const void *v, size_t v_len) {
   (void)ctx;
   CHECK(k != NULL && k_len > 0 && (v != NULL || v_len == 0));
+  return 0;
+}
+
+static int see(void *ctx, const filedb_finding_t *finding) {
+  (void)ctx;
+  CHECK(finding->file != NULL && finding->message != NULL && finding->severity >= FILEDB_FINDING_NOTE);
   return 0;
 }
 
@@ -310,6 +317,12 @@ static void null_is_refused_or_means_nothing(void) {
   TRY_CALL(filedb_iter_next_batch, statuses[0] == INVALID, iter, rows, NULL, 2, statuses, &err);
   TRY_CALL(filedb_iter_next_batch, err.code == INVALID, iter, rows, row_values, 2, NULL, &err);
   TRY_CALL(filedb_iter_free, 1, NULL);
+  TRY(INVALID, filedb_check, NULL, see, NULL, &report, &err);
+  TRY(INVALID, filedb_check, in_temp("store"), see, NULL, NULL, &err);
+  TRY(FILEDB_OK, filedb_check, in_temp("store"), NULL, NULL, &report, NULL);
+  TRY(INVALID, filedb_salvage, NULL, "saved", see, NULL, &report, &err);
+  TRY(INVALID, filedb_salvage, in_temp("store"), NULL, see, NULL, &report, &err);
+  TRY(INVALID, filedb_salvage, in_temp("store"), "saved", see, NULL, NULL, &err);
   TRY(INVALID, filedb_fold, NULL, go_on, NULL, &err);
   TRY(INVALID, filedb_fold, db, NULL, NULL, &err);
   TRY_CALL(filedb_free, 1, NULL);
@@ -323,10 +336,12 @@ static void null_is_refused_or_means_nothing(void) {
 static void zero_is_a_length_like_any_other(void) {
   filedb_put_options_t no_size;
   filedb_stats_t no_size_either;
+  filedb_check_report_t no_size_here;
   filedb_pinned_t nothing;
   memset(&no_size, 0, sizeof no_size);
   memset(&no_size_either, 0, sizeof no_size_either);
-  no_size.struct_size = no_size_either.struct_size = 8; /* 0 is the size of the first version */
+  memset(&no_size_here, 0, sizeof no_size_here);
+  no_size.struct_size = no_size_either.struct_size = no_size_here.struct_size = 8; /* 0 is the size of the first version */
   memset(&nothing, 0, sizeof nothing);
   set_up();
   without_arguments();
@@ -401,6 +416,10 @@ static void zero_is_a_length_like_any_other(void) {
   TRY_CALL(filedb_iter_next_batch, statuses[0] == FILEDB_OK, new_iter, NULL, NULL, 0, statuses, &err);
   TRY_CALL(filedb_iter_free, 1, new_iter);
   NOTHING(filedb_iter_next, "takes no number");
+  TRY(INVALID, filedb_check, "", see, NULL, &report, &err);
+  TRY(INVALID, filedb_check, in_temp("store"), see, NULL, &no_size_here, &err);
+  TRY(INVALID, filedb_salvage, "", "saved", see, NULL, &report, &err);
+  TRY(INVALID, filedb_salvage, in_temp("store"), "", see, NULL, &report, &err);
   NOTHING(filedb_fold, "takes no number");
   CHECK(count_of(db) == 2 && has_text(db, "k", "v"));
   every_function_of_the_header_was_tried();
@@ -487,6 +506,8 @@ static void what_is_huge_is_refused_before_it_is_read(void) {
   NOTHING(filedb_write, "takes no number; c_tests/test_batch.c writes one larger than a file");
   NOTHING(filedb_iter_next, "takes no number");
   NOTHING(filedb_iter_free, "takes no number");
+  TRY(FILEDB_ERR_IO, filedb_check, long_text, see, NULL, &report, &err);
+  TRY(FILEDB_ERR_IO, filedb_salvage, long_text, "saved", see, NULL, &report, &err);
   NOTHING(filedb_fold, "takes no number");
   CHECK(count_of(db) == 2 && has_text(db, "k", "v"));
   every_function_of_the_header_was_tried();
@@ -566,6 +587,8 @@ static void what_is_used_after_its_end_answers_closed(void) {
   TRY(FILEDB_ERR_CLOSED, filedb_options_set_log, options, hear, NULL, &err);
   TRY(FILEDB_ERR_CLOSED, filedb_open, in_temp("store"), options, &other, &err);
   NOTHING(filedb_options_describe, "takes no handle");
+  NOTHING(filedb_check, "takes no handle");
+  NOTHING(filedb_salvage, "takes no handle");
   NOTHING(filedb_free, "memory that was freed is the allocator's, as with free()");
   every_function_of_the_header_was_tried();
   tear_down();
@@ -590,6 +613,8 @@ static void in_the_child(void *unused) {
   TRY(FILEDB_OK, filedb_batch_delete, own_batch, "c", 1, &err);
   with_the_store(FILEDB_ERR_FORKED, batch);
   TRY(FILEDB_ERR_LOCKED, filedb_open, in_temp("store"), NULL, &other, &err);
+  TRY(FILEDB_OK, filedb_check, in_temp("store"), see, NULL, &report, &err);
+  TRY(FILEDB_ERR_LOCKED, filedb_salvage, in_temp("store"), "saved", see, NULL, &report, &err);
   TRY_CALL(filedb_unpin, pinned.pin == NULL, &pinned);
   TRY_CALL(filedb_iter_free, 1, iter);
   TRY_CALL(filedb_free, 1, value);
@@ -659,6 +684,14 @@ static void *use_in_another_thread(void *unused) {
   TRY(FILEDB_OK, filedb_fold, db, go_on, NULL, &err);
   TRY_CALL(filedb_options_free, 1, options);
   TRY(FILEDB_OK, filedb_close, db, &err);
+  TRY(FILEDB_OK, filedb_check, in_temp("store"), see, NULL, &report, &err);
+  CHECK(report.files > 0 && report.damaged_places == 0);
+  {
+    char from[4096];
+    snprintf(from, sizeof from, "%s", in_temp("store"));
+    TRY(FILEDB_OK, filedb_salvage, from, in_temp("saved"), see, NULL, &report, &err);
+    EXPECT(FILEDB_ERR_EXISTS, filedb_salvage(from, in_temp("saved"), see, NULL, &report, &err));
+  }
   NOTHING(filedb_free, "the first thread frees what this one got");
   return NULL;
 }
@@ -886,6 +919,12 @@ static void a_refused_allocation_is_a_status(void) {
   STARVE(filedb_count, db, &number, &err);
   STARVE(filedb_stats, db, &stats, &err);
   STARVE(filedb_close, db, &err);
+  STARVE(filedb_check, in_temp("store"), see, NULL, &report, &err);
+  {
+    char from[4096];
+    snprintf(from, sizeof from, "%s", in_temp("store"));
+    STARVE(filedb_salvage, from, in_temp("saved"), see, NULL, &report, &err);
+  }
   STARVE(filedb_open, in_temp("store"), NULL, &db, &err);
   if (db == NULL) db = open_store(in_temp("store"));
   CHECK(has_bytes(db, key, sizeof key, "v", 1) && has_text(db, "k", "v"));

@@ -355,6 +355,21 @@
 #define FILEDB_RANGE_TO_INCLUDED 4u
 
 /**
+ * No damage: what a crash may leave, or something worth knowing. Since 0.2.0.
+ */
+#define FILEDB_FINDING_NOTE 1
+
+/**
+ * Bytes are not what was written, and no key is lost with them. Since 0.2.0.
+ */
+#define FILEDB_FINDING_SPACE_LOST 2
+
+/**
+ * What a key held is lost, or the store does not open because of it. Since 0.2.0.
+ */
+#define FILEDB_FINDING_DATA_LOST 3
+
+/**
  * An open store. filedb_open() makes the handle, filedb_close() ends it. All threads of the process
  * share it. Since 0.1.0.
  */
@@ -652,6 +667,101 @@ struct filedb_store_stats {
  * A store in numbers. Since 0.1.0.
  */
 typedef struct filedb_store_stats filedb_stats_t;
+
+/**
+ * One damaged or suspicious place. Everything in it lives until the function that was given it returns.
+ * Later versions may add members at the end. Since 0.2.0.
+ */
+struct filedb_finding {
+  /**
+   * The size of the struct, set by the library.
+   */
+  uint32_t struct_size;
+  /**
+   * FILEDB_FINDING_...: how bad it is; the larger, the worse.
+   */
+  int32_t severity;
+  /**
+   * The name of the file, in the store's directory.
+   */
+  const char *file;
+  /**
+   * Where in the file it begins, in bytes.
+   */
+  uint64_t offset;
+  /**
+   * How many bytes are concerned; 0 where that cannot be said.
+   */
+  uint64_t length;
+  /**
+   * A sentence for people that says what it is and what it means, ended by a NUL.
+   */
+  const char *message;
+  /**
+   * The key concerned, where it can be known; else NULL.
+   */
+  const void *key;
+  /**
+   * The length of the key in bytes.
+   */
+  size_t key_len;
+};
+
+/**
+ * One damaged or suspicious place. Since 0.2.0.
+ */
+typedef struct filedb_finding filedb_finding_t;
+
+/**
+ * What filedb_check() and filedb_salvage() show their findings to; something else than 0 ends them. It
+ * is called by the thread that called those. It must not throw or jump out. Since 0.2.0.
+ */
+typedef int (*filedb_finding_fn)(void *ctx, const filedb_finding_t *finding);
+
+/**
+ * What was looked at and what is lost, in numbers. Begin with `= {0}`, or set struct_size. Later
+ * versions may add members at the end; a library that does not know one leaves it 0. Since 0.2.0.
+ */
+struct filedb_check_report {
+  /**
+   * sizeof(filedb_check_report_t), set by the caller; 0 is the size that it has in version 0.2.0.
+   */
+  uint32_t struct_size;
+  /**
+   * Files with damage.
+   */
+  uint32_t damaged_files;
+  /**
+   * Data files that were looked at.
+   */
+  uint64_t files;
+  /**
+   * Bytes of them.
+   */
+  uint64_t bytes;
+  /**
+   * Intact records in them, also those that are dead.
+   */
+  uint64_t records;
+  /**
+   * Keys that the store has; of a salvage, keys that the new store has.
+   */
+  uint64_t keys;
+  /**
+   * Findings that are no notes.
+   */
+  uint64_t damaged_places;
+  /**
+   * Keys whose newest value is lost: as many as are known of. Of a damaged place about which nothing
+   * is known it is one.
+   */
+  uint64_t keys_lost;
+};
+
+/**
+ * What was looked at and what is lost, in numbers. Since 0.2.0.
+ */
+typedef struct filedb_check_report filedb_check_report_t;
 
 /**
  * The call did what it says. Since 0.1.0.
@@ -1709,6 +1819,60 @@ filedb_status_t filedb_delete_range(filedb_t *db,
  * Threads: any, several at once. Since 0.1.0.
  */
 filedb_status_t filedb_stats(filedb_t *db, filedb_stats_t *out, filedb_error_t *err);
+
+/**
+ * Looks for damage in the store at `path`, a directory: reads all of its files, compares every checksum,
+ * and holds manifest, data files, hints and checkpoint against each other. Each finding is shown to
+ * `function`, which may be NULL, together with `ctx`; if it returns something else than 0 the check
+ * ends there. `*out` becomes the report, also with FILEDB_ERR_CORRUPT.
+ *
+ * No file is changed or made. The store need not be closed: it may be open in this process or another,
+ * and be written to; then what was complete when the check came to it counts. What a crash or a power
+ * cut leaves behind is a note and no damage. It takes about 40 bytes of memory for each key.
+ *
+ * Returns FILEDB_OK where the store is sound, or
+ * - FILEDB_ERR_CORRUPT: there are findings that are no notes. The error names the first of the worst;
+ * - FILEDB_ERR_MISSING: there is no store;
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, the path is empty, or struct_size is not the size of
+ *   the struct;
+ * - FILEDB_ERR_UNSUPPORTED: the store is no directory, or another version of filedb wrote it;
+ * - FILEDB_ERR_IO, FILEDB_ERR_NO_MEMORY.
+ *
+ * Threads: any, at any time. Since 0.2.0.
+ */
+filedb_status_t filedb_check(const char *path,
+                             filedb_finding_fn function,
+                             void *ctx,
+                             filedb_check_report_t *out,
+                             filedb_error_t *err);
+
+/**
+ * Copies what is intact in the store at `path`, which may be damaged, to a new store at `to`, which must
+ * not exist: the newest intact version of each key, with its expiry; lists with their elements. What
+ * an intact record removed stays removed, and of a batch that is damaged nothing is copied. It works
+ * without a manifest too. Findings are shown to `function` as by filedb_check(); if it returns
+ * something else than 0 the salvage ends and there is no new store.
+ *
+ * The damaged store is not changed, and is locked against writers meanwhile. The new store is closed
+ * and durable when this returns. It takes about 80 bytes of memory for each key, and that of the largest
+ * value.
+ *
+ * Returns FILEDB_OK where the new store is there, with all that can be saved: `*out` and the findings say
+ * what is lost. Or
+ * - FILEDB_ERR_EXISTS: there is something at `to`;
+ * - FILEDB_ERR_LOCKED: the store is open for writing, in this process or another;
+ * - FILEDB_ERR_CORRUPT: the function ended it;
+ * - FILEDB_ERR_NO_SPACE: there is no room for the new store;
+ * - as filedb_check() otherwise. There is no new store with any of these.
+ *
+ * Threads: any, at any time. Since 0.2.0.
+ */
+filedb_status_t filedb_salvage(const char *path,
+                               const char *to,
+                               filedb_finding_fn function,
+                               void *ctx,
+                               filedb_check_report_t *out,
+                               filedb_error_t *err);
 
 /**
  * Gives back memory that this library handed out: values of filedb_get() and its like, and the blocks of

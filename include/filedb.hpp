@@ -1241,6 +1241,106 @@ class Store {
   detail::Owned<filedb_t, detail::close_quietly> handle_;
 };
 
+// ---- Damage -----------------------------------------------------------------------------------------------------------
+
+/// One damaged or suspicious place. Its texts live until the function that is shown it returns.
+struct Finding {
+  /// FILEDB_FINDING_...: how bad it is.
+  std::int32_t severity;
+  /// The name of the file, in the store's directory.
+  std::string_view file;
+  std::uint64_t offset, length;
+  /// A sentence that says what it is and what it means.
+  std::string_view message;
+  /// The key concerned, where it can be known.
+  std::optional<std::string_view> key;
+};
+
+namespace detail {
+
+/// A function that findings are shown to.
+template <class Visit>
+struct Showing {
+  Visit *visit;
+#if FILEDB_EXCEPTIONS
+  std::exception_ptr thrown = nullptr;
+  void rethrow() const {
+    if (thrown) std::rethrow_exception(thrown);
+  }
+#else
+  void rethrow() const noexcept {}
+#endif
+  static int call(void *ctx, const filedb_finding_t *found) {
+    auto *showing = static_cast<Showing *>(ctx);
+    const Finding finding{found->severity, found->file, found->offset, found->length, found->message,
+                          found->key == nullptr ? std::nullopt : std::optional(view(found->key, found->key_len))};
+#if FILEDB_EXCEPTIONS
+    try {
+      return showing->stops(finding);
+    } catch (...) {
+      showing->thrown = std::current_exception();
+      return 1;
+    }
+#else
+    return showing->stops(finding);
+#endif
+  }
+  int stops(const Finding &finding) {
+    if constexpr (std::is_void_v<std::invoke_result_t<Visit &, const Finding &>>) {
+      (*visit)(finding);
+      return 0;
+    } else {
+      return (*visit)(finding) ? 0 : 1;
+    }
+  }
+};
+
+}  // namespace detail
+
+/// Looks for damage in the store in the directory `path`, which may be open, and shows each finding to visit(finding) until
+/// that returns false. Nothing is changed. Damage is no error: the report says in damaged_places whether there is any.
+template <class Visit>
+Result<filedb_check_report_t> try_check(std::string_view path, Visit &&visit) {
+  if (detail::has_nul(path)) return detail::nul_in("the path");
+  detail::Showing<std::remove_reference_t<Visit>> showing{&visit};
+  detail::Report report;
+  filedb_check_report_t counts{};
+  counts.struct_size = sizeof counts;
+  const auto status = filedb_check(std::string(path).c_str(), showing.call, &showing, &counts, &report.said);
+  showing.rethrow();
+  if (status < 0 && status != FILEDB_ERR_CORRUPT) return report.error(status);
+  return counts;
+}
+
+/// Copies what is intact in the store at `path` to a new store at `to`, which must not exist; findings are shown as by
+/// try_check(), and where visit(finding) returns false the salvage ends with an error and there is no new store.
+template <class Visit>
+Result<filedb_check_report_t> try_salvage(std::string_view path, std::string_view to, Visit &&visit) {
+  if (detail::has_nul(path) || detail::has_nul(to)) return detail::nul_in("the path");
+  detail::Showing<std::remove_reference_t<Visit>> showing{&visit};
+  detail::Report report;
+  filedb_check_report_t counts{};
+  counts.struct_size = sizeof counts;
+  const auto status =
+      filedb_salvage(std::string(path).c_str(), std::string(to).c_str(), showing.call, &showing, &counts, &report.said);
+  showing.rethrow();
+  return detail::answer(status, report, counts);
+}
+
+#if FILEDB_EXCEPTIONS
+/// @{
+/// Does what the function with try_ in front of its name does; throws the error as an Exception.
+template <class Visit>
+filedb_check_report_t check(std::string_view path, Visit &&visit) {
+  return try_check(path, std::forward<Visit>(visit)).value();
+}
+template <class Visit>
+filedb_check_report_t salvage(std::string_view path, std::string_view to, Visit &&visit) {
+  return try_salvage(path, to, std::forward<Visit>(visit)).value();
+}
+/// @}
+#endif
+
 }  // namespace filedbxx
 
 #endif

@@ -558,4 +558,33 @@ static inline shim_answer shim_fold(filedb_t *db, uintptr_t visit) {
   return shim_done(status, &err);
 }
 
+/* ---- Damage ---- */
+
+typedef struct {
+  shim_answer answer;
+  filedb_check_report_t report;
+} shim_check_answer;
+
+extern int filedbGoFinding(uintptr_t pointer, filedb_finding_t *finding);
+
+static int shim_finding(void *ctx, const filedb_finding_t *finding) {
+  return filedbGoFinding((uintptr_t)ctx, (filedb_finding_t *)finding);
+}
+
+static inline shim_check_answer shim_check(const char *path, uintptr_t visit) {
+  filedb_error_t err = shim_no_error();
+  filedb_check_report_t report = {0};
+  report.struct_size = sizeof report;
+  filedb_status_t status = filedb_check(path, shim_finding, (void *)visit, &report, &err);
+  return (shim_check_answer){shim_done(status, &err), report};
+}
+
+static inline shim_check_answer shim_salvage(const char *path, const char *to, uintptr_t visit) {
+  filedb_error_t err = shim_no_error();
+  filedb_check_report_t report = {0};
+  report.struct_size = sizeof report;
+  filedb_status_t status = filedb_salvage(path, to, shim_finding, (void *)visit, &report, &err);
+  return (shim_check_answer){shim_done(status, &err), report};
+}
+
 #endif

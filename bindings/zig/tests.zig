@@ -387,3 +387,54 @@ test "lists, and changes in one step" {
         try testing.expectEqual(5, try db.increment("hits", 5));
     }
 }
+
+const Counter = struct {
+    seen: usize = 0,
+    key: [16]u8 = undefined,
+
+    pub fn visit(self: *Counter, finding: filedb.Finding) !bool {
+        self.seen += 1;
+        if (finding.key) |key| @memcpy(self.key[0..key.len], key);
+        return true;
+    }
+};
+
+const Refusal = struct {
+    pub fn visit(_: *Refusal, _: filedb.Finding) !bool {
+        return error.Enough;
+    }
+};
+
+test "damage is found and the rest is saved" {
+    var place = try Place.init();
+    defer place.deinit();
+    {
+        var db = try filedb.Store.open(place.path, .{}, null);
+        defer db.deinit();
+        try db.put("kept", "value");
+        try db.put("lost", "a value that is damaged");
+    }
+    var counter = Counter{};
+    try testing.expectEqual(@as(u64, 0), (try filedb.check(place.path, &counter)).damaged_places);
+    var dir = try std.fs.openDirAbsolute(place.path, .{ .iterate = true });
+    defer dir.close();
+    var files = dir.iterate();
+    while (try files.next()) |entry| {
+        if (!std.mem.endsWith(u8, entry.name, ".data")) continue;
+        const content = try dir.readFileAlloc(allocator, entry.name, 1 << 20);
+        defer allocator.free(content);
+        const at = std.mem.indexOf(u8, content, "a value that") orelse continue;
+        content[at] ^= 1;
+        try dir.writeFile(.{ .sub_path = entry.name, .data = content });
+    }
+    const report = try filedb.check(place.path, &counter);
+    try testing.expectEqual(@as(u64, 1), report.damaged_places);
+    try testing.expectEqual(@as(usize, 1), counter.seen);
+    try testing.expectEqualStrings("lost", counter.key[0..4]);
+    var refusal = Refusal{};
+    try testing.expectError(error.Enough, filedb.check(place.path, &refusal));
+    const saved = try std.fmt.allocPrintSentinel(allocator, "{s}-saved", .{place.path}, 0);
+    defer allocator.free(saved);
+    try testing.expectEqual(@as(u64, 1), (try filedb.salvage(place.path, saved, &counter)).keys);
+    try testing.expectError(error.Exists, filedb.salvage(place.path, saved, &counter));
+}

@@ -20,6 +20,7 @@
 
 mod batch;
 mod change;
+mod check;
 mod db;
 mod error;
 mod failpoint;

@@ -24,6 +24,9 @@ pub const FILEDB_CAN_PIN = 32;
 pub const FILEDB_RANGE_REVERSE = 1;
 pub const FILEDB_RANGE_FROM_EXCLUDED = 2;
 pub const FILEDB_RANGE_TO_INCLUDED = 4;
+pub const FILEDB_FINDING_NOTE = 1;
+pub const FILEDB_FINDING_SPACE_LOST = 2;
+pub const FILEDB_FINDING_DATA_LOST = 3;
 pub const FILEDB_OK = 0;
 pub const FILEDB_NOT_FOUND = 1;
 pub const FILEDB_CONFLICT = 2;
@@ -106,8 +109,31 @@ pub const filedb_stats_t = extern struct {
     clock_ahead_ms: u64,
 };
 
+pub const filedb_finding_t = extern struct {
+    struct_size: u32,
+    severity: i32,
+    file: [*c]const u8,
+    offset: u64,
+    length: u64,
+    message: [*c]const u8,
+    key: ?*const anyopaque,
+    key_len: usize,
+};
+
+pub const filedb_check_report_t = extern struct {
+    struct_size: u32,
+    damaged_files: u32,
+    files: u64,
+    bytes: u64,
+    records: u64,
+    keys: u64,
+    damaged_places: u64,
+    keys_lost: u64,
+};
+
 pub const filedb_log_fn = ?*const fn (ctx: ?*anyopaque, level: i32, message: [*c]const u8, len: usize) callconv(.c) void;
 pub const filedb_fold_fn = ?*const fn (ctx: ?*anyopaque, key: ?*const anyopaque, key_len: usize, value: ?*const anyopaque, value_len: usize) callconv(.c) c_int;
+pub const filedb_finding_fn = ?*const fn (ctx: ?*anyopaque, finding: [*c]const filedb_finding_t) callconv(.c) c_int;
 
 pub extern fn filedb_version_number() u32;
 pub extern fn filedb_version_string() [*c]const u8;
@@ -169,4 +195,6 @@ pub extern fn filedb_fold(db: ?*filedb_t, function: filedb_fold_fn, ctx: ?*anyop
 pub extern fn filedb_range_new(db: ?*filedb_t, range: [*c]const filedb_range_t, out: [*c]?*filedb_iter_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_delete_range(db: ?*filedb_t, range: [*c]const filedb_range_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_stats(db: ?*filedb_t, out: [*c]filedb_stats_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_check(path: [*c]const u8, function: filedb_finding_fn, ctx: ?*anyopaque, out: [*c]filedb_check_report_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_salvage(path: [*c]const u8, to: [*c]const u8, function: filedb_finding_fn, ctx: ?*anyopaque, out: [*c]filedb_check_report_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_free(memory: ?*anyopaque) void;

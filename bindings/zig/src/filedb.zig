@@ -656,3 +656,75 @@ pub const Store = struct {
         _ = try done(status);
     }
 };
+
+/// One damaged or suspicious place. Its texts live until the function that is shown it returns.
+pub const Finding = struct {
+    severity: Severity,
+    /// The name of the file, in the store's directory.
+    file: []const u8,
+    offset: u64,
+    length: u64,
+    /// A sentence that says what it is and what it means.
+    message: []const u8,
+    /// The key concerned, where it can be known.
+    key: ?[]const u8,
+};
+
+/// How bad a finding is.
+pub const Severity = enum(i32) {
+    note = c.FILEDB_FINDING_NOTE,
+    space_lost = c.FILEDB_FINDING_SPACE_LOST,
+    data_lost = c.FILEDB_FINDING_DATA_LOST,
+    _,
+};
+
+/// What was looked at and what is lost, in numbers.
+pub const CheckReport = c.filedb_check_report_t;
+
+fn Showing(comptime Context: type) type {
+    return struct {
+        context: *Context,
+        failure: ?anyerror = null,
+
+        fn call(ctx: ?*anyopaque, found: [*c]const c.filedb_finding_t) callconv(.c) c_int {
+            const showing: *@This() = @ptrCast(@alignCast(ctx.?));
+            const finding = found.*;
+            const go_on = showing.context.visit(Finding{
+                .severity = @enumFromInt(finding.severity),
+                .file = std.mem.span(finding.file),
+                .offset = finding.offset,
+                .length = finding.length,
+                .message = std.mem.span(finding.message),
+                .key = if (finding.key == null) null else bytes(finding.key, finding.key_len),
+            }) catch |why| {
+                showing.failure = why;
+                return 1;
+            };
+            return if (go_on) 0 else 1;
+        }
+    };
+}
+
+/// Looks for damage in the store in a directory, which may be open, and gives each finding to `context.visit(finding)` until
+/// it returns false. Nothing is changed. Damage is no error: `damaged_places` of the report says whether there is any.
+pub fn check(path: [:0]const u8, context: anytype) !CheckReport {
+    const Shown = Showing(@typeInfo(@TypeOf(context)).pointer.child);
+    var showing = Shown{ .context = context };
+    var report = std.mem.zeroInit(CheckReport, .{ .struct_size = @sizeOf(CheckReport) });
+    const status = c.filedb_check(path.ptr, Shown.call, &showing, &report, &last.raw);
+    if (showing.failure) |why| return why;
+    if (status != c.FILEDB_ERR_CORRUPT) _ = try done(status);
+    return report;
+}
+
+/// Copies what is intact in a store to a new store at `to`, which must not exist. Where `context.visit(finding)` returns
+/// false the salvage ends with error.Corrupt and there is no new store.
+pub fn salvage(path: [:0]const u8, to: [:0]const u8, context: anytype) !CheckReport {
+    const Shown = Showing(@typeInfo(@TypeOf(context)).pointer.child);
+    var showing = Shown{ .context = context };
+    var report = std.mem.zeroInit(CheckReport, .{ .struct_size = @sizeOf(CheckReport) });
+    const status = c.filedb_salvage(path.ptr, to.ptr, Shown.call, &showing, &report, &last.raw);
+    if (showing.failure) |why| return why;
+    _ = try done(status);
+    return report;
+}

@@ -1,11 +1,14 @@
 //! The caller's functions.
 
 use super::Call;
+use crate::capi::check::filedb_finding;
 use crate::sync::thread::NotCancelled;
 use std::ffi::{c_char, c_int, c_void};
 
 /// A `filedb_fold_fn` that is not NULL.
 type FoldFn = unsafe extern "C" fn(*mut c_void, *const c_void, usize, *const c_void, usize) -> c_int;
+/// A `filedb_finding_fn` that is not NULL.
+type FindingFn = unsafe extern "C" fn(*mut c_void, *const filedb_finding) -> c_int;
 /// A `filedb_log_fn` that is not NULL.
 type LogFn = unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize);
 
@@ -20,6 +23,17 @@ impl Call {
     ) -> c_int {
         // SAFETY: the header's contract: the function does what its type says, and does not unwind.
         unsafe { function(ctx, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len()) }
+    }
+
+    /// Calls the caller's function with a finding.
+    pub(in crate::capi) fn show_finding(
+        &self,
+        function: FindingFn,
+        ctx: *mut c_void,
+        finding: &filedb_finding,
+    ) -> c_int {
+        // SAFETY: the header's contract: the function does what its type says, and does not unwind.
+        unsafe { function(ctx, finding) }
     }
 
     /// A function of the caller's to be called later.

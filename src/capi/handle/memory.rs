@@ -3,6 +3,7 @@
 use super::Call;
 use super::sized::Versioned;
 use crate::Error;
+use crate::capi::check::filedb_check_report;
 use crate::capi::error::Failure;
 use crate::capi::pinned::filedb_pinned;
 use crate::capi::put_options::filedb_put_options;
@@ -52,6 +53,13 @@ unsafe impl Plain for filedb_store_stats {}
 // SAFETY: it begins with its size, and two of 4 bytes before those of 8 leave no gap.
 unsafe impl Versioned for filedb_store_stats {
     const FIRST_VERSION: usize = 104;
+}
+
+// SAFETY: a struct of integers, without gaps.
+unsafe impl Plain for filedb_check_report {}
+// SAFETY: it begins with its size, and two of 4 bytes before those of 8 leave no gap.
+unsafe impl Versioned for filedb_check_report {
+    const FIRST_VERSION: usize = 56;
 }
 
 /// Where the caller wants one or more answers. Zeroed when it was made.

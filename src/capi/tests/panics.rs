@@ -5,6 +5,7 @@
 
 use super::super::batch::*;
 use super::super::change::*;
+use super::super::check::*;
 use super::super::db::*;
 use super::super::failpoint::{arm, disarm, failpoint, without, without_panic_so_far};
 use super::super::iter::*;
@@ -189,6 +190,12 @@ impl World {
         world
     }
 
+    /// The directory of the store.
+    fn store(&self) -> CString {
+        let path = Path::new(self.path.to_str().unwrap()).parent().unwrap();
+        CString::new(path.to_str().unwrap()).unwrap()
+    }
+
     /// Whatever happened before: calls come back, readers read, and the store closes and opens again with what it had.
     fn end(&mut self, directory: &Path, name: &str) {
         let mut err = super::empty_error();
@@ -216,6 +223,23 @@ impl World {
 
 unsafe extern "C" fn go_on(_: *mut c_void, _: *const c_void, _: usize, _: *const c_void, _: usize) -> c_int {
     0
+}
+
+unsafe extern "C" fn see(_: *mut c_void, _: *const filedb_finding_t) -> c_int {
+    0
+}
+
+fn no_report() -> filedb_check_report_t {
+    filedb_check_report_t {
+        struct_size: 0,
+        damaged_files: 0,
+        files: 0,
+        bytes: 0,
+        records: 0,
+        keys: 0,
+        damaged_places: 0,
+        keys_lost: 0,
+    }
 }
 
 /// A call of one function; its status, where it has one.
@@ -264,6 +288,20 @@ const CASES: &[Case] = &[
             assert_eq!(without(|| filedb_close(out, null_mut())), FILEDB_OK);
         }
         empty(status, is_null)
+    }),
+    ("filedb_check", |w| unsafe {
+        let mut report = no_report();
+        let status = filedb_check(w.store().as_ptr(), Some(see), null_mut(), &mut report, null_mut());
+        empty(status, report.files == 0)
+    }),
+    ("filedb_salvage", |w| unsafe {
+        let mut report = no_report();
+        let to = CString::new([w.store().as_bytes(), b"-saved"].concat()).unwrap();
+        let status =
+            filedb_salvage(w.store().as_ptr(), to.as_ptr(), Some(see), null_mut(), &mut report, null_mut());
+        // The store is open.
+        assert!(status == FILEDB_ERR_LOCKED || status == FILEDB_ERR_PANIC);
+        empty(status, report.files == 0)
     }),
     ("filedb_close", |w| unsafe {
         // Replaced files that the iterator kept are left for the close to remove.

@@ -15,6 +15,7 @@ What the library promises (durability, expiry, limits) is said in filedb.h, its 
 
 from ._native import LIBRARY_PATH, library_version
 from .batch import Batch
+from .damage import CheckReport, Finding, Severity, check, salvage
 from .errors import (
     BufferTooSmallError,
     ClosedError,
@@ -48,11 +49,13 @@ __all__ = [
     "LIBRARY_PATH",
     "Batch",
     "BufferTooSmallError",
+    "CheckReport",
     "ClosedError",
     "CorruptError",
     "DiskError",
     "Error",
     "ExistsError",
+    "Finding",
     "ForkedError",
     "InvalidArgumentError",
     "List",
@@ -67,12 +70,15 @@ __all__ = [
     "ReadOnlyError",
     "Scan",
     "ServerError",
+    "Severity",
     "Stats",
     "Store",
     "TooLargeError",
     "UnsupportedError",
     "WrongTypeError",
+    "check",
     "describe_options",
     "library_version",
     "open",
+    "salvage",
 ]

@@ -37,6 +37,9 @@ FILEDB_CAN_PIN = 32
 FILEDB_RANGE_REVERSE = 1
 FILEDB_RANGE_FROM_EXCLUDED = 2
 FILEDB_RANGE_TO_INCLUDED = 4
+FILEDB_FINDING_NOTE = 1
+FILEDB_FINDING_SPACE_LOST = 2
+FILEDB_FINDING_DATA_LOST = 3
 FILEDB_OK = 0
 FILEDB_NOT_FOUND = 1
 FILEDB_CONFLICT = 2
@@ -127,8 +130,35 @@ class filedb_stats_t(Structure):
     ]
 
 
+class filedb_finding_t(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("severity", c_int32),
+        ("file", c_char_p),
+        ("offset", c_uint64),
+        ("length", c_uint64),
+        ("message", c_char_p),
+        ("key", c_void_p),
+        ("key_len", c_size_t),
+    ]
+
+
+class filedb_check_report_t(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("damaged_files", c_uint32),
+        ("files", c_uint64),
+        ("bytes", c_uint64),
+        ("records", c_uint64),
+        ("keys", c_uint64),
+        ("damaged_places", c_uint64),
+        ("keys_lost", c_uint64),
+    ]
+
+
 filedb_log_fn = CFUNCTYPE(None, c_void_p, c_int32, c_void_p, c_size_t)
 filedb_fold_fn = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
+filedb_finding_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 
 # Each function: what it returns and what it takes.
 FUNCTIONS = {
@@ -192,6 +222,8 @@ FUNCTIONS = {
     "filedb_range_new": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
     "filedb_delete_range": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_stats": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "filedb_check": (c_int32, [c_char_p, filedb_finding_fn, c_void_p, c_void_p, c_void_p]),
+    "filedb_salvage": (c_int32, [c_char_p, c_char_p, filedb_finding_fn, c_void_p, c_void_p, c_void_p]),
     "filedb_free": (None, [c_void_p]),
 }
 
