@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::commands::keyspace_counts;
+use crate::commands::{keyspace_counts, unsynced_changes};
 use crate::server::Server;
 
 const PAGE: &str = include_str!("dashboard.html");
@@ -142,6 +142,10 @@ pub fn sample(server: &Server) {
             let rate = commands.saturating_sub(last) as f64 / passed.as_secs_f64();
             server.stats.commands_per_second.store(rate as u64, Ordering::Relaxed);
             (last, at) = (commands, Instant::now());
+            if server.durability.mode == filedb::SyncMode::Interval && unsynced_changes(server) > 0 {
+                // The store syncs by itself; so it is known how far.
+                server.durability.want(server.keyspace.written.load(Ordering::SeqCst));
+            }
         }
     }
 }

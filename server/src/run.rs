@@ -86,8 +86,26 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread.map_err(|error| format!("a thread could not be started: {error}"))
 }
 
+/// Sees to it that this process may have a descriptor for each client, if that can be had.
+fn allow_descriptors(clients: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// For what is no client: data files, listening sockets, polls.
+    const OTHERS: u64 = 1024;
+    let (limit, wanted) = (getrlimit(Resource::Nofile), clients.saturating_add(OTHERS));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let most = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+        let new = Rlimit { current: Some(most), maximum: limit.maximum };
+        if setrlimit(Resource::Nofile, new).is_err() || most < wanted {
+            log::warn!(
+                "this process may have {most} descriptors, too few for {clients} clients (--maxclients)"
+            );
+        }
+    }
+}
+
 /// Opens the store and starts all threads.
 pub fn start(mut config: Config) -> Result<Running, String> {
+    allow_descriptors(config.settings.max_clients.load(Ordering::Relaxed));
     let listeners = listeners(&config)?;
     let port = listeners.iter().find_map(Listener::port);
     config.store.log = LogSink::new(|level, message| match level {

@@ -68,7 +68,8 @@ pub struct Setting {
 }
 
 fn number(text: &str, least: i64, most: i64) -> Result<u64, String> {
-    let number: i64 = text.parse().map_err(|_| "argument couldn't be parsed into an integer".to_owned())?;
+    let number = crate::resp::request::number(text.as_bytes());
+    let number = number.ok_or_else(|| "argument couldn't be parsed into an integer".to_owned())?;
     if !(least..=most).contains(&number) {
         return Err(format!("argument must be between {least} and {most} inclusive"));
     }
@@ -146,7 +147,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "slowlog-max-len",
         get: |s| show(&s.slowlog_len),
-        set: |s, v| store(&s.slowlog_len, number(v, 0, 1 << 20)),
+        set: |s, v| store(&s.slowlog_len, number(v, 0, i64::MAX)),
     },
     Setting {
         name: "requirepass",

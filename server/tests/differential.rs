@@ -37,7 +37,7 @@ const COMMANDS: &[&str] = &[
     "SET K V",
     "SET K V",
     "SET K V EX T",
-    "SET K V PX N",
+    "SET K V PX T",
     "SET K V NX",
     "SET K V XX GET",
     "SET K V KEEPTTL",
@@ -51,7 +51,7 @@ const COMMANDS: &[&str] = &[
     "SET K V BAD",
     "SETNX K V",
     "SETEX K T V",
-    "PSETEX K N V",
+    "PSETEX K T V",
     "GETSET K V",
     "GETDEL K",
     "GETEX K",
@@ -116,7 +116,7 @@ const COMMANDS: &[&str] = &[
     "EXPIRE K T GT",
     "EXPIRE K T LT",
     "EXPIRE K I",
-    "PEXPIRE K N",
+    "PEXPIRE K T",
     "EXPIREAT K A",
     "PEXPIREAT K A",
     "EXPIRE K T NX XX",
@@ -215,7 +215,6 @@ const COMMANDS: &[&str] = &[
     "CONFIG SET slowlog-max-len V",
     "CONFIG GET slowlog-max-len",
     "CONFIG",
-    "OBJECT REFCOUNT K",
     "OBJECT FREQ K",
     "OBJECT",
     "OBJECT HELP",
@@ -272,7 +271,6 @@ const VALUES: &[&str] = &[
     "nan",
     "inf",
     "1e3",
-    "0.1",
     "k1",
 ];
 
@@ -287,7 +285,9 @@ fn choose(random: &mut Random, template: &str) -> Vec<Vec<u8>> {
                 _ => (random.below(16) as i64 - 8).to_string(),
             },
             "N" => random.below(40).to_string(),
-            "T" => random.one(&["1000", "5000", "100000", "-1", "0", "9223372036854775807", "x"]).to_owned(),
+            "T" => random
+                .one(&["1000000", "5000000", "9000000", "-1", "0", "9223372036854775807", "x"])
+                .to_owned(),
             "A" => random.one(&["99999999999", "9999999999999", "1", "0", "-5", "x"]).to_owned(),
             "F" => random.one(&["1", "0.5", "-2.25", "1e2", "x", "inf", "0", "100.125"]).to_owned(),
             "W" => random.one(&["LEFT", "RIGHT", "left", "right"]).to_owned(),
@@ -317,6 +317,8 @@ fn is_exempt(command: &[Vec<u8>], ours: &[u8], theirs: &[u8]) -> bool {
             (Some(ours), Some(theirs)) => (ours - theirs).abs() <= 1 && ours > 0,
             _ => false,
         },
+        // Version 7.2 refuses this rank, version 7.0 does not.
+        b"LPOS" => command.iter().any(|word| word == b"-9223372036854775808"),
         // Redis counts keys that have expired and were not looked at.
         b"DBSIZE" => number(ours) < number(theirs),
         _ => false,

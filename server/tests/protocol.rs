@@ -149,7 +149,7 @@ fn hostile_input_ends_its_connection_and_no_other() {
     let (_directory, process) = server(&[]);
     let mut witness = process.connect();
     for input in [
-        &b"*-2147483649\r\n"[..],
+        &b"*2147483648\r\n"[..],
         b"*99999999999999999999\r\n",
         b"*2\r\n$3\r\nGET\r\n$99999999999\r\n",
         b"*1\r\n$-5\r\n",

@@ -15,8 +15,10 @@ mod header;
 mod manpage;
 mod packaging;
 mod race;
+mod race_server;
 mod rust;
 mod sanitize;
+mod server;
 mod test;
 mod tools;
 mod workspace;
@@ -41,6 +43,7 @@ usage: cargo xtask TASK
   clib --prefix DIR       builds the C libraries and installs them below DIR
   sanitize [CHECKER...]   the Rust tests under address, thread and miri
   bindings-speed          what calls cost from Go and from Python
+  race-server [...]       filedb-server beside Redis and Valkey, under redis-benchmark; race-server --help
   race [--quick] [...]    filedb against its peers: a table, and the figures and a page in target/race; race --help
 ";
 
@@ -64,6 +67,9 @@ fn run() -> Result<()> {
     };
     if task == "race" {
         return race::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
+    }
+    if task == "race-server" {
+        return race_server::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
     }
     let (mut words, mut list, mut check, mut accept) = (Vec::new(), false, false, false);
     let (mut io, mut prefix) = (None, None);

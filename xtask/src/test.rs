@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::workspace::Workspace;
 use crate::{
     abi, abidump, bindings, conformance, crates, ctests, demo, doxygen, examples, header, manpage, packaging,
-    rust, sanitize, tools,
+    rust, sanitize, server, tools,
 };
 
 /// Its name, what holds when it passes, and the check.
@@ -62,6 +62,11 @@ const STEPS: &[Step] = &[
     ("go", "the Go binding passes its tests, and the job queue runs", bindings::go),
     ("zig", "the Zig binding passes its tests, and the word count runs", bindings::zig),
     ("python", "the Python wheel passes the tests, and the notebook runs", bindings::python),
+    (
+        "server",
+        "filedb-server answers as Redis does, loses nothing that it acknowledged, and redis-cli can use it",
+        server::check,
+    ),
     ("examples", "the examples build and do what they say", examples::check),
     ("demo", "an import killed half way is finished, in both io modes", demo::check),
 ];

@@ -8,6 +8,15 @@ pub fn int(text: &[u8]) -> Result<i64> {
     number(text).ok_or(Fault::from(NOT_INTEGER))
 }
 
+/// A whole number of 32 bits.
+pub fn int32(text: &[u8]) -> Result<i64> {
+    let number = int(text)?;
+    if i32::try_from(number).is_err() {
+        return Err(Fault::from("ERR value is out of range, value must between -2147483648 and 2147483647"));
+    }
+    Ok(number)
+}
+
 /// A whole number within bounds; `message` where it is outside, or none.
 pub fn int_within(text: &[u8], least: i64, most: i64, message: &'static str) -> Result<i64> {
     number(text).filter(|number| (least..=most).contains(number)).ok_or(Fault::from(message))
@@ -30,6 +39,11 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
             return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
         }
         lower if lower.starts_with("nan") || lower.starts_with("inf") => return None,
+        // As strtold does.
+        lower if lower.starts_with("0x") => {
+            let number = u64::from_str_radix(&lower[2..], 16).ok()? as f64;
+            return Some(if text.starts_with('-') { -number } else { number });
+        }
         _ => {}
     }
     text.parse().ok()

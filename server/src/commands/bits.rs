@@ -109,11 +109,8 @@ fn getbit(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 /// A range of bits, both ends included, as two arguments and BYTE or BIT say it; `None` where it is empty.
 fn bit_range(length: usize, first: i64, last: i64, in_bits: bool) -> Option<(u64, u64)> {
     let total = if in_bits { length as i64 * 8 } else { length as i64 };
-    if first < 0 && last < 0 && first > last {
-        return None;
-    }
     let from_front = |index: i64| if index < 0 { total.saturating_add(index).max(0) } else { index };
-    let (first, last) = (from_front(first), from_front(last).min(total - 1));
+    let (first, last) = (from_front(first), from_front(last).min(total.saturating_sub(1)));
     if first > last {
         return None;
     }
@@ -156,6 +153,9 @@ fn bitcount(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let count = context.work.find(&key, |found| {
         let string = value(found)?.unwrap_or_default();
         let (first, last) = range.unwrap_or((0, -1));
+        if first < 0 && last < 0 && first > last {
+            return Ok(0);
+        }
         let Some(range) = bit_range(string.len(), first, last, in_bits) else { return Ok(0) };
         let mut count = 0u64;
         for at in range.0 / 8..=range.1 / 8 {

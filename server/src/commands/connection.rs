@@ -1,6 +1,6 @@
 //! The connection itself: who the client is, and what it speaks.
 
-use super::args::{int, is, text};
+use super::args::{int, int32, is, text};
 use super::fault::{Fault, Result, SYNTAX};
 use super::pubsub;
 use super::table::{Command, Flags, Keys, command};
@@ -180,7 +180,7 @@ fn hello(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 /// The database that SELECT names.
 pub fn database(args: &[&[u8]]) -> Result<u8> {
-    let number = int(args.get(1).copied().unwrap_or_default())?;
+    let number = int32(args.get(1).copied().unwrap_or_default())?;
     if !(0..DATABASES as i64).contains(&number) {
         return Err(Fault::from("ERR DB index is out of range"));
     }

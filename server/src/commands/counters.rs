@@ -95,20 +95,59 @@ fn decrby(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn incrbyfloat(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let key = context.key(args[1]);
-    let (old, expiry_ms) = match copy(context, &key)? {
-        Some((string, expiry_ms)) => (parse_float(&string).ok_or(Fault::from(NOT_FLOAT))?, expiry_ms),
-        None => (0.0, None),
-    };
+    let (old_text, expiry_ms) = copy(context, &key)?.unwrap_or_else(|| (b"0".to_vec(), None));
+    let old = parse_float(&old_text).ok_or(Fault::from(NOT_FLOAT))?;
     let by = parse_float(args[2]).ok_or(Fault::from(NOT_FLOAT))?;
     let sum = old + by;
     if !sum.is_finite() {
         return Err(Fault::from("ERR increment would produce NaN or Infinity"));
     }
-    let text = human(sum);
+    // Redis computes with 80 bits: what has few digits is added digit by digit, so that it is not less precise here.
+    let exact = decimal(&old_text).zip(decimal(args[2])).and_then(|(old, by)| old.checked_add(by));
+    let text = exact.map_or_else(|| human(sum), show_decimal);
     context.work.set(&key, text.as_bytes(), expiry_ms);
     context.work.notify(b'$', "incrbyfloat", &key);
     context.reply().bulk(text.as_bytes());
     Ok(())
+}
+
+/// So many digits are behind the point.
+const DIGITS: usize = 17;
+const UNIT: i128 = 10i128.pow(DIGITS as u32);
+
+/// A number in decimal text, in units of its 17th digit behind the point.
+fn decimal(text: &[u8]) -> Option<i128> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (digits, exponent) = match digits.split_once(['e', 'E']) {
+        Some((digits, exponent)) => {
+            (digits, exponent.parse::<u32>().ok().filter(|exponent| *exponent <= 18)?)
+        }
+        None => (digits, 0),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 19 || part.len() > DIGITS || !is_plain(whole) || !is_plain(part) {
+        return None;
+    }
+    let part: i128 = format!("{part:0<DIGITS$}").parse().ok()?;
+    let number = (whole.parse::<i128>().ok()? * UNIT + part).checked_mul(10i128.pow(exponent))?;
+    if number / UNIT > i128::from(u64::MAX) {
+        return None;
+    }
+    Some(if negative { -number } else { number })
+}
+
+fn show_decimal(number: i128) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    let (whole, part) = (number.abs() / UNIT, number.abs() % UNIT);
+    if part == 0 {
+        return format!("{sign}{whole}");
+    }
+    format!("{sign}{whole}.{}", format!("{part:0>DIGITS$}").trim_end_matches('0'))
 }
 
 /// A number with 17 digits behind the point, less the zeros at the end.

@@ -31,6 +31,11 @@ pub fn find(args: &[&[u8]]) -> Result<&'static Command> {
     if command.takes(args.len()) { Ok(command) } else { Err(wrong_number(command.name)) }
 }
 
+/// What a string of C would show of an argument.
+fn before_zero(arg: &[u8]) -> &[u8] {
+    arg.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 fn unknown(args: &[&[u8]]) -> Fault {
     let mut beginning = String::new();
     for arg in args.iter().skip(1) {
@@ -38,10 +43,10 @@ fn unknown(args: &[&[u8]]) -> Fault {
             break;
         }
         let room = 128 - beginning.len();
-        beginning.push_str(&format!("'{}' ", text(&arg[..arg.len().min(room)])));
+        beginning.push_str(&format!("'{}' ", text(&before_zero(arg)[..before_zero(arg).len().min(room)])));
     }
     let name = args.first().copied().unwrap_or_default();
-    let name = text(&name[..name.len().min(128)]);
+    let name = text(&before_zero(name)[..before_zero(name).len().min(128)]);
     Fault::from(format!("ERR unknown command '{name}', with args beginning with: {beginning}"))
 }
 

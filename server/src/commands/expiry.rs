@@ -138,7 +138,6 @@ fn any_time_of(context: &mut Context<'_>, unit: Unit, number: i64, name: &str) -
 }
 
 fn set_expiry(context: &mut Context<'_>, args: &[&[u8]], unit: Unit, name: &'static str) -> Result {
-    let number = int(args[2])?;
     let (mut nx, mut xx, mut gt, mut lt) = (false, false, false, false);
     for word in &args[3..] {
         let flag = match word {
@@ -156,6 +155,7 @@ fn set_expiry(context: &mut Context<'_>, args: &[&[u8]], unit: Unit, name: &'sta
     if gt && lt {
         return Err(Fault::from("ERR GT and LT options at the same time are not compatible"));
     }
+    let number = int(args[2])?;
     let time_ms = any_time_of(context, unit, number, name)?;
     let key = context.key(args[1]);
     let found = context.work.find(&key, |found| found.map(|found| found.expiry_ms))?;

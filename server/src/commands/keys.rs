@@ -1,8 +1,8 @@
 //! Keys, whatever they hold.
 
 use super::Context;
-use super::args::{int, int_within, is};
-use super::fault::{Fault, NO_SUCH_KEY, NOT_INTEGER, Result, SYNTAX};
+use super::args::{int32, is};
+use super::fault::{Fault, NO_SUCH_KEY, Result, SYNTAX};
 use super::table::{Command, Flags, Keys, command};
 use crate::keyspace::{DATABASES, Key};
 
@@ -191,7 +191,7 @@ fn copy(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         } else if is(word, "DB")
             && let Some(number) = rest.next()
         {
-            let number = int(number).map_err(|_| Fault::from(NOT_INTEGER))?;
+            let number = int32(number)?;
             if !(0..DATABASES as i64).contains(&number) {
                 return Err(Fault::from("ERR DB index is out of range"));
             }
@@ -223,7 +223,7 @@ fn transfer(context: &mut Context<'_>, from: &Key, to: &Key, replace: bool) -> R
 }
 
 fn move_key(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let number = int_within(args[2], i64::MIN, i64::MAX, "ERR value is not an integer or out of range")?;
+    let number = int32(args[2])?;
     if !(0..DATABASES as i64).contains(&number) {
         return Err(Fault::from("ERR DB index is out of range"));
     }

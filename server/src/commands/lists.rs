@@ -296,7 +296,7 @@ fn lpos(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
             }
             if rank == i64::MIN {
                 return Err(Fault::from(
-                    "ERR value is out of range, must be greater than -9223372036854775807",
+                    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
                 ));
             }
         } else if is(word, "COUNT")

@@ -25,6 +25,7 @@ pub mod pubsub;
 mod scan;
 mod server;
 mod sort;
+mod string_parts;
 mod strings;
 pub mod table;
 pub mod transactions;
@@ -38,7 +39,7 @@ use fault::{Fault, Result};
 
 pub use blocking::serve_pushed;
 pub use glob::matches;
-pub use info::{keyspace_counts, processor_seconds, resident};
+pub use info::{keyspace_counts, processor_seconds, resident, unsynced_changes};
 pub use table::{Command, Flags, Keys};
 
 /// What a command works with.
@@ -73,6 +74,7 @@ pub type Handler = fn(&mut Context<'_>, &[&[u8]]) -> Result;
 /// The tables of all groups.
 pub static GROUPS: &[&[Command]] = &[
     strings::COMMANDS,
+    string_parts::COMMANDS,
     counters::COMMANDS,
     bits::COMMANDS,
     lcs::COMMANDS,

@@ -53,10 +53,24 @@ pub static COMMANDS: &[Command] = &[
         "1.0.0",
         "Returns the time of the last sync to the disk.",
     ),
-    line("save", save, 1, ADMIN, "1.0.0", "Syncs all that was written to the disk."),
+    line(
+        "save",
+        save,
+        1,
+        Flags(ADMIN.0 | Flags::NO_MULTI.0),
+        "1.0.0",
+        "Syncs all that was written to the disk.",
+    ),
     line("bgsave", bgsave, -1, ADMIN, "1.0.0", "Begins to sync all that was written to the disk."),
     line("bgrewriteaof", bgrewriteaof, 1, ADMIN, "1.0.0", "Begins to take the space of dead records back."),
-    line("shutdown", shutdown, -1, ADMIN, "1.0.0", "Syncs all to the disk and shuts the server down."),
+    line(
+        "shutdown",
+        shutdown,
+        -1,
+        Flags(ADMIN.0 | Flags::NO_MULTI.0),
+        "1.0.0",
+        "Syncs all to the disk and shuts the server down.",
+    ),
     line("flushdb", flushdb, -1, EMPTIES, "1.0.0", "Removes all keys from the current database."),
     line("flushall", flushall, -1, EMPTIES, "1.0.0", "Removes all keys from all databases."),
     line(
@@ -268,7 +282,7 @@ fn flushall(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn swapdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let number = |text: &[u8], message: &'static str| {
-        int(text).map_err(|_| Fault::from(message))?;
+        int(text).ok().and_then(|number| i32::try_from(number).ok()).ok_or(Fault::from(message))?;
         connection::database(&[b"", text])
     };
     let first = number(args[1], "ERR invalid first DB index")?;

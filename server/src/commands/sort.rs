@@ -111,6 +111,12 @@ fn lookup(context: &mut Context<'_>, pattern: &[u8], element: &[u8]) -> Result<O
     }
 }
 
+/// A number as `strtod` reads it: spaces in front are skipped, a zero byte ends it, and nothing is 0.
+fn number(text: &[u8]) -> Option<f64> {
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_start();
+    if text.is_empty() { Some(0.0) } else { parse_float(text) }
+}
+
 fn sort(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     run(context, args, true)
 }
@@ -135,7 +141,7 @@ fn run(context: &mut Context<'_>, args: &[&[u8]], may_store: bool) -> Result {
         let number = match &weight {
             Some(text) if sorts && !options.by_text => {
                 let wrong = || Fault::from("ERR One or more scores can't be converted into double");
-                parse_float(text).ok_or_else(wrong)?
+                number(text).ok_or_else(wrong)?
             }
             _ => 0.0,
         };
@@ -147,9 +153,9 @@ fn run(context: &mut Context<'_>, args: &[&[u8]], may_store: bool) -> Result {
                 true => text.cmp(other_text),
                 false => number.total_cmp(other_number),
             };
-            let order = if order.is_eq() && options.by.is_none() { element.cmp(other) } else { order };
-            // Equal weights are in the order of the elements themselves.
-            let order = if order.is_eq() { element.cmp(other) } else { order };
+            // Equal numbers are in the order of the elements; elements whose other keys are equal texts stay in the order of the list.
+            let stays = options.by_text && options.by.is_some();
+            let order = if order.is_eq() && !stays { element.cmp(other) } else { order };
             if options.descending { order.reverse() } else { order }
         });
     }

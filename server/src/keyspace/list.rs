@@ -22,6 +22,8 @@ pub struct List {
     /// Nothing of what the store has is in it.
     is_new: bool,
     expiry_changed: bool,
+    /// When it expires as it is in the store.
+    stored_expiry_ms: Option<u64>,
     /// When it expires, in the store's time.
     pub expiry_ms: Option<u64>,
 }
@@ -34,7 +36,7 @@ impl List {
 
     /// A list of the store.
     pub fn stored(length: u64, expiry_ms: Option<u64>) -> Self {
-        List { stored: length, expiry_ms, ..List::default() }
+        List { stored: length, expiry_ms, stored_expiry_ms: expiry_ms, ..List::default() }
     }
 
     fn kept(&self) -> u64 {
@@ -194,8 +196,23 @@ impl List {
         (self.front.len() + self.back.len() + self.set.len()) * 64
     }
 
+    fn expires_soon(&self, db: &Db) -> Result<bool> {
+        const SOON_MS: u64 = 1000;
+        Ok(match self.stored_expiry_ms {
+            Some(expiry_ms) => expiry_ms <= db.now_ms()?.saturating_add(SOON_MS),
+            None => false,
+        })
+    }
+
     /// Adds to a batch what makes the list of the store this one; `was_there`: the store may have something else under the key.
     pub fn write(&mut self, db: &Db, key: &[u8], was_there: bool, batch: &mut Batch) -> Result<()> {
+        if !self.is_new && self.expires_soon(db)? {
+            // It may be gone for the store when the batch is written: then it cannot be changed, and it can always be replaced.
+            match self.range(db, key, 0, u64::MAX) {
+                Ok(all) => self.replace(all),
+                Err(_) => return batch.delete(key),
+            }
+        }
         let taken = self.taken_front + self.taken_back;
         if !self.is_new && taken > 64 && taken > self.kept() {
             // Less is written anew than would be taken out one by one.

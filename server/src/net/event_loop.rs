@@ -6,6 +6,8 @@
 //!
 //! [`Output::hold`]: super::output::Output::hold
 
+mod waits;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -123,13 +125,16 @@ impl EventLoop {
                             self.list(at);
                         }
                         if event.is_readable() || event.is_read_closed() || event.is_error() {
-                            self.read(at, event.is_read_closed() || event.is_error());
+                            {
+                                let is_closed = event.is_read_closed() || event.is_error();
+                                self.read(at, is_closed, is_closed);
+                            }
                         }
                     }
                 }
             }
             for at in std::mem::take(&mut self.again) {
-                self.read(at, false);
+                self.read(at, false, false);
             }
             for mail in self.mailbox.take() {
                 self.receive(mail);
@@ -237,13 +242,15 @@ impl EventLoop {
         }
     }
 
-    /// Reads what a client has sent, and does it; all of it where the other end has closed.
-    fn read(&mut self, at: usize, to_the_end: bool) {
+    /// Reads what a client has sent, and does it: all of it where `all`. `is_closed`: the other end will send no more.
+    fn read(&mut self, at: usize, all: bool, is_closed: bool) {
         let Some(slot) = self.connections.get_mut(at) else { return };
         let Some(mut connection) = slot.take() else { return };
         loop {
             if !connection.may_go_on() {
                 connection.is_readable = true;
+                // Who waits for an element and is gone must not be given one.
+                connection.is_gone |= is_closed && connection.session.wait.is_some();
                 break;
             }
             connection.is_readable = false;
@@ -260,8 +267,9 @@ impl EventLoop {
                     connection.is_gone = true;
                     break;
                 }
-                Ok(count) if count < size && connection.transport.is_plain() && !to_the_end => break,
-                Ok(_) if to_the_end || !connection.transport.is_plain() => {}
+                // A short read of a plain socket says that nothing more is there.
+                Ok(count) if count < size && connection.transport.is_plain() && !all => break,
+                Ok(_) if all || !connection.transport.is_plain() => {}
                 Ok(_) => {
                     self.again.push(at);
                     break;
@@ -334,121 +342,7 @@ impl EventLoop {
             self.put_back(at, connection);
         }
         if is_readable {
-            self.read(at, true);
-        }
-    }
-
-    fn receive(&mut self, mail: Mail) {
-        match mail {
-            Mail::Adopt(transport) => self.adopt(*transport),
-            Mail::Bytes { to, bytes, ticket } => {
-                let most = self.server.settings.max_pubsub_output.load(Ordering::Relaxed);
-                if let Some(connection) = self.at(to) {
-                    connection.output.bytes.extend_from_slice(&bytes);
-                    if connection.output.unsent() as u64 > most {
-                        log::warn!("client {} does not read its messages and is disconnected", to.client);
-                        connection.is_gone = true;
-                    }
-                    self.hold(to.token, ticket);
-                    self.list(to.token);
-                }
-            }
-            Mail::Served { to, bytes, ticket } => {
-                if let Some(connection) = self.at(to) {
-                    if let Some((waiter, _)) = connection.session.wait.take() {
-                        self.server.keyspace.blocked.remove(&waiter);
-                    }
-                    let Some(connection) = self.at(to) else { return };
-                    connection.output.bytes.extend_from_slice(&bytes);
-                    connection.session.publish_state();
-                    self.hold(to.token, ticket);
-                    self.list(to.token);
-                    self.resume(to.token);
-                }
-            }
-            Mail::Kill(to) => {
-                if let Some(connection) = self.at(to) {
-                    connection.is_gone = true;
-                    self.list(to.token);
-                }
-            }
-            Mail::Durable => self.release_held(),
-            Mail::Resume => self.end_pauses(),
-            Mail::End => {
-                self.ends_at.get_or_insert_with(|| Instant::now() + Duration::from_secs(2));
-                self.listeners.clear();
-            }
-        }
-    }
-
-    fn at(&mut self, to: Address) -> Option<&mut Box<Connection>> {
-        let connection = self.connections.get_mut(to.token)?.as_mut()?;
-        (connection.session.id() == to.client).then_some(connection)
-    }
-
-    fn hold(&mut self, at: usize, ticket: u64) {
-        let durability = &self.server.durability;
-        if ticket > durability.durable()
-            && durability.is_always()
-            && let Some(Some(connection)) = self.connections.get_mut(at)
-        {
-            connection.output.hold(ticket);
-            self.held.insert(at);
-        }
-    }
-
-    fn release_held(&mut self) {
-        let (durable, has_failed) =
-            (self.server.durability.durable(), self.server.durability.failure().is_some());
-        for at in std::mem::take(&mut self.held) {
-            let Some(Some(connection)) = self.connections.get_mut(at) else { continue };
-            connection.output.release(durable);
-            if connection.output.is_held() {
-                if has_failed {
-                    // Nobody knows what became of these writes: the client is told nothing.
-                    connection.is_gone = true;
-                }
-                self.held.insert(at);
-            }
-            self.list(at);
-        }
-    }
-
-    fn end_pauses(&mut self) {
-        for at in std::mem::take(&mut self.paused) {
-            if let Some(Some(connection)) = self.connections.get_mut(at) {
-                connection.is_paused = false;
-                self.resume(at);
-            }
-        }
-    }
-
-    /// Tells clients that waited long enough that there is nothing.
-    fn end_waits(&mut self, now: Instant) {
-        while let Some((deadline, token, client)) = self.deadlines.first().copied()
-            && deadline <= now
-        {
-            self.deadlines.pop_first();
-            let to = Address { event_loop: self.index, token, client };
-            let Some(connection) = self.at(to) else { continue };
-            let Some((waiter, Some(until))) = &connection.session.wait else { continue };
-            if *until != deadline || !waiter.decide() {
-                continue;
-            }
-            let waiter = waiter.clone();
-            connection.session.wait = None;
-            let mut reply = crate::resp::reply::Reply {
-                out: &mut connection.output.bytes,
-                is_resp3: connection.session.is_resp3,
-            };
-            match waiter.wish {
-                crate::keyspace::blocked::Wish::Sleep => reply.ok(),
-                _ => reply.null_array(),
-            }
-            connection.session.publish_state();
-            self.server.keyspace.blocked.remove(&waiter);
-            self.list(token);
-            self.resume(token);
+            self.read(at, true, false);
         }
     }
 

@@ -52,6 +52,7 @@ impl Process {
         };
         let child = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--dir", dir.to_str().unwrap()])
+            .env("LC_ALL", "C")
             .args(["--save", "", "--appendonly", "no", "--enable-debug-command", "yes", "--io-threads", "1"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())

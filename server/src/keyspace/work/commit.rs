@@ -1,0 +1,94 @@
+//! How what was collected is written: as one batch, and what follows from that.
+
+use std::sync::atomic::Ordering;
+
+use filedb::{Batch, Expiry};
+
+use super::{MOST_BYTES, Result, State, Work};
+
+impl Work {
+    /// Writes what was collected, for who reads the store as a whole. In a transaction the locks are kept.
+    pub fn flush(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let is_transaction = self.is_transaction;
+        if is_transaction {
+            self.commit();
+            self.held = held;
+        } else {
+            self.held = held;
+            self.commit();
+        }
+    }
+
+    /// Writes all that was collected, and gives the locks up.
+    pub fn commit(&mut self) {
+        if self.entries.iter().any(|entry| entry.is_changed) {
+            match self.write() {
+                Ok(wants_pause) => {
+                    self.wants_pause |= wants_pause;
+                    self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
+                    self.told.append(&mut self.events);
+                }
+                Err(error) => {
+                    let text = crate::commands::fault::text_of_store(&error);
+                    log::error!("a write failed: {error}");
+                    self.events.clear();
+                    for outgoing in &mut self.outgoing {
+                        outgoing.bytes = format!("-{text}\r\n").into_bytes();
+                    }
+                    self.failures.extend(self.marks.drain(..).map(|mark| (mark, text.clone())));
+                }
+            }
+            self.batch.clear();
+        }
+        self.told.append(&mut self.events);
+        self.sent.append(&mut self.outgoing);
+        self.marks.clear();
+        self.entries.clear();
+        self.by_key.clear();
+        self.arena.clear();
+        if self.arena.capacity() > 4 * MOST_BYTES {
+            (self.arena, self.batch) = (Vec::new(), Batch::new());
+        }
+        self.held.release();
+    }
+
+    /// Writes a batch of its own, for who holds the locks of its keys.
+    pub fn write_now(&mut self, batch: &Batch) -> Result<()> {
+        self.keyspace.writing_many.fetch_add(1, Ordering::SeqCst);
+        let written = self.keyspace.db.write_now(batch);
+        self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
+        self.wants_pause |= written?;
+        self.keyspace.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<bool> {
+        let keyspace = &self.keyspace;
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_changed) {
+            let key = &self.arena[entry.key.clone()];
+            if !keyspace.databases.is_one() || key.first() != Some(&0) {
+                keyspace.databases.use_place(&keyspace.db, key.first().copied().unwrap_or_default())?;
+            }
+            match &mut entry.state {
+                State::Absent if entry.was_there => self.batch.delete(key)?,
+                State::Absent => {}
+                State::Value { value, expiry_ms } => {
+                    let expiry = expiry_ms.map_or(Expiry::Never, Expiry::At);
+                    self.batch.put_with_expiry(key, &self.arena[value.clone()], expiry)?;
+                }
+                State::List(list) => list.write(&keyspace.db, key, entry.was_there, &mut self.batch)?,
+            }
+        }
+        let is_many = self.batch.len() > 1;
+        if is_many {
+            keyspace.writing_many.fetch_add(1, Ordering::SeqCst);
+        }
+        let written = keyspace.db.write_now(&self.batch);
+        if is_many {
+            keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
+        }
+        written
+    }
+}

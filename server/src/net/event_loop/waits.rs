@@ -1,0 +1,124 @@
+//! What an event loop does when what a connection waited for has come: messages, the disk, the end of a pause or of a time.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::super::connection::Connection;
+use super::super::mail::Mail;
+use super::EventLoop;
+use crate::keyspace::blocked::{Address, Wish};
+use crate::resp::reply::Reply;
+
+impl EventLoop {
+    pub(super) fn receive(&mut self, mail: Mail) {
+        match mail {
+            Mail::Adopt(transport) => self.adopt(*transport),
+            Mail::Bytes { to, bytes, ticket } => {
+                let most = self.server.settings.max_pubsub_output.load(Ordering::Relaxed);
+                if let Some(connection) = self.at(to) {
+                    connection.output.bytes.extend_from_slice(&bytes);
+                    if connection.output.unsent() as u64 > most {
+                        log::warn!("client {} does not read its messages and is disconnected", to.client);
+                        connection.is_gone = true;
+                    }
+                    self.hold(to.token, ticket);
+                    self.list(to.token);
+                }
+            }
+            Mail::Served { to, bytes, ticket } => {
+                if let Some(connection) = self.at(to) {
+                    if let Some((waiter, _)) = connection.session.wait.take() {
+                        self.server.keyspace.blocked.remove(&waiter);
+                    }
+                    let Some(connection) = self.at(to) else { return };
+                    connection.output.bytes.extend_from_slice(&bytes);
+                    connection.session.publish_state();
+                    self.hold(to.token, ticket);
+                    self.list(to.token);
+                    self.resume(to.token);
+                }
+            }
+            Mail::Kill(to) => {
+                if let Some(connection) = self.at(to) {
+                    connection.is_gone = true;
+                    self.list(to.token);
+                }
+            }
+            Mail::Durable => self.release_held(),
+            Mail::Resume => self.end_pauses(),
+            Mail::End => {
+                self.ends_at.get_or_insert_with(|| Instant::now() + Duration::from_secs(2));
+                self.listeners.clear();
+            }
+        }
+    }
+
+    fn at(&mut self, to: Address) -> Option<&mut Box<Connection>> {
+        let connection = self.connections.get_mut(to.token)?.as_mut()?;
+        (connection.session.id() == to.client).then_some(connection)
+    }
+
+    pub(super) fn hold(&mut self, at: usize, ticket: u64) {
+        let durability = &self.server.durability;
+        if ticket > durability.durable()
+            && durability.is_always()
+            && let Some(Some(connection)) = self.connections.get_mut(at)
+        {
+            connection.output.hold(ticket);
+            self.held.insert(at);
+        }
+    }
+
+    pub(super) fn release_held(&mut self) {
+        let (durable, has_failed) =
+            (self.server.durability.durable(), self.server.durability.failure().is_some());
+        for at in std::mem::take(&mut self.held) {
+            let Some(Some(connection)) = self.connections.get_mut(at) else { continue };
+            connection.output.release(durable);
+            if connection.output.is_held() {
+                if has_failed {
+                    // Nobody knows what became of these writes: the client is told nothing.
+                    connection.is_gone = true;
+                }
+                self.held.insert(at);
+            }
+            self.list(at);
+        }
+    }
+
+    pub(super) fn end_pauses(&mut self) {
+        for at in std::mem::take(&mut self.paused) {
+            if let Some(Some(connection)) = self.connections.get_mut(at) {
+                connection.is_paused = false;
+                self.resume(at);
+            }
+        }
+    }
+
+    /// Tells clients that waited long enough that there is nothing.
+    pub(super) fn end_waits(&mut self, now: Instant) {
+        while let Some((deadline, token, client)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            let to = Address { event_loop: self.index, token, client };
+            let Some(connection) = self.at(to) else { continue };
+            let Some((waiter, Some(until))) = &connection.session.wait else { continue };
+            if *until != deadline || !waiter.decide() {
+                continue;
+            }
+            let waiter = waiter.clone();
+            connection.session.wait = None;
+            let mut reply =
+                Reply { out: &mut connection.output.bytes, is_resp3: connection.session.is_resp3 };
+            match waiter.wish {
+                Wish::Sleep => reply.ok(),
+                _ => reply.null_array(),
+            }
+            connection.session.publish_state();
+            self.server.keyspace.blocked.remove(&waiter);
+            self.list(token);
+            self.resume(token);
+        }
+    }
+}
