@@ -20,12 +20,16 @@ pub struct Feature {
 /// All features that this version knows.
 const KNOWN: &[Feature] = &[
     COLLECTIONS,
+    ORDERED,
     #[cfg(test)]
     TESTED,
 ];
 
 /// Collections: records of heads and elements.
 pub const COLLECTIONS: Feature = Feature { bit: 0, since: [0, 2, 0] };
+
+/// The store is one of the ordered engine: runs, and records of its own in the log.
+pub const ORDERED: Feature = Feature { bit: 1, since: [0, 2, 0] };
 
 /// A feature for tests of the mechanism: it stands for nothing.
 #[cfg(any(test, feature = "testing"))]
@@ -66,6 +70,11 @@ impl From<Damage> for Refusal {
 const OFFSET: usize = 88;
 
 impl Needs {
+    /// Whether this feature is among them.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features & feature.mask() != 0
+    }
+
     /// Whether version 0.1 can read the store.
     pub fn is_nothing(&self) -> bool {
         self.features == 0

@@ -7,7 +7,7 @@
 //!                     counted from the one in the file's header
 //! 12  time       u40  milliseconds when it was written, counted from those in the file's header
 //! 17  key_len    u16  bytes of key less one; of a batch and a mark: 0
-//! 19  kind       u4   1 put, 2 tombstone, 3 batch, 4 mark, 5 head, 6 element
+//! 19  kind       u4   1 put, 2 tombstone, 3 batch, 4 mark, 5 head, 6 element, 7 range, 8 gone
 //!     flags      u4   1 expires, 2 frontier, 4 far
 //! 20  far        u64 x2  where flagged: the sequence number and the time in full; then they are 0 above
 //!     expiry     u64  where flagged: when it expires, milliseconds since 1970
@@ -99,6 +99,10 @@ pub enum Kind {
     Head = 5,
     /// Gives an element of a collection its value.
     Element = 6,
+    /// Of the ordered engine: takes the keys of a range away. The key is one byte, 0, and the value has the bounds.
+    Range = 7,
+    /// Of the ordered engine: takes an element of a collection away.
+    Gone = 8,
 }
 
 impl Kind {
@@ -225,7 +229,9 @@ impl Header {
             (4, 0, 0) => Kind::Mark,
             (5, _, HEAD) => Kind::Head,
             (6, ..) => Kind::Element,
-            (2..=5, ..) => return Err("a frame's lengths are out of range"),
+            (7, 0, _) => Kind::Range,
+            (8, _, 0) => Kind::Gone,
+            (2..=8, ..) => return Err("a frame's lengths are out of range"),
             _ => return Err("there is no frame of a known kind"),
         };
         let has_key = kind.is_record();

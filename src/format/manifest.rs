@@ -3,7 +3,8 @@
 //! Its own description is `docs/FORMAT.md`; every field is here in the order of the file.
 
 use super::bytes::{Reader, append_checksum, split_checked};
-use super::features::{Needs, Refusal};
+use super::features::{Needs, ORDERED, Refusal};
+use super::ordered::Ordered;
 use super::{FORMAT_VERSION, FORMAT_VERSION_WITH_FEATURES, FileId};
 
 const MAGIC: &[u8; 8] = b"filedb\0M";
@@ -61,6 +62,8 @@ pub struct Manifest {
     pub needs: Needs,
     /// The live data files, by number.
     pub files: Vec<FileEntry>,
+    /// What there is besides in a store of the ordered engine.
+    pub ordered: Ordered,
 }
 
 impl Manifest {
@@ -97,6 +100,9 @@ impl Manifest {
             bytes.extend_from_slice(&file.min_seq.to_le_bytes());
             bytes.extend_from_slice(&file.max_seq.to_le_bytes());
         }
+        if self.needs.has(ORDERED) {
+            self.ordered.encode(&mut bytes);
+        }
         append_checksum(&mut bytes);
         bytes
     }
@@ -128,7 +134,8 @@ impl Manifest {
             FORMAT_VERSION_WITH_FEATURES => Needs::decode(&mut reader)?,
             _ => Needs::default(),
         };
-        if reader.rest().len() != count.saturating_mul(40) {
+        let (size, has_more) = (count.saturating_mul(40), needs.has(ORDERED));
+        if reader.rest().len() < size || (!has_more && reader.rest().len() != size) {
             return Err("its length does not match the number of files in it".into());
         }
         let mut files = Vec::with_capacity(count);
@@ -137,6 +144,11 @@ impl Manifest {
             let state = if sealed == 0 { FileState::Open } else { FileState::Sealed };
             let (length, min_seq, max_seq) = (reader.u64()?, reader.u64()?, reader.u64()?);
             files.push(FileEntry { id, state, salt, follows: follows & 1 != 0, length, min_seq, max_seq });
+        }
+        let ordered = if has_more { Ordered::decode(&mut reader)? } else { Ordered::default() };
+        let is_run = |run: &super::ordered::RunEntry| run.id < next_file_id;
+        if !reader.rest().is_empty() || !ordered.runs.iter().all(is_run) {
+            return Err("what it says of runs is not what was written".into());
         }
         if !files.is_sorted_by(|a, b| a.id < b.id) || files.last().is_some_and(|f| f.id >= next_file_id) {
             return Err("its file numbers are out of order".into());
@@ -152,6 +164,7 @@ impl Manifest {
             checkpoint,
             needs,
             files,
+            ordered,
         })
     }
 }
@@ -181,6 +194,7 @@ mod tests {
             checkpoint: 10,
             needs,
             files: vec![file, FileEntry { id: 8, state: FileState::Open, follows: true, ..file }],
+            ordered: Ordered::default(),
         }
     }
 
@@ -199,6 +213,30 @@ mod tests {
                 matches!(Manifest::decode(&bytes[..length]), Err(Refusal::Damaged(_))),
                 "length {length}"
             );
+        }
+    }
+
+    #[test]
+    fn a_manifest_of_the_ordered_engine_is_read_back_and_every_flipped_bit_is_noticed() {
+        use crate::format::ordered::{RangeDelete, RunEntry};
+        let mut manifest = manifest(Needs::default());
+        manifest.needs.add(ORDERED);
+        let run = RunEntry { id: 5, level: 1, salt: 4, length: 9_000, min_seq: 1, max_seq: 4, cleaned: 2 };
+        let range = RangeDelete { id: 3, seq: 5, from: vec![1], to: vec![1, 255] };
+        manifest.ordered =
+            Ordered { flushed_seq: 4, next_range: 7, runs: vec![run, run], ranges: vec![range] };
+        let mut bytes = manifest.encode();
+        assert_eq!(Manifest::decode(&bytes), Ok(manifest));
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Manifest::decode(&bytes).is_err(), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        for length in 0..bytes.len() - 4 {
+            // With a checksum that fits, lengths are what is looked at.
+            let mut short = bytes[..length].to_vec();
+            append_checksum(&mut short);
+            assert!(Manifest::decode(&short).is_err(), "length {length}");
         }
     }
 

@@ -11,7 +11,9 @@ pub mod frame;
 pub mod hint;
 pub mod manifest;
 pub mod names;
+pub mod ordered;
 pub mod packed;
+pub mod run;
 
 /// The version of the on-disk format that this code reads and writes.
 pub const FORMAT_VERSION: u32 = 2;

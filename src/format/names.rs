@@ -32,6 +32,8 @@ pub enum Name {
     Data(FileId),
     /// The hint file of a data file.
     Hint(FileId),
+    /// A run of the ordered engine.
+    Run(FileId),
 }
 
 /// `0000000001.data`
@@ -42,6 +44,11 @@ pub fn data(id: FileId) -> String {
 /// `0000000001.hint`
 pub fn hint(id: FileId) -> String {
     format!("{id:010}.hint")
+}
+
+/// `0000000001.run`
+pub fn run(id: FileId) -> String {
+    format!("{id:010}.run")
 }
 
 /// `0000000001.hint.tmp`
@@ -64,6 +71,7 @@ pub fn parse(name: &str) -> Option<Name> {
         (0, _) => None,
         (id, ".data") => Some(Name::Data(id)),
         (id, ".hint") => Some(Name::Hint(id)),
+        (id, ".run") => Some(Name::Run(id)),
         (_, ".hint.tmp") => Some(Name::Temporary),
         _ => None,
     }
@@ -76,6 +84,7 @@ mod tests {
     #[test]
     fn names_are_read_back_and_foreign_names_are_left_alone() {
         assert_eq!(parse(&data(7)), Some(Name::Data(7)));
+        assert_eq!(parse(&run(8)), Some(Name::Run(8)));
         assert_eq!(parse(&hint(u32::MAX)), Some(Name::Hint(u32::MAX)));
         assert_eq!(parse(&hint_tmp(7)), Some(Name::Temporary));
         for foreign in [

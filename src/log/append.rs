@@ -420,7 +420,7 @@ impl Log {
     fn make_room_at_any_cost(&self, writer: &mut Writer, header: &mut Header, failed: Error) -> Result<u64> {
         // What has expired makes room as what was deleted does, and what was taken out of a list.
         let makes_room = matches!(failed, Error::NoSpace { .. })
-            && matches!(header.kind, Kind::Tombstone | Kind::Mark | Kind::Head);
+            && matches!(header.kind, Kind::Tombstone | Kind::Mark | Kind::Head | Kind::Range);
         if makes_room && self.catalog.release_for_deletes() {
             return self.make_room(writer, header, 1);
         }

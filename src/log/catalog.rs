@@ -164,7 +164,10 @@ impl Catalog {
         next.generation += 1;
         // A manifest must not be on the disk before the names of the files in it are.
         let is_known = |id| current.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
-        if next.files.iter().any(|entry| !is_known(entry.id)) {
+        let is_known_run = |id| current.ordered.runs.iter().any(|run| run.id == id);
+        if next.files.iter().any(|entry| !is_known(entry.id))
+            || next.ordered.runs.iter().any(|run| !is_known_run(run.id))
+        {
             self.disk.sync_dir().map_err(|e| Error::io("sync the directory", self.disk.path(), &e))?;
         }
         match replace_manifest(self.disk.as_ref(), &next) {
@@ -208,18 +211,21 @@ impl Catalog {
         Ok(file)
     }
 
+    /// A number for a file, that none had, and the identity of the store.
+    pub fn take_number(&self) -> Result<(FileId, [u8; 16])> {
+        let mut manifest = self.manifest.lock();
+        let id = manifest.next_file_id;
+        // In memory only: an update makes it durable before the file counts. A number is never used twice.
+        manifest.next_file_id = id.checked_add(1).ok_or_else(|| Error::Unsupported {
+            message: "the store has used up all numbers of data files".into(),
+        })?;
+        Ok((id, manifest.store_id))
+    }
+
     /// Creates an empty data file for frames up to `capacity`, most of them not long after `epoch`. Its header is durable; its
     /// name is after the next [`Catalog::update`], and until that lists it the file does not count.
     pub fn create_file(&self, capacity: u64, epoch: Epoch) -> Result<Arc<DataFile>> {
-        let (id, store_id) = {
-            let mut manifest = self.manifest.lock();
-            let id = manifest.next_file_id;
-            // In memory only: an update makes it durable before the file counts. A number is never used twice.
-            manifest.next_file_id = id.checked_add(1).ok_or_else(|| Error::Unsupported {
-                message: "the store has used up all numbers of data files".into(),
-            })?;
-            (id, manifest.store_id)
-        };
+        let (id, store_id) = self.take_number()?;
         let name = names::data(id);
         let io = |action, error: &std::io::Error| Error::io(action, &self.disk.path().join(&name), error);
         let random = self.disk.random().map_err(|e| io("choose a salt for", &e))?;

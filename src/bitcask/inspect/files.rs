@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::content::Content;
 use crate::disk::Disk;
-use crate::format::features::Refusal;
+use crate::format::features::{ORDERED, Refusal};
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
@@ -66,6 +66,22 @@ pub enum Listed {
     Missing,
 }
 
+/// Refuses a store of the ordered engine: what is in runs nobody looks into here.
+fn ordered(disk: &dyn Disk) -> Error {
+    Error::Unsupported {
+        message: format!(
+            "the store '{}' was made with engine=lsm, which cannot be checked or salvaged yet; reads tell of damage; nothing was changed",
+            disk.path().display()
+        ),
+    }
+}
+
+/// Whether there are runs, which only the ordered engine has.
+fn has_runs(disk: &dyn Disk) -> Result<bool> {
+    let names = disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e))?;
+    Ok(names.iter().any(|name| matches!(names::parse(name), Some(Name::Run(_)))))
+}
+
 /// Reads the manifest.
 ///
 /// # Errors
@@ -74,16 +90,23 @@ pub fn read_manifest(disk: &dyn Disk) -> Result<Listed> {
     let path = disk.path().join(names::MANIFEST);
     let file = match disk.open_plain(names::MANIFEST) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Listed::Missing),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return if has_runs(disk)? { Err(ordered(disk)) } else { Ok(Listed::Missing) };
+        }
         Err(error) => return Err(Error::io("open", &path, &error)),
     };
     let size = file.size().map_err(|e| Error::io("read the size of", &path, &e))?;
     if size > Manifest::size(MAX_FILES) {
+        if has_runs(disk)? {
+            return Err(ordered(disk));
+        }
         return Ok(Listed::Damaged("it is longer than a manifest can be"));
     }
     let bytes = Content::new(file, size).copy(0..size)?;
     match Manifest::decode(&bytes) {
+        Ok(manifest) if manifest.needs.has(ORDERED) => Err(ordered(disk)),
         Ok(manifest) => Ok(Listed::Whole(Box::new(manifest), bytes)),
+        Err(Refusal::Damaged(_)) if has_runs(disk)? => Err(ordered(disk)),
         Err(Refusal::Damaged(what)) => Ok(Listed::Damaged(what)),
         Err(Refusal::OtherVersion(words)) => {
             let message = format!("the store '{}' {words}; nothing was changed", disk.path().display());

@@ -21,10 +21,11 @@ use crate::bitcask::engine::{Counters, Engine};
 use crate::bitcask::lifecycle::checkpoint;
 use crate::disk::{Access, Disk, LockKind};
 use crate::format::FileId;
-use crate::format::features::{Needs, Refusal};
+use crate::format::features::{Needs, ORDERED, Refusal};
 use crate::format::frame::Epoch;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
+use crate::format::ordered::Ordered;
 use crate::index::KeyHasher;
 use crate::log::Position;
 use crate::log::append::{Log, Start, Work, epoch};
@@ -67,7 +68,12 @@ fn open_locked(
     ask: Box<dyn Fn(Work) + Send + Sync>,
     names: &[String],
 ) -> Result<Engine> {
-    let manifest = load_manifest(disk.as_ref(), options, names)?;
+    let manifest = load_manifest(disk.as_ref(), options, names, Needs::default())?;
+    if manifest.needs.has(ORDERED) {
+        return Err(Error::invalid(
+            "the store in this directory was made with engine=lsm; open it with that, or with engine=auto",
+        ));
+    }
     let events = Events::new(options.log.clone(), options.log_level);
     let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events, options.max_file_size));
     let hasher = KeyHasher::new(&manifest.hash_key);
@@ -129,7 +135,7 @@ fn open_locked(
 
 /// Says in the manifest where numbers are missing, before later writes could make that look like damage; and counts all
 /// numbers that are not in open files, which version 0.1 left out.
-fn remember(catalog: &Catalog, sequence: &Sequence, next_seq: u64) -> Result<()> {
+pub fn remember(catalog: &Catalog, sequence: &Sequence, next_seq: u64) -> Result<()> {
     let before_open_files = sequence.first.unwrap_or(next_seq).saturating_sub(1);
     catalog.amend(|manifest| {
         manifest.last_seq = manifest.last_seq.max(before_open_files);
@@ -148,7 +154,7 @@ fn remember(catalog: &Catalog, sequence: &Sequence, next_seq: u64) -> Result<()>
 
 /// Refuses a store that this version does not know all of, before it locks or changes anything in it. Whatever else may be
 /// wrong is found, and told, later.
-fn refuse_other_versions(disk: &dyn Disk) -> Result<()> {
+pub fn refuse_other_versions(disk: &dyn Disk) -> Result<()> {
     let begins_as_usual = || -> std::io::Result<bool> {
         let mut bytes = [0; 12];
         disk.open_plain(names::MANIFEST)?.read_at(&mut bytes, 0)?;
@@ -170,7 +176,8 @@ fn other_version(disk: &dyn Disk, words: &str) -> Error {
     }
 }
 
-fn acquire(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Send + Sync>> {
+/// Takes the store's lock.
+pub fn acquire(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Send + Sync>> {
     let kind = if options.read_only { LockKind::Shared } else { LockKind::Exclusive };
     match disk.lock(kind) {
         Ok(lock) => Ok(lock),
@@ -181,7 +188,8 @@ fn acquire(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Send + Sync>> {
     }
 }
 
-fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result<Manifest> {
+/// The manifest of the store, or, where there is none, that of a new one with these needs.
+pub fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String], needs: Needs) -> Result<Manifest> {
     let path = disk.path().join(names::MANIFEST);
     let corrupt = |what| Error::Corrupt { path: path.clone(), file_id: 0, offset: 0, what };
     let is_there = names.iter().any(|name| name == names::MANIFEST);
@@ -198,14 +206,16 @@ fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result
         });
     }
     // The manifest is the first file that a store gets.
-    if !begins_empty && names.iter().any(|name| matches!(names::parse(name), Some(Name::Data(_)))) {
+    if !begins_empty
+        && names.iter().any(|name| matches!(names::parse(name), Some(Name::Data(_) | Name::Run(_))))
+    {
         return Err(corrupt("the manifest is missing, though there are data files"));
     }
     if !is_there && (options.read_only || !options.create_if_missing) {
         return Err(Error::Missing { path: disk.path().to_path_buf() });
     }
     let ids = names.iter().filter_map(|name| match names::parse(name) {
-        Some(Name::Data(id) | Name::Hint(id)) => Some(id),
+        Some(Name::Data(id) | Name::Hint(id) | Name::Run(id)) => Some(id),
         _ => None,
     });
     // Files that cannot be removed are in nobody's way.
@@ -220,8 +230,9 @@ fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String]) -> Result
         last_seq: 0,
         clock_ms: disk.now_ms(true),
         checkpoint: 0,
-        needs: Needs::default(),
+        needs,
         files: Vec::new(),
+        ordered: Ordered::default(),
     };
     disk.sync_name().map_err(|e| Error::io("make durable the name of", disk.path(), &e))?;
     write_first_manifest(disk, &manifest)?;
@@ -242,11 +253,12 @@ pub fn read_whole(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
 
 /// Removes what a crash left behind: files of ours that the manifest does not know. What cannot be removed stays, and
 /// does no harm.
-fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
+pub fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
     let live: BTreeSet<FileId> = manifest.files.iter().map(|file| file.id).collect();
     for name in names {
         let debris = match names::parse(name) {
             Some(Name::Data(id) | Name::Hint(id)) => !live.contains(&id),
+            Some(Name::Run(id)) => !manifest.ordered.runs.iter().any(|run| run.id == id),
             Some(Name::Temporary) => true,
             Some(Name::Manifest | Name::Checkpoint | Name::Reserve) | None => false,
         };
@@ -286,7 +298,7 @@ fn begin_file(catalog: &Catalog, options: &Options, epoch: Epoch) -> Result<Arc<
 }
 
 /// The open file that the log goes on in, or a new one; older open files are left to be sealed.
-fn choose_active(
+pub fn choose_active(
     catalog: &Catalog,
     manifest: &Manifest,
     options: &Options,

@@ -248,6 +248,10 @@ impl<'a> Both<'a> {
     }
 
     fn push(&mut self, file: &DataFile, found: &Found) -> Result<()> {
+        if matches!(found.kind, Kind::Range | Kind::Gone) {
+            let what = "there is a record of another engine";
+            return Err(file.corrupt(u64::from(found.units.0) * ALIGNMENT, what));
+        }
         match &mut self.elements {
             Some(elements) if found.kind == Kind::Element => elements.push(file, found),
             None if matches!(found.kind, Kind::Element | Kind::Head) => {
@@ -490,7 +494,7 @@ impl Rebuild<'_> {
 
 /// Whether behind `offset` stands the beginning of one frame that has room, as a killed process leaves it, and nothing else. A
 /// frame that the end of the file cuts off may become whole again: where zeros are missing, the file only has to grow.
-fn ends_in_one_frame(file: &DataFile, offset: u64) -> Result<bool> {
+pub fn ends_in_one_frame(file: &DataFile, offset: u64) -> Result<bool> {
     let mut buffer = Vec::new();
     let bytes = file.bytes(offset, MAX_HEADER_SIZE as u64, &mut buffer)?;
     let size = Header::decode(bytes, &file.origin).map_or(0, |header| header.frame_size());
