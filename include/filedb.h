@@ -12,7 +12,7 @@
  *   open answers FILEDB_ERR_LOCKED. With read_only on both sides, several may have it open at once.
  * - All keys are found through an index in memory: plan 24 bytes per key, whatever its length. Values
  *   stay on the disk.
- * - There is no order among keys. A list is a list of everything that matches.
+ * - There is no order among keys, but with engine=lsm. A list is a list of everything that matches.
  * - By default a completed write survives the death of the process at once, and a power cut after a
  *   second at most. See "Durability" for both other choices.
  * - With io=mmap, the default, a disk that fails while a mapped page is read raises SIGBUS, as it does
@@ -168,6 +168,15 @@
  *   filedb's, which filedb_list() names, iterators leave out, and filedb_type() answers FILEDB_ERR_UNSUPPORTED for.
  * - Where filedb_get_delete() or a pop finds no memory for its copy, it puts the value back.
  *
+ * # Key order
+ *
+ * A new store with engine=lsm keeps its keys in the order of their bytes: filedb_range_new(), filedb_iter_seek()
+ * and filedb_delete_range() work, and all iterators run in key order. It may have more keys than memory holds: its
+ * newest writes, lsm_memory/8 bytes at a time, are in memory, all others in sorted files, which are merged in the
+ * background. Each merge writes the values again, so large values cost more writing than in the default engine;
+ * filedb_count() walks through all keys, pinned values are copies, and filedb_stats() says how many keys and live
+ * bytes there are at most. A store stays what it was made as: engine=auto, the default, opens it as that.
+ *
  * # Options
  *
  *     sync                       none | interval | always
@@ -179,7 +188,8 @@
  *     error_if_exists            true | false
  *     read_only                  true | false
  *     truncate                   true | false; begins empty, whatever the store held
- *     engine                     bitcask
+ *     engine                     auto | bitcask | lsm; how a new store keeps its keys, see "Key order"
+ *     lsm_memory                 a size; with engine=lsm, for the newest writes and to find keys
  *     memory_limit               a size; the most that a store in memory takes, 0 for half of the machine's memory
  *     merge                      auto | manual
  *     merge_space_amplification  a number; how many times the space of the live data is taken

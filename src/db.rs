@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::bitcask::Bitcask;
 use crate::bitcask::memory::{self, Named};
-#[cfg(any(test, feature = "testing"))]
 use crate::disk::Disk;
+use crate::lsm::{self, Lsm};
 #[cfg(feature = "valkey")]
 use crate::remote::Remote;
 pub(crate) use crate::store::Copying;
@@ -18,7 +18,7 @@ use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Iter, KeyList};
-use crate::store::options::Options;
+use crate::store::options::{EngineKind, Options};
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
@@ -50,6 +50,7 @@ pub struct Db {
 #[derive(Clone)]
 enum Open {
     Bitcask(Arc<Bitcask>),
+    Ordered(Arc<Lsm>),
     Other(Arc<dyn Store>),
 }
 
@@ -57,6 +58,7 @@ impl Open {
     fn any(&self) -> &dyn Store {
         match self {
             Open::Bitcask(store) => store.as_ref(),
+            Open::Ordered(store) => store.as_ref(),
             Open::Other(store) => store.as_ref(),
         }
     }
@@ -92,6 +94,14 @@ fn whole(copy: impl FnOnce(&mut Copied) -> Result<Option<usize>>) -> Result<Opti
     }
 }
 
+/// Starts a store in memory that has a name.
+fn start_named(disk: Arc<dyn Disk>, options: &Options) -> Result<Arc<dyn Store>> {
+    Ok(match options.engine {
+        EngineKind::Lsm => Arc::new(Lsm::start(disk, options, true)?),
+        _ => Arc::new(Bitcask::start(disk, options, true)?),
+    })
+}
+
 impl Db {
     /// Opens the store at `path`, or creates it there: in a directory (also `file://DIR`), or in the memory of this process
     /// (`memory://`, gone with the handle and its clones; `memory://NAME`, shared by all who open it and gone with the last); or connects to the
@@ -104,10 +114,25 @@ impl Db {
     /// where the directory cannot be used, [`Error::Connection`] where a server is not there.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Db> {
         let store = match Address::parse(path.as_ref())? {
-            Address::Directory(path) => Bitcask::open(&path, options)?,
-            Address::Memory(None) => memory::open_alone(options)?,
+            Address::Directory(path) => {
+                let is_ordered = match options.engine {
+                    EngineKind::Auto => !options.truncate && lsm::is_ordered(&path),
+                    engine => engine == EngineKind::Lsm,
+                };
+                if is_ordered {
+                    return Ok(Db { store: Open::Ordered(Arc::new(Lsm::open(&path, options)?)) });
+                }
+                Bitcask::open(&path, options)?
+            }
+            Address::Memory(None) => {
+                let (disk, options) = memory::alone(options)?;
+                if options.engine == EngineKind::Lsm {
+                    return Ok(Db { store: Open::Ordered(Arc::new(Lsm::start(disk, &options, true)?)) });
+                }
+                Bitcask::start(disk, &options, true)?
+            }
             Address::Memory(Some(name)) => {
-                return Ok(Db { store: Open::Other(Arc::new(Named::open(&name, options)?)) });
+                return Ok(Db { store: Open::Other(Arc::new(Named::open(&name, options, &start_named)?)) });
             }
             #[cfg(feature = "valkey")]
             Address::Server(scheme, rest) => {
@@ -130,6 +155,9 @@ impl Db {
     /// Opens a store on a disk of the caller's, without a maintenance thread: its work is done inside the calls.
     #[cfg(any(test, feature = "testing"))]
     pub fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<Db> {
+        if options.engine == EngineKind::Lsm {
+            return Ok(Db { store: Open::Ordered(Arc::new(Lsm::start(disk, options, false)?)) });
+        }
         Ok(Self::over(Bitcask::start(disk, options, false)?))
     }
 
@@ -137,14 +165,26 @@ impl Db {
     fn bitcask(&self) -> &Bitcask {
         match &self.store {
             Open::Bitcask(store) => store,
-            Open::Other(_) => panic!("only tests of the engine itself look into it"),
+            Open::Ordered(_) | Open::Other(_) => panic!("only tests of the engine itself look into it"),
         }
     }
 
     /// For stores without a maintenance thread: does what the thread would do.
     #[cfg(any(test, feature = "testing"))]
     pub fn maintain(&self) -> Result<()> {
-        self.bitcask().maintain()
+        match &self.store {
+            Open::Ordered(store) => store.maintain(),
+            _ => self.bitcask().maintain(),
+        }
+    }
+
+    /// For stores of the ordered engine without threads: writes the memtable out.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn flush(&self) -> Result<()> {
+        match &self.store {
+            Open::Ordered(store) => store.flush(),
+            _ => panic!("only the ordered engine has memtables"),
+        }
     }
 
     /// Says in the store's manifest that only who knows `feature` may open it from now on.
@@ -157,6 +197,9 @@ impl Db {
     /// stores that nobody writes to meanwhile; what the store does by itself waits.
     #[cfg(any(test, feature = "testing"))]
     pub fn recount(&self) -> std::result::Result<(), String> {
+        if let Open::Ordered(store) = &self.store {
+            return store.recount();
+        }
         let shared = &self.bitcask().shared;
         let _merging = shared.merging().lock();
         let _sealing = shared.sealing().lock();
@@ -200,6 +243,7 @@ impl Db {
     pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         match &self.store {
             Open::Bitcask(store) => store.put_plain(key.as_ref(), value.as_ref()),
+            Open::Ordered(store) => store.put(key.as_ref(), value.as_ref()),
             Open::Other(store) => store.put(key.as_ref(), value.as_ref()),
         }
     }
@@ -257,6 +301,7 @@ impl Db {
     pub(crate) fn copy(&self, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
         match &self.store {
             Open::Bitcask(store) => store.copy_to(key, to),
+            Open::Ordered(store) => store.copy(key, to),
             Open::Other(store) => store.copy(key, to),
         }
     }
@@ -272,9 +317,9 @@ impl Db {
         let (key, mut seen) = (key.as_ref(), None);
         match &self.store {
             Open::Bitcask(store) => store.show_to(key, |value| seen = Some(visit(value))),
-            Open::Other(store) => {
+            Open::Ordered(_) | Open::Other(_) => {
                 let mut visit = Some(visit);
-                store.show(key, &mut |value| seen = visit.take().map(|visit| visit(value)))
+                self.store.any().show(key, &mut |value| seen = visit.take().map(|visit| visit(value)))
             }
         }?;
         Ok(seen)

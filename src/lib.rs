@@ -64,6 +64,7 @@ pub mod format;
 mod format;
 mod index;
 mod log;
+mod lsm;
 #[cfg(feature = "valkey")]
 mod remote;
 mod store;

@@ -28,6 +28,7 @@ const ROOMS: &[&str] = &[
     "bitcask/lifecycle",
     "bitcask/background",
     "bitcask",
+    "lsm",
     "db",
     "damage",
     "capi",

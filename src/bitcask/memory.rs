@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::Bitcask;
+use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 use crate::disk::process::{self, ForkGuard};
 use crate::store::batch::Batch;
@@ -24,22 +24,24 @@ use crate::sync::lock::Mutex;
 
 /// A data file takes no more than such a part of the memory: what is dead in the file that is written to cannot be taken back.
 const FILES: u64 = 32;
+/// Of the memory the ordered engine takes such a part at most for its newest writes.
+const MEMTABLES: u64 = 8;
 /// Nor less than this, or there are too many.
 const LEAST_FILE: u64 = 128 << 10;
 
-/// A new store that only this handle knows.
-pub fn open_alone(options: &Options) -> Result<Bitcask> {
+/// The disk of a new store that only one handle knows, and the options that the store has there.
+pub fn alone(options: &Options) -> Result<(Arc<dyn Disk>, Options)> {
     if options.read_only || !options.create_if_missing {
         return Err(Error::Missing { path: path_of("") });
     }
-    open(path_of(""), options)
+    begin(path_of(""), options)
 }
 
 fn path_of(name: &str) -> PathBuf {
     PathBuf::from(format!("memory://{name}"))
 }
 
-fn open(path: PathBuf, options: &Options) -> Result<Bitcask> {
+fn begin(path: PathBuf, options: &Options) -> Result<(Arc<dyn Disk>, Options)> {
     if options.sync == SyncMode::Always {
         let message = "a store in memory cannot make writes durable, which sync=always asks for";
         return Err(Error::Unsupported { message: message.into() });
@@ -49,15 +51,19 @@ fn open(path: PathBuf, options: &Options) -> Result<Bitcask> {
         limit => limit,
     };
     let max_file_size = options.max_file_size.min((limit / FILES).max(LEAST_FILE));
-    let options = Options { max_file_size, sync: SyncMode::None, ..options.clone() };
-    Bitcask::start(Arc::new(MemoryDisk::new(path, limit)), &options, true)
+    let lsm_memory = options.lsm_memory.min(limit / MEMTABLES);
+    let options = Options { max_file_size, lsm_memory, sync: SyncMode::None, ..options.clone() };
+    Ok((Arc::new(MemoryDisk::new(path, limit)), options))
 }
+
+/// Makes a store on a disk: who knows all engines says how.
+pub type Start = dyn Fn(Arc<dyn Disk>, &Options) -> Result<Arc<dyn Store>>;
 
 /// The stores that have names.
 struct Names {
     /// A forked child has no part in those of its parent.
     owner: ForkGuard,
-    stores: Mutex<BTreeMap<String, Weak<Bitcask>>>,
+    stores: Mutex<BTreeMap<String, Weak<dyn Store>>>,
     of_child: OnceLock<Box<Names>>,
 }
 
@@ -80,12 +86,12 @@ impl Names {
 /// One handle of a store in memory that has a name. The store is closed when the last of them is; its options are those of the
 /// first.
 pub struct Named {
-    store: Gated<Arc<Bitcask>>,
+    store: Gated<Arc<dyn Store>>,
 }
 
 impl Named {
     /// Opens the store of this name, or makes it.
-    pub fn open(name: &str, options: &Options) -> Result<Self> {
+    pub fn open(name: &str, options: &Options, start: &Start) -> Result<Self> {
         let mut stores = Names::ours().stores.lock();
         stores.retain(|_, store| store.strong_count() > 0);
         let there = stores.get(name).and_then(Weak::upgrade);
@@ -102,7 +108,8 @@ impl Named {
                 return Err(Error::Missing { path: path_of(name) });
             }
             None => {
-                let store = Arc::new(open(path_of(name), options)?);
+                let (disk, options) = begin(path_of(name), options)?;
+                let store = start(disk, &options)?;
                 stores.insert(name.to_string(), Arc::downgrade(&store));
                 store
             }
@@ -110,7 +117,7 @@ impl Named {
         Ok(Named { store: Gated::new(Box::new(store)) })
     }
 
-    fn enter(&self) -> Result<Entered<'_, Arc<Bitcask>>> {
+    fn enter(&self) -> Result<Entered<'_, Arc<dyn Store>>> {
         self.store.enter().ok_or(Error::Closed)
     }
 }
@@ -121,8 +128,12 @@ impl Store for Named {
     }
 
     fn close(&self) -> Result<()> {
-        self.enter()?.shared.check_may_wait()?;
+        self.enter()?.check_may_wait()?;
         self.store.take().ok_or(Error::Closed).map(drop)
+    }
+
+    fn check_may_wait(&self) -> Result<()> {
+        self.enter()?.check_may_wait()
     }
 
     fn poison(&self, reason: &str) {
@@ -132,7 +143,7 @@ impl Store for Named {
     }
 
     fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.enter()?.put_plain(key, value)
+        self.enter()?.put(key, value)
     }
 
     fn put_with(&self, key: &[u8], value: &[u8], options: &PutOptions) -> Result<bool> {
@@ -148,11 +159,11 @@ impl Store for Named {
     }
 
     fn copy(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
-        self.enter()?.copy_to(key, to)
+        self.enter()?.copy(key, to)
     }
 
     fn show(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        self.enter()?.show_to(key, visit)
+        self.enter()?.show(key, visit)
     }
 
     fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {

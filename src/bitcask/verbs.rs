@@ -65,6 +65,10 @@ impl Store for Bitcask {
         self.shut()
     }
 
+    fn check_may_wait(&self) -> Result<()> {
+        self.shared.check_may_wait()
+    }
+
     fn poison(&self, reason: &str) {
         if let Ok(engine) = self.shared.enter() {
             engine.catalog.poison.set_reason(reason);

@@ -45,6 +45,11 @@ pub trait Store: Send + Sync {
     /// See [`crate::Db::close`].
     fn close(&self) -> Result<()>;
 
+    /// `Err` where a close would wait for the caller itself.
+    fn check_may_wait(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Stops all writes, because what happened leaves the state of the store in doubt.
     fn poison(&self, reason: &str);
 

@@ -31,8 +31,12 @@ pub enum IoMode {
 /// How a store keeps its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
+    /// That of the store, or, for a new one, the default engine.
+    Auto,
     /// An index of all keys in memory, over an append-only log.
     Bitcask,
+    /// Keys in their order, in memory and in runs on the disk, over the same log.
+    Lsm,
 }
 
 /// Who decides when a merge runs.
@@ -98,6 +102,8 @@ pub struct Options {
     pub truncate: bool,
     /// How a new store keeps its keys. A store that is there must have been made with the same.
     pub engine: EngineKind,
+    /// The memory, in bytes, that a store of the ordered engine takes for its newest writes and to find keys.
+    pub lsm_memory: u64,
     /// The most memory, in bytes, that a store in memory takes; 0 for half of what the machine, or its control group, has.
     pub memory_limit: u64,
     /// Who decides when a merge runs.
@@ -142,7 +148,8 @@ impl Default for Options {
             error_if_exists: false,
             read_only: false,
             truncate: false,
-            engine: EngineKind::Bitcask,
+            engine: EngineKind::Auto,
+            lsm_memory: 128 << 20,
             memory_limit: 0,
             merge: MergeMode::Auto,
             merge_space_amplification: 2.0,
@@ -325,6 +332,9 @@ pub const MIN_MAX_FILE_SIZE: u64 = 256;
 /// The largest `max_file_size`: what 32 bits of 8-byte units address.
 pub const MAX_MAX_FILE_SIZE: u64 = (1 << 35) - 8;
 
+/// The smallest `lsm_memory`.
+pub const MIN_LSM_MEMORY: u64 = 16 << 10;
+
 /// The smallest `memory_limit`.
 pub const MIN_MEMORY_LIMIT: u64 = 4 << 20;
 
@@ -417,12 +427,28 @@ pub static OPTIONS: &[OptionInfo] = &[
     },
     OptionInfo {
         name: "engine",
-        values: "bitcask",
-        help: "How a new store keeps its keys; a store that is there must have been made with the same.",
-        set: |o, v| choose(v, &[("bitcask", EngineKind::Bitcask)]).map(|engine| o.engine = engine),
-        get: |o| match o.engine {
-            EngineKind::Bitcask => "bitcask".into(),
+        values: "auto | bitcask | lsm",
+        help: "How the store keeps its keys: as it was made (auto; bitcask where it is new), or by this engine.",
+        set: |o, v| {
+            let engines =
+                [("auto", EngineKind::Auto), ("bitcask", EngineKind::Bitcask), ("lsm", EngineKind::Lsm)];
+            choose(v, &engines).map(|engine| o.engine = engine)
         },
+        get: |o| match o.engine {
+            EngineKind::Auto => "auto".into(),
+            EngineKind::Bitcask => "bitcask".into(),
+            EngineKind::Lsm => "lsm".into(),
+        },
+    },
+    OptionInfo {
+        name: "lsm_memory",
+        values: "a size: 16KiB at least, as 128MiB",
+        help: "How much memory a store with engine=lsm takes for what is not on the disk yet, and to find its keys.",
+        set: |o, v| {
+            let size = parse_size(v)?;
+            within(size, MIN_LSM_MEMORY, u64::MAX).map(|size| o.lsm_memory = size)
+        },
+        get: |o| o.lsm_memory.to_string(),
     },
     OptionInfo {
         name: "memory_limit",

@@ -1,0 +1,572 @@
+//! One open store: what a write and a look at a key consist of.
+//!
+//! A write: limits, the lock of the key's stripe where it depends on what is there; then, one writer at a time, the log and the memtable;
+//! then, where asked for, the disk. A look: memtables, newest first, then runs, newest first, each behind its filter.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::key::{self, RangeDelete};
+use super::memtable::{Memtable, Version};
+use super::ranges::Ranges;
+use super::run::{Questions, Run};
+use crate::bitcask::engine::clock::StoreClock;
+use crate::format::frame::{self, Kind};
+use crate::format::run::block::{Meta, What};
+use crate::index::KeyHasher;
+use crate::log::Position;
+use crate::log::append::{Log, Record};
+use crate::log::catalog::Catalog;
+use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::options::{MergeMode, Options, SyncMode};
+use crate::store::value::Type;
+use crate::sync::lock::{Mutex, MutexGuard, RwLock};
+use crate::sync::monitor::Monitor;
+use crate::sync::signal::Signal;
+use crate::sync::thread::NotCancelled;
+
+/// Keys share so many locks.
+const STRIPES: usize = 256;
+/// A memtable with so many deletes of ranges is full.
+const MOST_RANGES: usize = 256;
+/// So many memtables that are full may wait to be written out before writers wait a little.
+const FEW_FROZEN: usize = 3;
+/// Where runs cannot be written, puts are refused when so many wait, and everything when twice as many do.
+const MOST_FROZEN: usize = 4;
+/// So many runs that overlap make writers wait a little.
+const MANY_RUNS: usize = 20;
+/// A write waits for at most this long.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a store consists of at one moment. It never changes; a change makes another.
+#[derive(Clone)]
+pub struct Tree {
+    /// The memtable that writes go to.
+    pub active: Arc<Memtable>,
+    /// Those that are full, oldest first.
+    pub frozen: Vec<Arc<Memtable>>,
+    /// The runs of each level: of level 0 the newest first, of others in the order of their keys.
+    pub levels: Vec<Vec<Arc<Run>>>,
+    /// The deletes of ranges that the manifest has.
+    pub ranges: Arc<Ranges>,
+}
+
+impl Tree {
+    /// The memtables, newest first.
+    pub fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
+        [&self.active].into_iter().chain(self.frozen.iter().rev())
+    }
+
+    /// All runs.
+    pub fn runs(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.levels.iter().flatten()
+    }
+}
+
+/// One operation of a write, with the engine's key.
+pub struct Operation<'a> {
+    /// What goes into the log.
+    pub record: Record<'a>,
+    /// What it is about: empty for the delete of a range.
+    pub key: Vec<u8>,
+}
+
+impl<'a> Operation<'a> {
+    /// About a key of the user's.
+    pub fn of_user(kind: Kind, key: &'a [u8], value: &'a [u8], expiry_ms: Option<u64>) -> Result<Self> {
+        Ok(Operation { record: Record { kind, key, value, expiry_ms }, key: key::of_user(key)? })
+    }
+
+    /// About an element of a list; `logged` is its key in the log.
+    pub fn of_element(kind: Kind, logged: &'a [u8], (id, position): (u64, i64), value: &'a [u8]) -> Self {
+        let key = key::of_element(id, position).to_vec();
+        Operation { record: Record { kind, key: logged, value, expiry_ms: None }, key }
+    }
+}
+
+/// What happened so far, in numbers.
+#[derive(Default)]
+pub struct Counters {
+    /// The latest time that is known to be in the log.
+    pub logged_time_ms: AtomicU64,
+    /// The latest time that somebody was told of, or is about to be.
+    pub told_time_ms: AtomicU64,
+    /// Merges that ended.
+    pub merges: AtomicU64,
+    /// Bytes of runs that were written, by flushes and by merges.
+    pub written_bytes: AtomicU64,
+    /// What was asked of filters.
+    pub questions: Questions,
+}
+
+/// A moment that is read, with what it is read from.
+pub struct Snapshot {
+    /// The last sequence number that it sees.
+    pub seq: u64,
+    /// Where that is.
+    pub tree: Arc<Tree>,
+}
+
+/// See the module.
+pub struct Engine {
+    /// How the store was opened.
+    pub options: Options,
+    /// The set of files.
+    pub catalog: Arc<Catalog>,
+    /// The log.
+    pub log: Log,
+    /// The time.
+    pub clock: StoreClock,
+    /// Makes the hashes of filters.
+    pub hasher: KeyHasher,
+    /// Held for a change that depends on what its key has.
+    stripes: Vec<Mutex<()>>,
+    /// Held by who writes to the log and the memtable.
+    writer: Mutex<()>,
+    tree: RwLock<Arc<Tree>>,
+    /// All writes up to this sequence number are in the memtable, or in runs.
+    visible: AtomicU64,
+    /// The moments that are read, and by how many.
+    snapshots: Mutex<BTreeMap<u64, usize>>,
+    /// Held by who changes which runs there are.
+    pub changing: Mutex<()>,
+    /// Held by who writes memtables out.
+    pub flushing: Mutex<()>,
+    /// Held by who merges: runs that are damaged, and left alone.
+    pub merging: Mutex<Vec<u32>>,
+    /// Whether a merge is under way.
+    pub is_merging: AtomicBool,
+    /// A memtable with so many bytes is full.
+    pub memtable_size: usize,
+    next_list: AtomicU64,
+    /// Why the last memtable was not written out.
+    pub flush_failure: Mutex<Option<Error>>,
+    /// Whether threads of their own do the work that writers wait for.
+    pub is_background: bool,
+    /// Wakes who writes memtables out.
+    pub flush_signal: Arc<Signal>,
+    relieved: Monitor<()>,
+    /// What happened so far.
+    pub counters: Counters,
+    /// Held as long as the store is open.
+    _lock: Box<dyn Send + Sync>,
+}
+
+/// What a store is made of when it is opened.
+pub struct Parts {
+    pub options: Options,
+    pub catalog: Arc<Catalog>,
+    pub log: Log,
+    pub clock: StoreClock,
+    pub hasher: KeyHasher,
+    pub tree: Tree,
+    pub next_seq: u64,
+    pub time_ms: u64,
+    pub is_background: bool,
+    pub flush_signal: Arc<Signal>,
+}
+
+/// How large a memtable of a store with this budget becomes.
+pub fn memtable_size(options: &Options) -> usize {
+    usize::try_from(options.lsm_memory / 8).unwrap_or(usize::MAX).clamp(2 << 10, 64 << 20)
+}
+
+impl Engine {
+    /// A store that was opened.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            options,
+            catalog,
+            log,
+            clock,
+            hasher,
+            tree,
+            next_seq,
+            time_ms,
+            is_background,
+            flush_signal,
+        } = parts;
+        Engine {
+            memtable_size: memtable_size(&options),
+            options,
+            catalog,
+            log,
+            clock,
+            hasher,
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            writer: Mutex::new(()),
+            tree: RwLock::new(Arc::new(tree)),
+            visible: AtomicU64::new(next_seq - 1),
+            snapshots: Mutex::default(),
+            changing: Mutex::default(),
+            flushing: Mutex::default(),
+            merging: Mutex::default(),
+            is_merging: AtomicBool::new(false),
+            next_list: AtomicU64::new(next_seq),
+            flush_failure: Mutex::default(),
+            is_background,
+            flush_signal,
+            relieved: Monitor::default(),
+            counters: Counters { logged_time_ms: time_ms.into(), ..Counters::default() },
+            _lock: Box::new(()),
+        }
+    }
+
+    /// The store, which holds this lock as long as it is open.
+    pub fn holding(self, lock: Box<dyn Send + Sync>) -> Self {
+        Engine { _lock: lock, ..self }
+    }
+
+    /// What the store consists of now.
+    pub fn tree(&self) -> Arc<Tree> {
+        self.tree.read().clone()
+    }
+
+    /// Makes another of what it consists of.
+    pub fn change_tree(&self, change: impl FnOnce(&mut Tree)) {
+        let mut tree = self.tree.write();
+        let mut next = Tree::clone(&tree);
+        change(&mut next);
+        *tree = Arc::new(next);
+    }
+
+    /// `Err` where the store takes no writes.
+    pub fn check_writable(&self) -> Result<()> {
+        if self.options.read_only { Err(Error::ReadOnly) } else { Ok(()) }
+    }
+
+    /// A number that no list of this store ever had.
+    pub fn next_list(&self) -> u64 {
+        self.next_list.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The hash of one of the engine's keys, for filters.
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        let hash = self.hasher.hash(key);
+        hash.word.rotate_left(8) ^ u64::from(hash.root)
+    }
+
+    // ---- Locks of keys ----
+
+    fn stripe(&self, key: &[u8]) -> usize {
+        usize::from(self.hasher.hash(key).root) % STRIPES
+    }
+
+    /// Keeps others from changing a key of the user's.
+    pub fn lock_key(&self, key: &[u8]) -> MutexGuard<'_, ()> {
+        self.stripes[self.stripe(key)].lock()
+    }
+
+    /// Keeps others from changing these keys.
+    pub fn lock_keys<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Vec<MutexGuard<'_, ()>> {
+        let mut stripes: Vec<usize> = keys.map(|key| self.stripe(key)).collect();
+        stripes.sort_unstable();
+        stripes.dedup();
+        stripes.into_iter().map(|stripe| self.stripes[stripe].lock()).collect()
+    }
+
+    /// Keeps others from changing any key.
+    pub fn lock_all_keys(&self) -> Vec<MutexGuard<'_, ()>> {
+        self.stripes.iter().map(|stripe| stripe.lock()).collect()
+    }
+
+    // ---- Moments ----
+
+    /// Begins to read the store as it is now. To be given to [`Engine::end_snapshot`].
+    pub fn begin_snapshot(&self) -> Snapshot {
+        // Nobody writes meanwhile: a writer that replaces a version asks first whether a snapshot sees it.
+        let _no_writer = self.writer.lock();
+        let seq = self.visible.load(Ordering::Acquire);
+        *self.snapshots.lock().entry(seq).or_default() += 1;
+        Snapshot { seq, tree: self.tree() }
+    }
+
+    /// Ends a snapshot.
+    pub fn end_snapshot(&self, seq: u64) {
+        let mut snapshots = self.snapshots.lock();
+        if let Some(count) = snapshots.get_mut(&seq) {
+            *count -= 1;
+            if *count == 0 {
+                snapshots.remove(&seq);
+            }
+        }
+    }
+
+    /// The moments that are read, oldest first.
+    pub fn snapshots(&self) -> Vec<u64> {
+        self.snapshots.lock().keys().copied().collect()
+    }
+
+    /// How many are read.
+    pub fn snapshot_count(&self) -> usize {
+        self.snapshots.lock().values().sum()
+    }
+
+    /// All writes up to this are visible.
+    pub fn visible(&self) -> u64 {
+        self.visible.load(Ordering::Acquire)
+    }
+
+    // ---- Writes ----
+
+    /// Writes all operations or, where it fails, none of them. Lets go of what keeps others from the keys before it waits for the disk.
+    pub fn commit<L>(&self, operations: &[Operation<'_>], sync: bool, locked: L) -> Result<()> {
+        self.commit_as(operations, sync || self.syncs_always(), locked)
+    }
+
+    /// Whether every write is durable before somebody is told of it.
+    pub fn syncs_always(&self) -> bool {
+        self.options.sync == SyncMode::Always
+    }
+
+    /// As [`Engine::commit`]; waits for the disk where `waits` says so.
+    pub fn commit_as<L>(&self, operations: &[Operation<'_>], waits: bool, locked: L) -> Result<()> {
+        self.check_writable()?;
+        if operations.is_empty() {
+            return Ok(());
+        }
+        let mut versions = vec_with_room(operations.len())?;
+        for operation in operations {
+            versions.push(version_of(&operation.record)?);
+        }
+        let mut keys: Vec<Box<[u8]>> = vec_with_room(operations.len())?;
+        for operation in operations {
+            let mut key = vec_with_room(operation.key.len())?;
+            key.extend_from_slice(&operation.key);
+            keys.push(key.into_boxed_slice());
+        }
+        let mut records = vec_with_room(operations.len())?;
+        records.extend(operations.iter().map(|operation| operation.record));
+        let mut appended = vec_with_room(operations.len())?;
+        let time_ms = self.clock.coarse();
+        let end = {
+            let _not_cancelled = NotCancelled::begin();
+            let _alone = self.writer.lock();
+            let tree = self.tree();
+            let table = &tree.active;
+            match records.as_slice() {
+                [record] => appended.push(self.log.append(record, time_ms)?),
+                records => self.log.append_batch(records, time_ms, &mut appended)?,
+            }
+            let newest_snapshot = self.snapshots.lock().last_key_value().map(|(seq, _)| *seq);
+            let (mut end, mut last) = (Position::default(), 0);
+            for ((key, version), appended) in keys.into_iter().zip(versions).zip(&appended) {
+                (end, last) = (appended.end, appended.seq);
+                match version {
+                    Change::Version(mut version) => {
+                        version.meta.seq = appended.seq;
+                        table.insert(key, version, newest_snapshot);
+                    }
+                    Change::Range { from, to } => {
+                        table.delete_range(RangeDelete { id: 0, seq: appended.seq, from, to });
+                    }
+                }
+            }
+            self.visible.store(last, Ordering::Release);
+            if table.bytes() >= self.memtable_size || table.range_count() >= MOST_RANGES {
+                self.freeze();
+            }
+            end
+        };
+        drop(locked);
+        if waits {
+            self.log.wait_durable(end)?;
+        }
+        Ok(())
+    }
+
+    /// A new memtable takes over. For who holds the writer's lock, or is alone.
+    fn freeze(&self) {
+        self.change_tree(|tree| {
+            let full = std::mem::take(&mut tree.active);
+            tree.frozen.push(full);
+        });
+        self.flush_signal.wake();
+    }
+
+    /// A new memtable takes over where the last one has something.
+    pub fn freeze_all(&self) {
+        let _alone = self.writer.lock();
+        if self.tree().active.seqs().is_some() {
+            self.freeze();
+        }
+    }
+
+    /// Whether a writer should wait a little before it writes more.
+    pub fn is_behind(&self) -> bool {
+        let tree = self.tree();
+        tree.frozen.len() >= FEW_FROZEN || self.unmerged(&tree) >= MANY_RUNS
+    }
+
+    /// Runs that wait for a merge which comes by itself.
+    fn unmerged(&self, tree: &Tree) -> usize {
+        match self.options.merge {
+            MergeMode::Auto => tree.levels.first().map_or(0, Vec::len),
+            MergeMode::Manual => 0,
+        }
+    }
+
+    /// Lets a writer wait a little where memtables wait to be written out, or runs to be merged. `Err` where runs cannot be written and
+    /// too many memtables wait. To be called without a lock.
+    pub fn pause(&self, makes_room: bool) -> Result<()> {
+        let tree = self.tree();
+        let (waiting, runs) = (tree.frozen.len(), self.unmerged(&tree));
+        drop(tree);
+        if waiting < FEW_FROZEN && runs < MANY_RUNS {
+            return Ok(());
+        }
+        let most = if makes_room { 2 * MOST_FROZEN } else { MOST_FROZEN };
+        if waiting >= most
+            && let Some(failure) = self.flush_failure.lock().clone()
+        {
+            return Err(failure);
+        }
+        if self.is_background {
+            let behind = waiting.saturating_sub(FEW_FROZEN - 1).max(runs.saturating_sub(MANY_RUNS - 1));
+            let pause =
+                LONGEST_PAUSE.min(Duration::from_micros(250) * 2u32.saturating_pow(behind.min(10) as u32));
+            let _not_cancelled = NotCancelled::begin();
+            drop(self.relieved.wait_for(self.relieved.lock(), pause));
+        }
+        // What fails there stops the writes that come after this one.
+        let _ = self.log.stay_near_disk();
+        Ok(())
+    }
+
+    /// Something was done that writers may be waiting for.
+    pub fn relieve(&self) {
+        self.relieved.notify_all();
+    }
+
+    // ---- Looks ----
+
+    /// Shows the newest version of one of the engine's keys that a reader at `seq` sees, if it says that the key is there, to `visit`.
+    pub fn look<R>(
+        &self,
+        tree: &Tree,
+        key: &[u8],
+        seq: u64,
+        visit: impl FnOnce(&Meta, &[u8]) -> R,
+    ) -> Result<Option<R>> {
+        let mut visit = Some(visit);
+        let mut show = |meta: &Meta, value: &[u8], deleted: u64| {
+            let is_there = meta.what != What::Nothing && meta.seq >= deleted;
+            visit.take().filter(|_| is_there).map(|visit| visit(meta, value))
+        };
+        let mut deleted = 0;
+        for table in tree.memtables() {
+            let (version, covering) = table.get(key, seq);
+            deleted = deleted.max(covering);
+            if let Some(version) = version {
+                return Ok(show(&version.meta, &version.value, deleted));
+            }
+        }
+        if tree.levels.is_empty() {
+            return Ok(None);
+        }
+        deleted = deleted.max(tree.ranges.covering(key, seq));
+        let _not_cancelled = NotCancelled::begin();
+        let (hash, questions) = (self.hash(key), &self.counters.questions);
+        for (n, level) in tree.levels.iter().enumerate() {
+            let runs = match n {
+                0 => level.as_slice(),
+                _ => {
+                    let n = level.partition_point(|run| run.last_key.as_slice() < key);
+                    level.get(n..=n).unwrap_or_default()
+                }
+            };
+            for run in runs {
+                if let Some(shown) =
+                    run.get(key, hash, seq, questions, |meta, value| show(meta, value, deleted))?
+                {
+                    return Ok(shown);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// As [`Engine::look`], at a key of the user's, as it is now; `None` also where it has expired.
+    pub fn find<R>(&self, key: &[u8], visit: impl FnOnce(&Meta, &[u8]) -> R) -> Result<Option<R>> {
+        frame::check_key(key)?;
+        let found = self.look(&self.tree(), &key::of_user(key)?, u64::MAX, |meta, value| {
+            let expired = meta.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms));
+            (!expired).then(|| visit(meta, value))
+        });
+        Ok(found?.flatten())
+    }
+
+    /// What a key of the user's holds and when it expires.
+    pub fn describe(&self, key: &[u8]) -> Result<Option<(Type, Option<u64>)>> {
+        self.find(key, |meta, _| {
+            let holds = if meta.what == What::Head { Type::List } else { Type::Value };
+            (holds, meta.expiry_ms)
+        })
+    }
+
+    /// The sequence number of the newest version of one of the engine's keys; 0 where there is none, or none that is not deleted.
+    pub fn newest_seq(&self, key: &[u8]) -> Result<u64> {
+        Ok(self.look(&self.tree(), key, u64::MAX, |meta, _| meta.seq)?.unwrap_or(0))
+    }
+
+    // ---- Time ----
+
+    /// Whether something that expires then has expired. Once this said yes, it does so for ever: the log holds a time that is no earlier
+    /// before somebody is told.
+    pub fn has_expired(&self, expiry_ms: u64) -> bool {
+        let Some(now) = self.clock.has_come(expiry_ms) else { return false };
+        if self.counters.logged_time_ms.load(Ordering::Acquire) < expiry_ms && !self.options.read_only {
+            self.counters.told_time_ms.fetch_max(expiry_ms, Ordering::Relaxed);
+            self.log_time(expiry_ms, now);
+        }
+        true
+    }
+
+    /// Tries again to log a time that somebody was told of.
+    pub fn log_told_time(&self) {
+        let told = self.counters.told_time_ms.load(Ordering::Relaxed);
+        if self.counters.logged_time_ms.load(Ordering::Relaxed) < told {
+            self.log_time(told, self.clock.precise());
+        }
+    }
+
+    fn log_time(&self, least: u64, now: u64) {
+        let _not_cancelled = NotCancelled::begin();
+        if let Ok(time_ms) = self.log.record_time(least, now) {
+            self.counters.logged_time_ms.fetch_max(time_ms, Ordering::Release);
+        }
+    }
+
+    /// The latest time that somebody may have been told of: what the manifest says when the log's notes of it go.
+    pub fn known_time_ms(&self) -> u64 {
+        let Counters { logged_time_ms, told_time_ms, .. } = &self.counters;
+        logged_time_ms.load(Ordering::Relaxed).max(told_time_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// What a record makes of the memtable.
+pub enum Change {
+    /// A version of its key, whose sequence number is not known yet.
+    Version(Version),
+    /// All keys from the first on and before the second are no more.
+    Range { from: Vec<u8>, to: Vec<u8> },
+}
+
+/// What a record makes of the memtable.
+pub fn version_of(record: &Record<'_>) -> Result<Change> {
+    let what = match record.kind {
+        Kind::Head => What::Head,
+        Kind::Tombstone | Kind::Gone => What::Nothing,
+        Kind::Range => {
+            let (from, to) = key::decode_bounds(record.value).map_err(Error::invalid)?;
+            return Ok(Change::Range { from: from.to_vec(), to: to.to_vec() });
+        }
+        _ => What::Value,
+    };
+    let mut value = vec_with_room(record.value.len())?;
+    value.extend_from_slice(record.value);
+    let meta = Meta { what, seq: 0, expiry_ms: record.expiry_ms };
+    Ok(Change::Version(Version { meta, value: Arc::new(value) }))
+}

@@ -1,0 +1,169 @@
+//! Making a change of the set of runs count: in the manifest first, then for who reads.
+
+use std::sync::Arc;
+
+use super::engine::{Engine, Tree};
+use super::key::RangeDelete;
+use super::memtable::Memtable;
+use super::ranges::Ranges;
+use super::run::Run;
+use super::shared::Shared;
+use super::write;
+use crate::format::FileId;
+use crate::format::manifest::{FileState, Manifest};
+use crate::format::ordered::RunEntry;
+use crate::store::error::Result;
+
+/// A change of the set of runs.
+#[derive(Default)]
+pub struct Installation {
+    /// The memtable that is in runs now, and the largest sequence number in it.
+    pub flushed: Option<(Arc<Memtable>, u64)>,
+    /// Runs that were merged.
+    pub removed: Vec<FileId>,
+    /// Runs that were written.
+    pub added: Vec<RunEntry>,
+    /// Deletes of ranges that the manifest does not have yet.
+    pub ranges: Vec<RangeDelete>,
+    /// Deletes of ranges with a smaller number took what was to be taken from the runs that were written; 0 where a snapshot kept
+    /// something.
+    pub cleaned: u64,
+}
+
+/// Whether this delete of a range may have something left to delete.
+fn is_needed<'a>(
+    range: &RangeDelete,
+    runs: impl Iterator<Item = &'a Arc<Run>>,
+    tree: &Tree,
+    flushed: Option<&Arc<Memtable>>,
+) -> bool {
+    let mut runs = runs;
+    let mut tables =
+        tree.memtables().filter(|table| flushed.is_none_or(|flushed| !Arc::ptr_eq(table, flushed)));
+    tables.any(|table| table.seqs().is_some_and(|(min, _)| min < range.seq))
+        || runs.any(|run| {
+            // `to` is behind the last key: a run that begins there has nothing of it, and one key more does no harm.
+            run.entry.min_seq < range.seq
+                && run.entry.cleaned <= range.id
+                && range.overlaps(run.first_key(), &run.last_key)
+        })
+}
+
+/// Makes a change count. After an error nothing has changed, unless the store is poisoned then.
+pub fn install(shared: &Shared, engine: &Engine, mut change: Installation) -> Result<()> {
+    let written: Vec<FileId> = change.added.iter().map(|run| run.id).collect();
+    let installed = try_install(shared, engine, &mut change);
+    if installed.is_err() && engine.catalog.poison.check().is_ok() {
+        // The old manifest counts, for certain.
+        write::remove(engine.catalog.disk.as_ref(), written.into_iter());
+    }
+    installed?;
+    engine.relieve();
+    Ok(())
+}
+
+fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> Result<()> {
+    let _alone = engine.changing.lock();
+    engine.catalog.poison.check()?;
+    if change.flushed.is_some() {
+        // A run must not hold what the log may lose: the numbers of that would be used again.
+        engine.log.sync()?;
+    }
+    let manifest = engine.catalog.manifest();
+    let mut ordered = manifest.ordered;
+    let is_complete = change.cleaned == ordered.next_range;
+    for range in &mut change.ranges {
+        range.id = ordered.next_range;
+        ordered.next_range += 1;
+    }
+    // The runs that were written have nothing of the new ones either.
+    let cleaned = if is_complete { ordered.next_range } else { change.cleaned };
+    let mut added = Vec::new();
+    for run in &mut change.added {
+        run.cleaned = cleaned;
+        added.push(Run::open(
+            &engine.catalog.disk,
+            run,
+            &manifest.store_id,
+            engine.options.verify_checksums,
+        )?);
+    }
+    let tree = engine.tree();
+    let stays = |run: &&Arc<Run>| !change.removed.contains(&run.entry.id);
+    ordered.ranges.append(&mut change.ranges);
+    let flushed = change.flushed.as_ref().map(|(table, _)| table);
+    ordered.ranges.retain(|range| is_needed(range, tree.runs().filter(stays).chain(&added), &tree, flushed));
+    ordered.runs.retain(|run| !change.removed.contains(&run.id));
+    ordered.runs.extend(&change.added);
+    ordered.runs.sort_unstable_by_key(|run| run.id);
+    if let Some((_, seq)) = &change.flushed {
+        ordered.flushed_seq = ordered.flushed_seq.max(*seq);
+    }
+    let ranges = Arc::new(Ranges::new(ordered.ranges.clone()));
+    let known_time_ms = engine.known_time_ms();
+    engine.catalog.update(|manifest| {
+        let flushed_seq = ordered.flushed_seq;
+        manifest.last_seq = manifest.last_seq.max(flushed_seq);
+        manifest.clock_ms = manifest.clock_ms.max(known_time_ms);
+        manifest.ordered = ordered;
+        drop_log_files(manifest, flushed_seq);
+    })?;
+    let removed: Vec<Arc<Run>> =
+        tree.runs().filter(|run| change.removed.contains(&run.entry.id)).cloned().collect();
+    engine.change_tree(|tree| {
+        if let Some((flushed, _)) = &change.flushed {
+            tree.frozen.retain(|table| !Arc::ptr_eq(table, flushed));
+        }
+        for level in &mut tree.levels {
+            level.retain(|run| !change.removed.contains(&run.entry.id));
+        }
+        for run in added {
+            add_run(&mut tree.levels, run);
+        }
+        tree.ranges = ranges;
+    });
+    // Their files go with the last who reads them.
+    removed.iter().for_each(|run| run.set_obsolete());
+    take_log_files_out(shared, engine);
+    Ok(())
+}
+
+/// Puts a run where it belongs.
+pub fn add_run(levels: &mut Vec<Vec<Arc<Run>>>, run: Arc<Run>) {
+    let level = run.entry.level as usize;
+    if levels.len() <= level {
+        levels.resize_with(level + 1, Vec::new);
+    }
+    let Some(runs) = levels.get_mut(level) else { return };
+    runs.push(run);
+    if level == 0 {
+        runs.sort_by_key(|run| std::cmp::Reverse((run.entry.max_seq, run.entry.id)));
+    } else {
+        runs.sort_by(|a, b| a.first_key().cmp(b.first_key()));
+    }
+}
+
+/// Takes log files out of the manifest of which everything is in runs.
+fn drop_log_files(manifest: &mut Manifest, flushed_seq: u64) {
+    manifest.files.retain(|file| file.state == FileState::Open || file.max_seq > flushed_seq);
+}
+
+/// Takes log files out of use that the manifest has no more. For who changes the set of runs.
+fn take_log_files_out(shared: &Shared, engine: &Engine) {
+    let manifest = engine.catalog.manifest();
+    for file in engine.catalog.files.all() {
+        let is_listed = manifest.files.binary_search_by_key(&file.id, |entry| entry.id).is_ok();
+        // A file that was made and is not listed yet has no record.
+        if !is_listed && file.seqs().1 > 0 && !file.is_replaced() {
+            file.set_replaced();
+            engine.catalog.files.retire(usize::from(file.slot), &shared.engine);
+        }
+    }
+}
+
+/// Frees what was taken out. From outside the gate.
+pub fn collect(shared: &Shared) {
+    let Some(catalog) = shared.engine.enter().map(|engine| engine.catalog.clone()) else { return };
+    let unused = catalog.files.take_unused(&shared.engine);
+    unused.iter().for_each(|file| catalog.unlink(file));
+}

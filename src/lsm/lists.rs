@@ -1,0 +1,222 @@
+//! Lists: what a push, a pop and a look at one consist of.
+//!
+//! A push writes the element and the new head as one batch, a pop the new head and that the element is gone. The key's stripe is locked
+//! meanwhile. Readers read one moment.
+
+use super::engine::{Engine, Operation, Snapshot};
+use super::key;
+use crate::format::collection::ListHead;
+use crate::format::features::COLLECTIONS;
+use crate::format::frame::{self, Kind};
+use crate::format::run::block::{Meta, What};
+use crate::store::Copying;
+use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::iter::KeyList;
+use crate::store::value::{End, clamp_range, place_of};
+
+/// A list that is there, or may become one.
+#[derive(Clone, Copy, Debug)]
+pub struct List {
+    /// Its head.
+    pub head: ListHead,
+    /// When it expires.
+    pub expiry_ms: Option<u64>,
+}
+
+/// Ends a snapshot when it goes.
+struct Reading<'a> {
+    engine: &'a Engine,
+    snapshot: Snapshot,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.engine.end_snapshot(self.snapshot.seq);
+    }
+}
+
+impl Engine {
+    fn lost_element(&self) -> Error {
+        let (path, what) =
+            (self.catalog.disk.path().to_path_buf(), "the head of a list names an element that is not there");
+        Error::Corrupt { path, file_id: 0, offset: 0, what }
+    }
+
+    fn bad_head(&self, what: &'static str) -> Error {
+        Error::Corrupt { path: self.catalog.disk.path().to_path_buf(), file_id: 0, offset: 0, what }
+    }
+
+    /// The list that a version names.
+    pub fn list_of(&self, meta: &Meta, value: &[u8]) -> Result<List> {
+        if meta.what != What::Head {
+            return Err(Error::WrongType);
+        }
+        let head = ListHead::decode(value).map_err(|what| self.bad_head(what))?;
+        Ok(List { head, expiry_ms: meta.expiry_ms })
+    }
+
+    /// The list of a key as it is now; for who has locked the key.
+    pub fn list(&self, key: &[u8]) -> Result<Option<List>> {
+        self.find(key, |meta, value| self.list_of(meta, value))?.transpose()
+    }
+
+    /// A list with one more place at an end, and that place; a new list where there is none.
+    pub fn grown(&self, list: Option<List>, end: End) -> Result<(List, i64)> {
+        let new = || List { head: ListHead { id: self.next_list(), first: 0, end: 0 }, expiry_ms: None };
+        let mut list = list.unwrap_or_else(new);
+        let full = || Error::Unsupported { message: "the list has used up its positions".into() };
+        let position = match end {
+            End::Back => {
+                let position = list.head.end;
+                list.head.end = position.checked_add(1).ok_or_else(full)?;
+                position
+            }
+            End::Front => {
+                list.head.first = list.head.first.checked_sub(1).ok_or_else(full)?;
+                list.head.first
+            }
+        };
+        Ok((list, position))
+    }
+
+    /// Adds a value at an end of a list, which is made where there is none: the new length.
+    pub fn push(&self, key: &[u8], value: &[u8], end: End) -> Result<u64> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        frame::check_value_len(value.len() as u64)?;
+        self.catalog.require(COLLECTIONS)?;
+        let locked = self.lock_key(key);
+        let (list, position) = self.grown(self.list(key)?, end)?;
+        let (logged, head) = (list.head.element_key(position), list.head.encode());
+        let operations = [
+            Operation::of_element(Kind::Element, &logged, (list.head.id, position), value),
+            Operation::of_user(Kind::Head, key, &head, list.expiry_ms)?,
+        ];
+        self.commit(&operations, false, locked)?;
+        Ok(list.head.length())
+    }
+
+    /// Takes the value at an end of a list out, once it was copied to `to`, and gives its size; `None` where there is no list.
+    pub fn pop(&self, key: &[u8], end: End, to: &mut dyn Copying) -> Result<Option<usize>> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        let locked = self.lock_key(key);
+        let Some(mut list) = self.list(key)? else { return Ok(None) };
+        let position = match end {
+            End::Back => list.head.end - 1,
+            End::Front => list.head.first,
+        };
+        let element = key::of_element(list.head.id, position);
+        let copied = self.look(&self.tree(), &element, u64::MAX, |_, value| copy_whole(value, to))?;
+        let size = copied.ok_or_else(|| self.lost_element())??;
+        match end {
+            End::Back => list.head.end = position,
+            End::Front => list.head.first = position + 1,
+        }
+        let (logged, head) = (list.head.element_key(position), list.head.encode());
+        let of_key = match list.head.length() {
+            0 => Operation::of_user(Kind::Tombstone, key, &[], None)?,
+            _ => Operation::of_user(Kind::Head, key, &head, list.expiry_ms)?,
+        };
+        self.commit(
+            &[of_key, Operation::of_element(Kind::Gone, &logged, (list.head.id, position), &[])],
+            false,
+            locked,
+        )?;
+        Ok(Some(size))
+    }
+
+    /// Shows a list, and what it is read from, to `look`; `None` where there is no list.
+    fn read_list<R>(
+        &self,
+        key: &[u8],
+        look: impl FnOnce(&List, &Snapshot) -> Result<R>,
+    ) -> Result<Option<R>> {
+        frame::check_key(key)?;
+        let reading = Reading { engine: self, snapshot: self.begin_snapshot() };
+        let snapshot = &reading.snapshot;
+        let list = self.look(&snapshot.tree, &key::of_user(key)?, snapshot.seq, |meta, value| {
+            let expired = meta.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms));
+            (!expired).then(|| self.list_of(meta, value))
+        })?;
+        match list.flatten() {
+            Some(list) => look(&list?, snapshot).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn element<R>(
+        &self,
+        list: &List,
+        position: i64,
+        snapshot: &Snapshot,
+        visit: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        let element = key::of_element(list.head.id, position);
+        let seen = self.look(&snapshot.tree, &element, snapshot.seq, |_, value| visit(value))?;
+        seen.ok_or_else(|| self.lost_element())?
+    }
+
+    /// The number of elements; `None` where there is no list.
+    pub fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
+        frame::check_key(key)?;
+        Ok(self.list(key)?.map(|list| list.head.length()))
+    }
+
+    /// A copy of an element, by its index.
+    pub fn list_get(&self, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
+        let found = self.read_list(key, |list, snapshot| {
+            let Some(place) = place_of(list.head.length(), index) else { return Ok(None) };
+            let position = list.head.first.wrapping_add_unsigned(place);
+            self.element(list, position, snapshot, |value| copied(value).map(Some))
+        });
+        Ok(found?.flatten())
+    }
+
+    /// Replaces an element. False where there is none.
+    pub fn list_set(&self, key: &[u8], index: i64, value: &[u8]) -> Result<bool> {
+        self.check_writable()?;
+        frame::check_key(key)?;
+        frame::check_value_len(value.len() as u64)?;
+        let locked = self.lock_key(key);
+        let Some(list) = self.list(key)? else { return Ok(false) };
+        let Some(place) = place_of(list.head.length(), index) else { return Ok(false) };
+        let position = list.head.first.wrapping_add_unsigned(place);
+        let logged = list.head.element_key(position);
+        self.commit(
+            &[Operation::of_element(Kind::Element, &logged, (list.head.id, position), value)],
+            false,
+            locked,
+        )?;
+        Ok(true)
+    }
+
+    /// Copies of the elements between two indices; `None` where there is no list.
+    pub fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>> {
+        self.read_list(key, |list, snapshot| {
+            let (before, count) = clamp_range(list.head.length(), first, last);
+            let from = list.head.first.wrapping_add_unsigned(before);
+            let mut values = KeyList::with_room(count)?;
+            for n in 0..count {
+                self.element(list, from.wrapping_add_unsigned(n), snapshot, |value| values.push(value))?;
+            }
+            Ok(values)
+        })
+    }
+}
+
+/// Copies a value to `to`, or says that there was no memory for it.
+pub fn copy_whole(value: &[u8], to: &mut dyn Copying) -> Result<usize> {
+    if !to.begin(value.len()) {
+        return Err(Error::NoMemory { bytes: value.len() as u64 });
+    }
+    to.copy(value);
+    Ok(value.len())
+}
+
+/// A copy of a value.
+pub fn copied(value: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = vec_with_room(value.len())?;
+    copy.extend_from_slice(value);
+    Ok(copy)
+}

@@ -1,0 +1,335 @@
+//! Merging runs into the next level: which, when, and how.
+//!
+//! Runs of level 0 overlap; those of each other level do not, and each level may have ten times the bytes of the one above. Versions of a
+//! key are newer the higher they stand. So a merge takes some runs of a level, or all of level 0, and those below that overlap them.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::engine::{Engine, Tree};
+use super::flush::add_written;
+use super::install::{Installation, install};
+use super::run::{Run, Versions};
+use super::shared::Shared;
+use super::survivors::{Around, Survivors};
+use super::write::{RunWriter, remove};
+use crate::format::ordered::RunEntry;
+use crate::format::run::block::Meta;
+use crate::store::error::{Error, Result};
+use crate::store::stats::MergeProgress;
+
+/// So many runs of level 0 are merged.
+const MOST_ON_TOP: usize = 4;
+/// A level may have so many times the bytes of the one above.
+const GROWTH: u64 = 10;
+/// With so many deletes of ranges everything is merged.
+const MOST_RANGES: usize = 4096;
+
+/// What watches a merge, and may end it.
+pub type Watch<'a> = &'a mut dyn FnMut(&MergeProgress) -> ControlFlow<()>;
+
+/// The runs that a merge takes, and the level that it writes to.
+struct Choice {
+    inputs: Vec<Arc<Run>>,
+    to: usize,
+}
+
+/// How large a run becomes that is not of level 0.
+fn run_size(engine: &Engine) -> u64 {
+    (engine.memtable_size as u64 * 2).clamp(4 << 10, 64 << 20)
+}
+
+fn most_bytes(engine: &Engine, level: usize) -> u64 {
+    let first = run_size(engine).saturating_mul(MOST_ON_TOP as u64);
+    first.saturating_mul(GROWTH.saturating_pow((level as u32).saturating_sub(1)))
+}
+
+fn bytes(runs: &[Arc<Run>]) -> u64 {
+    runs.iter().map(|run| run.entry.length).sum()
+}
+
+/// Those of a level that overlap with some runs.
+fn overlapping(level: &[Arc<Run>], runs: &[Arc<Run>]) -> Vec<Arc<Run>> {
+    let first = runs.iter().map(|run| run.first_key()).min().unwrap_or_default();
+    let last = runs.iter().map(|run| run.last_key.as_slice()).max().unwrap_or_default();
+    level.iter().filter(|run| run.overlaps(first, last)).cloned().collect()
+}
+
+/// What a merge should take now; damaged runs are left alone, and so is what is above them.
+fn choose(engine: &Engine, tree: &Tree, damaged: &[u32]) -> Option<Choice> {
+    let level = |n: usize| tree.levels.get(n).map(Vec::as_slice).unwrap_or_default();
+    let is_sound = |choice: &Choice| !choice.inputs.iter().any(|run| damaged.contains(&run.entry.id));
+    if level(0).len() >= MOST_ON_TOP {
+        let mut inputs = level(0).to_vec();
+        inputs.extend(overlapping(level(1), level(0)));
+        return Some(Choice { inputs, to: 1 }).filter(is_sound);
+    }
+    for n in 1..tree.levels.len() {
+        if bytes(level(n)) > most_bytes(engine, n) {
+            // The one that is oldest by number: so all of them have their turn.
+            for run in sorted_by_id(level(n)) {
+                let mut inputs = vec![run.clone()];
+                inputs.extend(overlapping(level(n + 1), std::slice::from_ref(&run)));
+                if let Some(choice) = Some(Choice { inputs, to: n + 1 }).filter(is_sound) {
+                    return Some(choice);
+                }
+            }
+        }
+    }
+    let is_worth_it = tree.ranges.all.len() > MOST_RANGES
+        && engine.snapshot_count() == 0
+        && tree.ranges.all.iter().any(|range| {
+            tree.runs().any(|run| run.entry.cleaned <= range.id && run.entry.min_seq < range.seq)
+        });
+    if is_worth_it { choose_all(tree).filter(is_sound) } else { None }
+}
+
+fn sorted_by_id(level: &[Arc<Run>]) -> Vec<Arc<Run>> {
+    let mut runs = level.to_vec();
+    runs.sort_by_key(|run| run.entry.id);
+    runs
+}
+
+/// Everything, into the level that is the lowest.
+fn choose_all(tree: &Tree) -> Option<Choice> {
+    let inputs: Vec<Arc<Run>> = tree.runs().cloned().collect();
+    let to = tree.levels.iter().rposition(|level| !level.is_empty())?.max(1);
+    Some(Choice { inputs, to })
+}
+
+/// What the rest of the store says to a merge.
+struct Below<'a> {
+    engine: &'a Engine,
+    /// Runs of levels below the one that is written to.
+    runs: Vec<Arc<Run>>,
+}
+
+impl Around for Below<'_> {
+    fn is_bottom(&self, key: &[u8]) -> bool {
+        !self.runs.iter().any(|run| run.overlaps(key, key))
+    }
+
+    fn has_expired(&self, expiry_ms: u64) -> bool {
+        self.engine.has_expired(expiry_ms)
+    }
+
+    fn is_newest(&self, key: &[u8], seq: u64) -> Result<Option<u64>> {
+        let is_newest = self.engine.newest_seq(key)? == seq;
+        Ok(is_newest.then(|| self.engine.visible() + 1))
+    }
+}
+
+/// Merges as long as something is due. From outside the gate.
+pub fn run_if_due(shared: &Shared) -> Result<()> {
+    loop {
+        let Some(engine) = shared.engine.enter() else { return Ok(()) };
+        if engine.options.read_only || shared.merge_signal.is_stopped() {
+            return Ok(());
+        }
+        let mut damaged = engine.merging.lock();
+        let Some(choice) = choose(&engine, &engine.tree(), &damaged) else { return Ok(()) };
+        let mut progress = MergeProgress::default();
+        let go_on =
+            merge(shared, &engine, &choice, &mut damaged, &mut progress, &mut |_| ControlFlow::Continue(()))?;
+        drop(damaged);
+        drop(engine);
+        super::install::collect(shared);
+        if !go_on {
+            return Ok(());
+        }
+    }
+}
+
+/// Merges everything into one level. False where `watch` ended it before. From outside the gate, after a flush.
+pub fn run_all(shared: &Shared, watch: Watch<'_>) -> Result<bool> {
+    let engine = shared.enter()?;
+    let mut damaged = engine.merging.lock();
+    let tree = engine.tree();
+    let Some(choice) = choose_all(&tree) else { return Ok(true) };
+    let is_merged = tree.levels.iter().filter(|level| !level.is_empty()).count() == 1
+        && tree.levels.first().is_none_or(Vec::is_empty)
+        && tree.ranges.all.is_empty()
+        && choice.inputs.iter().all(|run| {
+            run.footer.tombstones == 0 && run.footer.expiring == 0 && run.footer.keys == run.footer.entries
+        });
+    drop(tree);
+    if is_merged {
+        return Ok(true);
+    }
+    merge(shared, &engine, &choice, &mut damaged, &mut MergeProgress::default(), watch)
+}
+
+/// Merges some runs. False where it was ended before it was done: nothing has changed then.
+fn merge(
+    shared: &Shared,
+    engine: &Engine,
+    choice: &Choice,
+    damaged: &mut Vec<u32>,
+    progress: &mut MergeProgress,
+    watch: Watch<'_>,
+) -> Result<bool> {
+    engine.is_merging.store(true, Ordering::Relaxed);
+    let mut written = Vec::new();
+    let merged = write_all(shared, engine, choice, &mut written, progress, watch);
+    engine.is_merging.store(false, Ordering::Relaxed);
+    let (ranges, cleaned) = match merged {
+        Ok(Some(done)) => done,
+        Ok(None) => {
+            remove(engine.catalog.disk.as_ref(), written.iter().map(|run| run.id));
+            return Ok(false);
+        }
+        Err(error) => {
+            remove(engine.catalog.disk.as_ref(), written.iter().map(|run| run.id));
+            if let Error::Corrupt { file_id, .. } = &error {
+                // What is whole in it stays where it is; nothing is written anew that would hide the damage.
+                damaged.push(*file_id);
+            }
+            return Err(error);
+        }
+    };
+    let removed = choice.inputs.iter().map(|run| run.entry.id).collect();
+    install(
+        shared,
+        engine,
+        Installation { removed, added: written, ranges, cleaned, ..Installation::default() },
+    )?;
+    engine.counters.merges.fetch_add(1, Ordering::Relaxed);
+    Ok(true)
+}
+
+type Done = (Vec<super::key::RangeDelete>, u64);
+
+fn write_all(
+    shared: &Shared,
+    engine: &Engine,
+    choice: &Choice,
+    written: &mut Vec<RunEntry>,
+    progress: &mut MergeProgress,
+    watch: Watch<'_>,
+) -> Result<Option<Done>> {
+    let tree = engine.tree();
+    let ordered = engine.catalog.manifest().ordered;
+    let cleaned = ordered.next_range;
+    let below = tree.levels.iter().skip(choice.to + 1).flatten().cloned().collect();
+    let around = Below { engine, runs: below };
+    let mut survivors = Survivors::new(engine.snapshots(), ordered.ranges, &around);
+    let base = choice.inputs.iter().map(|run| run.entry.min_seq).min().unwrap_or(0);
+    let most = run_size(engine);
+    let largest = choice.inputs.iter().map(|run| run.entry.length).max().unwrap_or(0);
+    let capacity = most.saturating_add(largest).saturating_mul(2).saturating_add(4 << 20);
+    let (total, level) = (bytes(&choice.inputs), choice.to as u32);
+    progress.files = (0, choice.inputs.len() as u64);
+    progress.bytes = (0, total);
+    let mut sources = sources(&choice.inputs)?;
+    let (mut writer, mut last_key): (Option<RunWriter>, Vec<u8>) = (None, Vec::new());
+    let (mut value, mut copied, mut is_over) = (Vec::new(), 0u64, false);
+    while let Some(n) = first(&sources) {
+        let Some((key, meta)) = sources[n].current().map(|(key, meta)| (key.to_vec(), *meta)) else { break };
+        sources[n].copy_value(&mut value)?;
+        let mut emit = |key: &[u8], meta: &Meta, value: &[u8]| {
+            if writer
+                .as_ref()
+                .is_some_and(|writer| (writer.size() >= most || writer.is_full()) && last_key != key)
+                && let Some(full) = writer.take()
+            {
+                written.extend(full.finish(level)?);
+            }
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                None => writer.insert(RunWriter::begin(&engine.catalog, base, capacity)?),
+            };
+            last_key.clear();
+            last_key.extend_from_slice(key);
+            if writer.add(key, engine.hash(key), meta, value)? {
+                is_over = pause(shared, engine, (key.len() + value.len()) as u64);
+            }
+            Ok(())
+        };
+        survivors.take(&key, &meta, &value, &mut emit)?;
+        copied += (key.len() + value.len()) as u64;
+        sources[n].advance(false)?;
+        if copied >= 1 << 20 {
+            progress.bytes.0 = (progress.bytes.0 + copied).min(total);
+            progress.copied_bytes += copied;
+            copied = 0;
+            let _visiting = shared.engine.visit();
+            if is_over || watch(progress).is_break() {
+                return Ok(None);
+            }
+        }
+    }
+    if let Some(writer) = writer {
+        written.extend(writer.finish(level)?);
+    }
+    add_written(engine, written.iter().map(|run| run.length).sum());
+    progress.files.0 = progress.files.1;
+    progress.bytes.0 = total;
+    {
+        let _visiting = shared.engine.visit();
+        if watch(progress).is_break() {
+            return Ok(None);
+        }
+    }
+    let cleaned = if survivors.is_blocked { 0 } else { cleaned };
+    let mut dead = std::mem::take(&mut survivors.dead);
+    super::key::join_dead_lists(&mut dead);
+    Ok(Some((dead, cleaned)))
+}
+
+/// Keeps to the limit of the bandwidth. True where it is time to stop.
+fn pause(shared: &Shared, engine: &Engine, _: u64) -> bool {
+    const PIECE: u64 = 256 << 10;
+    let limit = engine.options.merge_rate_limit;
+    if limit > 0 && engine.is_background {
+        shared.merge_signal.pause(Duration::from_secs_f64(PIECE as f64 / limit as f64));
+    }
+    shared.merge_signal.is_stopped()
+}
+
+/// Runs that do not overlap are gone through one after the other.
+fn sources(inputs: &[Arc<Run>]) -> Result<Vec<Versions>> {
+    let mut levels: Vec<Vec<Arc<Run>>> = Vec::new();
+    let mut on_top = Vec::new();
+    for run in inputs {
+        match run.entry.level {
+            0 => on_top.push(vec![run.clone()]),
+            level => {
+                levels.resize_with(levels.len().max(level as usize + 1), Vec::new);
+                levels[level as usize].push(run.clone());
+            }
+        }
+    }
+    for level in &mut levels {
+        level.sort_by(|a, b| a.first_key().cmp(b.first_key()));
+    }
+    on_top.extend(levels.into_iter().filter(|level| !level.is_empty()));
+    on_top
+        .into_iter()
+        .map(|runs| {
+            let mut versions = Versions::new(runs);
+            versions.seek(Bound::Unbounded, false)?;
+            Ok(versions)
+        })
+        .collect()
+}
+
+/// The source whose version comes first: by key, and of one key the newest.
+fn first(sources: &[Versions]) -> Option<usize> {
+    let at = |n: usize| sources.get(n).and_then(Versions::current);
+    let mut best: Option<usize> = None;
+    for n in 0..sources.len() {
+        let Some((key, meta)) = at(n) else { continue };
+        let is_first = match best.and_then(at) {
+            Some((other, other_meta)) => {
+                (key, std::cmp::Reverse(meta.seq)) < (other, std::cmp::Reverse(other_meta.seq))
+            }
+            None => true,
+        };
+        if is_first {
+            best = Some(n);
+        }
+    }
+    best
+}

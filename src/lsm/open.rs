@@ -1,0 +1,319 @@
+//! Opening a store: runs from the manifest, then the log behind the last flush.
+//!
+//! The log is walked twice after a crash: to find where it ends, as the other engine does, and to fill the memtable. It ends at the first
+//! gap in its sequence numbers, also where later files go on behind it: a batch that was written there may build on what was lost.
+
+use std::sync::Arc;
+
+use super::engine::{Change, Engine, Parts, Tree, memtable_size, version_of};
+use super::install::add_run;
+use super::key;
+use super::memtable::Memtable;
+use super::ranges::Ranges;
+use super::run::Run;
+use crate::bitcask::engine::clock::StoreClock;
+use crate::bitcask::lifecycle::open::{
+    access, acquire, choose_active, load_manifest, read_whole, refuse_other_versions, remember, remove_all,
+    remove_debris,
+};
+use crate::bitcask::lifecycle::rebuild::{Outcome, ends_in_one_frame};
+use crate::bitcask::lifecycle::sequence::Sequence;
+use crate::bitcask::lifecycle::tails::repair_tails;
+use crate::disk::Disk;
+use crate::disk::fs::{FsDisk, Io};
+use crate::format::features::{Needs, ORDERED};
+use crate::format::file_header::FILE_HEADER_SIZE;
+use crate::format::frame::Kind;
+use crate::format::manifest::{FileEntry, FileState, Manifest};
+use crate::format::{FileId, names};
+use crate::index::KeyHasher;
+use crate::log::Position;
+use crate::log::append::{Log, Record, Work};
+use crate::log::catalog::Catalog;
+use crate::log::file::DataFile;
+use crate::log::scan::{End, frames_behind, scan};
+use crate::store::error::{Error, Result};
+use crate::store::events::{Events, LogLevel};
+use crate::store::options::Options;
+use crate::sync::signal::Signal;
+
+/// No store has written this many records: a number past it was made up.
+const LAST_SEQ: u64 = 1 << 56;
+
+/// Whether there is a store of this engine in a directory. Whatever else may be wrong is found by who opens it.
+pub fn is_ordered(path: &std::path::Path) -> bool {
+    let Ok(disk) = FsDisk::open(path, false, Io::Plain) else { return false };
+    is_ordered_on(&disk)
+}
+
+/// Whether there is a store of this engine on a disk.
+pub fn is_ordered_on(disk: &dyn Disk) -> bool {
+    let begins_as_usual = || -> std::io::Result<bool> {
+        let mut bytes = [0; 12];
+        disk.open_plain(names::MANIFEST)?.read_at(&mut bytes, 0)?;
+        Ok(Manifest::has_usual_version(&bytes))
+    };
+    match begins_as_usual() {
+        Ok(false) => read_whole(disk, names::MANIFEST)
+            .is_ok_and(|bytes| Manifest::decode(&bytes).is_ok_and(|manifest| manifest.needs.has(ORDERED))),
+        _ => false,
+    }
+}
+
+/// Opens the store in `disk`, or creates it. `ask` wakes whoever does the log's work.
+pub fn open(
+    disk: Arc<dyn Disk>,
+    options: &Options,
+    ask: Box<dyn Fn(Work) + Send + Sync>,
+    is_background: bool,
+    flush_signal: Arc<Signal>,
+) -> Result<Engine> {
+    let list = || disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e));
+    // Where no store may be created, none is looked for with a lock file that would stay behind.
+    if (options.read_only || !options.create_if_missing)
+        && !list()?.iter().any(|name| names::parse(name).is_some())
+    {
+        return Err(Error::Missing { path: disk.path().to_path_buf() });
+    }
+    if !options.error_if_exists {
+        refuse_other_versions(disk.as_ref())?;
+    }
+    let lock = acquire(disk.as_ref(), options)?;
+    let names = list().inspect_err(|_| disk.remove_if_new())?;
+    let is_new = !options.read_only && !names.iter().any(|name| names::parse(name).is_some());
+    // The lock is held until nothing is left of a new store that could not be made.
+    let opened = open_locked(&disk, options, ask, &names, is_background, flush_signal).inspect_err(|_| {
+        if is_new {
+            remove_all(disk.as_ref())
+        }
+    });
+    Ok(opened?.holding(lock))
+}
+
+/// The options of the log: its files are small, so that what is in runs goes soon.
+fn of_log(options: &Options) -> Options {
+    let max_file_size =
+        (memtable_size(options) as u64 / 2).clamp(16 << 10, 64 << 20).min(options.max_file_size);
+    Options { max_file_size, ..options.clone() }
+}
+
+fn open_locked(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    ask: Box<dyn Fn(Work) + Send + Sync>,
+    names: &[String],
+    is_background: bool,
+    flush_signal: Arc<Signal>,
+) -> Result<Engine> {
+    let mut needs = Needs::default();
+    needs.add(ORDERED);
+    let manifest = load_manifest(disk.as_ref(), options, names, needs)?;
+    if !manifest.needs.has(ORDERED) {
+        return Err(Error::invalid(
+            "the store in this directory was made with engine=bitcask; open it with that, or with engine=auto",
+        ));
+    }
+    let options = &of_log(options);
+    let events = Events::new(options.log.clone(), options.log_level);
+    let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events, options.max_file_size));
+    let mut tree = Tree {
+        active: Arc::default(),
+        frozen: Vec::new(),
+        levels: Vec::new(),
+        ranges: Arc::new(Ranges::new(manifest.ordered.ranges.clone())),
+    };
+    for run in &manifest.ordered.runs {
+        let run = Run::open(disk, run, &manifest.store_id, options.verify_checksums)?;
+        add_run(&mut tree.levels, run);
+    }
+    check_levels(&tree)?;
+    let replayed = replay(&catalog, &manifest, options, &mut tree)?;
+    if !options.read_only {
+        // Not before the files that the manifest lists were found to be this store's, and not before that manifest is
+        // certain: the renaming that made it count may not be on the disk yet.
+        disk.sync_dir().map_err(|e| Error::io("sync the directory", disk.path(), &e))?;
+        remove_debris(disk.as_ref(), names, &manifest);
+    }
+    let time_ms = replayed.max_time_ms.max(manifest.clock_ms);
+    let clock = StoreClock::new(disk.clone(), time_ms, None);
+    let next_seq = replayed.max_seq.checked_add(1).filter(|seq| *seq < LAST_SEQ).ok_or_else(|| {
+        let path = disk.path().join(names::MANIFEST);
+        Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
+    })?;
+    if let Some(sequence) = replayed.sequence.filter(|_| !options.read_only) {
+        remember(&catalog, &sequence, next_seq)?;
+    }
+    let start = choose_active(&catalog, &manifest, options, next_seq, time_ms, replayed.frontier)?;
+    if !tree.frozen.is_empty() {
+        flush_signal.wake();
+    }
+    Ok(Engine::new(Parts {
+        log: Log::new(catalog.clone(), options.max_file_size, start, ask),
+        options: options.clone(),
+        hasher: KeyHasher::new(&manifest.hash_key),
+        catalog,
+        clock,
+        tree,
+        next_seq,
+        time_ms,
+        is_background,
+        flush_signal,
+    }))
+}
+
+/// Runs of one level below the first do not overlap.
+fn check_levels(tree: &Tree) -> Result<()> {
+    for level in tree.levels.iter().skip(1) {
+        for pair in level.windows(2) {
+            let [one, next] = pair else { continue };
+            if one.last_key.as_slice() >= next.first_key() {
+                return Err(next.corrupt(0, "the run overlaps with another of its level"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the log said.
+struct Replayed {
+    max_seq: u64,
+    max_time_ms: u64,
+    frontier: Position,
+    sequence: Option<Sequence>,
+}
+
+type File = (FileEntry, Arc<DataFile>);
+
+fn replay(catalog: &Catalog, manifest: &Manifest, options: &Options, tree: &mut Tree) -> Result<Replayed> {
+    let mut files: Vec<File> = Vec::with_capacity(manifest.files.len());
+    for entry in &manifest.files {
+        let file = catalog.open_file(entry, access(entry, options), None)?;
+        if (entry.state == FileState::Sealed || manifest.clean) && file.tail() != entry.length {
+            let what = "the file does not have the length that the manifest gives";
+            return Err(file.corrupt(file.tail().min(entry.length), what));
+        }
+        file.include_seqs(entry.min_seq, entry.max_seq);
+        files.push((*entry, file));
+    }
+    let flushed = manifest.ordered.flushed_seq;
+    let look = |lost_from: Option<FileId>| -> Result<(Vec<Outcome>, (Position, Sequence))> {
+        let mut outcomes = Vec::with_capacity(files.len());
+        for file in &files {
+            outcomes.push(outcome_of(file, manifest.clean, lost_from, flushed)?);
+        }
+        let repaired = repair_tails(manifest, &files, &outcomes, options, &catalog.poison)?;
+        for ((_, file), outcome) in files.iter().zip(&outcomes) {
+            if outcome.end < file.tail() {
+                catalog.events.log(LogLevel::Info, || {
+                    format!(
+                        "the log of '{}' ends at offset {} of file {}",
+                        catalog.disk.path().display(),
+                        outcome.end,
+                        file.id
+                    )
+                });
+            }
+            file.set_tail(outcome.end);
+        }
+        Ok((outcomes, repaired))
+    };
+    let (mut outcomes, (mut frontier, mut sequence)) = look(None)?;
+    if let Some(gap) = sequence.gaps.first().copied() {
+        (outcomes, (frontier, sequence)) = look(Some(gap))?;
+    }
+    let (mut max_seq, mut max_time_ms) = (manifest.last_seq.max(flushed), 0);
+    for ((entry, file), outcome) in files.iter().zip(&outcomes) {
+        if outcome.seqs.1 > 0 {
+            file.include_seqs(outcome.seqs.0, outcome.seqs.1);
+        }
+        max_seq = max_seq.max(outcome.seqs.1);
+        max_time_ms = max_time_ms.max(outcome.max_time_ms);
+        let is_flushed = entry.state == FileState::Sealed && entry.max_seq <= flushed;
+        if !is_flushed && outcome.seqs.1 > flushed {
+            fill(file, outcome.end, flushed, options, tree)?;
+        }
+    }
+    Ok(Replayed { max_seq, max_time_ms, frontier, sequence: (!manifest.clean).then_some(sequence) })
+}
+
+/// What is in one file of the log.
+fn outcome_of(
+    (entry, file): &File,
+    is_clean: bool,
+    lost_from: Option<FileId>,
+    flushed: u64,
+) -> Result<Outcome> {
+    let known = Outcome { end: entry.length, seqs: (entry.min_seq, entry.max_seq), ..Outcome::default() };
+    let is_final = entry.state == FileState::Sealed || is_clean;
+    if is_final && entry.max_seq <= flushed {
+        return Ok(known);
+    }
+    let mut outcome = Outcome::default();
+    let is_lost = lost_from.is_some_and(|from| file.id >= from) && entry.state == FileState::Open;
+    let end = if is_lost { FILE_HEADER_SIZE } else { file.tail() };
+    let (end, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
+        let header = &frame.header;
+        outcome.max_time_ms = outcome.max_time_ms.max(header.time_ms);
+        outcome.frontier = outcome.frontier.max(header.frontier.unwrap_or(0));
+        if header.kind != Kind::Batch {
+            outcome.seqs.0 = if outcome.seqs.0 == 0 { header.seq } else { outcome.seqs.0.min(header.seq) };
+            outcome.seqs.1 = outcome.seqs.1.max(header.seq);
+        }
+        Ok(())
+    })?;
+    outcome.end = end;
+    match why {
+        End::Damaged { offset, what } if is_final => return Err(file.corrupt(offset, what)),
+        End::Damaged { offset, what } => {
+            outcome.damage = Some((offset, what));
+            let behind = frames_behind(file, end, file.tail())?;
+            outcome.frontier = outcome.frontier.max(behind.frontier);
+            outcome.goes_on = behind.frames || !ends_in_one_frame(file, end)?;
+        }
+        End::Complete => {}
+    }
+    Ok(outcome)
+}
+
+/// Puts the records of a file that are in no run into the memtable.
+fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut Tree) -> Result<()> {
+    let most = memtable_size(options);
+    let (_, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
+        let header = &frame.header;
+        // Between two frames, so that a batch is in one memtable.
+        if tree.active.bytes() >= most && !options.read_only {
+            let full = std::mem::take(&mut tree.active);
+            tree.frozen.push(full);
+        }
+        if !header.kind.is_record() || header.seq <= flushed {
+            return Ok(());
+        }
+        let record =
+            Record { kind: header.kind, key: frame.key(), value: frame.value(), expiry_ms: header.expiry_ms };
+        let corrupt = |what| file.corrupt(frame.offset, what);
+        let key = match header.kind {
+            Kind::Element | Kind::Gone => key::of_logged_element(frame.key()).map_err(corrupt)?.to_vec(),
+            Kind::Range => {
+                key::decode_bounds(frame.value()).map_err(corrupt)?;
+                Vec::new()
+            }
+            _ => key::of_user(frame.key())?,
+        };
+        put(&tree.active, key, version_of(&record)?, header.seq);
+        Ok(())
+    })?;
+    match why {
+        End::Complete => Ok(()),
+        End::Damaged { offset, what } => Err(file.corrupt(offset, what)),
+    }
+}
+
+fn put(table: &Memtable, key: Vec<u8>, change: Change, seq: u64) {
+    match change {
+        Change::Version(mut version) => {
+            version.meta.seq = seq;
+            table.insert(key.into_boxed_slice(), version, None);
+        }
+        Change::Range { from, to } => table.delete_range(key::RangeDelete { id: 0, seq, from, to }),
+    }
+}

@@ -1,0 +1,310 @@
+//! Walks through the keys of one moment, in their order or against it.
+//!
+//! Memtables and levels are gone through side by side. Of one key the newest source has the newest version, which decides.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::close::AfterVisit;
+use super::engine::{Engine, Tree};
+use super::key;
+use super::memtable;
+use super::run;
+use super::shared::Shared;
+use crate::format::frame;
+use crate::format::run::block::{Meta, What};
+use crate::store::error::{Error, Result};
+use crate::store::iter::{Row, Walk};
+use crate::store::pinned::{NewRow, Pinned, Rows};
+use crate::store::value::Type;
+use crate::sync::thread::NotCancelled;
+
+/// One of what is gone through side by side.
+enum Source {
+    Memtable(memtable::Cursor),
+    Runs(Box<run::Cursor>),
+}
+
+impl Source {
+    fn seek(&mut self, from: Bound<&[u8]>) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => cursor.seek(from),
+            Source::Runs(cursor) => cursor.seek(from),
+        }
+    }
+
+    fn current(&self) -> Option<(&[u8], &Meta, &[u8])> {
+        match self {
+            Source::Memtable(cursor) => cursor.current(),
+            Source::Runs(cursor) => cursor.current(),
+        }
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => cursor.advance(),
+            Source::Runs(cursor) => cursor.advance(),
+        }
+    }
+
+    /// Where to go on, in the walk's direction, after damage that was met.
+    fn behind_damage(&mut self) -> Option<Bound<Vec<u8>>> {
+        match self {
+            Source::Memtable(_) => None,
+            Source::Runs(cursor) => cursor.take_damage(),
+        }
+    }
+}
+
+/// A key, what it holds, and the value: the engine's key first and then the value, without a gap.
+struct Shown {
+    bytes: Vec<u8>,
+    key_len: usize,
+    holds: Type,
+}
+
+/// See the module.
+pub struct Iter {
+    shared: Arc<Shared>,
+    tree: Arc<Tree>,
+    seq: u64,
+    from: Vec<u8>,
+    to: Vec<u8>,
+    reverse: bool,
+    /// Newest first.
+    sources: Vec<Source>,
+    /// Where the sources go before the next step.
+    start: Option<Bound<Vec<u8>>>,
+    row: Shown,
+    /// What was met behind the row.
+    failure: Option<Error>,
+}
+
+fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    match bound {
+        Bound::Included(key) => Bound::Included(key),
+        Bound::Excluded(key) => Bound::Excluded(key),
+        Bound::Unbounded => Bound::Unbounded,
+    }
+}
+
+impl Iter {
+    /// A walk through the engine's keys from `from` on and before `to`, as they are now.
+    pub fn new(shared: &Arc<Shared>, (from, to): (Vec<u8>, Vec<u8>), reverse: bool) -> Result<Self> {
+        let engine = shared.enter()?;
+        let snapshot = engine.begin_snapshot();
+        let (seq, tree) = (snapshot.seq, snapshot.tree);
+        let mut sources: Vec<Source> = tree
+            .memtables()
+            .map(|table| Source::Memtable(memtable::Cursor::new(table.clone(), seq, reverse)))
+            .collect();
+        let overlaps = |run: &&Arc<run::Run>| {
+            from.as_slice() <= run.last_key.as_slice() && run.first_key() < to.as_slice()
+        };
+        for (n, level) in tree.levels.iter().enumerate() {
+            let runs: Vec<_> = level.iter().filter(overlaps).cloned().collect();
+            let mut add = |runs| sources.push(Source::Runs(Box::new(run::Cursor::new(runs, seq, reverse))));
+            match n {
+                0 => runs.into_iter().for_each(|run| add(vec![run])),
+                _ if runs.is_empty() => {}
+                _ => add(runs),
+            }
+        }
+        let start = if reverse { Bound::Excluded(to.clone()) } else { Bound::Included(from.clone()) };
+        let row = Shown { bytes: Vec::new(), key_len: 0, holds: Type::Value };
+        Ok(Iter {
+            shared: shared.clone(),
+            tree,
+            seq,
+            from,
+            to,
+            reverse,
+            sources,
+            start: Some(start),
+            row,
+            failure: None,
+        })
+    }
+
+    fn check_forked_or_closed(&self) -> Result<()> {
+        self.shared.enter().map(drop)
+    }
+
+    /// Goes to the next row; false behind the last. After damage the next call goes on behind it, in all sources: what is older than
+    /// what was damaged must not show in its place.
+    fn step(&mut self, engine: &Engine) -> Result<bool> {
+        let _not_cancelled = NotCancelled::begin();
+        let stepped = self.try_step(engine);
+        if stepped.is_err() {
+            let damage = self.sources.iter_mut().filter_map(Source::behind_damage).next();
+            self.start = damage.or(self.start.take());
+        }
+        stepped
+    }
+
+    fn try_step(&mut self, engine: &Engine) -> Result<bool> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if let Some(start) = self.start.clone() {
+            for source in &mut self.sources {
+                source.seek(as_slice(&start))?;
+            }
+            self.start = None;
+        }
+        loop {
+            let Some(first) = self.first() else { return Ok(false) };
+            let Some((key, meta, value)) = self.sources.get(first).and_then(Source::current) else {
+                return Ok(false);
+            };
+            if !(self.from.as_slice() <= key && key < self.to.as_slice()) {
+                return Ok(false);
+            }
+            let is_deleted = || {
+                let tables = self.tree.memtables().map(|table| table.covering(key, self.seq));
+                tables.max().unwrap_or(0).max(self.tree.ranges.covering(key, self.seq)) > meta.seq
+            };
+            let is_there = meta.what != What::Nothing
+                && !is_deleted()
+                && !meta.expiry_ms.is_some_and(|expiry_ms| engine.has_expired(expiry_ms));
+            self.row.bytes.clear();
+            self.row
+                .bytes
+                .try_reserve(key.len() + value.len())
+                .map_err(|_| Error::NoMemory { bytes: (key.len() + value.len()) as u64 })?;
+            self.row.bytes.extend_from_slice(key);
+            self.row.key_len = key.len();
+            self.row.holds = if meta.what == What::Head { Type::List } else { Type::Value };
+            if is_there && self.row.holds == Type::Value {
+                self.row.bytes.extend_from_slice(value);
+            }
+            self.failure = self.pass().err();
+            if is_there {
+                return Ok(true);
+            }
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// The source that the next key comes from: the newest of those that have it.
+    fn first(&self) -> Option<usize> {
+        let mut best: Option<(usize, &[u8])> = None;
+        for (n, source) in self.sources.iter().enumerate() {
+            let Some((key, ..)) = source.current() else { continue };
+            if best.is_none_or(|(_, other)| if self.reverse { key > other } else { key < other }) {
+                best = Some((n, key));
+            }
+        }
+        best.map(|(n, _)| n)
+    }
+
+    /// Goes past the key of the row in all sources.
+    fn pass(&mut self) -> Result<()> {
+        let key = self.row.bytes.get(..self.row.key_len).unwrap_or_default();
+        let mut passed = Ok(());
+        for source in &mut self.sources {
+            if source.current().is_some_and(|(other, ..)| other == key) {
+                // The others pass it too.
+                passed = passed.and(source.advance());
+            }
+        }
+        passed
+    }
+
+    /// Goes past a row; false behind the last.
+    pub fn pass_row(&mut self) -> Result<bool> {
+        let shared = self.shared.clone();
+        let engine = shared.enter()?;
+        self.step(&engine)
+    }
+
+    /// The user's key of the row, and what it holds.
+    pub fn key(&self) -> (&[u8], Type) {
+        let (bytes, key_len) = self.shown();
+        (bytes.get(..key_len).unwrap_or_default(), self.row.holds)
+    }
+
+    /// The user's key and the value of the row.
+    fn shown(&self) -> (&[u8], usize) {
+        (key::user_part(&self.row.bytes), self.row.key_len.saturating_sub(1))
+    }
+}
+
+impl Walk for Iter {
+    fn next_row(&mut self) -> Result<Option<Row>> {
+        let shared = self.shared.clone();
+        let engine = shared.enter()?;
+        if !self.step(&engine)? {
+            return Ok(None);
+        }
+        let (bytes, key_len) = self.shown();
+        Ok(Some(Row { bytes: Pinned::copied(bytes)?, key_len, holds: self.row.holds }))
+    }
+
+    fn next_rows(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool> {
+        let shared = self.shared.clone();
+        let engine = shared.enter()?;
+        let mut left = most;
+        while left > 0 && rows.copied_bytes() < most_copied {
+            if !self.step(&engine)? {
+                return Ok(false);
+            }
+            let (bytes, key_len) = self.shown();
+            rows.push_copy(NewRow { bytes, key_len, holds: self.row.holds })?;
+            left -= 1;
+        }
+        Ok(true)
+    }
+
+    fn for_each(&mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        let shared = self.shared.clone();
+        loop {
+            // The visitor may hold the last handle of the store, and let go of it.
+            let _after_visit = AfterVisit(&shared);
+            // Entered anew for each row: a slow visitor must not keep others from closing the store.
+            let engine = shared.enter()?;
+            if !self.step(&engine)? {
+                return Ok(true);
+            }
+            let (bytes, key_len) = self.shown();
+            let (key, value) = bytes.split_at_checked(key_len).unwrap_or_default();
+            let _visiting = shared.engine.visit();
+            if !visit(key, value) {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.check_forked_or_closed()?;
+        if key.len() > frame::MAX_KEY_SIZE {
+            return Err(Error::TooLarge {
+                what: "key",
+                size: key.len() as u64,
+                limit: frame::MAX_KEY_SIZE as u64,
+            });
+        }
+        let key = key::of_user(key)?;
+        self.failure = None;
+        self.start = Some(if self.reverse {
+            if key < self.to { Bound::Included(key) } else { Bound::Excluded(self.to.clone()) }
+        } else {
+            Bound::Included(key.max(self.from.clone()))
+        });
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.check_forked_or_closed()
+    }
+}
+
+impl Drop for Iter {
+    fn drop(&mut self) {
+        if let Ok(engine) = self.shared.enter() {
+            engine.end_snapshot(self.seq);
+        }
+    }
+}

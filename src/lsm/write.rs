@@ -1,0 +1,191 @@
+//! Writing a run: blocks in the order of keys, then the filter, the index and the footer.
+
+use std::sync::Arc;
+
+use crate::disk::{Disk, DiskFile};
+use crate::format::ordered::RunEntry;
+use crate::format::run::block::{Builder, Meta, What};
+use crate::format::run::{Footer, HEADER_SIZE, Header, IndexBuilder, checksum, filter, seed};
+use crate::format::{FileId, names};
+use crate::log::catalog::Catalog;
+use crate::store::error::{Error, Result};
+
+/// A block has about this size; a larger entry has one of its own.
+const BLOCK_SIZE: usize = 4 << 10;
+/// So much is written at once.
+const PIECE: usize = 256 << 10;
+/// An index grows no larger than this: the next run begins.
+const MOST_INDEX: usize = 256 << 20;
+
+/// A run that is being written. One that is not finished leaves no file.
+pub struct RunWriter {
+    disk: Arc<dyn Disk>,
+    file: Option<Arc<dyn DiskFile>>,
+    header: Header,
+    block: Builder,
+    index: IndexBuilder,
+    hashes: Vec<u64>,
+    footer: Footer,
+    /// Where the next block begins.
+    at: u64,
+    /// What was not written yet; it ends at `at`.
+    piece: Vec<u8>,
+    last_key: Vec<u8>,
+}
+
+impl Drop for RunWriter {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            let _ = self.disk.remove(&names::run(self.header.id));
+        }
+    }
+}
+
+fn no_memory(bytes: usize) -> Error {
+    Error::NoMemory { bytes: bytes as u64 }
+}
+
+impl RunWriter {
+    /// Begins a run of at most `capacity` bytes, with no sequence number below `base`.
+    pub fn begin(catalog: &Catalog, base: u64, capacity: u64) -> Result<Self> {
+        let (id, store_id) = catalog.take_number()?;
+        let disk = catalog.disk.clone();
+        let io = |action, e: &std::io::Error| Error::io(action, &disk.path().join(names::run(id)), e);
+        let random = disk.random().map_err(|e| io("choose a salt for", &e))?;
+        let salt = u32::from_le_bytes([random[0], random[1], random[2], random[3]]);
+        let name = names::run(id);
+        // In memory a file written once has a bound of its own, which is for small ones.
+        let file = if disk.is_volatile() { disk.create(&name, capacity) } else { disk.create_plain(&name) };
+        let file = file.map_err(|e| io("create the run", &e))?;
+        let header = Header { id, salt, store_id, base };
+        Ok(RunWriter {
+            file: Some(file),
+            header,
+            block: Builder::default(),
+            index: IndexBuilder::default(),
+            hashes: Vec::new(),
+            footer: Footer { id, min_seq: u64::MAX, ..Footer::default() },
+            at: HEADER_SIZE as u64,
+            piece: header.encode().to_vec(),
+            last_key: Vec::new(),
+            disk,
+        })
+    }
+
+    /// Bytes so far, about.
+    pub fn size(&self) -> u64 {
+        self.at + self.block.size() as u64 + self.index.size() as u64 + self.hashes.len() as u64 * 10 / 8
+    }
+
+    /// Whether no more should be added.
+    pub fn is_full(&self) -> bool {
+        self.index.size() > MOST_INDEX
+    }
+
+    /// Adds a version behind all others; `hash` is that of its key. True where something was written to the disk.
+    pub fn add(&mut self, key: &[u8], hash: u64, meta: &Meta, value: &[u8]) -> Result<bool> {
+        if self.footer.entries == 0 {
+            self.index.begin(key);
+        }
+        let is_new = self.footer.entries == 0 || self.last_key != key;
+        if is_new {
+            self.hashes.try_reserve(1).map_err(|_| no_memory(8))?;
+            self.hashes.push(hash);
+            self.footer.keys += 1;
+            self.last_key.clear();
+            self.last_key.try_reserve(key.len()).map_err(|_| no_memory(key.len()))?;
+            self.last_key.extend_from_slice(key);
+        }
+        if !self.block.is_empty() && self.block.size() + key.len() + value.len() > BLOCK_SIZE {
+            self.end_block()?;
+        }
+        if !self.block.add(key, meta, self.header.base, value) {
+            return Err(no_memory(key.len() + value.len()));
+        }
+        self.footer.entries += 1;
+        self.footer.tombstones += u64::from(meta.what == What::Nothing);
+        self.footer.expiring += u64::from(meta.expiry_ms.is_some());
+        self.footer.min_seq = self.footer.min_seq.min(meta.seq);
+        self.footer.max_seq = self.footer.max_seq.max(meta.seq);
+        self.footer.data_bytes += (key.len() + value.len()) as u64;
+        if self.block.size() >= BLOCK_SIZE {
+            self.end_block()?;
+        }
+        if self.piece.len() >= PIECE {
+            self.write_piece()?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn end_block(&mut self) -> Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        if !self.index.add(self.block.last_key(), self.at) {
+            return Err(no_memory(self.block.last_key().len()));
+        }
+        let bytes = self.block.finish(seed(self.header.salt, self.at));
+        self.piece.try_reserve(bytes.len()).map_err(|_| no_memory(bytes.len()))?;
+        self.piece.extend_from_slice(bytes);
+        self.at += bytes.len() as u64;
+        self.block.clear();
+        Ok(())
+    }
+
+    fn write_piece(&mut self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let from = self.at - self.piece.len() as u64;
+        let written = file.reserve(self.at).and_then(|()| file.write_at(&[&self.piece], from));
+        written.map_err(|e| self.failed("write the run", &e))?;
+        self.piece.clear();
+        Ok(())
+    }
+
+    fn failed(&self, action: &'static str, error: &std::io::Error) -> Error {
+        Error::io(action, &self.disk.path().join(names::run(self.header.id)), error)
+    }
+
+    fn end_part(&mut self, part: &[u8]) -> Result<()> {
+        self.piece.try_reserve(part.len() + 4).map_err(|_| no_memory(part.len()))?;
+        self.piece.extend_from_slice(part);
+        self.piece.extend_from_slice(&checksum(seed(self.header.salt, self.at), part).to_le_bytes());
+        self.at += part.len() as u64 + 4;
+        Ok(())
+    }
+
+    /// Ends the run, makes it durable, and gives its line of the manifest; `None` where it has no entry.
+    pub fn finish(mut self, level: u32) -> Result<Option<RunEntry>> {
+        if self.footer.entries == 0 {
+            return Ok(None);
+        }
+        self.end_block()?;
+        self.footer.filter_at = self.at;
+        let bits = filter::build(&self.hashes).ok_or_else(|| no_memory(self.hashes.len()))?;
+        self.end_part(&bits)?;
+        self.footer.index_at = self.at;
+        let index = self.index.finish();
+        self.end_part(&index)?;
+        self.footer.footer_at = self.at;
+        let footer = self.footer.encode(self.header.salt);
+        self.piece.extend_from_slice(&footer);
+        self.at += footer.len() as u64;
+        self.write_piece()?;
+        if let Some(file) = &self.file {
+            let done = file.truncate(self.at).and_then(|()| file.sync()).and_then(|()| file.seal());
+            done.map_err(|e| self.failed("make the run durable", &e))?;
+        }
+        // From here on it is the caller's.
+        self.file = None;
+        let (id, salt) = (self.header.id, self.header.salt);
+        let (min_seq, max_seq) = (self.footer.min_seq, self.footer.max_seq);
+        Ok(Some(RunEntry { id, level, salt, length: self.at, min_seq, max_seq, cleaned: 0 }))
+    }
+}
+
+/// Removes runs that did not come to count.
+pub fn remove(disk: &dyn Disk, ids: impl Iterator<Item = FileId>) {
+    for id in ids {
+        let _ = disk.remove(&names::run(id));
+    }
+}
