@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use filedb::disk::sim::{PowerCut, Random, SimDisk};
-use filedb::{Db, Options, SyncMode};
+use filedb::{Db, EngineKind, Options, SyncMode};
 
 use support::generate::{Case, Profile, pick};
 use support::history::{KEYS, Op, Value, key};
@@ -290,12 +290,17 @@ fn explorer(case: &Case) -> Explorer {
 }
 
 fn explore(default: u64, sync: SyncMode, profile: Profile) -> Tally {
+    explore_engine(EngineKind::Auto, default, sync, profile)
+}
+
+fn explore_engine(engine: EngineKind, default: u64, sync: SyncMode, profile: Profile) -> Tally {
     let total = std::cell::RefCell::new(Tally::default());
     run_histories(
         histories(default),
         |seed| {
             let mut case = Case::random(seed, profile);
             case.settings.sync = sync;
+            case.settings.engine = engine;
             case
         },
         |case| {
@@ -347,4 +352,18 @@ fn a_crash_while_one_key_is_written_over_and_over_leaves_what_it_must() {
 #[test]
 fn a_crash_while_somebody_sets_the_clock_leaves_what_it_must() {
     explore(1, SyncMode::None, Profile { sets_clock: true, ..PROFILE });
+}
+
+#[test]
+fn a_crash_of_the_ordered_engine_between_explicit_syncs_leaves_what_it_must() {
+    let tally = explore_engine(EngineKind::Lsm, 2, SyncMode::None, PROFILE);
+    assert!(
+        !is_default_run() || tally.images > 1_000 && tally.double > 500,
+        "too few crashes to mean anything"
+    );
+}
+
+#[test]
+fn a_crash_of_the_ordered_engine_where_every_write_is_synced_leaves_what_it_must() {
+    explore_engine(EngineKind::Lsm, 2, SyncMode::Always, PROFILE);
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use filedb::disk::sim::{FailedSync, Fault, Kind, Operation, PowerCut, SimDisk};
-use filedb::{Db, Error, MergeMode, Options, SyncMode};
+use filedb::{Db, EngineKind, Error, MergeMode, Options, SyncMode};
 
 use support::clock::Clock;
 use support::generate::{Case, Profile};
@@ -414,12 +414,17 @@ impl<'a> Run<'a> {
 
 /// Every operation of each history fails, in every scenario that `sync` and the filter leave.
 fn fail_everywhere(default: u64, sync: SyncMode, wanted: impl Fn(&Scenario) -> bool) {
+    fail_everywhere_in(EngineKind::Auto, default, sync, wanted);
+}
+
+fn fail_everywhere_in(engine: EngineKind, default: u64, sync: SyncMode, wanted: impl Fn(&Scenario) -> bool) {
     let scenarios: Vec<Scenario> = Scenario::all().into_iter().filter(wanted).collect();
     run_histories(
         histories(default),
         |seed| {
             let mut case = Case::random(seed, PROFILE);
             case.settings.sync = sync;
+            case.settings.engine = engine;
             case
         },
         |case| {
@@ -467,6 +472,18 @@ fn nothing_is_lost_and_no_answer_wrong_when_a_disk_operation_fails_and_every_wri
 fn a_store_works_again_after_a_lack_of_room_or_descriptors() {
     fail_everywhere(1, SyncMode::None, Scenario::heals);
     fail_everywhere(1, SyncMode::Always, Scenario::heals);
+}
+
+#[test]
+fn nothing_of_the_ordered_engine_is_lost_and_no_answer_wrong_when_a_disk_operation_fails() {
+    for sync in [SyncMode::None, SyncMode::Always] {
+        fail_everywhere_in(EngineKind::Lsm, 1, sync, |scenario| scenario.errno == libc::EIO);
+    }
+}
+
+#[test]
+fn a_store_of_the_ordered_engine_works_again_after_a_lack_of_room_or_descriptors() {
+    fail_everywhere_in(EngineKind::Lsm, 1, SyncMode::None, Scenario::heals);
 }
 
 #[test]

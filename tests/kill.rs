@@ -124,6 +124,10 @@ impl Iterator for Steps {
 fn options(sync: &str, io: &str, max_file_size: u64) -> Options {
     let mut options = Options { max_file_size, sync_interval_ms: 3, ..Options::default() };
     options.set("sync", sync).expect("a sync mode");
+    // A mode of the ordered engine has its name in front.
+    let (engine, io) = io.split_once('-').unwrap_or(("auto", io));
+    options.set("engine", engine).expect("an engine");
+    options.set("lsm_memory", "64KiB").expect("a size");
     options.set("io", io).expect("an io mode");
     options
 }
@@ -342,7 +346,12 @@ fn kill_many_times(sync: &str, io: &str) {
         if look_at != path && path.exists() {
             copy_directory(&path, &look_at);
         }
-        let other_io = if random.one_in(2) { "mmap" } else { "pread" };
+        let other_io = match io {
+            "mmap" => "pread",
+            "pread" => "mmap",
+            "lsm-mmap" => "lsm-pread",
+            _ => "lsm-mmap",
+        };
         let opened = Db::open(&look_at, &options(sync, other_io, round.max_file_size));
         let outcome = opened.map_err(|error| format!("opening: {error}")).and_then(|db| {
             check(&db, &mut contents, round, &completed)?;
@@ -389,4 +398,14 @@ fn no_completed_write_is_lost_by_a_kill_with_sync_always_in_mapped_files() {
 #[test]
 fn no_completed_write_is_lost_by_a_kill_with_sync_always_in_plain_files() {
     kill_many_times("always", "pread");
+}
+
+#[test]
+fn no_completed_write_is_lost_by_a_kill_of_the_ordered_engine_with_sync_none() {
+    kill_many_times("none", "lsm-mmap");
+}
+
+#[test]
+fn no_completed_write_is_lost_by_a_kill_of_the_ordered_engine_with_sync_always_in_plain_files() {
+    kill_many_times("always", "lsm-pread");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use filedb::disk::sim::{Random, Reserve, SimDisk};
-use filedb::{IoMode, MergeMode, Options, PutOptions, SyncMode};
+use filedb::{EngineKind, IoMode, MergeMode, Options, PutOptions, SyncMode};
 
 use super::history::{Op, PREFIXES, Reader, Value, Write};
 
@@ -32,6 +32,7 @@ pub struct Settings {
     pub merge_space_amplification: f64,
     pub reserve: Reserve,
     pub is_mapped: bool,
+    pub engine: EngineKind,
 }
 
 impl Settings {
@@ -45,6 +46,7 @@ impl Settings {
             merge_space_amplification: pick(random, &[1.1, 1.5, 2.0]),
             reserve: pick(random, &[Reserve::Pages, Reserve::Exact, Reserve::Nothing]),
             is_mapped: random.one_in(2),
+            engine: EngineKind::Auto,
         }
     }
 
@@ -63,6 +65,9 @@ impl Settings {
             max_file_size: self.max_file_size,
             merge: self.merge,
             merge_space_amplification: self.merge_space_amplification,
+            engine: self.engine,
+            // A memtable of 2 KiB, which is full all the time.
+            lsm_memory: 16 << 10,
             ..Options::default()
         }
     }
