@@ -213,7 +213,20 @@
  * - addresses, with io=mmap: twice max_file_size for the file that is written, as much for the next one,
  *   which is made when the first is half full, and the size of every other file. With RLIMIT_AS, or where
  *   addresses are few, choose a small max_file_size or io=pread;
- * - 24 bytes of memory per key, and about 6 MiB.
+ * - 24 bytes of memory per key, and about 6 MiB;
+ * - 24 bytes more for each key that expires, until shortly after its time, however often it is written;
+ * - for each iterator 8 bytes for each of up to a million keys that it shows next. While iterators live, about
+ *   60 bytes for each key that is written or deleted, once for each of their moments; and on disk the files
+ *   in which they may still read something, which can be many times the data where all of it is overwritten
+ *   meanwhile. None of that grows with time alone, but an iterator that is not needed any more should be
+ *   freed soon;
+ * - for each pinned value the data file that it stands in, on disk and in addresses, until it is unpinned;
+ * - while a merge runs, up to 18 MiB; while a store opens that was not closed, up to 192 MiB.
+ *
+ * Where the machine, or the control group of the process (cgroup v1 and v2), has little memory, the last two
+ * are less: a twelfth and an eighth of it. Data files that are mapped are memory that the kernel takes back
+ * when it needs some; of records that it has not written to the disk yet there are no more than a quarter of
+ * the memory. filedb_stats() counts the index and what stands beside it, in index_bytes.
  *
  * A thread that calls filedb needs 64 KiB of stack; filedb_open() uses the most of it.
  *
@@ -635,7 +648,7 @@ struct filedb_store_stats {
    */
   uint64_t live_bytes;
   /**
-   * Memory of the index, in bytes.
+   * Memory of the index and of what stands beside it (keys that expire, iterators), in bytes.
    */
   uint64_t index_bytes;
   /**

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use filedb::disk::sim::{Random, SimDisk};
 use filedb::{Db, MergeMode, Options, SyncMode};
 
 const KEYS: u64 = 200_000;
@@ -75,5 +77,51 @@ fn a_walk_sees_one_moment_whatever_a_million_writes_and_two_merges_do_meanwhile(
         db.merge().unwrap();
         db.close().unwrap();
         assert!(files(&path) < while_walking, "{} files, {while_walking} while walking", files(&path));
+    }
+}
+
+#[test]
+fn walks_that_begin_and_end_in_any_order_each_see_their_own_moment() {
+    for seed in 0..80 {
+        let mut random = Random::new(seed);
+        let options = Options { merge: MergeMode::Manual, max_file_size: 2_000, ..Options::default() };
+        let db = Db::open_on(Arc::new(SimDisk::new()), &options).unwrap();
+        let (mut now, mut walks) = (HashMap::new(), Vec::new());
+        for step in 0..600u64 {
+            let n = random.below(60);
+            match random.below(40) {
+                0..20 => {
+                    db.put(key(n), value(n, step)).unwrap();
+                    now.insert(n, step);
+                }
+                20..24 => assert_eq!(db.delete(key(n)).unwrap(), now.remove(&n).is_some()),
+                24 | 25 => db.merge().unwrap(),
+                26 => db.maintain().unwrap(),
+                27..30 if walks.len() < 5 => walks.push((db.iter(b"").unwrap(), now.clone())),
+                27..30 => drop(walks.swap_remove(random.below(5) as usize)),
+                _ if walks.is_empty() => {}
+                _ => {
+                    let at = random.below(walks.len() as u64) as usize;
+                    let (walk, left) = &mut walks[at];
+                    for _ in 0..random.below(30) {
+                        let Some(row) = walk.next_row().unwrap() else {
+                            assert!(left.is_empty(), "seed {seed}, step {step}: {left:?} were not shown");
+                            drop(walks.swap_remove(at));
+                            break;
+                        };
+                        let n = u64::from_be_bytes(row.key()[4..].try_into().unwrap());
+                        let version = left.remove(&n);
+                        let seen = version.is_some_and(|version| row.value() == value(n, version));
+                        assert!(seen, "seed {seed}, step {step}: key {n} should have version {version:?}");
+                    }
+                }
+            }
+        }
+        drop(walks);
+        db.merge().unwrap();
+        db.maintain().unwrap();
+        db.recount().unwrap();
+        let files = db.stats().unwrap().files;
+        assert!(files < 12, "seed {seed}: {files} files are left");
     }
 }

@@ -116,3 +116,67 @@ fn a_key_that_expires_costs_24_bytes_however_often_it_is_written() {
 fn living(ttl: Duration) -> PutOptions {
     PutOptions { ttl: Some(ttl), ..PutOptions::default() }
 }
+
+/// What a version that is kept for a walk takes at most: `src/capi/manual.md` says so.
+const VERSION: i64 = 60;
+
+#[test]
+fn walks_that_come_and_go_beside_a_long_one_leave_nothing_behind() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let db = open(&directory);
+    load(&db);
+    let before = bytes();
+    let mut long = db.iter(b"").unwrap();
+    assert!(long.next_row().unwrap().is_some());
+    for round in 0..30 {
+        let short = db.iter(b"").unwrap();
+        load(&db);
+        drop(short);
+        let now = bytes();
+        let most = before + VERSION * i64::from(KEYS) + SMALL_CHANGE;
+        assert!(now <= most, "{} bytes a key in round {round}", (now - before) / i64::from(KEYS));
+    }
+    let mut rows = 1;
+    while long.next_row().unwrap().is_some() {
+        rows += 1;
+    }
+    assert_eq!(rows, KEYS);
+    drop(long);
+    assert!(bytes() <= before + SMALL_CHANGE, "{} bytes are left", bytes() - before);
+}
+
+#[test]
+fn a_walk_that_stands_still_keeps_the_files_that_it_may_read_and_no_more() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options {
+        merge: MergeMode::Manual,
+        sync: SyncMode::None,
+        max_file_size: 256 << 10,
+        ..Options::default()
+    };
+    let db = Db::open(directory.path().join("store"), &options).unwrap();
+    load(&db);
+    let mut walk = db.iter(b"").unwrap();
+    // What it loaded, and has not shown, it may still read.
+    (0..10).for_each(|_| assert!(walk.next_row().unwrap().is_some()));
+    let files = || std::fs::read_dir(directory.path().join("store")).unwrap().count();
+    let (mut after_some, mut most) = (0, 0);
+    for round in 0..16u32 {
+        // Half of the keys are written again, and the merge takes the others along.
+        (0..KEYS).step_by(2).for_each(|n| db.put(key(n), round.to_le_bytes()).unwrap());
+        db.merge().unwrap();
+        if round == 4 {
+            after_some = files();
+        }
+        most = files();
+    }
+    assert!(most <= after_some + 2, "{after_some} files after 5 rounds, {most} after 16");
+    let mut rows = 10;
+    while let Some(row) = walk.next_row().unwrap() {
+        assert_eq!(row.value(), b"value");
+        rows += 1;
+    }
+    assert_eq!(rows, KEYS);
+}

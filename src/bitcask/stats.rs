@@ -34,7 +34,8 @@ pub fn collect(engine: &Engine, keys: u64, merging: bool) -> Stats {
         live_bytes: files.iter().map(|file| file.live_bytes).sum(),
         index_bytes: engine.index.memory_bytes()
             + engine.elements.index().map_or(0, |elements| elements.memory_bytes())
-            + engine.expiries.memory_bytes(),
+            + engine.expiries.memory_bytes()
+            + engine.snapshots.memory_bytes(),
         merges: engine.counters.merges.load(Ordering::Relaxed),
         merging,
         appended_bytes: engine.log.appended_bytes(),

@@ -22,7 +22,7 @@ pub struct filedb_store_stats {
     pub data_bytes: u64,
     /// How many of them are alive, to within an eighth.
     pub live_bytes: u64,
-    /// Memory of the index, in bytes.
+    /// Memory of the index and of what stands beside it (keys that expire, iterators), in bytes.
     pub index_bytes: u64,
     /// Iterators that are alive.
     pub iterators: u64,

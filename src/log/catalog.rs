@@ -246,6 +246,11 @@ impl Catalog {
             })
     }
 
+    /// No data file has a larger number yet.
+    pub fn newest_file(&self) -> FileId {
+        self.manifest.lock().next_file_id.saturating_sub(1)
+    }
+
     /// Removes a file that the manifest does not list any more, and its hint. Whoever holds it goes on reading it. What
     /// cannot be removed now is debris that the next open removes.
     pub fn unlink(&self, file: &DataFile) {

@@ -255,10 +255,10 @@ impl Engine {
     /// Accounts for a version that the index no longer points at; what takes its place expires then.
     #[inline]
     fn supersede(&self, inside: &Inside<'_>, hash: KeyHash, old: Entry, by: u64, expiry_ms: Option<u64>) {
-        if self.snapshots.any() {
-            self.snapshots.keep(hash, old, by);
-        }
         let file = self.catalog.files.get(usize::from(old.location.slot), inside);
+        if self.snapshots.any() {
+            self.snapshots.keep(hash, old, file.map_or(0, |file| file.seqs().0), by);
+        }
         if let Some(file) = file {
             file.usage.died(old.size);
         }

@@ -3,11 +3,20 @@
 //! A snapshot is a sequence number. The index keeps only the newest version of a key; while a snapshot lives, the entry
 //! of each version that it can see is kept here when a write supersedes it. So a snapshot costs memory only for what
 //! changes under it, and nothing else waits for it.
+//!
+//! Invariant: a version is kept with the newest of the moments that see it. So a moment has at most one version of a key, and if the key
+//! was superseded since the moment began, it has one, or an older moment sees the same. A moment that ends leaves its versions to the
+//! one before it, which takes those of keys that it has none of.
+//!
+//! Nothing here grows with time. A file that a merge replaced is kept for two reasons only: a version stands in it, or a walk that took
+//! places from the index before has not shown all of them yet.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::format::FileId;
 use crate::index::{Entry, KeyHash};
 use crate::log::file::DataFile;
 use crate::sync::lock::Mutex;
@@ -20,15 +29,81 @@ pub struct Moment {
     id: u64,
 }
 
+/// Places that a walk took from the index, and has not shown yet.
+#[derive(Clone, Copy)]
+struct Loaded {
+    /// They are in none of the files that were replaced before: so many.
+    replaced: u64,
+    /// And in none with a larger number.
+    newest: FileId,
+}
+
+/// A version that is not in the index any more.
+struct Version {
+    /// [`Entry::place`].
+    place: u64,
+    /// No record in its file has a smaller number.
+    since: u64,
+}
+
+impl Version {
+    fn slot(&self) -> u16 {
+        Entry::from_place(self.place).map_or(0, |entry| entry.location.slot)
+    }
+}
+
+struct Live {
+    seq: u64,
+    loaded: Option<Loaded>,
+    /// The versions of which this is the newest moment that sees them.
+    versions: BTreeMap<KeyHash, Version>,
+}
+
 #[derive(Default)]
 struct State {
     next_id: u64,
     /// The live moments, oldest first: by id, and so by sequence number.
-    live: BTreeMap<u64, u64>,
-    /// Superseded versions by key, and by the sequence number of the write that superseded them.
-    versions: BTreeMap<(KeyHash, u64), Entry>,
-    /// Files that a merge replaced, with the id of the first moment that cannot need them.
-    replaced: Vec<(u64, Arc<DataFile>)>,
+    live: BTreeMap<u64, Live>,
+    /// How many versions stand in each file, by its slot.
+    versions_in: HashMap<u16, u64>,
+    /// How many files merges have replaced.
+    replaced: u64,
+    /// Those that are kept, and how many had been replaced before.
+    kept: Vec<(u64, Arc<DataFile>)>,
+}
+
+/// What a version takes: its place in a tree that is two thirds full.
+const VERSION_BYTES: u64 = (size_of::<(KeyHash, Version)>() as u64) * 3 / 2;
+
+impl State {
+    /// Gives the versions of a moment that ended to the one before it, and forgets those that it does not see.
+    fn leave(&mut self, id: u64, versions: BTreeMap<KeyHash, Version>) {
+        let State { live, versions_in, .. } = self;
+        let mut before = live.range_mut(..id).next_back().map(|(_, live)| live);
+        for (hash, version) in versions {
+            let before = before.as_mut().filter(|before| version.since <= before.seq);
+            match before.map(|before| before.versions.entry(hash)) {
+                // It sees the same: the key was not superseded between the two.
+                Some(Place::Vacant(place)) => drop(place.insert(version)),
+                Some(Place::Occupied(_)) | None => {
+                    let slot = version.slot();
+                    let left = versions_in.get(&slot).map_or(0, |count| count - 1);
+                    if left > 0 {
+                        versions_in.insert(slot, left);
+                    } else {
+                        versions_in.remove(&slot);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether somebody may read a file that was replaced when so many had been before.
+    fn needs(&self, file: &DataFile, before: u64) -> bool {
+        let is_loaded = |loaded: Loaded| loaded.replaced <= before && file.id <= loaded.newest;
+        self.versions_in.contains_key(&file.slot)
+            || self.live.values().any(|live| live.loaded.is_some_and(is_loaded))
+    }
 }
 
 /// All live snapshots of a store.
@@ -46,23 +121,40 @@ impl Snapshots {
         let mut state = self.state.lock();
         let moment = Moment { seq: last_seq(), id: state.next_id };
         state.next_id += 1;
-        state.live.insert(moment.id, moment.seq);
+        state.live.insert(moment.id, Live { seq: moment.seq, loaded: None, versions: BTreeMap::new() });
         moment
     }
 
     /// Ends a snapshot. True if [`Snapshots::take_unpinned`] may have something now.
     pub fn end(&self, moment: Moment) -> bool {
         let mut state = self.state.lock();
-        state.live.remove(&moment.id);
+        let ended = state.live.remove(&moment.id);
         self.count.fetch_sub(1, Ordering::SeqCst);
-        match state.live.first_key_value().map(|(_, seq)| *seq) {
-            None => state.versions = BTreeMap::new(),
-            Some(oldest) if oldest > moment.seq => {
-                state.versions.retain(|(_, superseded_at), _| *superseded_at > oldest);
-            }
-            Some(_) => {}
+        if let Some(ended) = ended {
+            state.leave(moment.id, ended.versions);
         }
-        !state.replaced.is_empty()
+        !state.kept.is_empty()
+    }
+
+    /// A walk is about to take places from the index. It has shown all that it took before.
+    pub fn loads(&self, moment: Moment) {
+        self.set_loaded(moment, |state| Some(Loaded { replaced: state.replaced, newest: FileId::MAX }));
+    }
+
+    /// A walk has taken places from the index, `some` or none; no file with a number above `newest` was there.
+    pub fn has_loaded(&self, moment: Moment, some: bool, newest: FileId) {
+        self.set_loaded(moment, |state| {
+            let loaded = state.live.get(&moment.id)?.loaded.filter(|_| some)?;
+            Some(Loaded { newest, ..loaded })
+        });
+    }
+
+    fn set_loaded(&self, moment: Moment, loaded: impl FnOnce(&State) -> Option<Loaded>) {
+        let mut state = self.state.lock();
+        let loaded = loaded(&state);
+        if let Some(live) = state.live.get_mut(&moment.id) {
+            live.loaded = loaded;
+        }
     }
 
     /// Whether writers must call [`Snapshots::keep`].
@@ -76,19 +168,17 @@ impl Snapshots {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Keeps the version that the write `superseded_at` took out of the index. The caller holds the lock of the key's
-    /// segment.
-    pub fn keep(&self, hash: KeyHash, version: Entry, superseded_at: u64) {
-        let mut state = self.state.lock();
-        // Only moments before the write can see the version, and only those after the version itself was written,
-        // which was when the version before it was superseded.
-        let Some(newest) = state.live.values().rev().copied().find(|seq| *seq < superseded_at) else {
-            return;
-        };
-        let before =
-            state.versions.range((hash, 0)..(hash, superseded_at)).next_back().map(|((_, at), _)| *at);
-        if before.is_none_or(|at| at <= newest) {
-            state.versions.insert((hash, superseded_at), version);
+    /// Keeps the version that the write `superseded_at` took out of the index; in its file nothing is older than `since`. The caller
+    /// holds the lock of the key's segment.
+    pub fn keep(&self, hash: KeyHash, version: Entry, since: u64, superseded_at: u64) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        // Only moments before the write can see the version. One that has another version of the key sees that, which is older.
+        let newest = state.live.values_mut().rev().find(|live| live.seq < superseded_at);
+        let newest = newest.filter(|live| since <= live.seq);
+        if let Some(Place::Vacant(place)) = newest.map(|live| live.versions.entry(hash)) {
+            place.insert(Version { place: version.place(), since });
+            *state.versions_in.entry(version.location.slot).or_default() += 1;
         }
     }
 
@@ -100,39 +190,51 @@ impl Snapshots {
         to: Option<KeyHash>,
         out: &mut Vec<(KeyHash, Entry)>,
     ) {
+        let mut found = Vec::new();
         let state = self.state.lock();
-        let mut last = None;
-        for ((hash, superseded_at), entry) in state.versions.range((from, 0)..) {
-            if to.is_some_and(|to| *hash >= to) {
-                break;
-            }
-            if *superseded_at > moment.seq && last != Some(*hash) {
-                out.push((*hash, *entry));
-                last = Some(*hash);
-            }
+        for live in
+            state.live.range(moment.id..).map(|(_, live)| live).filter(|live| !live.versions.is_empty())
+        {
+            let versions =
+                live.versions.range(from..).take_while(|(hash, _)| to.is_none_or(|to| **hash < to));
+            found.extend(versions.map(|(hash, it)| (*hash, it.place, it.since)));
         }
+        drop(state);
+        // The version of a key that the first moment has, from this one on: the order of the moments stays. If this moment does not
+        // see that one it sees none, and one that it sees is not let go of before it ends.
+        found.sort_by_key(|(hash, ..)| *hash);
+        found.dedup_by_key(|(hash, ..)| *hash);
+        let seen = found.into_iter().filter(|(.., since)| *since <= moment.seq);
+        out.extend(seen.filter_map(|(hash, place, _)| Some((hash, Entry::from_place(place)?))));
     }
 
-    /// Hands over files that a merge replaced: they are kept until no moment that lives now can need them.
+    /// Hands over files that a merge replaced, to which the index does not point any more: they are kept as long as somebody may read
+    /// them. All who wrote before that was so have called [`Snapshots::keep`].
     pub fn pin(&self, files: Vec<Arc<DataFile>>) {
         let mut state = self.state.lock();
-        let next_id = state.next_id;
-        state.replaced.extend(files.into_iter().map(|file| (next_id, file)));
+        let before = state.replaced;
+        state.replaced += 1;
+        state.kept.extend(files.into_iter().map(|file| (before, file)));
     }
 
     /// Whether files are kept that a merge replaced.
     pub fn has_replaced(&self) -> bool {
-        !self.state.lock().replaced.is_empty()
+        !self.state.lock().kept.is_empty()
     }
 
-    /// The replaced files that no moment needs any more.
+    /// The replaced files that nobody needs any more who is outside the gate.
     pub fn take_unpinned(&self) -> Vec<Arc<DataFile>> {
         let mut state = self.state.lock();
-        let oldest = state.live.first_key_value().map_or(u64::MAX, |(id, _)| *id);
-        let (free, kept) =
-            std::mem::take(&mut state.replaced).into_iter().partition(|(first, _)| *first <= oldest);
-        state.replaced = kept;
+        let kept = std::mem::take(&mut state.kept);
+        let (needed, free) = kept.into_iter().partition(|(before, file)| state.needs(file, *before));
+        state.kept = needed;
         let free: Vec<(u64, Arc<DataFile>)> = free;
         free.into_iter().map(|(_, file)| file).collect()
+    }
+
+    /// The memory that versions take, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let state = self.state.lock();
+        state.live.values().map(|live| live.versions.len() as u64 * VERSION_BYTES).sum()
     }
 }

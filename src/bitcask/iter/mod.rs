@@ -104,8 +104,14 @@ impl Iter {
                     return visit(engine, entry, &frame).map(Some);
                 }
             }
-            let Some(cursor) = self.cursor else { return Ok(None) };
+            let Some(cursor) = self.cursor else {
+                // Who has seen all may hold on to the walk for long.
+                engine.snapshots.has_loaded(self.moment, false, 0);
+                return Ok(None);
+            };
+            engine.snapshots.loads(self.moment);
             self.cursor = self.load(engine, cursor)?;
+            engine.snapshots.has_loaded(self.moment, !self.pending.is_empty(), engine.catalog.newest_file());
         }
     }
 

@@ -533,6 +533,8 @@ impl<'a> Merge<'a> {
         outputs.iter().for_each(|file| file.set_sealed());
         let gone: Vec<_> = work.finished.into_iter().chain(unused).collect();
         gone.iter().for_each(|file| file.set_replaced());
+        // Who took a record of an input out of the index may not have told the snapshots yet.
+        engine.index.wait_for_writers();
         engine.snapshots.pin(gone);
         Ok(())
     }
