@@ -198,8 +198,11 @@
  *     pool_size                  a number; the most connections of a remote store to a server
  *     connect_timeout_ms         a time; the longest that making a connection takes
  *     timeout_ms                 a time; the longest that a request to a server takes, all attempts together
- *     user, password             of a remote store whose URL has none; the password is not given back
- *     tls_ca, tls_cert, tls_key  files (PEM): who may vouch for a server, what a server is shown, and its key
+ *     user                       whom a server is told, where the URL says nothing
+ *     password                   what proves it; it is not given back
+ *     tls_ca                     a file (PEM); who may vouch for a server over TLS, empty for whom the machine trusts
+ *     tls_cert                   a file (PEM); the certificate that a server is shown
+ *     tls_key                    a file (PEM); the private key of that
  *     log_level                  error | warn | info | debug; for filedb_options_set_log()
  *
  * filedb_options_describe() tells what each takes, and filedb_options_get() the defaults.

@@ -1,7 +1,8 @@
 //! One suite for all stores: what every store does, and that what one cannot do is refused and changes nothing.
 //!
 //! A store is a line in `main`'s table. Those on servers run where `FILEDB_VALKEY_SERVER` names the program of one, as
-//! `cargo xtask test conformance` does. `FILEDB_CONFORMANCE_C` names the same suite in C, which is run over the same stores.
+//! `cargo xtask test conformance` does. `FILEDB_CONFORMANCE_C` names the same suite in C, and `FILEDB_EXAMPLE` an example; they are run
+//! over the same stores.
 
 #![allow(clippy::unwrap_used)]
 
@@ -213,6 +214,10 @@ fn many_keys_are_got_at_once_in_their_order(under: &Under<'_>) {
             _ => under.is(found.unwrap().is_none(), true),
         }
     }
+    // What is in the vector stays there.
+    let mut out = vec![Ok(None)];
+    db.get_many(&[b"many/0"], &mut out).unwrap();
+    under.is(out.len(), 2);
     db.get_many(&[], &mut Vec::new()).unwrap();
 }
 
@@ -678,10 +683,28 @@ fn run_c(name: &str, url: &str, options: &[(&str, &str)]) {
     let path =
         if url.is_empty() { home.path().join("store").to_str().unwrap().to_owned() } else { url.to_owned() };
     let options = options.iter().map(|(name, value)| format!("{name}={value}"));
-    let output = Command::new(program).arg(path).args(options).output().unwrap();
+    let output = Command::new(program).arg(&path).args(options).output().unwrap();
     print!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "conformance in C, {name}: {}", output.status);
     println!("conformance, C, {name}: passed");
+    run_example(name, &path);
+}
+
+/// Runs the example that runs on every store, where there is one: it goes on where it was, unless the store is gone with it.
+fn run_example(name: &str, path: &str) {
+    let Some(program) = std::env::var_os("FILEDB_EXAMPLE") else { return };
+    for visit in 1..=5 {
+        let output = Command::new(&program).arg(path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let (visit, lines) = if path == "memory://" { (1, 2) } else { (visit, visit.min(3) + 1) };
+        assert!(
+            output.status.success(),
+            "the example on {name}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(said.starts_with(&format!("visit {visit} at ")), "the example on {name} says {said}");
+        assert_eq!(said.lines().count(), lines, "the example on {name} says {said}");
+    }
 }
 
 #[test]

@@ -390,6 +390,13 @@ fn a_full_server_says_so() {
     let db = Db::open(server.url(), &Options::default()).unwrap();
     let error = (0..20_000u32).find_map(|n| db.put(n.to_le_bytes(), [7; 1000]).err()).unwrap();
     assert!(matches!(error, Error::NoSpace { .. }), "{error}");
+    // All or nothing also of a batch that begins with what a full server does.
+    db.push_back("list", [7; 1000]).expect_err("it is full");
+    let mut batch = Batch::new();
+    batch.delete(1u32.to_le_bytes()).unwrap();
+    batch.push_back("list", [7; 1000]).unwrap();
+    assert!(matches!(db.write(&batch), Err(Error::NoSpace { .. })));
+    assert!(db.exists(1u32.to_le_bytes()).unwrap());
     assert!(db.delete(0u32.to_le_bytes()).unwrap());
 }
 

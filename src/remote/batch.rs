@@ -13,7 +13,8 @@ use crate::store::error::{Error, Result, vec_with_room};
 use crate::store::value::End;
 
 /// Goes through the batch twice: first it finds out what each key will hold when its operation comes, and whether that can be done; then
-/// it does all of it. Answers 1, or why nothing was done: -1 for the wrong type, -2 for no list, -3 for no element.
+/// it does all of it. A server whose memory is full still takes what needs none, so it is asked first, by a write of nothing, whether it takes the
+/// rest. Answers 1, or why nothing was done: -1 for the wrong type, -2 for no list, -3 for no element.
 const SCRIPT: &[u8] = b"\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -40,6 +41,14 @@ for i, key in ipairs(KEYS) do
     local index = tonumber(more)
     if index < 0 then index = index + state.length end
     if index < 0 or index >= state.length then return -3 end
+  end
+end
+for i, key in ipairs(KEYS) do
+  local verb = ARGV[3 * i - 2]
+  if verb ~= 'delete' and verb ~= 'LPOP' and verb ~= 'RPOP' and verb ~= 'expire' then
+    local asked = redis.pcall('SETRANGE', key, 0, '')
+    if type(asked) == 'table' and asked.err and string.sub(asked.err, 1, 3) == 'OOM' then return asked end
+    break
   end
 end
 local over = {}
@@ -129,13 +138,11 @@ impl Remote {
     fn run_script(&self, operations: &[Operation<'_>], route: &Route) -> Result<()> {
         let lives = lives(operations)?;
         let count = operations.len().to_string();
-        let indices: Vec<String> = operations
-            .iter()
-            .map(|operation| match operation.verb {
-                Verb::Set(index) => set_index_text(index),
-                _ => String::new(),
-            })
-            .collect();
+        let mut indices: Vec<String> = vec_with_room(operations.len())?;
+        indices.extend(operations.iter().map(|operation| match operation.verb {
+            Verb::Set(index) => set_index_text(index),
+            _ => String::new(),
+        }));
         let mut args: Vec<&[u8]> = vec_with_room(3 + 4 * operations.len())?;
         args.extend([b"EVAL", SCRIPT, count.as_bytes()]);
         args.extend(operations.iter().map(|operation| operation.key));

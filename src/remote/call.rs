@@ -172,7 +172,7 @@ impl Remote {
             }
             if deadline.left() <= pause {
                 let message = match kind {
-                    Kind::Read => format!("the server could not be read from: {why}"),
+                    Kind::Read => format!("the server gave no answer: {why}"),
                     Kind::Write => format!("the write did not happen: {why}"),
                 };
                 return Err(Error::Connection { message });

@@ -101,8 +101,11 @@ impl Node {
             Err(why) => {
                 let mut pool = self.pool.lock();
                 let pause = FIRST_PAUSE.saturating_mul(1 << pool.failures.min(10)).min(LONGEST_PAUSE);
-                pool.failures += 1;
-                pool.not_before = Some(Instant::now() + pause);
+                // Threads that fail together are one failure.
+                if pool.not_before.is_none_or(|moment| moment <= Instant::now()) {
+                    pool.failures = pool.failures.saturating_add(1);
+                    pool.not_before = Some(Instant::now() + pause);
+                }
                 drop(pool);
                 Err(match why {
                     Unconnected::Transient(why) => {

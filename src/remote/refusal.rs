@@ -24,6 +24,8 @@ pub fn detour(said: &[u8]) -> Option<Detour<'_>> {
         "ASK" => Some(Detour::Ask(words.nth(1)?)),
         "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "BUSY" => Some(Detour::Later),
         "READONLY" | "MASTERDOWN" => Some(Detour::LaterAnew),
+        // It hangs up behind this.
+        "ERR" if said == "ERR max number of clients reached" => Some(Detour::LaterAnew),
         _ => None,
     }
 }

@@ -269,7 +269,6 @@ impl Store for Remote {
 
     fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()> {
         self.check_open()?;
-        out.clear();
         let no_memory = |_| Error::NoMemory { bytes: size_of_val(keys) as u64 };
         out.try_reserve(keys.len()).map_err(no_memory)?;
         let deadline = Deadline::after(self.timeout);
@@ -516,7 +515,8 @@ impl Remote {
             .map_err(|why| Error::io("get random bytes from", "/dev/urandom".as_ref(), &why))?;
         let unique = unique.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let time = self.sync_time();
-        self.ask_all(|node, deadline| {
+        // Each has its own time: it may wait for its disk.
+        self.ask_all(|node, _| {
             let tag = match &self.servers {
                 Servers::One(_) => Some(String::new()),
                 Servers::Cluster(cluster) => {
@@ -535,7 +535,7 @@ impl Remote {
                 Request { args: &[b"WAITAOF", b"1", b"0", time.as_bytes()], expects: ARRAY },
             ];
             // It may be done twice.
-            let mut replies = self.call_until(Kind::Read, &Route::Node(node.clone()), &requests, deadline)?;
+            let mut replies = self.call(Kind::Read, &Route::Node(node.clone()), &requests)?;
             let synced = replies.pop();
             for reply in replies {
                 self.answer(reply)?;

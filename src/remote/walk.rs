@@ -60,10 +60,12 @@ impl RemoteWalk {
             pattern.push(*byte);
         }
         pattern.push(b'*');
+        let mut own = vec_with_room(prefix.len())?;
+        own.extend_from_slice(prefix);
         Ok(RemoteWalk {
             nodes: remote.servers.primaries(),
             remote,
-            prefix: prefix.to_vec(),
+            prefix: own,
             pattern,
             cursor: Vec::new(),
             run: Vec::new(),

@@ -54,7 +54,7 @@ impl Address {
             true => Err(Error::invalid("the URL names no host; a server is reached at HOST or HOST:PORT")),
             false => Ok(Address::Server(scheme, rest.into())),
         };
-        match scheme {
+        match scheme.to_ascii_lowercase().as_slice() {
             b"file" if rest.is_empty() => Err(Error::invalid("the URL 'file://' names no directory")),
             // As it stands: a directory may have any name, and nothing in it is decoded.
             b"file" => Ok(Address::Directory(PathBuf::from(OsStr::from_bytes(rest)))),
@@ -78,8 +78,8 @@ impl Address {
 fn split_scheme(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = bytes.windows(3).position(|three| three == b"://")?;
     let (scheme, rest) = (&bytes[..at], &bytes[at + 3..]);
-    let is_scheme = scheme.first().is_some_and(u8::is_ascii_lowercase)
-        && scheme.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"+-.".contains(c));
+    let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(c));
     is_scheme.then_some((scheme, rest))
 }
 
@@ -96,6 +96,7 @@ mod tests {
         assert_eq!(parse("file:///var/lib/a%20b").unwrap(), directory("/var/lib/a%20b"));
         assert_eq!(parse("file://here").unwrap(), directory("here"));
         assert_eq!(parse("memory://").unwrap(), Address::Memory(None));
+        assert_eq!(parse("Memory://").unwrap(), Address::Memory(None));
         assert_eq!(parse("memory://jobs").unwrap(), Address::Memory(Some("jobs".into())));
         let server = parse("valkeys://:secret@host").unwrap();
         assert_eq!(server, Address::Server(Scheme::ValkeyTls, ":secret@host".into()));
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn an_error_does_not_repeat_what_may_be_a_password() {
-        for url in ["redis://user:secret@host", "valkey://", "file://"] {
+        for url in ["redis://user:secret@host", "valkey://", "file://", "REDIS://secret"] {
             let error = Address::parse(Path::new(url)).unwrap_err().to_string();
             assert!(!error.contains("secret") && !error.is_empty(), "{error}");
         }

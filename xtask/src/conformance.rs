@@ -24,12 +24,21 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         "cc -std=c99 -Wall -Wextra -Wpedantic -Werror -I{prefix}/include c_tests/conformance.c -L{prefix}/lib -lfiledb
          -Wl,-rpath,{prefix}/lib -o {program}"
     ))?;
+    let example = workspace.out.join("anywhere");
+    quietly(cmd!(
+        sh,
+        "cc -std=c99 -Wall -Wextra -Wpedantic -Werror -I{prefix}/include examples/c/anywhere.c -L{prefix}/lib -lfiledb
+         -Wl,-rpath,{prefix}/lib -o {example}"
+    ))?;
+    let _example = sh.push_env("FILEDB_EXAMPLE", example);
     let _server = sh.push_env("FILEDB_VALKEY_SERVER", server);
     let _program = sh.push_env("FILEDB_CONFORMANCE_C", program);
     cmd!(sh, "cargo test --quiet --package filedb --features testing --test conformance -- --nocapture --test-threads 1")
         .quiet()
         .run()?;
-    Ok(cmd!(sh, "cargo test --quiet --package filedb --features testing --test remote").quiet().run()?)
+    Ok(cmd!(sh, "cargo test --quiet --package filedb --features testing --test remote --test tls")
+        .quiet()
+        .run()?)
 }
 
 /// The program of a Valkey server, from PyPI.

@@ -23,6 +23,7 @@ impl Workspace {
         let xtask =
             std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&xtask).parent().context("xtask lies in the workspace")?.to_owned();
+        forget_cargo();
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
         let shell = Shell::new()?;
         shell.change_dir(&root);
@@ -46,6 +47,18 @@ impl Workspace {
         let manifest = self.shell.read_file("Cargo.toml")?;
         let line = manifest.lines().find_map(|line| line.strip_prefix("version = \""));
         Ok(line.context("Cargo.toml has no version")?.trim_end_matches('"').to_owned())
+    }
+}
+
+/// Takes out of the environment what cargo says about this program to it. Other cargos are run from here, and crates with C in them (ring)
+/// look at these names, and would be built anew each time that somebody runs cargo with them and without.
+fn forget_cargo() {
+    for (name, _) in std::env::vars_os() {
+        let bytes = name.as_encoded_bytes();
+        if bytes.starts_with(b"CARGO_PKG_") || bytes.starts_with(b"CARGO_MANIFEST_") {
+            // SAFETY: this runs at the beginning, in the only thread.
+            unsafe { std::env::remove_var(&name) };
+        }
     }
 }
 
