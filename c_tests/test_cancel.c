@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { KEYS = 300, LARGE = 200 * 1000, CANCELLED = 1000 };
+enum { KEYS = 300, LARGE = 200 * 1000, CANCELLED = 300 };
 
 static filedb_t *db;
 static const char *sync_mode;
