@@ -657,6 +657,7 @@ static void *use_in_another_thread(void *unused) {
   TRY(FILEDB_OK, filedb_exists, db, "k", 1, &err);
   TRY(FILEDB_OK, filedb_delete, db, "m", 1, &err);
   TRY(FILEDB_OK, filedb_list, db, NULL, 0, &list, &count, &err);
+  filedb_free(list);
   TRY(FILEDB_OK, filedb_list_sorted, db, NULL, 0, &list, &count, &err);
   lists_work();
   TRY(FILEDB_OK, filedb_batch_push_back, batch, "many", 4, "v", 1, &err);

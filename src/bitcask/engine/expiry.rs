@@ -12,7 +12,7 @@ mod table;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::index::KeyHash;
-use crate::store::error::{Error, Result};
+use crate::store::error::{Error, Result, vec_with_room};
 use crate::sync::lock::{Mutex, MutexGuard};
 use table::Table;
 
@@ -40,9 +40,10 @@ struct Shard {
 
 /// See the module.
 pub struct Expiries {
-    shards: [Shard; SHARDS],
+    /// Not in place: whoever opens a store may have little stack.
+    shards: Vec<Shard>,
     /// No line of the shard is due before this, in milliseconds since 1970. Changed under the shard's lock.
-    due: [AtomicU64; SHARDS],
+    due: Vec<AtomicU64>,
     purging: Mutex<()>,
 }
 
@@ -58,17 +59,15 @@ impl Drop for Room<'_> {
     }
 }
 
-impl Default for Expiries {
-    fn default() -> Self {
-        Expiries {
-            shards: std::array::from_fn(|_| Shard::default()),
-            due: [const { AtomicU64::new(u64::MAX) }; SHARDS],
-            purging: Mutex::new(()),
-        }
-    }
-}
-
 impl Expiries {
+    /// No lines.
+    pub fn new() -> Result<Self> {
+        let (mut shards, mut due) = (vec_with_room(SHARDS)?, vec_with_room(SHARDS)?);
+        shards.resize_with(SHARDS, Shard::default);
+        due.resize_with(SHARDS, || AtomicU64::new(u64::MAX));
+        Ok(Expiries { shards, due, purging: Mutex::new(()) })
+    }
+
     /// Makes room for so many more lines of keys whose hashes begin with `root`: before anything is written, and until the lines are
     /// there.
     pub fn make_room(&self, root: u8, lines: usize) -> Result<Room<'_>> {

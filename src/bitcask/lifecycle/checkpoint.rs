@@ -228,7 +228,7 @@ fn read(catalog: &Catalog, manifest: &Manifest) -> Result<Option<Read>> {
         return Ok(None);
     }
 
-    let (expiries, mut closed) = (Expiries::default(), None);
+    let (expiries, mut closed) = (Expiries::new()?, None);
     let (mut at, end) = (sizes.header, sizes.all - 4);
     while at < end {
         bytes.resize((end - at).min(LINES_AT_ONCE as u64) as usize, 0);

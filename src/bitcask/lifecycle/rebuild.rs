@@ -483,7 +483,7 @@ impl Rebuild<'_> {
             max_seq = max_seq.max(outcome.seqs.1);
             max_time_ms = max_time_ms.max(outcome.max_time_ms);
         }
-        let expiries = Expiries::default();
+        let expiries = Expiries::new()?;
         for expiring in self.expiring.into_inner() {
             expiring.finish(&self.index, &expiries)?;
         }
