@@ -104,7 +104,7 @@ fn incrbyfloat(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     }
     // Redis computes with 80 bits: what has few digits is added digit by digit, so that it is not less precise here.
     let exact = decimal(&old_text).zip(decimal(args[2])).and_then(|(old, by)| old.checked_add(by));
-    let text = exact.map_or_else(|| human(sum), show_decimal);
+    let text = exact.map_or_else(|| human(sum), |sum| show_decimal(in_64_bits(sum)));
     context.work.set(&key, text.as_bytes(), expiry_ms);
     context.work.notify(b'$', "incrbyfloat", &key);
     context.reply().bulk(text.as_bytes());
@@ -141,6 +141,25 @@ fn decimal(text: &[u8]) -> Option<i128> {
     Some(if negative { -number } else { number })
 }
 
+/// The number that is left of one where it has 64 bits, as in Redis.
+fn in_64_bits(number: i128) -> i128 {
+    /// Nearest, and of two that are as near the even one.
+    fn divided(dividend: u128, divisor: u128) -> u128 {
+        let (quotient, rest) = (dividend / divisor, dividend % divisor);
+        let up = rest > divisor - rest || (rest == divisor - rest && quotient % 2 == 1);
+        quotient + u128::from(up)
+    }
+    let unit = UNIT.unsigned_abs();
+    let whole_bits = 128 - (number.unsigned_abs() / unit).leading_zeros();
+    if !(1..=64).contains(&whole_bits) {
+        return number;
+    }
+    let scale = 1u128 << (64 - whole_bits);
+    let bits = divided(number.unsigned_abs() * scale, unit);
+    let rounded = divided(bits * unit, scale) as i128;
+    if number < 0 { -rounded } else { rounded }
+}
+
 fn show_decimal(number: i128) -> String {
     let sign = if number < 0 { "-" } else { "" };
     let (whole, part) = (number.abs() / UNIT, number.abs() % UNIT);
@@ -158,4 +177,26 @@ pub fn human(number: f64) -> String {
         false => &text,
     };
     if text == "-0" { "0".into() } else { text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_added_exactly_up_to_64_bits() {
+        let add = |one: &str, other: &str| {
+            let sum = decimal(one.as_bytes()).unwrap() + decimal(other.as_bytes()).unwrap();
+            show_decimal(in_64_bits(sum))
+        };
+        assert_eq!(add("0.1", "0.2"), "0.3");
+        assert_eq!(add("3.0", "-4.5"), "-1.5");
+        assert_eq!(add("1e3", "0.25"), "1000.25");
+        assert_eq!(add("9223372036854775807", "-2.25"), "9223372036854775805");
+        assert_eq!(add("-9223372036854775808", "-2.25"), "-9223372036854775810");
+        assert_eq!(add("9223372036854775807", "1e2"), "9223372036854775907");
+        for none in ["", "x", "1e-1", "1e99", "1.123456789012345678", "-", "inf"] {
+            assert_eq!(decimal(none.as_bytes()), None, "{none}");
+        }
+    }
 }
