@@ -3,6 +3,7 @@
 mod abi;
 mod abidump;
 mod bindings;
+mod cli;
 mod clib;
 mod conformance;
 mod crates;

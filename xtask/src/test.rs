@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 use crate::{
-    abi, abidump, bindings, conformance, crates, ctests, demo, doxygen, examples, header, manpage, packaging,
-    rust, sanitize, server, tools,
+    abi, abidump, bindings, cli, conformance, crates, ctests, demo, doxygen, examples, header, manpage,
+    packaging, rust, sanitize, server, tools,
 };
 
 /// Its name, what holds when it passes, and the check.
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     ("abi", "programs that were built with an earlier filedb.h still run", abidump::check),
     ("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
     ("rust-tests", "the Rust tests pass, doctests too", rust::tests),
+    ("cli", "the command line tool does what its manual page says", cli::tests),
     ("sanitize", "AddressSanitizer, ThreadSanitizer and Miri find nothing", sanitize::check),
     ("rustdoc", "the documentation builds without warnings", rust::documentation),
     ("crate", "the package for crates.io holds what it should, and builds", crates::package),

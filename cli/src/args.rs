@@ -1,0 +1,178 @@
+//! What can be asked for on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// What is said behind the commands, and in the manual page.
+const AFTER: &str = "\
+STORE is a directory (also file://DIR), or memory:// or another URL that filedb.h names. Keys and values are bytes. On the command \
+line they are taken as they are, or with --escaped as text in which \\xHH is a byte, and \\n, \\t, \\r, \\0 and \\\\ are what they \
+are in C.
+
+EXIT CODES
+  0  it was done
+  1  there is no such key, or a condition does not hold
+  2  the command line is wrong
+  3  the store is damaged, or something was lost
+  4  the store is open elsewhere
+  5  there is no store, or there is one where none may be
+  6  anything else; the message says what";
+
+/// The command line tool of filedb, an embedded key-value store.
+#[derive(Parser)]
+#[command(name = "filedb", version, after_help = AFTER, after_long_help = AFTER)]
+pub struct Args {
+    /// Print JSON: one value, or one line for each thing.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Keys and values on the command line are text with escapes.
+    #[arg(short, long, global = true)]
+    pub escaped: bool,
+    /// An option of the store, as sync=always; filedb.h lists them.
+    #[arg(short, long = "option", value_name = "NAME=VALUE", global = true)]
+    pub options: Vec<String>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Print the value of a key.
+    Get { store: PathBuf, key: std::ffi::OsString },
+    /// Give a key a value.
+    Put(Put),
+    /// Remove keys.
+    Delete {
+        store: PathBuf,
+        #[arg(required = true)]
+        keys: Vec<std::ffi::OsString>,
+    },
+    /// Print all keys, or those that begin with a prefix, in order.
+    List {
+        store: PathBuf,
+        #[arg(default_value = "")]
+        prefix: std::ffi::OsString,
+        /// Print the bytes as they are, and not with escapes.
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Print the number of keys.
+    Count { store: PathBuf },
+    /// Print the store in numbers.
+    Stats {
+        store: PathBuf,
+        /// Write a page that draws where the space is to this file.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// Look for damage; the store may be open.
+    Check { store: PathBuf },
+    /// Copy what is intact in a damaged store to a new one.
+    Salvage {
+        store: PathBuf,
+        /// The new store, which must not exist.
+        to: PathBuf,
+    },
+    /// Print all keys and what they hold.
+    Dump {
+        store: PathBuf,
+        #[arg(long, value_enum, default_value_t = Format::Json)]
+        format: Format,
+        /// Only keys that begin with this.
+        #[arg(long)]
+        prefix: Option<std::ffi::OsString>,
+    },
+    /// Read from standard input what dump prints, and put it into the store.
+    Load {
+        store: PathBuf,
+        #[arg(long, value_enum, default_value_t = Format::Json)]
+        format: Format,
+    },
+    /// Add values at the end of a list.
+    Push {
+        store: PathBuf,
+        key: std::ffi::OsString,
+        #[arg(required = true)]
+        values: Vec<std::ffi::OsString>,
+        /// At its front.
+        #[arg(long)]
+        front: bool,
+    },
+    /// Take a value out at the end of a list, and print it.
+    Pop {
+        store: PathBuf,
+        key: std::ffi::OsString,
+        /// At its front.
+        #[arg(long)]
+        front: bool,
+    },
+    /// Print how long a key has to live.
+    Ttl { store: PathBuf, key: std::ffi::OsString },
+    /// Let a key expire, or live for ever.
+    Expire {
+        store: PathBuf,
+        key: std::ffi::OsString,
+        /// From now on: 500ms, 15s, 10min, 2h, 7d; or never.
+        time: String,
+    },
+    /// Take the space of dead records back, now.
+    Merge { store: PathBuf },
+    /// Measure puts and gets.
+    Bench(Bench),
+    /// Read commands line by line, with history and completion.
+    Repl { store: PathBuf },
+    /// Print what completes these commands in a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page.
+    Man,
+}
+
+/// See [`Command::Put`].
+#[derive(clap::Args)]
+pub struct Put {
+    pub store: PathBuf,
+    pub key: std::ffi::OsString,
+    /// The value; without one, or with -, it is read from standard input.
+    pub value: Option<std::ffi::OsString>,
+    /// It expires so long from now: 500ms, 15s, 10min, 2h, 7d.
+    #[arg(long)]
+    pub ttl: Option<String>,
+    /// Only if there is no such key.
+    #[arg(long, conflicts_with = "if_present")]
+    pub if_absent: bool,
+    /// Only if there is such a key.
+    #[arg(long)]
+    pub if_present: bool,
+    /// Durable when the command ends, whatever the option sync says.
+    #[arg(long)]
+    pub sync: bool,
+}
+
+/// See [`Command::Bench`].
+#[derive(clap::Args)]
+pub struct Bench {
+    /// Where keys that begin with "bench" are written; they are removed again.
+    pub store: PathBuf,
+    /// How many keys.
+    #[arg(long, default_value_t = 100_000)]
+    pub keys: u64,
+    /// Bytes of each value.
+    #[arg(long, default_value_t = 100)]
+    pub value_size: usize,
+    /// Threads that do it.
+    #[arg(long, default_value_t = 1)]
+    pub threads: u64,
+}
+
+/// How a dump is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A line of JSON for each key.
+    Json,
+    /// A line of text with escapes for each key.
+    Text,
+    /// The protocol of Redis and Valkey, for `redis-cli --pipe`.
+    Redis,
+}

@@ -1,0 +1,136 @@
+//! Commands of one key, or of the names of keys.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use filedb::{Db, Options, PutOptions, Ttl, Type};
+use serde_json::json;
+
+use crate::args::{Args, Put};
+use crate::output::Answer;
+use crate::text;
+
+/// Opens the store of a command. One that only reads makes none and keeps no reader out.
+pub fn open(args: &Args, path: &Path, read_only: bool) -> Result<Db> {
+    let mut options = Options::default();
+    options.read_only = read_only && !path.to_string_lossy().contains("://");
+    options.create_if_missing = !options.read_only;
+    for option in &args.options {
+        let (name, value) = option.split_once('=').with_context(|| {
+            format!("'{option}' is no option of a store: it has to be NAME=VALUE, as sync=always")
+        })?;
+        options.set(name, value)?;
+    }
+    Ok(Db::open(path, &options)?)
+}
+
+/// The bytes of an argument.
+pub fn bytes(args: &Args, argument: &OsString) -> Result<Vec<u8>> {
+    text::argument(argument, args.escaped)
+}
+
+pub fn get(args: &Args, db: &Db, key: &OsString) -> Result<Answer> {
+    let key = bytes(args, key)?;
+    let mut out = std::io::stdout().lock();
+    match db.type_of(&key)? {
+        None => return Ok(Answer::No),
+        Some(Type::Value) => {
+            let Some(value) = db.get(&key)? else { return Ok(Answer::No) };
+            match args.json {
+                true => writeln!(out, "{}", text::to_json(&value))?,
+                false => {
+                    out.write_all(&value)?;
+                    if std::io::IsTerminal::is_terminal(&out) {
+                        writeln!(out)?;
+                    }
+                }
+            }
+        }
+        Some(_) => {
+            let Some(list) = db.list_range(&key, 0, -1)? else { return Ok(Answer::No) };
+            if args.json {
+                let elements: Vec<_> = list.iter().map(text::to_json).collect();
+                writeln!(out, "{}", json!(elements))?;
+            } else {
+                list.iter().try_for_each(|element| writeln!(out, "{}", text::escape(element)))?;
+            }
+        }
+    }
+    Ok(Answer::Done)
+}
+
+pub fn put(args: &Args, db: &Db, put: &Put) -> Result<Answer> {
+    let value = match put.value.as_ref().filter(|value| *value != "-") {
+        Some(value) => bytes(args, value)?,
+        None => {
+            let mut value = Vec::new();
+            std::io::stdin()
+                .read_to_end(&mut value)
+                .context("could not read the value from standard input")?;
+            value
+        }
+    };
+    let options = PutOptions {
+        ttl: put.ttl.as_deref().map(text::duration).transpose()?,
+        if_absent: put.if_absent,
+        if_present: put.if_present,
+        sync: put.sync,
+        ..PutOptions::default()
+    };
+    let done = db.put_with(bytes(args, &put.key)?, value, &options)?;
+    db.close()?;
+    Ok(Answer::of(done))
+}
+
+pub fn delete(args: &Args, db: &Db, keys: &[OsString]) -> Result<Answer> {
+    let mut all = true;
+    for key in keys {
+        all &= db.delete(bytes(args, key)?)?;
+    }
+    db.close()?;
+    Ok(Answer::of(all))
+}
+
+pub fn list(args: &Args, db: &Db, prefix: &OsString, raw: bool) -> Result<Answer> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for key in &db.list_sorted(bytes(args, prefix)?)? {
+        if args.json {
+            writeln!(out, "{}", text::to_json(key))?;
+        } else if raw {
+            out.write_all(key)?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{}", text::escape(key))?;
+        }
+    }
+    out.flush()?;
+    Ok(Answer::Done)
+}
+
+pub fn count(_: &Args, db: &Db) -> Result<Answer> {
+    println!("{}", db.count()?);
+    Ok(Answer::Done)
+}
+
+pub fn ttl(args: &Args, db: &Db, key: &OsString) -> Result<Answer> {
+    match db.ttl(bytes(args, key)?)? {
+        None => return Ok(Answer::No),
+        Some(Ttl::Forever) if args.json => println!("null"),
+        Some(Ttl::Forever) => println!("never"),
+        Some(Ttl::Left(life)) if args.json => println!("{}", life.as_millis()),
+        Some(Ttl::Left(life)) => println!("{}ms", life.as_millis()),
+    }
+    Ok(Answer::Done)
+}
+
+pub fn expire(args: &Args, db: &Db, key: &OsString, time: &str) -> Result<Answer> {
+    let key = bytes(args, key)?;
+    let done = match time {
+        "never" => db.persist(key)?,
+        time => db.expire(key, text::duration(time)?)?,
+    };
+    db.close()?;
+    Ok(Answer::of(done))
+}

@@ -1,0 +1,39 @@
+//! Commands of lists.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use anyhow::Result;
+use filedb::{Batch, Db};
+
+use super::keys::bytes;
+use crate::args::Args;
+use crate::output::Answer;
+use crate::text;
+
+/// All values or none.
+pub fn push(args: &Args, db: &Db, key: &OsString, values: &[OsString], front: bool) -> Result<Answer> {
+    let (key, mut batch) = (bytes(args, key)?, Batch::new());
+    for value in values {
+        let value = bytes(args, value)?;
+        if front { batch.push_front(&key, value)? } else { batch.push_back(&key, value)? }
+    }
+    db.write(&batch)?;
+    println!("{}", db.list_length(&key)?.unwrap_or(0));
+    db.close()?;
+    Ok(Answer::Done)
+}
+
+pub fn pop(args: &Args, db: &Db, key: &OsString, front: bool) -> Result<Answer> {
+    let key = bytes(args, key)?;
+    let popped = if front { db.pop_front(key)? } else { db.pop_back(key)? };
+    let Some(value) = popped else { return Ok(Answer::No) };
+    let mut out = std::io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", text::to_json(&value))?,
+        false => out.write_all(&value)?,
+    }
+    out.flush()?;
+    db.close()?;
+    Ok(Answer::Done)
+}

@@ -1,0 +1,73 @@
+//! `filedb`: a store on the command line. Every command takes a store, a directory or a URL, and then what it works on.
+
+mod args;
+mod commands;
+mod output;
+mod progress;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+use output::Answer;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(answer) => answer.into(),
+        Err(error) => {
+            // Whoever reads the output has had enough.
+            if is_broken_pipe(&error) {
+                return Answer::Done.into();
+            }
+            eprintln!("filedb: {error:#}");
+            Answer::of_error(&error).into()
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<Answer> {
+    use commands::{bench, damage, dump, keys, lists, load, repl, stats};
+    let store = |path, read_only| keys::open(args, path, read_only);
+    match &args.command {
+        Command::Get { store: path, key } => keys::get(args, &store(path, true)?, key),
+        Command::Put(put) => keys::put(args, &store(&put.store, false)?, put),
+        Command::Delete { store: path, keys } => keys::delete(args, &store(path, false)?, keys),
+        Command::List { store: path, prefix, raw } => keys::list(args, &store(path, true)?, prefix, *raw),
+        Command::Count { store: path } => keys::count(args, &store(path, true)?),
+        Command::Ttl { store: path, key } => keys::ttl(args, &store(path, true)?, key),
+        Command::Expire { store: path, key, time } => keys::expire(args, &store(path, false)?, key, time),
+        Command::Push { store: path, key, values, front } => {
+            lists::push(args, &store(path, false)?, key, values, *front)
+        }
+        Command::Pop { store: path, key, front } => lists::pop(args, &store(path, false)?, key, *front),
+        Command::Stats { store: path, html } => {
+            stats::stats(args, &store(path, true)?, path, html.as_deref())
+        }
+        Command::Check { store } => damage::check(args, store),
+        Command::Salvage { store, to } => damage::salvage(args, store, to),
+        Command::Dump { store: path, format, prefix } => {
+            dump::dump(args, &store(path, true)?, *format, prefix.as_ref())
+        }
+        Command::Load { store: path, format } => load::load(args, &store(path, false)?, *format),
+        Command::Merge { store: path } => stats::merge(args, &store(path, false)?),
+        Command::Bench(bench) => bench::bench(args, &store(&bench.store, false)?, bench),
+        Command::Repl { store: path } => repl::repl(&store(path, false)?),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Args::command(), "filedb", &mut std::io::stdout());
+            Ok(Answer::Done)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout())?;
+            Ok(Answer::Done)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

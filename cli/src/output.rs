@@ -1,0 +1,44 @@
+//! What a command ends with.
+
+use std::process::ExitCode;
+
+/// How a command ended; the numbers are in the manual page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done.
+    Done = 0,
+    /// There is no such key, or a condition does not hold.
+    No = 1,
+    /// The store is damaged.
+    Damaged = 3,
+    /// It is open elsewhere.
+    Locked = 4,
+    /// There is no store, or one too many.
+    Missing = 5,
+    /// Anything else.
+    Failed = 6,
+}
+
+impl Answer {
+    /// Done, or not.
+    pub fn of(done: bool) -> Self {
+        if done { Answer::Done } else { Answer::No }
+    }
+
+    /// What an error of the library is.
+    pub fn of_error(error: &anyhow::Error) -> Self {
+        use filedb::Error;
+        match error.downcast_ref::<Error>() {
+            Some(Error::Corrupt { .. }) => Answer::Damaged,
+            Some(Error::Locked { .. }) => Answer::Locked,
+            Some(Error::Missing { .. } | Error::Exists { .. }) => Answer::Missing,
+            _ => Answer::Failed,
+        }
+    }
+}
+
+impl From<Answer> for ExitCode {
+    fn from(answer: Answer) -> Self {
+        ExitCode::from(answer as u8)
+    }
+}

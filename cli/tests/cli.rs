@@ -1,0 +1,214 @@
+//! The command line tool, by running it.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the tool and gives what came out of it.
+fn run_with(input: &[u8], args: &[&str]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_filedb"))
+        .args(args)
+        .env("HOME", std::env::temp_dir().join("no home"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Where it reads nothing it may have ended.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn run(args: &[&str]) -> Output {
+    run_with(b"", args)
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// What a command prints that does what it is asked.
+fn says(args: &[&str]) -> String {
+    let output = run(args);
+    assert_eq!(code(&output), 0, "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn path(home: &tempfile::TempDir, name: &str) -> String {
+    home.path().join(name).to_str().unwrap().to_string()
+}
+
+#[test]
+fn a_key_is_put_got_listed_counted_and_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let store = path(&home, "store");
+    says(&["put", &store, "planet", "earth"]);
+    assert_eq!(says(&["get", &store, "planet"]), "earth");
+    assert_eq!(says(&["get", &store, "planet", "--json"]), "\"earth\"\n");
+    assert_eq!(code(&run_with(b"from standard input", &["put", &store, "long"])), 0);
+    assert_eq!(says(&["get", &store, "long"]), "from standard input");
+    says(&["put", &store, "-e", "odd\\x00\\n", "\\xff"]);
+    assert_eq!(says(&["list", &store]), "long\nodd\\x00\\n\nplanet\n");
+    assert_eq!(says(&["list", &store, "pl"]), "planet\n");
+    assert_eq!(says(&["get", &store, "-e", "odd\\x00\\n", "--json"]), "{\"base64\":\"/w==\"}\n");
+    assert_eq!(says(&["count", &store]), "3\n");
+    assert_eq!(code(&run(&["put", &store, "planet", "x", "--if-absent"])), 1);
+    assert_eq!(code(&run(&["put", &store, "absent", "x", "--if-present"])), 1);
+    assert_eq!(says(&["ttl", &store, "planet"]), "never\n");
+    says(&["expire", &store, "planet", "1h"]);
+    let left: u64 = says(&["ttl", &store, "planet", "--json"]).trim().parse().unwrap();
+    assert!((3_000_000..=3_600_000).contains(&left));
+    says(&["expire", &store, "planet", "never"]);
+    says(&["delete", &store, "planet", "long"]);
+    assert_eq!(code(&run(&["delete", &store, "planet"])), 1);
+    assert_eq!(code(&run(&["get", &store, "planet"])), 1);
+}
+
+#[test]
+fn lists_are_pushed_popped_and_printed() {
+    let home = tempfile::tempdir().unwrap();
+    let store = path(&home, "store");
+    assert_eq!(says(&["push", &store, "jobs", "a", "b", "c"]), "3\n");
+    assert_eq!(says(&["push", &store, "jobs", "first", "--front"]), "4\n");
+    assert_eq!(says(&["get", &store, "jobs"]), "first\na\nb\nc\n");
+    assert_eq!(says(&["pop", &store, "jobs"]), "c");
+    assert_eq!(says(&["pop", &store, "jobs", "--front"]), "first");
+    assert_eq!(code(&run(&["pop", &store, "absent"])), 1);
+    let wrong = run(&["push", &store, "jobs"]);
+    assert_eq!(code(&wrong), 2);
+}
+
+#[test]
+fn what_is_dumped_is_loaded_again_in_every_form() {
+    let home = tempfile::tempdir().unwrap();
+    let store = path(&home, "store");
+    says(&["put", &store, "-e", "odd\\x00\\x20\\n", "\\xff\\xfe"]);
+    says(&["put", &store, "empty", ""]);
+    says(&["put", &store, "brief", "value", "--ttl", "2h"]);
+    says(&["push", &store, "jobs", "a", "", "c d"]);
+    for format in ["json", "text", "redis"] {
+        let dumped = run(&["dump", &store, "--format", format]);
+        assert_eq!(code(&dumped), 0);
+        let copy = path(&home, format);
+        let loaded = run_with(&dumped.stdout, &["load", &copy, "--format", format]);
+        assert_eq!(code(&loaded), 0, "{format}: {}", String::from_utf8_lossy(&loaded.stderr));
+        for key in ["odd\\x00\\x20\\n", "empty", "jobs"] {
+            let (one, other) =
+                (run(&["get", &store, "-e", key, "--json"]), run(&["get", &copy, "-e", key, "--json"]));
+            assert_eq!((code(&one), one.stdout), (code(&other), other.stdout), "{format} {key}");
+        }
+        let left: u64 = says(&["ttl", &copy, "brief", "--json"]).trim().parse().unwrap();
+        assert!((7_000_000..=7_200_000).contains(&left), "{format}");
+        assert_eq!(says(&["count", &copy]), "4\n", "{format}");
+    }
+    let wrong = run_with(b"{\"key\":\"a\",\"value\":\"b\"}\nno json\n", &["load", &path(&home, "wrong")]);
+    assert_eq!(code(&wrong), 6);
+    let words = String::from_utf8(wrong.stderr).unwrap();
+    assert!(words.contains("line 2") && words.contains("1 keys were loaded"), "{words}");
+    assert_eq!(says(&["get", &path(&home, "wrong"), "a"]), "b");
+    for input in
+        [&b"*1\r\n$99999999999\r\n"[..], b"*99999999\r\n", b"hello\r\n", b"*2\r\n$3\r\nSET\r\n$1\r\n"]
+    {
+        assert_eq!(code(&run_with(input, &["load", &path(&home, "wrong"), "--format", "redis"])), 6);
+    }
+}
+
+#[test]
+fn damage_is_found_and_the_rest_is_saved() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, saved) = (path(&home, "store"), path(&home, "saved"));
+    says(&["put", &store, "kept", "value"]);
+    says(&["put", &store, "lost", "a value that is damaged"]);
+    assert!(says(&["check", &store]).contains("sound"));
+    let data = std::fs::read_dir(&store).unwrap().map(|file| file.unwrap().path());
+    for file in data.filter(|file| file.extension().is_some_and(|end| end == "data")) {
+        let mut bytes = std::fs::read(&file).unwrap();
+        if let Some(at) = bytes.windows(12).position(|part| part == b"a value that") {
+            bytes[at] ^= 1;
+            std::fs::write(&file, bytes).unwrap();
+        }
+    }
+    let checked = run(&["check", &store]);
+    let words = String::from_utf8(checked.stdout.clone()).unwrap();
+    assert_eq!(code(&checked), 3);
+    assert!(words.contains("data lost") && words.contains("key lost"), "{words}");
+    let json = String::from_utf8(run(&["check", &store, "--json"]).stdout).unwrap();
+    assert!(json.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{json}");
+    assert_eq!(code(&run(&["salvage", &store, &saved])), 3);
+    assert_eq!(says(&["dump", &saved]), "{\"key\":\"kept\",\"value\":\"value\"}\n");
+    assert_eq!(code(&run(&["salvage", &store, &saved])), 5);
+    assert_eq!(code(&run(&["get", &store, "lost"])), 3);
+}
+
+#[test]
+fn numbers_a_page_and_a_merge() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, page) = (path(&home, "store <&>"), path(&home, "page.html"));
+    for n in 0..20 {
+        says(&["put", &store, "key", &n.to_string(), "-o", "max_file_size=256", "-o", "merge=manual"]);
+    }
+    let numbers: serde_json::Value =
+        serde_json::from_str(&says(&["stats", &store, "--json", "--html", &page])).unwrap();
+    assert_eq!(numbers["keys"], 1);
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(
+        html.contains("<svg") && html.contains("Merges to come") && !html.contains("store <&>"),
+        "{html}"
+    );
+    assert!(says(&["merge", &store]).contains("after"));
+    assert!(says(&["stats", &store]).contains("space amplification"));
+    assert!(says(&["bench", &store, "--keys", "300", "--threads", "2"]).contains("per second"));
+    assert_eq!(says(&["count", &store]), "1\n");
+}
+
+#[test]
+fn lines_are_commands_too() {
+    let home = tempfile::tempdir().unwrap();
+    let store = path(&home, "store");
+    let input = b"put a 1\nput b \\x00 1h\nget a\nget b\nlist\npush l x y\nrange l\npop l\nttl a\ndelete a b\ncount\nnonsense\nget\nquit\n";
+    let output = run_with(input, &["repl", &store]);
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in ["1", "\\x00", "a\nb", "x\ny", "never", "2", "no command 'nonsense'", "get KEY"] {
+        assert!(words.contains(line), "{line:?} is not in {words}");
+    }
+    assert_eq!(says(&["count", &store]), "1\n");
+}
+
+#[test]
+fn errors_are_sentences_with_a_code() {
+    let home = tempfile::tempdir().unwrap();
+    let store = path(&home, "absent");
+    for (args, wanted) in [
+        (&["get", &store, "key"][..], 5),
+        (&["check", &store], 5),
+        (&["get"], 2),
+        (&["put", &store, "key", "value", "-o", "sink=always"], 6),
+        (&["put", &store, "key", "value", "-o", "sink"], 6),
+        (&["put", &store, "key", "value", "--ttl", "soon"], 6),
+        (&["put", &store, "key", "-e", "\\q"], 6),
+        (&["check", "memory://"], 6),
+    ] {
+        let output = run(args);
+        assert_eq!(code(&output), wanted, "{args:?}");
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(words.len() > 20 && !words.contains("Error {"), "{args:?}: {words}");
+    }
+    let db = filedb::Db::open(Path::new(&path(&home, "open")), &filedb::Options::default()).unwrap();
+    assert_eq!(code(&run(&["count", &path(&home, "open")])), 4);
+    assert_eq!(code(&run(&["check", &path(&home, "open")])), 0);
+    db.close().unwrap();
+}
+
+#[test]
+fn shells_and_man_get_what_they_need() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(says(&["completions", shell]).contains("salvage"), "{shell}");
+    }
+    let page = says(&["man"]);
+    assert!(page.contains(".TH") && page.contains("EXIT CODES"), "{page}");
+}
