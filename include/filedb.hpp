@@ -1249,7 +1249,10 @@ struct Finding {
   std::int32_t severity;
   /// The name of the file, in the store's directory.
   std::string_view file;
-  std::uint64_t offset, length;
+  /// Where it begins in the file, in bytes.
+  std::uint64_t offset;
+  /// How many bytes it has.
+  std::uint64_t length;
   /// A sentence that says what it is and what it means.
   std::string_view message;
   /// The key concerned, where it can be known.
