@@ -1,0 +1,17 @@
+var searchData=
+[
+  ['salvage_0',['salvage',['../namespacefiledbxx.html#a6e2c30c11de56b59d468acf65985b211',1,'filedbxx']]],
+  ['scan_1',['scan',['../classfiledbxx_1_1Store.html#a40d18bbaed564a95493c6947b4bfdb9c',1,'filedbxx::Store']]],
+  ['seek_2',['seek',['../classfiledbxx_1_1Iterator.html#ac6a4a0f861cf78f7d09a6497eb752d7c',1,'filedbxx::Iterator']]],
+  ['set_3',['set',['../classfiledbxx_1_1Options.html#a2ba50cb2cc166353ed923ddd00bb5acb',1,'filedbxx::Options::set(std::string_view name, std::string_view value) &amp;'],['../classfiledbxx_1_1Options.html#ab647be5eafe08db9e1546103b12fc5de',1,'filedbxx::Options::set(std::string_view name, const char *value) &amp;'],['../classfiledbxx_1_1Options.html#a71ba5dc739bd47b1a28121a6377bf5cf',1,'filedbxx::Options::set(std::string_view name, Number value) &amp;'],['../classfiledbxx_1_1Options.html#a34ad319dcc74aec8be93775607b9741a',1,'filedbxx::Options::set(std::string_view name, std::chrono::duration&lt; Rep, Period &gt; value) &amp;'],['../classfiledbxx_1_1Options.html#a2b3b61413119974695c41299e8441435',1,'filedbxx::Options::set(std::string_view name, const Value &amp;value) &amp;&amp;']]],
+  ['set_5flog_4',['set_log',['../classfiledbxx_1_1Options.html#a5d437ff9e5ec9d10c972985a6cf4fbd1',1,'filedbxx::Options::set_log(Log log) &amp;'],['../classfiledbxx_1_1Options.html#a6bb8f55723c7d92ae501c254ec7b168a',1,'filedbxx::Options::set_log(Log log) &amp;&amp;']]],
+  ['severity_5',['severity',['../structfiledb__finding.html#a617504a943c857c4c507468a8f4d1cea',1,'filedb_finding::severity()'],['../structfiledbxx_1_1Finding.html#a401bb995db96c3443072ee14da083dd0',1,'filedbxx::Finding::severity()']]],
+  ['size_6',['size',['../classfiledbxx_1_1Pinned.html#a9d5020c9483d0a59b98438db6333adcc',1,'filedbxx::Pinned::size()'],['../classfiledbxx_1_1Keys.html#a16976a58ea7dbcb17a2e4fc5cb16c72c',1,'filedbxx::Keys::size()'],['../classfiledbxx_1_1Store.html#a548c5c344831299da8c69115362195b0',1,'filedbxx::Store::size() const']]],
+  ['sorted_5fkeys_7',['sorted_keys',['../classfiledbxx_1_1Store.html#a4ce7cf60254b02842609e7fcdb55545a',1,'filedbxx::Store']]],
+  ['stats_8',['stats',['../classfiledbxx_1_1Store.html#a697cad94cb7912f542b6972904828766',1,'filedbxx::Store']]],
+  ['store_9',['Store',['../classfiledbxx_1_1Store.html',1,'filedbxx::Store'],['../classfiledbxx_1_1Store.html#aa54de98c2e66ef082f1fd01cae0a083b',1,'filedbxx::Store::Store()']]],
+  ['struct_5fsize_10',['struct_size',['../structfiledb__error.html#a2f95db8ae321dd556d8e2a45cceac2fa',1,'filedb_error::struct_size()'],['../structfiledb__put__options.html#a656c84faccb6f3069e831d51b5a69860',1,'filedb_put_options::struct_size()'],['../structfiledb__range.html#a0b8124ff1a3511c6f4be64e1ee341fae',1,'filedb_range::struct_size()'],['../structfiledb__store__stats.html#a3708ed8eeff4dc4b9c452276d5cccafc',1,'filedb_store_stats::struct_size()'],['../structfiledb__finding.html#af29fd56f2de1e88de37bfe8c1748b7a8',1,'filedb_finding::struct_size()'],['../structfiledb__check__report.html#a162f27ab9237045b7e1e7da620dc1684',1,'filedb_check_report::struct_size()']]],
+  ['sync_11',['sync',['../classfiledbxx_1_1PutOptions.html#a5c020df10640f6f3281412419dbbc17e',1,'filedbxx::PutOptions::sync()'],['../classfiledbxx_1_1Store.html#ae55174c7d26b1c8c3105ed5eac679cc3',1,'filedbxx::Store::sync()']]],
+  ['sync_5fnanos_12',['sync_nanos',['../structfiledb__store__stats.html#a9400b2f2c13db3d35d35ccbe3349d4b6',1,'filedb_store_stats']]],
+  ['syncs_13',['syncs',['../structfiledb__store__stats.html#a17c309bd9f3a8d91f1884b0e35fae80e',1,'filedb_store_stats']]]
+];

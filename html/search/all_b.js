@@ -1,0 +1,10 @@
+var searchData=
+[
+  ['merge_0',['merge',['../classfiledbxx_1_1Store.html#a8256a8feddbc58c131ba2c3a4216b756',1,'filedbxx::Store']]],
+  ['merged_5fbytes_1',['merged_bytes',['../structfiledb__store__stats.html#a87fc61e465c15e003b3dc99591a4a129',1,'filedb_store_stats']]],
+  ['merges_2',['merges',['../structfiledb__store__stats.html#a6b8f71fda8b071df1403489730af3fb0',1,'filedb_store_stats']]],
+  ['merging_3',['merging',['../structfiledb__store__stats.html#a947416549dd39f0f62787840278942d0',1,'filedb_store_stats']]],
+  ['message_4',['message',['../structfiledb__error.html#ac4a74ab3dfb1785a2b0b69b9b0b8d563',1,'filedb_error::message()'],['../structfiledb__finding.html#a1e7fdf157391f8dbb48ef3a4d2a3e8ed',1,'filedb_finding::message()'],['../structfiledbxx_1_1Finding.html#a9ce482f8cac8280b83f609cd6466292b',1,'filedbxx::Finding::message()'],['../classfiledbxx_1_1Error.html#a8d8c5cd8b41b62cfd206a76fb84ec15b',1,'filedbxx::Error::message()']]],
+  ['milliseconds_5',['milliseconds',['../namespacefiledbxx.html#a8e68515a04a14927b480ce2d99dba1f7',1,'filedbxx']]],
+  ['missing_6',['missing',['../classfiledbxx_1_1Batch.html#acd46aa3330689b180baef93ae46bb08c',1,'filedbxx::Batch']]]
+];

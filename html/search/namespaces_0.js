@@ -1,0 +1,4 @@
+var searchData=
+[
+  ['filedbxx_0',['filedbxx',['../namespacefiledbxx.html',1,'']]]
+];

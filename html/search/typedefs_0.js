@@ -1,0 +1,20 @@
+var searchData=
+[
+  ['filedb_5fbatch_5ft_0',['filedb_batch_t',['../filedb_8h.html#a7898bc57005a5759fed5641d1c277563',1,'filedb.h']]],
+  ['filedb_5fcheck_5freport_5ft_1',['filedb_check_report_t',['../filedb_8h.html#a8274f79a13e88e4cc74761b7f91078f5',1,'filedb.h']]],
+  ['filedb_5ferror_5ft_2',['filedb_error_t',['../filedb_8h.html#a3f1852443f27de178a795b0a3e5ed145',1,'filedb.h']]],
+  ['filedb_5ffinding_5ffn_3',['filedb_finding_fn',['../filedb_8h.html#a59805580c6539d9cd26593c4a28a14f0',1,'filedb.h']]],
+  ['filedb_5ffinding_5ft_4',['filedb_finding_t',['../filedb_8h.html#a06be4e5139c8983e86e409af586d68ca',1,'filedb.h']]],
+  ['filedb_5ffold_5ffn_5',['filedb_fold_fn',['../filedb_8h.html#a2de4406a72f914a63178528db4845634',1,'filedb.h']]],
+  ['filedb_5fiter_5ft_6',['filedb_iter_t',['../filedb_8h.html#a7a9a0311536c1c64f1e775047be93d7a',1,'filedb.h']]],
+  ['filedb_5flog_5ffn_7',['filedb_log_fn',['../filedb_8h.html#acf808372d952750442deeb7872542fb6',1,'filedb.h']]],
+  ['filedb_5foptions_5ft_8',['filedb_options_t',['../filedb_8h.html#a6dccce757cde2bb419290f236dcaecc9',1,'filedb.h']]],
+  ['filedb_5fpinned_5ft_9',['filedb_pinned_t',['../filedb_8h.html#ad49e5a92e4bd844fc99989218ddef8f5',1,'filedb.h']]],
+  ['filedb_5fput_5foptions_5ft_10',['filedb_put_options_t',['../filedb_8h.html#accdcf06947a4c77f91b1f1114220d90e',1,'filedb.h']]],
+  ['filedb_5frange_5ft_11',['filedb_range_t',['../filedb_8h.html#a5711fdeca62bed99aab24dca42302d2f',1,'filedb.h']]],
+  ['filedb_5fslice_5ft_12',['filedb_slice_t',['../filedb_8h.html#ae826da5e7940913d85670bb317dfa48d',1,'filedb.h']]],
+  ['filedb_5fstats_5ft_13',['filedb_stats_t',['../filedb_8h.html#ada16b4705dd2b368fc28f38e017baef1',1,'filedb.h']]],
+  ['filedb_5fstatus_5ft_14',['filedb_status_t',['../filedb_8h.html#ae44622fd2e66d2cb4af704b979da804b',1,'filedb.h']]],
+  ['filedb_5ft_15',['filedb_t',['../filedb_8h.html#a1d46eea02f90bde4c392dc7fa8aac194',1,'filedb.h']]],
+  ['filedb_5ftype_5ft_16',['filedb_type_t',['../filedb_8h.html#a355a7448e923120d7c43c7f9001f7595',1,'filedb.h']]]
+];
