@@ -25,7 +25,9 @@ use crate::store::findings::{CheckProgress, CheckReport, Finding};
 use survey::Survey;
 use telling::{Ended, Telling};
 
-pub use salvage::{salvage, salvage_to};
+pub use salvage::salvage;
+#[cfg(any(test, feature = "testing"))]
+pub use salvage::salvage_to;
 
 /// Whoever is told of findings.
 pub type Visit<'a> = &'a mut dyn FnMut(&Finding<'_>) -> ControlFlow<()>;
