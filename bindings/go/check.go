@@ -39,7 +39,7 @@ type Finding struct {
 
 // CheckReport is what was looked at and what is lost, in numbers; filedb.h says what each is.
 type CheckReport struct {
-	DamagedFiles                                             uint32
+	DamagedFiles                                         uint32
 	Files, Bytes, Records, Keys, DamagedPlaces, KeysLost uint64
 }
 

@@ -388,11 +388,11 @@ test "lists, and changes in one step" {
     }
 }
 
-const Counter = struct {
+const Found = struct {
     seen: usize = 0,
     key: [16]u8 = undefined,
 
-    pub fn visit(self: *Counter, finding: filedb.Finding) !bool {
+    pub fn visit(self: *Found, finding: filedb.Finding) !bool {
         self.seen += 1;
         if (finding.key) |key| @memcpy(self.key[0..key.len], key);
         return true;
@@ -414,8 +414,8 @@ test "damage is found and the rest is saved" {
         try db.put("kept", "value");
         try db.put("lost", "a value that is damaged");
     }
-    var counter = Counter{};
-    try testing.expectEqual(@as(u64, 0), (try filedb.check(place.path, &counter)).damaged_places);
+    var found = Found{};
+    try testing.expectEqual(@as(u64, 0), (try filedb.check(place.path, &found)).damaged_places);
     var dir = try std.fs.openDirAbsolute(place.path, .{ .iterate = true });
     defer dir.close();
     var files = dir.iterate();
@@ -427,14 +427,14 @@ test "damage is found and the rest is saved" {
         content[at] ^= 1;
         try dir.writeFile(.{ .sub_path = entry.name, .data = content });
     }
-    const report = try filedb.check(place.path, &counter);
+    const report = try filedb.check(place.path, &found);
     try testing.expectEqual(@as(u64, 1), report.damaged_places);
-    try testing.expectEqual(@as(usize, 1), counter.seen);
-    try testing.expectEqualStrings("lost", counter.key[0..4]);
+    try testing.expectEqual(@as(usize, 1), found.seen);
+    try testing.expectEqualStrings("lost", found.key[0..4]);
     var refusal = Refusal{};
     try testing.expectError(error.Enough, filedb.check(place.path, &refusal));
     const saved = try std.fmt.allocPrintSentinel(allocator, "{s}-saved", .{place.path}, 0);
     defer allocator.free(saved);
-    try testing.expectEqual(@as(u64, 1), (try filedb.salvage(place.path, saved, &counter)).keys);
-    try testing.expectError(error.Exists, filedb.salvage(place.path, saved, &counter));
+    try testing.expectEqual(@as(u64, 1), (try filedb.salvage(place.path, saved, &found)).keys);
+    try testing.expectError(error.Exists, filedb.salvage(place.path, saved, &found));
 }

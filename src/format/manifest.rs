@@ -260,8 +260,8 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let words = newer(&|bytes| bytes[88] |= 2);
-        assert!(words.contains("0x2") && words.contains("filedb 9.8.7"), "{words}");
+        let words = newer(&|bytes| bytes[88] |= 0x80);
+        assert!(words.contains("0x80") && words.contains("filedb 9.8.7"), "{words}");
         // Of a format that is newer still, where it is told.
         let words = newer(&|bytes| bytes[8] = 77);
         assert!(words.contains("77") && words.contains("filedb 9.8.7"), "{words}");
