@@ -291,7 +291,15 @@ fn swapdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         context.work.flush();
         let keyspace = context.work.keyspace.clone();
         let places = [keyspace.databases.place(first), keyspace.databases.place(second)];
-        keyspace.watches.touch_if(|key| key.first().is_some_and(|place| places.contains(place)));
+        // As in Redis: of watched keys those count that are in one of the two, before or after.
+        keyspace.watches.touch_if(|key| {
+            let Some((place, rest)) = key.split_first() else { return false };
+            places.contains(place)
+                && places.iter().any(|place| {
+                    let key = [&[*place], rest].concat();
+                    keyspace.db.exists(&key).unwrap_or(true)
+                })
+        });
         keyspace.databases.swap(&keyspace.db, first, second)?;
     }
     context.reply().ok();

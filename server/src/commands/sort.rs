@@ -111,10 +111,10 @@ fn lookup(context: &mut Context<'_>, pattern: &[u8], element: &[u8]) -> Result<O
     }
 }
 
-/// A number as `strtod` reads it: spaces in front are skipped, a zero byte ends it, and nothing is 0.
+/// A number as `strtod` reads it: a zero byte ends it, nothing is 0, and spaces are skipped in front of a number only.
 fn number(text: &[u8]) -> Option<f64> {
-    let text = text.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_start();
-    if text.is_empty() { Some(0.0) } else { parse_float(text) }
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    if text.is_empty() { Some(0.0) } else { parse_float(text.trim_ascii_start()) }
 }
 
 fn sort(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
