@@ -25,10 +25,12 @@ pub fn clippy(workspace: &Workspace) -> Result<()> {
         .run()?)
 }
 
-/// With the dev profile: it optimises enough, and keeps debug assertions and overflow checks. The tool has a step of its own.
+/// With the dev profile: it optimises enough, and keeps debug assertions and overflow checks. The tool and the server have steps of their own.
 pub fn tests(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
-    Ok(cmd!(sh, "cargo test --workspace --exclude filedb-cli {TESTING...}").quiet().run()?)
+    Ok(cmd!(sh, "cargo test --workspace --exclude filedb-cli --exclude filedb-server {TESTING...}")
+        .quiet()
+        .run()?)
 }
 
 pub fn documentation(workspace: &Workspace) -> Result<()> {
