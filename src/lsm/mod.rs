@@ -23,7 +23,7 @@ mod write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
@@ -39,6 +39,10 @@ use engine::Engine;
 use shared::Shared;
 
 pub use open::is_ordered;
+
+/// A change that makes room in a full memory waits so long for it.
+const LONGEST_WAIT_FOR_ROOM: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// An open store of the ordered engine. It is closed when this goes.
 pub struct Lsm {
@@ -124,10 +128,21 @@ impl Lsm {
         paused?;
         let mut done = change(&*self.shared.enter()?);
         if matches!(done, Err(Error::NoSpace { .. })) && self.shared.check_may_wait().is_ok() {
-            // In memory nobody else can make room: what is in the log and in runs twice goes.
+            // In memory nobody else can make room: what is in the log and in runs twice goes. What a thread still looks at goes a
+            // moment later, and a change that makes room waits for that.
             let is_volatile = self.shared.enter()?.catalog.disk.is_volatile();
-            if is_volatile && self.make_room().is_ok() {
-                done = change(&*self.shared.enter()?);
+            let begun = Instant::now();
+            while is_volatile && matches!(done, Err(Error::NoSpace { .. })) {
+                let made = self.make_room();
+                if made.is_ok() || makes_room {
+                    done = change(&*self.shared.enter()?);
+                }
+                if !makes_room || begun.elapsed() > LONGEST_WAIT_FOR_ROOM {
+                    break;
+                }
+                if done.is_err() {
+                    thread::sleep(LOOK_AGAIN);
+                }
             }
         }
         let done = done?;

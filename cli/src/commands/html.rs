@@ -53,11 +53,11 @@ fn bars(files: &[FileStats]) -> String {
         let scale = |bytes: u64| bytes as f64 / largest * (WIDTH - LEFT - 160.0);
         let (live, all) = (scale(file.live_bytes.min(file.bytes)), scale(file.bytes));
         let class = if is_due(file) { "dead due" } else { "dead" };
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<text x=\"0\" y=\"{0}\">{1:010}</text><rect class=\"{class}\" x=\"{LEFT}\" y=\"{y}\" width=\"{all:.1}\" height=\"{BAR}\"/>\
              <rect class=\"live\" x=\"{LEFT}\" y=\"{y}\" width=\"{live:.1}\" height=\"{BAR}\"><title>{2} of {3} records alive</title></rect>\
-             <text x=\"{4:.1}\" y=\"{0}\">{5}, {6:.0} % alive</text>\n",
+             <text x=\"{4:.1}\" y=\"{0}\">{5}, {6:.0} % alive</text>",
             y + BAR - 3.0,
             file.id,
             file.live_records,

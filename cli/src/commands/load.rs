@@ -193,7 +193,7 @@ fn number(line: &[u8], mark: u8) -> Result<usize> {
 fn apply(words: &[Vec<u8>], loading: &mut Loading<'_>) -> Result<()> {
     let name = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
     let time = |word: &[u8]| -> Result<u64> {
-        Ok(std::str::from_utf8(word)?.parse::<u64>().context("a time is a number")?)
+        std::str::from_utf8(word)?.parse::<u64>().context("a time is a number")
     };
     match (name.as_slice(), words.get(1..).unwrap_or_default()) {
         (b"SET", [key, value]) => loading.value(key, value, None),
