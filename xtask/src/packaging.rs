@@ -218,13 +218,22 @@ pub fn uninstall(workspace: &Workspace) -> Result<()> {
 pub fn cmake_sources(workspace: &Workspace) -> Result<()> {
     let outside = Outside::new(workspace)?;
     let source = format!("-DFILEDB_SOURCE={}", workspace.root.display());
-    for how in ["subdirectory", "fetchcontent"] {
-        let flags = [format!("-DHOW={how}"), "-DCMAKE_BUILD_TYPE=Debug".to_owned(), source.clone()];
+    // Once with everything, once without what takes long to compile.
+    for (how, valkey) in [("subdirectory", "ON"), ("fetchcontent", "OFF")] {
+        let flags = [
+            format!("-DHOW={how}"),
+            "-DCMAKE_BUILD_TYPE=Debug".to_owned(),
+            format!("-DFILEDB_WITH_VALKEY={valkey}"),
+            source.clone(),
+        ];
         let build = outside.build(workspace, how, &flags)?;
         outside.run_all(workspace, &build)?;
     }
     Ok(())
 }
+
+/// What is compiled fast.
+const SHORT: &[&str] = &["-DCMAKE_BUILD_TYPE=Debug", "-DFILEDB_WITH_VALKEY=OFF"];
 
 /// Cargo builds for the machine that the C compiler makes programs for, whatever CARGO_BUILD_TARGET says; what cannot be is
 /// refused with a sentence when the project is configured.
@@ -265,7 +274,7 @@ pub fn other_machines(workspace: &Workspace) -> Result<()> {
     {
         let _target = sh.push_env("CARGO_BUILD_TARGET", format!("{other}-unknown-linux-gnu"));
         let build = directory.join("native");
-        quietly(cmd!(sh, "cmake -S . -B {build} -DCMAKE_BUILD_TYPE=Debug"))?;
+        quietly(cmd!(sh, "cmake -S . -B {build} {SHORT...}"))?;
         quietly(cmd!(sh, "cmake --build {build}"))?;
         is_for(workspace, &build, std::env::consts::ARCH)?;
     }
@@ -278,7 +287,7 @@ pub fn other_machines(workspace: &Workspace) -> Result<()> {
     }
     let lines = format!("set(CMAKE_SYSTEM_PROCESSOR {other})\nset(CMAKE_C_COMPILER {compiler})");
     let (file, build) = (toolchain("cross", &lines)?, directory.join("cross"));
-    quietly(cmd!(sh, "cmake -S . -B {build} -DCMAKE_BUILD_TYPE=Debug {file}"))?;
+    quietly(cmd!(sh, "cmake -S . -B {build} {SHORT...} {file}"))?;
     quietly(cmd!(sh, "cmake --build {build}"))?;
     is_for(workspace, &build, other)
 }
