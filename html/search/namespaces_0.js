@@ -1,4 +1,0 @@
-var searchData=
-[
-  ['filedbxx_0',['filedbxx',['../namespacefiledbxx.html',1,'']]]
-];
