@@ -459,7 +459,7 @@ impl Db {
         self.store.any().write_now(batch)
     }
 
-    /// Does what [`Db::put`] and its like do after a write where the disk, merges or seals are behind: waits for them, some milliseconds
+    /// Does what [`Db::put`] and its like do after a write where the disk, merges or seals are behind: waits for them, 50 ms
     /// at most, or longer where the disk is slow.
     ///
     /// # Errors

@@ -163,10 +163,12 @@ impl Store for Bitcask {
     }
 
     fn sync(&self) -> Result<()> {
-        self.change(|engine| {
+        // It adds nothing: the request to pause is for who writes.
+        let synced = self.change_now(|engine| {
             can_sync(engine)?;
             if engine.options.read_only { Ok(()) } else { engine.log.sync() }
-        })
+        });
+        synced.map(|((), _)| ())
     }
 
     fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {

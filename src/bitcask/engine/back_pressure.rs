@@ -11,7 +11,8 @@
 //!
 //! Writers pause only while the work that they wait for goes on. They ask for it, and it tells as it proceeds
 //! ([`BackPressure::goes_on`]); where it has looked and there is nothing to do, where the last attempt failed, and where it has told
-//! nothing for a while, nobody pauses.
+//! nothing for a while, nobody pauses. Only for files that wait to be sealed, which take descriptors, do they pause for a little in
+//! any case.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -225,7 +226,9 @@ impl Engine {
         let lag = if lag > 0.0 && pressure.is_waited_for() { lag } else { 0.0 };
         let is_wait = lag >= 1.0;
         self.log.ask_after(if is_wait { 0 } else { ASK_EVERY });
-        let time = if is_wait { LONGEST_WAIT } else { LONGEST_PAUSE.mul_f64(lag) };
+        // Files that wait to be sealed take descriptors, also where a merge keeps seals from them or fails.
+        let least = if pressure.is_on { self.sealing_lag() } else { 0.0 };
+        let time = if is_wait { LONGEST_WAIT } else { LONGEST_PAUSE.mul_f64(lag.max(least)) };
         let bed = pressure.bed.clone();
         (time >= SHORTEST_PAUSE).then_some(Pause { time, bed, done, is_wait })
     }
@@ -347,6 +350,22 @@ mod tests {
             scope.spawn(|| late.sleep());
             pressure.note_pass(false, true);
         });
+    }
+
+    #[test]
+    fn many_files_that_wait_to_be_sealed_slow_writers_a_little_also_where_a_merge_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir, &[("sync", "none"), ("max_file_size", "64KiB")]);
+        let shared = db.shared().upgrade().unwrap();
+        let (merging, sealing) = (shared.merging().lock(), shared.sealing().lock());
+        let engine = shared.inside().unwrap();
+        for n in 0..40u32 {
+            db.put(n.to_le_bytes(), [0; 50_000]).unwrap();
+        }
+        assert!(engine.sealing_lag() >= 1.0);
+        engine.back_pressure.note_pass(true, true);
+        assert!(ask(&engine).is_some_and(|pause| !pause.is_wait && pause.time <= LONGEST_PAUSE));
+        drop((engine, merging, sealing));
     }
 
     #[test]
