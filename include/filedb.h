@@ -288,7 +288,7 @@
 /**
  * The minor version of this header. Since 0.1.0.
  */
-#define FILEDB_VERSION_MINOR 1
+#define FILEDB_VERSION_MINOR 2
 
 /**
  * The patch version of this header. Since 0.1.0.
@@ -929,7 +929,7 @@ extern "C" {
 uint32_t filedb_version_number(void);
 
 /**
- * The version of the library that is running, such as "0.1.0". The text is constant: never free it.
+ * The version of the library that is running, such as "0.2.0". The text is constant: never free it.
  *
  * Threads: any, at any time. Since 0.1.0.
  */

@@ -439,7 +439,7 @@ func (db *Store) Persist(key []byte) (bool, error) {
 	return answer.status == C.FILEDB_OK, failure("persist", answer)
 }
 
-// Version is the version of the library that runs, such as "0.1.0".
+// Version is the version of the library that runs, such as "0.2.0".
 func Version() string { return C.GoString(C.filedb_version_string()) }
 
 // VersionNumber is the same as 0xMMmmpp.

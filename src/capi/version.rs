@@ -6,7 +6,7 @@ use std::ffi::c_char;
 /// filedb_version_number(). Since 0.1.0.
 pub const FILEDB_VERSION_MAJOR: u32 = 0;
 /// The minor version of this header. Since 0.1.0.
-pub const FILEDB_VERSION_MINOR: u32 = 1;
+pub const FILEDB_VERSION_MINOR: u32 = 2;
 /// The patch version of this header. Since 0.1.0.
 pub const FILEDB_VERSION_PATCH: u32 = 0;
 
@@ -38,7 +38,7 @@ pub extern "C" fn filedb_version_number() -> u32 {
     FILEDB_VERSION_MAJOR << 16 | FILEDB_VERSION_MINOR << 8 | FILEDB_VERSION_PATCH
 }
 
-/// The version of the library that is running, such as "0.1.0". The text is constant: never free it.
+/// The version of the library that is running, such as "0.2.0". The text is constant: never free it.
 ///
 /// Threads: any, at any time. Since 0.1.0.
 #[unsafe(no_mangle)]

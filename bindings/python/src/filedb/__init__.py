@@ -43,7 +43,7 @@ from .pinned import Pinned
 from .scan import Scan
 from .store import Stats, Store, open
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "LIBRARY_PATH",
