@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::clib;
+use crate::shortener;
 use crate::tools::{self, Tool};
 use crate::workspace::{Workspace, quietly};
 
@@ -50,7 +51,8 @@ pub fn cpp(workspace: &Workspace) -> Result<()> {
     ))?;
     quietly(cmd!(sh, "cmake --build {build}"))?;
     says(cmd!(sh, "{build}/quickstart {path}").quiet().read()?, &["account/bob was opened", "bob has 110"])?;
-    says(cmd!(sh, "{build}/quickstart {path}").quiet().read()?, &["account/bob was there", "bob has 120"])
+    says(cmd!(sh, "{build}/quickstart {path}").quiet().read()?, &["account/bob was there", "bob has 120"])?;
+    shortener::check(&workspace.path("examples/cpp/shortener.cpp"), build.join("shortener"), &[])
 }
 
 /// The Go module, with the checks of cgo that cost too much by default and with the race detector; the job queue, with a
@@ -80,6 +82,7 @@ pub fn go(workspace: &Workspace) -> Result<()> {
     quietly(cmd!(sh, "go build -buildvcs=false -o {out}/jobqueue ."))?;
     let flags = ["-ldflags", "-extldflags \"-static\""];
     quietly(cmd!(sh, "go build -buildvcs=false {flags...} -o {out}/jobqueue-static ."))?;
+    quietly(cmd!(sh, "go build -buildvcs=false {flags...} -o {out}/shortener ./shortener"))?;
     for job in ["wash up", "tidy"] {
         quietly(cmd!(sh, "{out}/jobqueue {store} add {job}"))?;
     }
@@ -87,7 +90,8 @@ pub fn go(workspace: &Workspace) -> Result<()> {
     let _no_library = sh.push_env("LD_LIBRARY_PATH", "");
     let list = cmd!(sh, "{out}/jobqueue-static {store} list").quiet().read()?;
     ensure!(!list.contains("todo/") && !list.contains("taken/"), "jobs are left:\n{list}");
-    says(list, &["WASH UP, says worker", "TIDY, says worker", "done/"])
+    says(list, &["WASH UP, says worker", "TIDY, says worker", "done/"])?;
+    shortener::check(&workspace.path("examples/go/shortener/main.go"), out.join("shortener"), &[])
 }
 
 /// The Zig module and the word count.
@@ -135,7 +139,9 @@ pub fn python(workspace: &Workspace) -> Result<()> {
     let notebook = workspace.path("examples/python/notebook.py");
     let run = || cmd!(sh, "{python} {notebook} {store}").quiet().read();
     says(run()?, &["505 entries in week 47", "computed", "of course:"])?;
-    says(run()?, &["506 entries so far", "remembered"])
+    says(run()?, &["506 entries so far", "remembered"])?;
+    let program = workspace.path("examples/python/shortener.py");
+    shortener::check(&program, python, &[program.as_os_str()])
 }
 
 /// What calls cost through the bindings. No test: other programs on the machine would fail it.

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
 use xshell::cmd;
 
 use crate::workspace::{Workspace, quietly};
-use crate::{clib, document, header};
+use crate::{clib, document, header, shortener};
 
 /// Builds the examples; returns `filedb-import`.
 pub fn build_import(workspace: &Workspace) -> Result<PathBuf> {
@@ -24,6 +24,8 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     check_readme(workspace)?;
     check_header(workspace)?;
     let program = build_import(workspace)?;
+    let built = |name: &str| program.with_file_name(name);
+    shortener::check(&workspace.path("examples/c/shortener.c"), built("shortener"), &[])?;
     for flags in [["--io", "mmap", "--sync", "interval"], ["--io", "pread", "--sync", "none"]] {
         let directory = tempfile::tempdir()?;
         check_import(workspace, &Import { workspace, program: &program, flags, directory: directory.path() })

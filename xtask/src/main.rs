@@ -20,6 +20,7 @@ mod race_server;
 mod rust;
 mod sanitize;
 mod server;
+mod shortener;
 mod test;
 mod tools;
 mod workspace;

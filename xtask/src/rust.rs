@@ -3,8 +3,8 @@
 use anyhow::Result;
 use xshell::cmd;
 
-use crate::tools;
 use crate::workspace::Workspace;
+use crate::{shortener, tools};
 
 /// The simulated disk and its like, for the tests.
 const TESTING: &[&str] = &["--features", "filedb/testing"];
@@ -28,9 +28,16 @@ pub fn clippy(workspace: &Workspace) -> Result<()> {
 /// With the dev profile: it optimises enough, and keeps debug assertions and overflow checks. The tool and the server have steps of their own.
 pub fn tests(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
-    Ok(cmd!(sh, "cargo test --workspace --exclude filedb-cli --exclude filedb-server {TESTING...}")
+    cmd!(sh, "cargo test --workspace --exclude filedb-cli --exclude filedb-server {TESTING...}")
         .quiet()
-        .run()?)
+        .run()?;
+    // The tests built the examples.
+    let target = workspace.out.parent().expect("what the tasks make lies in the target directory");
+    shortener::check(
+        &workspace.path("examples/rust/shortener.rs"),
+        target.join("debug/examples/shortener"),
+        &[],
+    )
 }
 
 pub fn documentation(workspace: &Workspace) -> Result<()> {
