@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use filedb::disk::sim::{Random, Reserve, SimDisk};
-use filedb::{Db, Error, IoMode, MergeMode, Options, SyncMode};
+use filedb::{Batch, Db, Error, IoMode, MergeMode, Options, SyncMode};
 
 use support::mount::Mount;
 use support::runner::histories;
@@ -158,6 +158,42 @@ fn deletes_and_a_merge_make_room_on_a_full_disk() {
         put_again(seed, &mut full);
         full.fill();
         full.check_all(&format!("seed {seed}, full for the second time"));
+    }
+}
+
+#[test]
+fn a_batch_that_only_takes_away_is_written_on_a_full_disk() {
+    for reserve in [Reserve::Pages, Reserve::Exact] {
+        let disk = SimDisk::new();
+        disk.set_reserve(reserve);
+        let options = Options {
+            max_file_size: 50_000,
+            io: IoMode::Pread,
+            sync: SyncMode::None,
+            merge: MergeMode::Manual,
+            ..Options::default()
+        };
+        let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        (0..20u8).for_each(|n| assert_eq!(db.push_back(b"list", [n]).unwrap(), u64::from(n) + 1));
+        db.maintain().unwrap();
+        disk.set_room(Some(disk.used() + 200_000));
+        let mut puts = 0u32;
+        while db.put(puts.to_be_bytes(), [7; 900]).is_ok() {
+            puts += 1;
+        }
+        assert!(matches!(db.push_back(b"list", [7; 900]), Err(Error::NoSpace { .. })));
+        for n in 0..10u32 {
+            let mut batch = Batch::new();
+            batch.pop_front(b"list").unwrap();
+            batch.delete(n.to_be_bytes()).unwrap();
+            db.write(&batch).unwrap_or_else(|error| panic!("{reserve:?}: batch {n} of {puts} puts: {error}"));
+        }
+        assert_eq!(db.list_length(b"list").unwrap(), Some(10));
+        assert!(!db.exists(9u32.to_be_bytes()).unwrap());
+        let mut batch = Batch::new();
+        batch.pop_front(b"list").unwrap();
+        batch.put(b"large", [7; 900]).unwrap();
+        assert!(matches!(db.write(&batch), Err(Error::NoSpace { .. })));
     }
 }
 

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use filedb::disk::sim::{Random, SimDisk};
@@ -189,6 +190,124 @@ fn an_expired_list_is_gone_and_so_are_its_elements() {
     assert_eq!(all(&db, b"list").unwrap(), [b"new"]);
 }
 
+/// The log does not say that a list has expired, and a merge may drop its elements before its head.
+#[test]
+fn a_store_opens_after_elements_of_an_expired_list_were_dropped_and_its_head_was_not() {
+    let disk = SimDisk::new();
+    let db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+    (0..50u8).for_each(|n| drop(db.push_back(b"list", [n; 40])));
+    assert!(db.expire(b"list", Duration::from_millis(1_000)).unwrap());
+    db.push_back(b"other", b"stays").unwrap();
+    disk.advance_clock_ms(2_000);
+    db.maintain().unwrap();
+    // The first commit only: the head's file is not merged.
+    db.merge_with(&mut |_| ControlFlow::Break(())).unwrap();
+    let db = Db::open_on(Arc::new(disk.kill()), &small()).unwrap();
+    assert_eq!(db.list_length(b"list").unwrap(), None);
+    assert_eq!(all(&db, b"other").unwrap(), [b"stays"]);
+    db.maintain().unwrap();
+    db.recount().unwrap();
+    assert_eq!(db.push_back(b"list", b"new").unwrap(), 1);
+    assert_eq!(all(&db, b"list").unwrap(), [b"new"]);
+}
+
+/// Two lists with one number would share their elements.
+#[test]
+fn no_two_lists_have_the_same_number_though_some_numbers_are_used_for_nothing() {
+    for kill in [false, true] {
+        let disk = SimDisk::new();
+        let db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+        for _ in 0..9 {
+            let mut batch = filedb::Batch::new();
+            batch.push_back(b"a", b"x").unwrap();
+            batch.pop_back(b"a").unwrap();
+            db.write(&batch).unwrap();
+        }
+        db.push_back(b"A", b"1").unwrap();
+        let db = if kill {
+            Db::open_on(Arc::new(disk.kill()), &small()).unwrap()
+        } else {
+            db.close().unwrap();
+            Db::open_on(Arc::new(disk), &small()).unwrap()
+        };
+        for n in 0..20u8 {
+            db.push_back([n], [n]).unwrap();
+        }
+        assert_eq!(all(&db, b"A").unwrap(), [b"1"]);
+        (0..20u8).for_each(|n| assert_eq!(all(&db, &[n]).unwrap(), [[n]]));
+    }
+}
+
+/// A store with lists opens from its checkpoint, as others do, in every mode.
+#[test]
+fn the_lists_of_a_closed_store_are_in_its_checkpoint() {
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = {
+        let told = told.clone();
+        filedb::LogSink::new(move |_, words: &str| told.lock().unwrap().push(words.to_owned()))
+    };
+    let home = tempfile::tempdir().unwrap();
+    let open = |io, read_only| {
+        let options = Options { io, read_only, log: log.clone(), ..Options::default() };
+        Db::open(home.path().join("store"), &options).unwrap()
+    };
+    let db = open(IoMode::Mmap, false);
+    let mut model = BTreeMap::new();
+    for key in 0..200u8 {
+        let list: Vec<Vec<u8>> = (0..key).map(|n| vec![n; usize::from(n) % 7]).collect();
+        for element in &list {
+            db.push_back([key], element).unwrap();
+        }
+        model.insert(key, list);
+    }
+    // Lists that are gone are in no checkpoint.
+    (100..150u8).for_each(|key| assert!(db.delete([key]).unwrap() && model.remove(&key).is_some()));
+    model.remove(&0);
+    db.close().unwrap();
+    for (io, read_only) in
+        [(IoMode::Mmap, true), (IoMode::Pread, true), (IoMode::Mmap, false), (IoMode::Pread, false)]
+    {
+        told.lock().unwrap().clear();
+        assert!(filedb::check(home.path().join("store"), |_| ControlFlow::Continue(())).unwrap().is_sound());
+        let db = open(io, read_only);
+        let told = told.lock().unwrap().clone();
+        assert!(
+            !told.iter().any(|words| words.contains("rebuilding the index")),
+            "{io:?} {read_only}: {told:?}"
+        );
+        for key in 0..200u8 {
+            assert_eq!(all(&db, &[key]), model.get(&key).cloned(), "{io:?} {read_only}: list {key}");
+        }
+        assert_eq!(db.count().unwrap(), model.len() as u64);
+        db.recount().unwrap();
+        if !read_only {
+            for (key, list) in &mut model {
+                assert_eq!(db.pop_front([*key]).unwrap().unwrap(), list.remove(0));
+                list.push(b"more".to_vec());
+                assert_eq!(db.push_back([*key], b"more").unwrap(), list.len() as u64);
+            }
+            db.push_back([250], b"a new list").unwrap();
+            assert!(db.delete([250]).unwrap());
+            db.merge().unwrap();
+            db.recount().unwrap();
+        }
+        db.close().unwrap();
+    }
+}
+
+#[test]
+fn a_push_that_is_refused_changes_nothing_of_what_other_versions_can_read() {
+    let disk = SimDisk::new();
+    let db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+    db.put(b"value", b"1").unwrap();
+    let before = disk.read_file("MANIFEST").unwrap();
+    assert!(matches!(db.push_back(b"value", b"x"), Err(Error::WrongType)));
+    let mut batch = filedb::Batch::new();
+    batch.push_back(b"value", b"x").unwrap();
+    assert!(matches!(db.write(&batch), Err(Error::WrongType)));
+    assert_eq!(disk.read_file("MANIFEST").unwrap(), before);
+}
+
 type Model = BTreeMap<u8, VecDeque<Vec<u8>>>;
 
 fn check(db: &Db, model: &Model) {
@@ -234,8 +353,14 @@ fn random_histories_of_lists_agree_with_a_model() {
                     assert_eq!(db.delete([key]).unwrap(), !list.is_empty());
                     list.clear();
                 }
-                84..88 => db.merge().unwrap(),
-                88..92 => db.maintain().unwrap(),
+                84..86 => db.merge().unwrap(),
+                86..88 => drop(db.merge_with(&mut |_| ControlFlow::Break(())).unwrap()),
+                88..90 => db.maintain().unwrap(),
+                90..92 => {
+                    assert_eq!(db.expire([key], Duration::from_millis(10)).unwrap(), !list.is_empty());
+                    list.clear();
+                    disk.advance_clock_ms(10 + random.below(30));
+                }
                 92..95 => {
                     db.close().unwrap();
                     db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();

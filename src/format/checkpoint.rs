@@ -4,15 +4,19 @@
 //! header   magic, version, store, its identity, which the manifest names, and per file:
 //!          id, slot, records alive, weight alive, records written, weight written
 //! roots    256 x { records, bytes, CRC-32 of those }
+//! in stores that may have collections, whose checkpoints have the next version of the format:
+//!          next free number of a collection u64, and 256 roots more, of the elements
 //! lines    count x { expiry u64, root u8 x8, slot 16 bytes }, or clocks
 //! crc      CRC-32 of all so far
-//! keys     of each root those whose hash begins with that byte, packed: see `packed`
+//! keys     of each root those whose hash begins with that byte, packed: see `packed`; then the elements likewise
 //! ```
 
 use super::bytes::Reader;
 use super::{Damage, FORMAT_VERSION, FileId};
 
 const MAGIC: &[u8; 8] = b"filedb\0C";
+/// The version of a checkpoint with elements of collections. Who does not know it makes the index anew.
+const WITH_ELEMENTS: u32 = FORMAT_VERSION + 1;
 /// The number of parts that the index is divided into by the first byte of the hash.
 pub const ROOTS: usize = 256;
 /// The size of a root's line in the header.
@@ -100,6 +104,28 @@ pub struct CheckpointRoot {
     pub crc: u32,
 }
 
+impl CheckpointRoot {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.records.to_le_bytes());
+        out.extend_from_slice(&self.bytes.to_le_bytes());
+        out.extend_from_slice(&self.crc.to_le_bytes());
+    }
+
+    fn decode_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, Damage> {
+        let one = |_| Ok(Self { records: reader.u64()?, bytes: reader.u64()?, crc: reader.u32()? });
+        (0..ROOTS).map(one).collect()
+    }
+}
+
+/// What a checkpoint says of collections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointElements {
+    /// No collection has this number, or a greater one.
+    pub next_id: u64,
+    /// The parts of the index of elements, by the first byte of the hash.
+    pub roots: Vec<CheckpointRoot>,
+}
+
 /// All in front of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointHeader {
@@ -109,8 +135,10 @@ pub struct CheckpointHeader {
     pub id: u64,
     /// The live data files.
     pub files: Vec<CheckpointFile>,
-    /// The parts of the index, by the first byte of the hash.
+    /// The parts of the index of keys, by the first byte of the hash.
     pub roots: Vec<CheckpointRoot>,
+    /// In stores that may have collections.
+    pub elements: Option<CheckpointElements>,
     /// How many lines follow.
     pub lines: u64,
 }
@@ -132,9 +160,10 @@ pub struct CheckpointSizes {
 impl CheckpointHeader {
     /// The header's bytes. Behind them go the lines, and the CRC-32 of all that.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(PREFIX_SIZE + self.files.len() * 40 + ROOTS * ROOT_SIZE);
+        let version = if self.elements.is_some() { WITH_ELEMENTS } else { FORMAT_VERSION };
+        let mut bytes = Vec::with_capacity(PREFIX_SIZE + self.files.len() * 40 + 2 * ROOTS * ROOT_SIZE + 8);
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&version.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&self.store_id);
         bytes.extend_from_slice(&self.id.to_le_bytes());
@@ -147,10 +176,10 @@ impl CheckpointHeader {
                 bytes.extend_from_slice(&field.to_le_bytes());
             }
         }
-        for root in &self.roots {
-            bytes.extend_from_slice(&root.records.to_le_bytes());
-            bytes.extend_from_slice(&root.bytes.to_le_bytes());
-            bytes.extend_from_slice(&root.crc.to_le_bytes());
+        self.roots.iter().for_each(|root| root.encode(&mut bytes));
+        if let Some(CheckpointElements { next_id, roots }) = &self.elements {
+            bytes.extend_from_slice(&next_id.to_le_bytes());
+            roots.iter().for_each(|root| root.encode(&mut bytes));
         }
         bytes
     }
@@ -161,10 +190,14 @@ impl CheckpointHeader {
         if reader.take(8)? != MAGIC {
             return Err("it is not a checkpoint of filedb");
         }
-        super::check_version(reader.u32()?)?;
+        let version = reader.u32()?;
+        let of_elements = match version {
+            WITH_ELEMENTS => 8 + ROOTS * ROOT_SIZE,
+            version => super::check_version(version).map(|()| 0)?,
+        };
         reader.take(28)?;
         let (files, lines) = (reader.u64()?, reader.u64()?);
-        let fixed = (PREFIX_SIZE + ROOTS * ROOT_SIZE) as u64;
+        let fixed = (PREFIX_SIZE + ROOTS * ROOT_SIZE + of_elements) as u64;
         let header = files.checked_mul(40).and_then(|n| n.checked_add(fixed));
         let all = header
             .and_then(|header| lines.checked_mul(LINE_SIZE as u64)?.checked_add(header)?.checked_add(4));
@@ -177,23 +210,24 @@ impl CheckpointHeader {
     /// Reads a header, whose checksum is compared elsewhere; `bytes` is as long as [`CheckpointHeader::sizes_from_prefix`] says.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         let mut reader = Reader::new(bytes);
-        reader.take(16)?;
+        reader.take(8)?;
+        let has_elements = reader.u32()? == WITH_ELEMENTS;
+        reader.take(4)?;
         let (store_id, id) = (reader.bytes16()?, reader.u64()?);
         let (file_count, lines) = (reader.u64()?, reader.u64()?);
-        let mut header =
-            CheckpointHeader { store_id, id, files: Vec::new(), roots: Vec::with_capacity(ROOTS), lines };
+        let (files, roots, elements) = (Vec::new(), Vec::new(), None);
+        let mut header = CheckpointHeader { store_id, id, files, roots, elements, lines };
         for _ in 0..file_count {
             let (id, slot) = (reader.u32()?, reader.u32()? as u16);
             let (live_records, live_weight) = (reader.u64()?, reader.u64()?);
             let (records, total_weight) = (reader.u64()?, reader.u64()?);
             header.files.push(CheckpointFile { id, slot, live_records, live_weight, records, total_weight });
         }
-        for _ in 0..ROOTS {
-            header.roots.push(CheckpointRoot {
-                records: reader.u64()?,
-                bytes: reader.u64()?,
-                crc: reader.u32()?,
-            });
+        header.roots = CheckpointRoot::decode_all(&mut reader)?;
+        if has_elements {
+            let next_id = reader.u64()?;
+            let roots = CheckpointRoot::decode_all(&mut reader)?;
+            header.elements = Some(CheckpointElements { next_id, roots });
         }
         Ok(header)
     }
@@ -205,7 +239,11 @@ mod tests {
 
     #[test]
     fn a_checkpoint_is_read_back_as_it_was_written() {
-        let header = CheckpointHeader {
+        let roots = || {
+            let root = |n| CheckpointRoot { records: n, bytes: n + 7, crc: n as u32 + 1 };
+            (0..ROOTS as u64).map(root).collect()
+        };
+        let plain = CheckpointHeader {
             store_id: [7; 16],
             id: 3,
             files: vec![CheckpointFile {
@@ -216,18 +254,20 @@ mod tests {
                 records: 6,
                 total_weight: 5,
             }],
-            roots: (0..ROOTS as u64)
-                .map(|n| CheckpointRoot { records: n, bytes: n + 7, crc: n as u32 + 1 })
-                .collect(),
+            roots: roots(),
+            elements: None,
             lines: 2,
         };
-        let bytes = header.encode();
-        let sizes = CheckpointHeader::sizes_from_prefix(&bytes[..PREFIX_SIZE]).unwrap();
-        let size = bytes.len() as u64;
-        assert_eq!(sizes, CheckpointSizes { header: size, lines: 2, all: size + 2 * 32 + 4 });
-        assert_eq!(CheckpointHeader::decode(&bytes), Ok(header));
-        for length in 0..bytes.len() {
-            assert!(CheckpointHeader::decode(&bytes[..length]).is_err());
+        let elements = Some(CheckpointElements { next_id: 77, roots: roots() });
+        for header in [plain.clone(), CheckpointHeader { elements, ..plain }] {
+            let bytes = header.encode();
+            let sizes = CheckpointHeader::sizes_from_prefix(&bytes[..PREFIX_SIZE]).unwrap();
+            let size = bytes.len() as u64;
+            assert_eq!(sizes, CheckpointSizes { header: size, lines: 2, all: size + 2 * 32 + 4 });
+            assert_eq!(CheckpointHeader::decode(&bytes), Ok(header));
+            for length in 0..bytes.len() {
+                assert!(CheckpointHeader::decode(&bytes[..length]).is_err());
+            }
         }
         for line in [
             CheckpointLine::Expiry { expiry_ms: 9, root: 255, slot: (u64::MAX, 1) },

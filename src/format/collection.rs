@@ -3,7 +3,7 @@
 //! A collection has a head under its key and an element for each thing in it. The head's value is 32 bytes:
 //! ```text
 //!  0  type   u8   1 list            1  zeros  7 bytes
-//!  8  id     u64  the collection's own number, never used twice in a store
+//!  8  id     u64  the collection's own number; no two that are in the log have the same
 //! 16  first  i64  list: the position of its first element
 //! 24  end    i64  list: the position behind its last element, greater than `first`
 //! ```

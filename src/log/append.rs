@@ -55,6 +55,12 @@ impl Record<'_> {
             is_far: false,
         }
     }
+
+    /// Whether it adds to what the store holds. The others make room in the end.
+    #[inline]
+    fn adds(&self) -> bool {
+        matches!(self.kind, Kind::Put | Kind::Element)
+    }
 }
 
 /// Where a record went.
@@ -231,9 +237,10 @@ impl Log {
     pub fn append(&self, record: &Record<'_>, time_ms: u64) -> Result<Appended> {
         let mut header = record.header(time_ms);
         let mut writer = self.writer.lock();
-        let offset = match self.make_room(&mut writer, &mut header, 1) {
+        let adds = record.adds();
+        let offset = match self.make_room(&mut writer, &mut header, 1, adds) {
             Ok(offset) => offset,
-            Err(error) => self.make_room_at_any_cost(&mut writer, &mut header, error)?,
+            Err(error) => self.make_room_at_any_cost(&mut writer, &mut header, 1, adds, error)?,
         };
         let size = self.write_frame(&mut writer, offset, &mut header, &[record.key, record.value], 1)?;
         let size = weight(record.kind, size / ALIGNMENT);
@@ -271,7 +278,11 @@ impl Log {
         let mut body = vec_with_room(inside as usize)?;
 
         let mut writer = self.writer.lock();
-        let offset = self.make_room(&mut writer, &mut header, records.len() as u64)?;
+        let (seqs, adds) = (records.len() as u64, records.iter().any(Record::adds));
+        let offset = match self.make_room(&mut writer, &mut header, seqs, adds) {
+            Ok(offset) => offset,
+            Err(error) => self.make_room_at_any_cost(&mut writer, &mut header, seqs, adds, error)?,
+        };
         let lead = header.value_range().start;
         let first = offset + lead;
         for (n, (inner, record)) in headers.iter_mut().zip(records).enumerate() {
@@ -319,9 +330,9 @@ impl Log {
         };
         let mut writer = self.writer.lock();
         if writer.time_ms < least {
-            let offset = match self.make_room(&mut writer, &mut header, 1) {
+            let offset = match self.make_room(&mut writer, &mut header, 1, false) {
                 Ok(offset) => offset,
-                Err(error) => self.make_room_at_any_cost(&mut writer, &mut header, error)?,
+                Err(error) => self.make_room_at_any_cost(&mut writer, &mut header, 1, false, error)?,
             };
             self.write_frame(&mut writer, offset, &mut header, &[&[], &[]], 1)?;
             self.note_progress(&mut writer, false);
@@ -365,9 +376,10 @@ impl Log {
         self.writer.lock().tail
     }
 
-    /// Makes sure that a frame, which takes so many numbers, fits the active file and the disk, and gives where it goes.
+    /// Makes sure that a frame, which takes so many numbers, fits the active file and the disk, and gives where it goes. One that adds
+    /// nothing may use the room that is left over for deletes.
     #[inline(always)]
-    fn make_room(&self, writer: &mut Writer, header: &mut Header, seqs: u64) -> Result<u64> {
+    fn make_room(&self, writer: &mut Writer, header: &mut Header, seqs: u64, adds: bool) -> Result<u64> {
         self.catalog.poison.check()?;
         self.mark_unclean(writer)?;
         let durable = self.commit.durable();
@@ -384,10 +396,9 @@ impl Log {
             self.rotate(writer, size, seqs, header.time_ms)?;
         }
         if self.is_limited {
-            self.keep_room(&writer.active, header, size)?;
+            self.keep_room(&writer.active, size, adds)?;
         }
         // Room for deletes is left over when the disk is full, so that it can be made less full.
-        let adds = matches!(header.kind, Kind::Put | Kind::Batch);
         let headroom = if adds { DELETE_HEADROOM } else { 0 };
         let end = writer.tail + size;
         let active = &writer.active;
@@ -405,8 +416,8 @@ impl Log {
 
     /// On a disk with a limit of its own: the room of two files stays free for merges, and that of two more for deletes.
     #[cold]
-    fn keep_room(&self, active: &DataFile, header: &Header, size: u64) -> Result<()> {
-        let files = if matches!(header.kind, Kind::Put | Kind::Batch) { 4 } else { 2 };
+    fn keep_room(&self, active: &DataFile, size: u64, adds: bool) -> Result<()> {
+        let files = if adds { 4 } else { 2 };
         let free = self.catalog.disk.free_bytes().unwrap_or(u64::MAX);
         if free < (files * self.max_file_size).saturating_add(size) {
             let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
@@ -417,12 +428,17 @@ impl Log {
 
     /// As [`Log::make_room`], which failed like this: what makes room on a full disk may use what is set aside for that.
     #[cold]
-    fn make_room_at_any_cost(&self, writer: &mut Writer, header: &mut Header, failed: Error) -> Result<u64> {
+    fn make_room_at_any_cost(
+        &self,
+        writer: &mut Writer,
+        header: &mut Header,
+        seqs: u64,
+        adds: bool,
+        failed: Error,
+    ) -> Result<u64> {
         // What has expired makes room as what was deleted does, and what was taken out of a list.
-        let makes_room = matches!(failed, Error::NoSpace { .. })
-            && matches!(header.kind, Kind::Tombstone | Kind::Mark | Kind::Head | Kind::Range);
-        if makes_room && self.catalog.release_for_deletes() {
-            return self.make_room(writer, header, 1);
+        if matches!(failed, Error::NoSpace { .. }) && !adds && self.catalog.release_for_deletes() {
+            return self.make_room(writer, header, seqs, adds);
         }
         Err(failed)
     }

@@ -116,11 +116,11 @@ impl Engine {
 
     /// As [`Engine::append_all`], of a batch that changes lists.
     fn append_lists(&self, inside: &Inside<'_>, batch: &Batch, now_ms: u64) -> Result<Option<Appended>> {
-        self.catalog.require(COLLECTIONS)?;
         let mut hashes = vec_with_room(batch.len())?;
         hashes.extend(batch.operations().map(|operation| self.hasher.hash(operation.key)));
         let mut locked = self.index.lock_all_for_insert(&sorted(&hashes)?)?;
         let plan = self.plan(inside, batch, &hashes, &mut locked, now_ms)?;
+        self.catalog.require(COLLECTIONS)?;
 
         let heads: Vec<(KeyHash, &[u8], List, [u8; HEAD_SIZE])> =
             plan.lists.iter().map(|(hash, (key, list))| (*hash, *key, *list, list.head.encode())).collect();
@@ -181,9 +181,7 @@ impl Engine {
         // While the keys are locked: a push at this end uses the position again. Of lists that are gone all is taken out later.
         for (hash, taken) in &plan.taken {
             if let Some((_, list)) = plan.lists.get(hash).filter(|(_, list)| !list.is_new) {
-                for position in taken {
-                    let _ = self.take_out(inside, &list.head, *position..*position + 1);
-                }
+                taken.iter().for_each(|position| self.take_out_or_leave(inside, &list.head, *position));
             }
         }
         drop(locked);

@@ -5,7 +5,7 @@
 //! after which merges drop them. A recovery finds out by itself which elements heads name.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::format::collection::ListHead;
 use crate::index::{Index, Unavailable};
@@ -18,6 +18,8 @@ pub struct Elements {
     making: Mutex<()>,
     /// Heads of lists that are gone, without the elements that were taken out since.
     gone: Mutex<Vec<ListHead>>,
+    /// Whether the index may have elements that nobody will take out any more.
+    has_strays: AtomicBool,
     next_id: AtomicU64,
 }
 
@@ -25,7 +27,13 @@ impl Elements {
     /// The elements that a recovery found. Collections get numbers from `next_id` on.
     pub fn new(index: Option<Index>, next_id: u64) -> Self {
         let index = index.map(OnceLock::from).unwrap_or_default();
-        Elements { index, making: Mutex::default(), gone: Mutex::default(), next_id: AtomicU64::new(next_id) }
+        Elements {
+            index,
+            making: Mutex::default(),
+            gone: Mutex::default(),
+            has_strays: AtomicBool::new(false),
+            next_id: AtomicU64::new(next_id),
+        }
     }
 
     /// The index, if there ever was an element.
@@ -47,15 +55,35 @@ impl Elements {
         self.index.get().ok_or(Unavailable::NoMemory)
     }
 
-    /// A number that no collection of this store ever had. Each that is used goes into the log with two sequence numbers at least, and
-    /// the next opening begins at the next of those.
+    /// A number that no collection in the log has. The next opening goes on behind the greatest that it finds there, and behind the last
+    /// sequence number.
     pub fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// What [`Elements::next_id`] would give.
+    pub fn next_free_id(&self) -> u64 {
+        self.next_id.load(Ordering::Relaxed)
+    }
+
     /// Notes a list that is gone.
     pub fn let_go(&self, head: ListHead) {
-        self.gone.lock().push(head);
+        let mut gone = self.gone.lock();
+        match gone.try_reserve(1) {
+            Ok(()) => gone.push(head),
+            Err(_) => self.leave_strays(),
+        }
+    }
+
+    /// Notes that elements stay in the index which no head names: they take room until the index is made anew, which the next opening
+    /// does.
+    pub fn leave_strays(&self) {
+        self.has_strays.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there may be elements that no head names.
+    pub fn has_strays(&self) -> bool {
+        self.has_strays.load(Ordering::Relaxed) || !self.gone.lock().is_empty()
     }
 
     /// Up to `most` positions of a list that is gone, which count as taken out from now on.

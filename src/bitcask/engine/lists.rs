@@ -62,10 +62,10 @@ impl Engine {
         self.check_writable()?;
         frame::check_key(key)?;
         frame::check_value_len(value.len() as u64)?;
-        self.catalog.require(COLLECTIONS)?;
         let hash = self.hasher.hash(key);
         let mut locked = self.index.lock_for_insert(hash)?;
         let list = self.list_at(inside, locked.get(hash), key)?;
+        self.catalog.require(COLLECTIONS)?;
         let (list, position) = self.grown(list, end)?;
         let element_key = list.head.element_key(position);
         let element_hash = self.hasher.hash(&element_key);
@@ -149,8 +149,7 @@ impl Engine {
             appended
         };
         // While the key is locked: a push at this end uses the position again.
-        // Where it cannot be taken out now, the next element with this position takes its place.
-        let _ = self.take_out(inside, &list.head, position..position + 1);
+        self.take_out_or_leave(inside, &list.head, position);
         drop(locked);
         self.finish_write(&appended, false)?;
         Ok(Some(size))
@@ -187,15 +186,29 @@ impl Engine {
         match head {
             Ok(head) => self.elements.let_go(head),
             // Its elements take space until the index is made anew.
-            Err(error) => self.catalog.events.log(crate::store::events::LogLevel::Warn, || &error),
+            Err(error) => {
+                self.elements.leave_strays();
+                self.catalog.events.log(crate::store::events::LogLevel::Warn, || &error);
+            }
         }
     }
 
     /// Takes elements of lists that are gone out of the index, some at a time. False once there are none.
     pub fn take_out_gone(&self, inside: &Inside<'_>) -> Result<bool> {
         let Some((head, positions)) = self.elements.take_gone(TAKEN_OUT_AT_ONCE) else { return Ok(false) };
-        self.take_out(inside, &head, positions)?;
+        let (first, end) = (positions.start, positions.end);
+        self.take_out(inside, &head, positions).inspect_err(|_| {
+            // Again later; those that are out already are not there then.
+            self.elements.let_go(ListHead { first, end, ..head });
+        })?;
         Ok(true)
+    }
+
+    /// Takes an element out that was popped. Where that cannot be done now, the next one with its position takes its place.
+    pub(super) fn take_out_or_leave(&self, inside: &Inside<'_>, head: &ListHead, position: i64) {
+        if self.take_out(inside, head, position..position + 1).is_err() {
+            self.elements.leave_strays();
+        }
     }
 
     pub(super) fn take_out(

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use super::content::Content;
 use super::files;
-use super::keys::Holds;
+use super::keys::{Holds, name};
 use super::survey::Survey;
 use super::telling::Told;
 use crate::format::checkpoint::{CheckpointHeader, PREFIX_SIZE, ROOTS};
+use crate::format::collection::ListHead;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Header, Kind};
 use crate::format::hint::{HintEntry, HintReader};
@@ -16,11 +17,19 @@ use crate::format::packed::Packed;
 use crate::format::{ALIGNMENT, Damage, names};
 use crate::index::{Index, KeyHash, KeyHasher};
 use crate::log::catalog::MAX_FILES;
+use crate::store::error::Error;
 use crate::store::findings::Severity;
 
 const FIRST_UNITS: u32 = (FILE_HEADER_SIZE / ALIGNMENT) as u32;
 /// Hints that are longer are not read: no merge writes them, and they would not fit into memory.
 const LONGEST_HINT: u64 = 512 << 20;
+
+/// The newest version of an element.
+struct Element {
+    place: (usize, u64),
+    /// Whether the head of a list that is alive names it.
+    is_named: bool,
+}
 
 /// A hint that is read beside its data file.
 pub struct HintCursor<'a> {
@@ -190,8 +199,12 @@ impl Survey<'_, '_> {
         let files: HashMap<u32, usize> =
             self.files.iter().enumerate().map(|(n, file)| (file.entry.id, n)).collect();
         self.places.sort_by_key(|place| (place.file, place.range.start));
-        let (mut at, mut agreed, mut wrong) = (start, 0u64, 0u64);
-        for (root, line) in (0..=u8::MAX).zip(&header.roots) {
+        let elements = self.elements_by_hash(header.elements.is_some())?;
+        let named = elements.values().filter(|element| element.is_named).count() as u64;
+        let (mut at, mut agreed, mut agreed_elements, mut wrong) = (start, 0u64, 0u64, 0u64);
+        let of_elements = header.elements.iter().flat_map(|elements| &elements.roots);
+        for (n, line) in header.roots.iter().chain(of_elements).enumerate() {
+            let (root, is_of_elements) = (n as u8, n >= ROOTS);
             let longest = (1 << 20) + 32 * (self.keys.len() + self.places.len() * 4096) as u64;
             let end = at.saturating_add(line.bytes);
             if line.records > line.bytes || line.bytes > longest || end > content.size() {
@@ -215,6 +228,16 @@ impl Survey<'_, '_> {
                     slots.get(&entry.location.slot).and_then(|id| files.get(id)).copied(),
                     u64::from(entry.location.units) * ALIGNMENT,
                 );
+                if is_of_elements {
+                    match elements.get(&name(&hash)) {
+                        Some(element) if (Some(element.place.0), element.place.1) == place => {
+                            agreed_elements += u64::from(element.is_named);
+                        }
+                        _ if self.is_damaged_at(place, &hash) || place.0.is_none() => {}
+                        _ => wrong += 1,
+                    }
+                    continue;
+                }
                 match self.keys.get(&hash) {
                     Some(version) if (Some(version.place().0), version.place().1) == place => {
                         agreed += u64::from(matches!(version.holds(), Holds::Value | Holds::Head));
@@ -226,12 +249,12 @@ impl Survey<'_, '_> {
                 }
             }
         }
-        debug_assert_eq!(header.roots.len(), ROOTS);
         if at != content.size() {
             return Ok(Err("its length does not match the keys in it"));
         }
         let has_damage = !self.places.is_empty() || self.files.len() < header.files.len();
-        if wrong > 0 || (agreed != self.keys.count() && !has_damage) {
+        let has_all = agreed == self.keys.count() && agreed_elements == named;
+        if wrong > 0 || !(has_all || has_damage) {
             let message = "the checkpoint and the data files do not agree on where the newest records are: remove it, and the \
                            next opening reads the data files";
             self.pend(Severity::DataLost, names::CHECKPOINT, 0..at, message.into());
@@ -239,6 +262,23 @@ impl Survey<'_, '_> {
             self.is_compared = true;
         }
         Ok(Ok(()))
+    }
+
+    /// The newest version of each element, by the hash of its key.
+    fn elements_by_hash(&self, has_elements: bool) -> Told<HashMap<(u64, u16), Element>> {
+        let mut elements = HashMap::new();
+        if !has_elements {
+            return Ok(elements);
+        }
+        let heads: HashMap<u64, ListHead> = self.keys.lists().map(|list| (list.head.id, list.head)).collect();
+        for (id, position, version) in self.keys.elements() {
+            let is_named = heads.get(&id).is_some_and(|head| (head.first..head.end).contains(&position));
+            let hash =
+                self.hasher.hash(&ListHead { id, first: position, end: position }.element_key(position));
+            elements.try_reserve(1).map_err(|_| Error::NoMemory { bytes: elements.len() as u64 * 48 })?;
+            elements.insert(name(&hash), Element { place: version.place(), is_named });
+        }
+        Ok(elements)
     }
 
     /// Whether the place of a record is damaged: then the newest version of a key is lost with it.

@@ -72,7 +72,7 @@ pub struct Keys {
 }
 
 /// The 80 bits that stand for a key, in 16 bytes.
-fn name(hash: &KeyHash) -> (u64, u16) {
+pub fn name(hash: &KeyHash) -> (u64, u16) {
     (hash.word, u16::from_le_bytes([hash.root, hash.fingerprint]))
 }
 

@@ -8,8 +8,10 @@ use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::lifecycle::open::{Rebuilt, access};
 use crate::disk::{Access, DiskFile, View};
 use crate::format::checkpoint::{
-    CheckpointFile, CheckpointHeader, CheckpointLine, CheckpointRoot, LINE_SIZE, PREFIX_SIZE, ROOTS,
+    CheckpointElements, CheckpointFile, CheckpointHeader, CheckpointLine, CheckpointRoot, LINE_SIZE,
+    PREFIX_SIZE, ROOTS,
 };
+use crate::format::features::COLLECTIONS;
 use crate::format::manifest::Manifest;
 use crate::format::names;
 use crate::format::packed::{Packed, Pair, pack};
@@ -26,11 +28,16 @@ const USUAL_KEY_SIZE: u64 = 12;
 /// Writes the whole index, and gives the identity of the checkpoint. It counts once a clean manifest names it. `clocks` is what
 /// the clocks say now.
 pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
-    if engine.elements.index().is_some_and(|elements| elements.len() > 0) {
+    if engine.elements.has_strays() {
+        // The next opening looks for them, and is rid of them.
         return Ok(0);
     }
     let catalog = &engine.catalog;
     let manifest = catalog.manifest();
+    let elements = manifest.needs.has(COLLECTIONS).then(|| CheckpointElements {
+        next_id: engine.elements.next_free_id(),
+        roots: vec![CheckpointRoot::default(); ROOTS],
+    });
     let random =
         catalog.disk.random().map_err(|e| Error::io("name the checkpoint of", catalog.disk.path(), &e))?;
     let id = u64::from_le_bytes(random[..8].try_into().unwrap_or_default()).max(1);
@@ -39,6 +46,7 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
         id,
         files: Vec::new(),
         roots: vec![CheckpointRoot::default(); ROOTS],
+        elements,
         lines: engine.expiries.len() as u64 + u64::from(clocks.is_ahead()),
     };
     let listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
@@ -66,19 +74,12 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
     // The header and the lines come first and say what the roots hold: their size is known before, their content after them.
     let keys_at = header.encode().len() as u64 + LINE_SIZE as u64 * header.lines + 4;
     let mut at = keys_at;
-    let size = at + engine.index.len() * USUAL_KEY_SIZE;
+    let count = engine.index.len() + engine.elements.index().map_or(0, Index::len);
+    let size = at + count * USUAL_KEY_SIZE;
     replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, size, &mut |file| {
-        let mut packed = Vec::new();
-        for (root, line) in (0..=u8::MAX).zip(&mut header.roots) {
-            let keys = engine.index.export(root).map_err(|why| std::io::Error::other(Error::from(why)))?;
-            packed.clear();
-            pack(&keys, &mut packed);
-            let (records, bytes) = (keys.len() as u64, packed.len() as u64);
-            *line = CheckpointRoot { records, bytes, crc: crc32fast::hash(&packed) };
-            if !packed.is_empty() {
-                file.write_at(&[&packed], at)?;
-            }
-            at += bytes;
+        write_index(&engine.index, &mut header.roots, file, &mut at)?;
+        if let (Some(index), Some(elements)) = (engine.elements.index(), &mut header.elements) {
+            write_index(index, &mut elements.roots, file, &mut at)?;
         }
         let mut front = Front { file, at: 0, bytes: header.encode(), crc: crc32fast::Hasher::new() };
         for_each_line(engine, clocks, |line| front.push(&line.encode()))?;
@@ -91,6 +92,28 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
         file.truncate(at)
     })?;
     Ok(id)
+}
+
+/// Writes the keys of an index from `at` on, and notes where each root is.
+fn write_index(
+    index: &Index,
+    roots: &mut [CheckpointRoot],
+    file: &dyn DiskFile,
+    at: &mut u64,
+) -> std::io::Result<()> {
+    let mut packed = Vec::new();
+    for (root, line) in (0..=u8::MAX).zip(roots) {
+        let keys = index.export(root).map_err(|why| std::io::Error::other(Error::from(why)))?;
+        packed.clear();
+        pack(&keys, &mut packed);
+        let (records, bytes) = (keys.len() as u64, packed.len() as u64);
+        *line = CheckpointRoot { records, bytes, crc: crc32fast::hash(&packed) };
+        if !packed.is_empty() {
+            file.write_at(&[&packed], *at)?;
+        }
+        *at += bytes;
+    }
+    Ok(())
 }
 
 /// Shows all lines to `visit`: one for each key that expires, and one of the clocks.
@@ -155,18 +178,31 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     let Some(Read { file, header, expiries, closed, keys_at }) = read(catalog, manifest)? else {
         return Ok(None);
     };
-    let Some(roots) = find_roots(&header, keys_at, file.size().ok()) else { return Ok(None) };
-    let keys = Keys { view: file.view(), file, roots };
-    // Who only reads has no thread that would take the keys over later, and what is not mapped is read once.
-    let take_over_now = options.read_only || keys.view.is_none();
-    if !take_over_now && !keys.are_intact() {
+    if header.elements.is_some() != manifest.needs.has(COLLECTIONS) {
+        // Of a version that wrote none where there were no elements.
         return Ok(None);
     }
-    let mut index = Index::over(Box::new(keys))?;
-    // Whatever is in the way of it may not be in that of a rebuild, which says what is in its own.
-    if take_over_now && index.take_over_and_let_go().is_err() {
-        return Ok(None);
-    }
+    let Some((keys, elements)) = find_roots(&header, keys_at, file.size().ok()) else { return Ok(None) };
+    let index_of = |roots| {
+        let keys = Keys { view: file.view(), file: file.clone(), roots };
+        // Who only reads has no thread that would take the keys over later, and what is not mapped is read once.
+        let take_over_now = options.read_only || keys.view.is_none();
+        if !take_over_now && !keys.are_intact() {
+            return Ok(None);
+        }
+        let mut index = Index::over(Box::new(keys))?;
+        // Whatever is in the way of it may not be in that of a rebuild, which says what is in its own.
+        let is_there = !take_over_now || index.take_over_and_let_go().is_ok();
+        Ok::<_, Error>(is_there.then_some(index))
+    };
+    let Some(index) = index_of(keys)? else { return Ok(None) };
+    let elements = match elements.iter().any(|root| root.count > 0) {
+        true => match index_of(elements)? {
+            None => return Ok(None),
+            elements => elements,
+        },
+        false => None,
+    };
 
     for (entry, saved) in manifest.files.iter().zip(&header.files) {
         let file = catalog.open_file(entry, access(entry, options), Some(saved.slot))?;
@@ -179,8 +215,8 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     }
     Ok(Some(Rebuilt {
         expiries,
-        // A checkpoint is written where there are none.
-        elements: None,
+        elements,
+        next_collection: header.elements.map_or(0, |elements| elements.next_id),
         index,
         max_seq: manifest.last_seq,
         max_time_ms: manifest.clock_ms,
@@ -265,17 +301,23 @@ struct Root {
     crc: u32,
 }
 
-/// Where the keys of each root stand, from `start` to the end of the file. `None` where they do not end there.
-fn find_roots(header: &CheckpointHeader, start: u64, file_size: Option<u64>) -> Option<Vec<Root>> {
+/// Where the keys of each root stand, and the elements, from `start` to the end of the file. `None` where they do not end there.
+fn find_roots(
+    header: &CheckpointHeader,
+    start: u64,
+    file_size: Option<u64>,
+) -> Option<(Vec<Root>, Vec<Root>)> {
     let mut end = start;
-    let mut roots = Vec::with_capacity(ROOTS);
-    for CheckpointRoot { records, bytes, crc } in header.roots.iter().copied() {
+    let mut roots = Vec::with_capacity(2 * ROOTS);
+    let of_elements = header.elements.iter().flat_map(|elements| &elements.roots);
+    for CheckpointRoot { records, bytes, crc } in header.roots.iter().chain(of_elements).copied() {
         // No key takes less than a byte. Who says otherwise made the number up, and no memory is asked for by it.
         let count = usize::try_from(records).ok().filter(|_| records <= bytes)?;
         roots.push(Root { offset: end, bytes, count, crc });
         end = end.checked_add(bytes)?;
     }
-    (file_size == Some(end)).then_some(roots)
+    let elements = roots.split_off(ROOTS.min(roots.len()));
+    (file_size == Some(end)).then_some((roots, elements))
 }
 
 /// The keys of a checkpoint, where the index finds them until it takes them over.

@@ -124,7 +124,7 @@ fn open_locked(
         hasher,
         clock,
         expiries: rebuilt.expiries,
-        elements: Elements::new(rebuilt.elements, next_seq),
+        elements: Elements::new(rebuilt.elements, next_seq.max(rebuilt.next_collection)),
         snapshots: Snapshots::default(),
         back_pressure: BackPressure::default(),
         disk_watch: DiskWatch::new(),

@@ -20,7 +20,7 @@ use crate::index::{Absorber, Cursor, Entry, Index, KeyHash, KeyHasher, Location,
 use crate::log::Position;
 use crate::log::append::weight;
 use crate::log::catalog::Catalog;
-use crate::log::file::DataFile;
+use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, frames_behind, is_zeros, scan};
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
@@ -34,6 +34,8 @@ pub struct Rebuilt {
     pub index: Index,
     /// Every element of a collection, in stores that may have some.
     pub elements: Option<Index>,
+    /// No collection in the log has this number, or a greater one.
+    pub next_collection: u64,
     /// The keys that expire.
     pub expiries: Expiries,
     /// The last sequence number.
@@ -136,6 +138,8 @@ pub struct Outcome {
     pub seqs: (u64, u64),
     /// The latest time of a record.
     pub max_time_ms: u64,
+    /// The greatest number of a collection that a record is of; 0 where there is none.
+    pub max_collection: u64,
     /// The largest durable frontier that a frame carries.
     pub frontier: u64,
     /// Where and why the walk through an open file ended before the file did.
@@ -350,6 +354,7 @@ impl Rebuild<'_> {
                 return Ok(());
             }
             let found = Found::of(frame, self.hasher);
+            outcome.max_collection = outcome.max_collection.max(collection_of(frame));
             outcome.records += 1;
             outcome.weight += weight(found.kind, u64::from(found.units.1)).bytes();
             bins.push(file, &found)
@@ -408,8 +413,9 @@ impl Rebuild<'_> {
         (0..self.by_slot.len()).map(|n| counts.iter().map(|live| live[n]).fold((0, 0), add)).collect()
     }
 
-    /// Finds the elements that heads name: the others count no more. Counts those in each slot, and their weight.
-    fn find_named(&self, elements: &Index) -> Result<(Index, Vec<(u64, u64)>)> {
+    /// Finds the elements that heads name: the others count no more. Counts those in each slot, and their weight. What expires before
+    /// `known_ms` has expired.
+    fn find_named(&self, elements: &Index, known_ms: u64) -> Result<(Index, Vec<(u64, u64)>)> {
         let named = Index::new()?;
         let parts: Vec<Result<_>> = on_all_cores(usize::from(u8::MAX) + 1, self.bytes(), |roots| {
             let (mut live, mut some) = (vec![(0u64, 0u64); self.by_slot.len()], Vec::new());
@@ -419,7 +425,7 @@ impl Rebuild<'_> {
                     some.clear();
                     cursor = self.index.collect(at, &mut some);
                     for (_, entry) in some.iter().filter(|(_, entry)| entry.size.is_head()) {
-                        self.name(elements, &named, *entry, &mut live)?;
+                        self.name(elements, &named, *entry, known_ms, &mut live)?;
                     }
                 }
             }
@@ -435,7 +441,14 @@ impl Rebuild<'_> {
     }
 
     /// Takes over the elements that the head at `entry` names.
-    fn name(&self, elements: &Index, named: &Index, entry: Entry, live: &mut [(u64, u64)]) -> Result<()> {
+    fn name(
+        &self,
+        elements: &Index,
+        named: &Index,
+        entry: Entry,
+        known_ms: u64,
+        live: &mut [(u64, u64)],
+    ) -> Result<()> {
         let Some(Some((_, file))) = self.by_slot.get(usize::from(entry.location.slot)) else { return Ok(()) };
         let mut buffer = Vec::new();
         let frame = file.frame(entry, &mut buffer)?;
@@ -444,6 +457,10 @@ impl Rebuild<'_> {
         for position in head.first..head.end {
             let hash = self.hasher.hash(&head.element_key(position));
             let Some(element) = elements.get(hash) else {
+                // Of a list that has expired nothing is said in the log, and merges may have dropped elements before the head.
+                if frame.header.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= known_ms) {
+                    continue;
+                }
                 return Err(corrupt("the head of a list names an element that is not there"));
             };
             named.lock_for_insert(hash)?.insert(hash, element);
@@ -463,9 +480,10 @@ impl Rebuild<'_> {
         frontier: Position,
     ) -> Result<Rebuilt> {
         let mut live = self.count_live();
+        let known_ms = outcomes.iter().map(|outcome| outcome.max_time_ms).fold(manifest.clock_ms, u64::max);
         let elements = match self.elements.take() {
             Some(all) => {
-                let (named, of_elements) = self.find_named(&all)?;
+                let (named, of_elements) = self.find_named(&all, known_ms)?;
                 for (sum, more) in live.iter_mut().zip(of_elements) {
                     *sum = (sum.0 + more.0, sum.1 + more.1);
                 }
@@ -473,7 +491,7 @@ impl Rebuild<'_> {
             }
             None => None,
         };
-        let (mut max_seq, mut max_time_ms) = (manifest.last_seq, 0);
+        let (mut max_seq, mut max_time_ms, mut max_collection) = (manifest.last_seq, 0, 0);
         for ((_, file), outcome) in files.iter().zip(outcomes) {
             let live = live[usize::from(file.slot)];
             file.usage.set(outcome.records, outcome.weight, live.0, live.1);
@@ -482,13 +500,25 @@ impl Rebuild<'_> {
             }
             max_seq = max_seq.max(outcome.seqs.1);
             max_time_ms = max_time_ms.max(outcome.max_time_ms);
+            max_collection = max_collection.max(outcome.max_collection);
         }
+        let next_collection = max_collection.saturating_add(1);
         let expiries = Expiries::new()?;
         for expiring in self.expiring.into_inner() {
             expiring.finish(&self.index, &expiries)?;
         }
         let (index, closed, sequence) = (self.index, None, None);
-        Ok(Rebuilt { index, elements, expiries, max_seq, max_time_ms, closed, frontier, sequence })
+        Ok(Rebuilt {
+            index,
+            elements,
+            next_collection,
+            expiries,
+            max_seq,
+            max_time_ms,
+            closed,
+            frontier,
+            sequence,
+        })
     }
 }
 
@@ -502,9 +532,18 @@ pub fn ends_in_one_frame(file: &DataFile, offset: u64) -> Result<bool> {
     Ok(end <= file.tail() && is_zeros(file, end, file.tail())?)
 }
 
+/// The number of the collection that a record is of; 0 where it is of none. What is damaged is told elsewhere.
+fn collection_of(frame: &Frame<'_>) -> u64 {
+    match frame.header.kind {
+        Kind::Head => ListHead::decode(frame.value()).map_or(0, |head| head.id),
+        Kind::Element => frame.key().first_chunk().map_or(0, |id| u64::from_le_bytes(*id)),
+        _ => 0,
+    }
+}
+
 impl Found {
     /// What the frame of a record says.
-    pub fn of(frame: &crate::log::file::Frame<'_>, hasher: &KeyHasher) -> Self {
+    pub fn of(frame: &Frame<'_>, hasher: &KeyHasher) -> Self {
         Found {
             hash: hasher.hash(frame.key()),
             units: ((frame.offset / ALIGNMENT) as u32, (frame.header.frame_size() / ALIGNMENT) as u32),
