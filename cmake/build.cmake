@@ -39,7 +39,7 @@ endif()
 # below runs. The crate types are named here because a crate that is also built as an rlib gets no link-time optimisation.
 add_custom_target(filedb_cargo ALL
   COMMAND ${CMAKE_COMMAND} -E env FILEDB_SONAME=${filedb_soname} ${filedb_linker} ${FILEDB_CARGO} rustc --package filedb --lib --crate-type cdylib,staticlib
-    --profile ${filedb_profile} --target ${filedb_target} --target-dir ${filedb_cargo_dir}
+    --profile ${filedb_profile} --target ${filedb_target} --target-dir ${filedb_cargo_dir} --features c-library
     ${filedb_features} ${FILEDB_CARGO_FLAGS}
     ${filedb_link_flags}
   BYPRODUCTS ${filedb_raw_dir}/libfiledb.so ${filedb_raw_dir}/libfiledb.a

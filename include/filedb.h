@@ -79,8 +79,18 @@
  * The library prints nothing and handles no signals. What it does in the background it tells the function
  * that filedb_options_set_log() names, if there is one. A bug in it is caught at this border: every
  * function that returns a status answers FILEDB_ERR_PANIC then, which the lists below leave out, and the
- * handle takes no more writes. Memory for keys, values and lists is asked for in such a way that a refusal
- * is FILEDB_ERR_NO_MEMORY; a process that has not even a few bytes left is ended by the Rust runtime.
+ * handle takes no more writes.
+ *
+ * A call that is refused memory answers FILEDB_ERR_NO_MEMORY and has changed nothing; work in the background
+ * is put off. (Where there is none to look what is to be removed either, files of a new store stay behind.)
+ * For small things that are refused in the middle of a call the library has 256 KiB of its own. They cannot
+ * help in three cases, in which the process ends:
+ * - when a thread is started, by filedb_open() and by calls that use several cores, the C library and the
+ *   Rust runtime take 32 and 48 bytes from malloc() for it. Just before that the library asks for a larger
+ *   piece, and starts no thread where it gets none;
+ * - where the library was loaded with dlopen(), the C library takes some memory for its thread-local
+ *   variables in the first call of each thread;
+ * - a connection that is protected by TLS takes buffers of up to 18 KiB.
  *
  * # Who owns what
  *

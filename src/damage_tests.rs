@@ -114,7 +114,7 @@ fn a_checkpoint_with_a_made_up_number_of_keys_is_not_believed() {
             let sizes = CheckpointHeader::sizes_from_prefix(&bytes[..PREFIX_SIZE]).unwrap();
             let mut header = CheckpointHeader::decode(&bytes[..sizes.header as usize]).unwrap();
             header.roots.iter_mut().for_each(|root| root.records = records);
-            let header = header.encode();
+            let header = header.encode().unwrap();
             let crc = crc32fast::hash(&header).to_le_bytes();
             std::fs::write(&path, [&header[..], &crc, &bytes[sizes.all as usize..]].concat()).unwrap();
             let db = open(&dir, &[("io", io), ("read_only", read_only)]);

@@ -96,13 +96,11 @@ fn finish(engine: &Engine) -> Result<()> {
     }
     engine.catalog.poison.check()?;
     // What somebody may have been reading until now.
-    engine
-        .catalog
-        .files
-        .all()
-        .iter()
-        .filter(|file| file.is_replaced())
-        .for_each(|file| engine.catalog.unlink(file));
+    engine.catalog.files.for_each(|file| {
+        if file.is_replaced() {
+            engine.catalog.unlink(file);
+        }
+    });
     if engine.catalog.manifest().clean {
         return Ok(());
     }

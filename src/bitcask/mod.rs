@@ -25,6 +25,7 @@ use crate::disk::fs::{FsDisk, Io};
 use crate::disk::process::ForkGuard;
 use crate::log::append::Work;
 use crate::store::error::{Error, Result};
+use crate::store::memory::boxed;
 use crate::store::options::{IoMode, MergeMode, Options, SyncMode};
 use crate::sync::gate::Gated;
 use crate::sync::lock::Mutex;
@@ -76,7 +77,7 @@ impl Bitcask {
         let mut engine = open::open(disk, options, Box::new(ask))?;
         engine.back_pressure.is_on = background;
         let shared = Arc::new(Shared {
-            engine: Gated::new(Box::new(engine)),
+            engine: Gated::new(boxed(engine)?),
             fork: ForkGuard::new(),
             signal: signal.clone(),
             ahead_signal: ahead.clone(),

@@ -3,35 +3,36 @@
 use std::sync::atomic::Ordering;
 
 use crate::bitcask::engine::Engine;
+use crate::store::error::Result;
+use crate::store::memory;
 use crate::store::stats::{FileStats, Stats};
 
 /// Each data file in numbers, by file number.
-pub fn files(engine: &Engine) -> Vec<FileStats> {
-    let mut files: Vec<_> = engine
-        .catalog
-        .files
-        .all()
-        .iter()
-        .map(|file| FileStats {
-            id: file.id,
-            bytes: file.tail(),
-            live_bytes: file.live_bytes(),
-            records: file.usage.records(),
-            live_records: file.usage.live_records(),
-        })
-        .collect();
-    files.sort_by_key(|file| file.id);
-    files
+pub fn files(engine: &Engine) -> Result<Vec<FileStats>> {
+    let mut files = memory::collect(engine.catalog.files.all()?.iter().map(|file| FileStats {
+        id: file.id,
+        bytes: file.tail(),
+        live_bytes: file.live_bytes(),
+        records: file.usage.records(),
+        live_records: file.usage.live_records(),
+    }))?;
+    files.sort_unstable_by_key(|file| file.id);
+    Ok(files)
 }
 
 /// The store in numbers.
 pub fn collect(engine: &Engine, keys: u64, merging: bool) -> Stats {
-    let files = files(engine);
+    let (mut files, mut data_bytes, mut live) = (0, 0, 0);
+    engine.catalog.files.for_each(|file| {
+        files += 1;
+        data_bytes += file.tail();
+        live += file.live_bytes();
+    });
     Stats {
         keys,
-        files: files.len() as u64,
-        data_bytes: files.iter().map(|file| file.bytes).sum(),
-        live_bytes: files.iter().map(|file| file.live_bytes).sum(),
+        files,
+        data_bytes,
+        live_bytes: live,
         index_bytes: engine.index.memory_bytes()
             + engine.elements.index().map_or(0, |elements| elements.memory_bytes())
             + engine.expiries.memory_bytes()

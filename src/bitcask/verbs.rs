@@ -188,7 +188,7 @@ impl Store for Bitcask {
     }
 
     fn file_stats(&self) -> Result<Vec<FileStats>> {
-        Ok(stats::files(&*self.shared.enter()?))
+        stats::files(&*self.shared.enter()?)
     }
 
     fn write_hints(&self) -> Result<()> {
@@ -196,7 +196,7 @@ impl Store for Bitcask {
         self.shared.check_may_wait()?;
         seal::seal_and_collect(&self.shared)?;
         let engine = self.shared.enter()?;
-        for file in sealed(&engine) {
+        for file in sealed(&engine)? {
             hints::write_missing(&engine.catalog, &file, &engine.hasher)?;
         }
         Ok(())

@@ -31,12 +31,20 @@ impl Descriptors {
     fn admit(&self, file: &Arc<Reopened>) {
         let evicted = {
             let mut open = self.open.lock();
-            open.push_back(Arc::downgrade(file));
+            // Without memory to remember it by it is closed at once.
+            let is_remembered = open.try_reserve(1).is_ok();
+            if is_remembered {
+                open.push_back(Arc::downgrade(file));
+            }
             if open.len() > self.most {
                 // Files that are gone take no descriptor.
                 open.retain(|file| file.strong_count() > 0);
             }
-            if open.len() > self.most { open.pop_front() } else { None }
+            match is_remembered {
+                true if open.len() > self.most => open.pop_front(),
+                true => None,
+                false => Some(Arc::downgrade(file)),
+            }
         };
         if let Some(evicted) = evicted.and_then(|file| file.upgrade()) {
             evicted.file.write().take();

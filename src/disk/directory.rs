@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::own_file::OwnFile;
+use crate::store::memory;
 
 /// See the module.
 pub(super) struct Directory {
@@ -107,8 +108,11 @@ impl Directory {
         let mut listing = Listing::of(own)?;
         let mut names = Vec::new();
         while let Some(name) = listing.next_name()? {
+            memory::room_for_small_things()?;
             // A name that is not UTF-8 cannot be ours.
-            names.extend(name.to_str().ok().filter(|name| ![".", ".."].contains(name)).map(String::from));
+            if let Some(name) = name.to_str().ok().filter(|name| ![".", ".."].contains(name)) {
+                memory::push(&mut names, name.to_owned())?;
+            }
         }
         Ok(names)
     }

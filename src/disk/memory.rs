@@ -112,7 +112,10 @@ impl Disk for MemoryDisk {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.files.lock().keys().cloned().collect())
+        let files = self.files.lock();
+        let mut names = crate::store::memory::vec_with_room(files.len())?;
+        names.extend(files.keys().cloned());
+        Ok(names)
     }
 
     fn create(&self, name: &str, capacity: u64) -> io::Result<Arc<dyn DiskFile>> {

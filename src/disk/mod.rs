@@ -175,7 +175,8 @@ pub trait DiskFile: Send + Sync {
     /// an earlier process may have left pages that the kernel takes for written and that are not on the disk: only what is
     /// written anew is certain to be synced.
     fn rewrite(&self, start: u64, end: u64) -> io::Result<()> {
-        let mut buffer = vec![0; REWRITE_PIECE.min(end.saturating_sub(start)) as usize];
+        let mut buffer =
+            crate::store::memory::vec_of(0, REWRITE_PIECE.min(end.saturating_sub(start)) as usize)?;
         let mut at = start;
         while at < end {
             let piece = &mut buffer[..REWRITE_PIECE.min(end - at) as usize];

@@ -12,6 +12,7 @@ use super::descriptors::{Descriptors, Reopened};
 use super::directory::Directory;
 use super::own_file::OwnFile;
 use super::readahead;
+use crate::store::memory;
 
 /// Appends up to this size go to the kernel as one call.
 const GATHER_LIMIT: usize = 64 << 10;
@@ -64,8 +65,14 @@ impl PlainFile {
 
 /// Writes the parts one after the other.
 pub(super) fn write_parts(file: &File, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
-    if parts.len() > 1 && parts.iter().map(|part| part.len()).sum::<usize>() <= GATHER_LIMIT {
-        return file.write_all_at(&parts.concat(), offset);
+    let size = parts.iter().map(|part| part.len()).sum();
+    // Where there is no memory for it, one after the other is right, too.
+    if parts.len() > 1
+        && size <= GATHER_LIMIT
+        && let Ok(mut whole) = memory::vec_with_room(size)
+    {
+        parts.iter().for_each(|part| whole.extend_from_slice(part));
+        return file.write_all_at(&whole, offset);
     }
     for part in parts {
         file.write_all_at(part, offset)?;

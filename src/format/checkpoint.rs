@@ -12,7 +12,9 @@
 //! ```
 
 use super::bytes::Reader;
+use super::features::Refusal;
 use super::{Damage, FORMAT_VERSION, FileId};
+use crate::store::memory::{Refused, vec_with_room};
 
 const MAGIC: &[u8; 8] = b"filedb\0C";
 /// The version of a checkpoint with elements of collections. Who does not know it makes the index anew.
@@ -21,6 +23,8 @@ const WITH_ELEMENTS: u32 = FORMAT_VERSION + 1;
 pub const ROOTS: usize = 256;
 /// The size of a root's line in the header.
 const ROOT_SIZE: usize = 20;
+/// The size of a file's line.
+const FILE_SIZE: usize = 40;
 
 /// What the index knows of one data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +115,12 @@ impl CheckpointRoot {
         out.extend_from_slice(&self.crc.to_le_bytes());
     }
 
-    fn decode_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, Damage> {
-        let one = |_| Ok(Self { records: reader.u64()?, bytes: reader.u64()?, crc: reader.u32()? });
-        (0..ROOTS).map(one).collect()
+    fn decode_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, Refusal> {
+        let mut roots = vec_with_room(ROOTS)?;
+        for _ in 0..ROOTS {
+            roots.push(Self { records: reader.u64()?, bytes: reader.u64()?, crc: reader.u32()? });
+        }
+        Ok(roots)
     }
 }
 
@@ -159,9 +166,10 @@ pub struct CheckpointSizes {
 
 impl CheckpointHeader {
     /// The header's bytes. Behind them go the lines, and the CRC-32 of all that.
-    pub fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Result<Vec<u8>, Refused> {
         let version = if self.elements.is_some() { WITH_ELEMENTS } else { FORMAT_VERSION };
-        let mut bytes = Vec::with_capacity(PREFIX_SIZE + self.files.len() * 40 + 2 * ROOTS * ROOT_SIZE + 8);
+        let mut bytes =
+            vec_with_room(PREFIX_SIZE + self.files.len() * FILE_SIZE + 2 * ROOTS * ROOT_SIZE + 8)?;
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&version.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
@@ -181,7 +189,7 @@ impl CheckpointHeader {
             bytes.extend_from_slice(&next_id.to_le_bytes());
             roots.iter().for_each(|root| root.encode(&mut bytes));
         }
-        bytes
+        Ok(bytes)
     }
 
     /// The sizes that the first [`PREFIX_SIZE`] bytes of the file tell.
@@ -198,7 +206,7 @@ impl CheckpointHeader {
         reader.take(28)?;
         let (files, lines) = (reader.u64()?, reader.u64()?);
         let fixed = (PREFIX_SIZE + ROOTS * ROOT_SIZE + of_elements) as u64;
-        let header = files.checked_mul(40).and_then(|n| n.checked_add(fixed));
+        let header = files.checked_mul(FILE_SIZE as u64).and_then(|n| n.checked_add(fixed));
         let all = header
             .and_then(|header| lines.checked_mul(LINE_SIZE as u64)?.checked_add(header)?.checked_add(4));
         match (header, all) {
@@ -208,14 +216,16 @@ impl CheckpointHeader {
     }
 
     /// Reads a header, whose checksum is compared elsewhere; `bytes` is as long as [`CheckpointHeader::sizes_from_prefix`] says.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut reader = Reader::new(bytes);
         reader.take(8)?;
         let has_elements = reader.u32()? == WITH_ELEMENTS;
         reader.take(4)?;
         let (store_id, id) = (reader.bytes16()?, reader.u64()?);
         let (file_count, lines) = (reader.u64()?, reader.u64()?);
-        let (files, roots, elements) = (Vec::new(), Vec::new(), None);
+        // A count that was made up asks for no more than what has been read.
+        let files = vec_with_room(file_count.min((bytes.len() / FILE_SIZE) as u64) as usize)?;
+        let (roots, elements) = (Vec::new(), None);
         let mut header = CheckpointHeader { store_id, id, files, roots, elements, lines };
         for _ in 0..file_count {
             let (id, slot) = (reader.u32()?, reader.u32()? as u16);
@@ -260,7 +270,7 @@ mod tests {
         };
         let elements = Some(CheckpointElements { next_id: 77, roots: roots() });
         for header in [plain.clone(), CheckpointHeader { elements, ..plain }] {
-            let bytes = header.encode();
+            let bytes = header.encode().unwrap();
             let sizes = CheckpointHeader::sizes_from_prefix(&bytes[..PREFIX_SIZE]).unwrap();
             let size = bytes.len() as u64;
             assert_eq!(sizes, CheckpointSizes { header: size, lines: 2, all: size + 2 * 32 + 4 });

@@ -7,6 +7,7 @@
 
 use super::bytes::Reader;
 use super::{Damage, FORMAT_VERSION, FORMAT_VERSION_WITH_FEATURES};
+use crate::store::memory::Refused;
 
 /// Something that a store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +52,13 @@ pub struct Needs {
     pub since: [u8; 3],
 }
 
-/// Why a manifest is not read.
+/// Why a manifest, or a checkpoint, is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Its bytes are not what was written.
     Damaged(Damage),
+    /// There is no memory for what they say.
+    NoMemory(Refused),
     /// It is intact and of a version that this one does not read, for the reason in these words.
     OtherVersion(String),
 }
@@ -63,6 +66,12 @@ pub enum Refusal {
 impl From<Damage> for Refusal {
     fn from(damage: Damage) -> Self {
         Refusal::Damaged(damage)
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Refusal::NoMemory(refused)
     }
 }
 

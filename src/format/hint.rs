@@ -5,6 +5,7 @@
 
 use super::bytes::{Reader, append_checksum, split_checked};
 use super::{Damage, FORMAT_VERSION, FileId};
+use crate::store::memory::{self, Refused};
 
 const MAGIC: &[u8; 8] = b"filedb\0H";
 const TOMBSTONE: u8 = 1;
@@ -58,7 +59,8 @@ impl HintWriter {
     }
 
     /// Appends a record; records come in the order of the file.
-    pub fn push(&mut self, entry: &HintEntry) {
+    pub fn push(&mut self, entry: &HintEntry) -> Result<(), Refused> {
+        memory::reserve(&mut self.bytes, MOST_OF_ENTRY + CHECKSUM_SIZE)?;
         let flags =
             if entry.tombstone { TOMBSTONE } else { 0 } | if entry.expiry_ms.is_some() { EXPIRES } else { 0 };
         self.bytes.extend_from_slice(&[entry.hash.0, entry.hash.2, flags]);
@@ -71,6 +73,7 @@ impl HintWriter {
         }
         self.next_units = entry.offset_units.wrapping_add(entry.size_units);
         self.last_seq = entry.seq;
+        Ok(())
     }
 
     /// The size that the hint file has so far, in bytes.
@@ -105,6 +108,9 @@ impl HintWriter {
 }
 
 const HEADER_SIZE: usize = 72;
+/// Three bytes, eight, and four numbers, the longest of which takes ten.
+const MOST_OF_ENTRY: usize = 3 + 8 + 4 * 10;
+const CHECKSUM_SIZE: usize = 4;
 
 /// Reads a hint file.
 pub struct HintReader<'a> {
@@ -213,7 +219,7 @@ mod tests {
             seqs: (4, 501),
         };
         let mut writer = HintWriter::new(8);
-        entries.iter().for_each(|entry| writer.push(entry));
+        entries.iter().for_each(|entry| writer.push(entry).unwrap());
         let mut bytes = writer.finish(&header);
         let (read, mut reader) = HintReader::open(&bytes, 8).unwrap();
         assert_eq!(read, header);

@@ -6,6 +6,10 @@ use super::bytes::{Reader, append_checksum, split_checked};
 use super::features::{Needs, ORDERED, Refusal};
 use super::ordered::Ordered;
 use super::{FORMAT_VERSION, FORMAT_VERSION_WITH_FEATURES, FileId};
+use crate::store::memory::{Refused, vec_with_room};
+
+/// The size of a file's line.
+const ENTRY_SIZE: usize = 40;
 
 const MAGIC: &[u8; 8] = b"filedb\0M";
 
@@ -39,7 +43,7 @@ pub struct FileEntry {
 }
 
 /// The set of files and what is known of the store as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// Counts the manifests of this store.
     pub generation: u64,
@@ -69,12 +73,12 @@ pub struct Manifest {
 impl Manifest {
     /// The size of a manifest of so many files, or a little more.
     pub fn size(files: usize) -> u64 {
-        112 + files as u64 * 40
+        112 + (files * ENTRY_SIZE) as u64
     }
 
     /// The manifest's bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(Self::size(self.files.len()) as usize);
+    pub fn encode(&self) -> Result<Vec<u8>, Refused> {
+        let mut bytes = vec_with_room(Self::size(self.files.len()) as usize)?;
         // Without features it is what version 0.1 reads and writes.
         let version = if self.needs.is_nothing() { FORMAT_VERSION } else { FORMAT_VERSION_WITH_FEATURES };
         bytes.extend_from_slice(MAGIC);
@@ -101,10 +105,17 @@ impl Manifest {
             bytes.extend_from_slice(&file.max_seq.to_le_bytes());
         }
         if self.needs.has(ORDERED) {
-            self.ordered.encode(&mut bytes);
+            self.ordered.encode(&mut bytes)?;
         }
         append_checksum(&mut bytes);
-        bytes
+        Ok(bytes)
+    }
+
+    /// A copy, with room for `more` files.
+    pub fn copy_with_room(&self, more: usize) -> Result<Self, Refused> {
+        let mut files = vec_with_room(self.files.len() + more)?;
+        files.extend_from_slice(&self.files);
+        Ok(Manifest { files, ordered: self.ordered.copy()?, ..*self })
     }
 
     /// Whether these are the first 12 bytes of a manifest that any version of filedb reads.
@@ -134,11 +145,11 @@ impl Manifest {
             FORMAT_VERSION_WITH_FEATURES => Needs::decode(&mut reader)?,
             _ => Needs::default(),
         };
-        let (size, has_more) = (count.saturating_mul(40), needs.has(ORDERED));
+        let (size, has_more) = (count.saturating_mul(ENTRY_SIZE), needs.has(ORDERED));
         if reader.rest().len() < size || (!has_more && reader.rest().len() != size) {
             return Err("its length does not match the number of files in it".into());
         }
-        let mut files = Vec::with_capacity(count);
+        let mut files = vec_with_room(count)?;
         for _ in 0..count {
             let (id, sealed, salt, follows) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
             let state = if sealed == 0 { FileState::Open } else { FileState::Sealed };
@@ -173,6 +184,10 @@ impl Manifest {
 mod tests {
     use super::*;
 
+    fn encode(manifest: &Manifest) -> Vec<u8> {
+        manifest.encode().unwrap()
+    }
+
     fn manifest(needs: Needs) -> Manifest {
         let file = FileEntry {
             id: 3,
@@ -201,7 +216,7 @@ mod tests {
     #[test]
     fn a_manifest_is_read_back_and_every_flipped_bit_is_noticed() {
         let manifest = manifest(Needs::default());
-        let mut bytes = manifest.encode();
+        let mut bytes = encode(&manifest);
         assert_eq!(Manifest::decode(&bytes), Ok(manifest));
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -225,7 +240,7 @@ mod tests {
         let range = RangeDelete { id: 3, seq: 5, from: vec![1], to: vec![1, 255] };
         manifest.ordered =
             Ordered { flushed_seq: 4, next_range: 7, runs: vec![run, run], ranges: vec![range] };
-        let mut bytes = manifest.encode();
+        let mut bytes = encode(&manifest);
         assert_eq!(Manifest::decode(&bytes), Ok(manifest));
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -246,12 +261,12 @@ mod tests {
         let mut needs = Needs::default();
         needs.add(TESTED);
         let known = manifest(needs);
-        assert_eq!(Manifest::decode(&known.encode()), Ok(known.clone()));
+        assert_eq!(Manifest::decode(&encode(&known)), known.copy_with_room(0).map_err(Refusal::from));
         // The features stand behind the other fields, before the files.
-        assert_eq!(known.encode().len(), manifest(Needs::default()).encode().len() + 16);
+        assert_eq!(encode(&known).len(), encode(&manifest(Needs::default())).len() + 16);
 
         let newer = |change: &dyn Fn(&mut Vec<u8>)| {
-            let mut bytes = known.encode();
+            let mut bytes = encode(&known);
             bytes.truncate(bytes.len() - 4);
             change(&mut bytes);
             append_checksum(&mut bytes);

@@ -6,8 +6,14 @@
 //! range   = id{u64} seq{u64} from-len{u32} to-len{u32} from to
 //! ```
 
+use super::FileId;
 use super::bytes::Reader;
-use super::{Damage, FileId};
+use super::features::Refusal;
+use crate::store::memory::{self, Refused};
+
+/// The sizes of a run's line, and of what a delete of a range has beside its keys.
+const RUN_SIZE: usize = 48;
+const RANGE_SIZE: usize = 24;
 
 /// One run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +35,7 @@ pub struct RunEntry {
 }
 
 /// All keys from `from` on and before `to` were deleted, as far as they are older than `seq`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct RangeDelete {
     /// Its number among the deletes of ranges that manifests had; 0 before one had it.
     pub id: u64,
@@ -42,6 +48,21 @@ pub struct RangeDelete {
 }
 
 impl RangeDelete {
+    /// Another.
+    pub fn copy(&self) -> Result<Self, Refused> {
+        let (from, to) = (memory::copy_of(&self.from)?, memory::copy_of(&self.to)?);
+        Ok(RangeDelete { from, to, ..*self })
+    }
+
+    /// Others of these.
+    pub fn copies<'a>(ranges: impl IntoIterator<Item = &'a Self>) -> Result<Vec<Self>, Refused> {
+        let mut copies = Vec::new();
+        for range in ranges {
+            memory::push(&mut copies, range.copy()?)?;
+        }
+        Ok(copies)
+    }
+
     /// Whether this key is in the range.
     pub fn holds(&self, key: &[u8]) -> bool {
         self.from.as_slice() <= key && key < self.to.as_slice()
@@ -54,7 +75,7 @@ impl RangeDelete {
 }
 
 /// What the manifest of a store of the ordered engine says besides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Ordered {
     /// All records up to this sequence number are in runs.
     pub flushed_seq: u64,
@@ -73,8 +94,17 @@ impl Default for Ordered {
 }
 
 impl Ordered {
+    /// Another.
+    pub fn copy(&self) -> Result<Self, Refused> {
+        let (runs, ranges) = (memory::copy_of(&self.runs)?, RangeDelete::copies(&self.ranges)?);
+        Ok(Ordered { runs, ranges, ..*self })
+    }
+
     /// Appends its bytes.
-    pub fn encode(&self, bytes: &mut Vec<u8>) {
+    pub fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), Refused> {
+        let of_ranges = self.ranges.iter().map(|range| RANGE_SIZE + range.from.len() + range.to.len());
+        // The fields before them, and the checksum that the manifest ends with.
+        memory::reserve(bytes, 32 + self.runs.len() * RUN_SIZE + of_ranges.sum::<usize>())?;
         bytes.extend_from_slice(&self.flushed_seq.to_le_bytes());
         bytes.extend_from_slice(&self.next_range.to_le_bytes());
         bytes.extend_from_slice(&(self.runs.len() as u32).to_le_bytes());
@@ -95,25 +125,31 @@ impl Ordered {
             bytes.extend_from_slice(&range.from);
             bytes.extend_from_slice(&range.to);
         }
+        Ok(())
     }
 
     /// Reads it.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Damage> {
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Refusal> {
         let (flushed_seq, next_range) = (reader.u64()?, reader.u64()?);
         let (run_count, range_count) = (reader.u32()?, reader.u32()?);
-        let mut ordered = Ordered { flushed_seq, next_range, runs: Vec::new(), ranges: Vec::new() };
+        // A count that was made up asks for no more than what has been read.
+        let most = |count: u32, size: usize| (count as usize).min(reader.rest().len() / size);
+        let (runs, ranges) = (most(run_count, RUN_SIZE), most(range_count, RANGE_SIZE));
+        let (runs, ranges) = (memory::vec_with_room(runs)?, memory::vec_with_room(ranges)?);
+        let mut ordered = Ordered { flushed_seq, next_range, runs, ranges };
         for _ in 0..run_count {
             let (id, level, salt) = (reader.u32()?, reader.u32()?, reader.u32()?);
             reader.u32()?;
             let (length, min_seq, max_seq, cleaned) =
                 (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
-            ordered.runs.push(RunEntry { id, level, salt, length, min_seq, max_seq, cleaned });
+            let run = RunEntry { id, level, salt, length, min_seq, max_seq, cleaned };
+            memory::push(&mut ordered.runs, run)?;
         }
         for _ in 0..range_count {
             let (id, seq) = (reader.u64()?, reader.u64()?);
             let (from, to) = (reader.u32()? as usize, reader.u32()? as usize);
-            let (from, to) = (reader.take(from)?.to_vec(), reader.take(to)?.to_vec());
-            ordered.ranges.push(RangeDelete { id, seq, from, to });
+            let (from, to) = (memory::copy_of(reader.take(from)?)?, memory::copy_of(reader.take(to)?)?);
+            memory::push(&mut ordered.ranges, RangeDelete { id, seq, from, to })?;
         }
         Ok(ordered)
     }

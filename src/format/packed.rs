@@ -17,6 +17,7 @@
 
 use super::Damage;
 use super::bytes::Reader;
+use crate::store::memory::{self, Refused};
 
 /// A key, as two words.
 pub type Pair = (u64, u64);
@@ -32,12 +33,12 @@ const MARGIN: usize = 16;
 const NO_KEYS: &[u8] = &[0; 8 + MARGIN];
 
 /// Appends keys, sorted by their first words, to `out`; nothing where there are none.
-pub fn pack(keys: &[Pair], out: &mut Vec<u8>) {
+pub fn pack(keys: &[Pair], out: &mut Vec<u8>) -> Result<(), Refused> {
     if keys.is_empty() {
-        return;
+        return Ok(());
     }
     let kind = |key: &Pair| (key.1 >> 32) as u32 & ((1 << PLAIN_KIND) - 1);
-    let mut kinds: Vec<u32> = keys.iter().map(kind).collect();
+    let mut kinds = memory::collect(keys.iter().map(kind))?;
     kinds.sort_unstable();
     kinds.dedup();
     let mut kind_bits = bits(kinds.len().saturating_sub(1) as u64);
@@ -49,6 +50,9 @@ pub fn pack(keys: &[Pair], out: &mut Vec<u8>) {
     let word_bits = bits(distances.clone().max().unwrap_or(0));
     let place_bits = bits(keys.iter().map(|key| u64::from(key.1 as u32)).max().unwrap_or(0));
 
+    let key_bits = (FINGERPRINT_BITS + word_bits + kind_bits + place_bits) as usize;
+    let words = keys.len().div_ceil(GROUP) * 8 + kinds.len() * 4;
+    memory::reserve(out, 8 + words + (keys.len() * key_bits).div_ceil(8) + MARGIN)?;
     out.extend_from_slice(&[word_bits as u8, kind_bits as u8, place_bits as u8, 0]);
     out.extend_from_slice(&(kinds.len() as u32).to_le_bytes());
     keys.chunks(GROUP).for_each(|group| out.extend_from_slice(&group[0].0.to_le_bytes()));
@@ -74,6 +78,7 @@ pub fn pack(keys: &[Pair], out: &mut Vec<u8>) {
         out.push(held as u8);
     }
     out.extend_from_slice(&[0; MARGIN]);
+    Ok(())
 }
 
 /// How many bits a number takes.
@@ -158,7 +163,7 @@ mod tests {
 
     fn packed(keys: &[Pair]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        pack(keys, &mut bytes);
+        pack(keys, &mut bytes).unwrap();
         bytes
     }
 

@@ -6,6 +6,7 @@
 use super::arena::BLOCK_SLOTS;
 use super::segment::{Grown, MAX_BLOCKS, Pair};
 use super::{Entry, Index, KeyHash, Locked, Unavailable};
+use crate::store::memory::{self, Refused};
 
 /// A run that brings less than one key for so many in a segment is inserted key by key.
 const SPARSE: usize = 32;
@@ -70,7 +71,7 @@ impl Absorber<'_> {
         versions: &mut Vec<Version>,
         mut is_newer: impl FnMut(&Version, Entry) -> Result<bool, E>,
     ) -> Result<(), E> {
-        sort(versions, &mut self.sorted);
+        sort(versions, &mut self.sorted).map_err(Unavailable::from)?;
         versions.clear();
         // The last of each key.
         self.sorted.dedup_by(|newer, kept| {
@@ -115,16 +116,17 @@ const BUCKET: usize = 8;
 
 /// Fills `sorted` with the versions, by key and age. The words are spread evenly, so that counting them by their first bits
 /// leaves little to sort; made-up ones cost a sort.
-fn sort(versions: &[Version], sorted: &mut Vec<Version>) {
+fn sort(versions: &[Version], sorted: &mut Vec<Version>) -> Result<(), Refused> {
     let bits = (versions.len() / BUCKET).max(2).ilog2();
     let bucket = |version: &Version| (version.word >> (64 - bits)) as usize;
-    let mut ends = vec![0u32; 1 << bits];
+    let mut ends = memory::vec_of(0u32, 1 << bits)?;
     versions.iter().for_each(|version| ends[bucket(version)] += 1);
     let mut begin = 0;
     for end in &mut ends {
         begin += std::mem::replace(end, begin);
     }
     sorted.clear();
+    memory::reserve(sorted, versions.len())?;
     sorted.resize(versions.len(), Version { word: 0, packed: 0, seq: 0 });
     for version in versions {
         let end = &mut ends[bucket(version)];
@@ -137,6 +139,7 @@ fn sort(versions: &[Version], sorted: &mut Vec<Version>) {
             .sort_unstable_by_key(|version| (version.word, version.fingerprint(), version.seq));
         begin = end as usize;
     }
+    Ok(())
 }
 
 impl Locked<'_> {
@@ -151,11 +154,10 @@ impl Locked<'_> {
             return Ok(false);
         }
         held.clear();
-        held.reserve(self.writing.len);
-        self.collect(0, usize::MAX, held);
+        self.collect(0, usize::MAX, held).map_err(Unavailable::from)?;
         let before = held.len();
         merged.clear();
-        merged.reserve(before + run.len());
+        memory::reserve(merged, before + run.len()).map_err(Unavailable::from)?;
         let mut at = 0;
         for version in run {
             let smaller = held[at..].iter().take_while(|(word, _)| *word < version.word).count();

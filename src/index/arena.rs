@@ -11,6 +11,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::store::memory::{self, Refused};
 use crate::sync::lock::Mutex;
 
 /// A key of the index. Both words are read and written on their own; `segment` makes pairs of them consistent.
@@ -53,6 +54,14 @@ impl Chunks {
     fn wanted(&self) -> usize {
         (self.mappings.len() / 8).clamp(1, MOST_PREPARED)
     }
+
+    /// Adds a chunk to use, and room to take all blocks back that it is divided into.
+    fn remember(&mut self, mapping: (usize, usize)) -> Result<(), Refused> {
+        let blocks = (self.mappings.len() + 1) * BLOCKS_PER_CHUNK;
+        let free = self.free.len();
+        memory::reserve(&mut self.free, blocks - free)?;
+        memory::push(&mut self.mappings, mapping)
+    }
 }
 
 // SAFETY: the pointers are to memory that this struct owns.
@@ -78,7 +87,10 @@ impl Arena {
                         Some(mapping) => mapping,
                         None => map_chunk(chunks.mappings.len() >= CHUNKS_OF_SMALL_PAGES)?,
                     };
-                    chunks.mappings.push(mapping);
+                    if chunks.remember(mapping).is_err() {
+                        unmap(mapping);
+                        return None;
+                    }
                     chunks.fresh = BLOCKS_PER_CHUNK;
                 }
                 chunks.fresh -= 1;
@@ -99,6 +111,9 @@ impl Arena {
             chunks.prepared.len() < chunks.wanted().min(most)
         } {
             // Without memory now, whoever needs a block will try again.
+            if memory::reserve(&mut self.chunks.lock().prepared, MOST_PREPARED).is_err() {
+                return;
+            }
             let Some((start, len)) = map_chunk(true) else { return };
             #[cfg(target_os = "linux")]
             // SAFETY: the mapping is new, and nobody else knows it; populating does not change content. If the kernel does
@@ -113,6 +128,7 @@ impl Arena {
     /// Takes a block back. All its slots must be empty; readers may still look at it.
     pub(super) fn recycle(&self, block: ptr::NonNull<Block>) {
         self.used.fetch_sub(1, Ordering::Relaxed);
+        // There is room: see `Chunks::remember`.
         self.chunks.lock().free.push(block.as_ptr());
     }
 
@@ -125,11 +141,15 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         let chunks = self.chunks.get_mut();
-        for (start, len) in chunks.mappings.iter().chain(&chunks.prepared) {
-            // SAFETY: mapped by `map_chunk`; `&mut self` proves that nobody looks at the blocks any more.
-            unsafe { libc::munmap(*start as *mut libc::c_void, *len) };
-        }
+        // Nobody looks at the blocks any more.
+        chunks.mappings.iter().chain(&chunks.prepared).for_each(|mapping| unmap(*mapping));
     }
+}
+
+/// Gives a chunk back that nobody looks at any more.
+fn unmap((start, len): (usize, usize)) {
+    // SAFETY: mapped by `map_chunk`, and not used after this.
+    unsafe { libc::munmap(start as *mut libc::c_void, len) };
 }
 
 /// Maps zeroed memory that contains one aligned chunk.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::segment::Pair;
 use super::{Entry, KeyHash, Unavailable};
+use crate::store::memory::{self, Refused};
 
 /// Keys by the first byte of their hashes, sorted, each as the two words of [`super::Index::export`]. They do not change.
 pub trait Sorted: Send + Sync {
@@ -52,8 +53,14 @@ impl Frozen {
     }
 
     /// Appends the keys of a root whose words are at least `from`, about `most` of them, and gives the word to go on at.
-    pub(super) fn collect(&self, root: u8, from: u64, most: usize, out: &mut Vec<Pair>) -> Option<u64> {
-        let (mut count, mut last, mut next) = (0, 0, None);
+    pub(super) fn collect(
+        &self,
+        root: u8,
+        from: u64,
+        most: usize,
+        out: &mut Vec<Pair>,
+    ) -> Result<Option<u64>, Refused> {
+        let (mut count, mut last, mut next, mut pushed) = (0, 0, None, Ok(()));
         self.source.visit(root, from, &mut |pair| {
             // Not in the middle of keys with the same word, and never back, whatever somebody made up.
             if count >= most && pair.0 > last {
@@ -61,16 +68,15 @@ impl Frozen {
                 return false;
             }
             (count, last) = (count + 1, last.max(pair.0));
-            out.push(pair);
-            true
+            pushed = memory::push(out, pair);
+            pushed.is_ok()
         });
-        next
+        pushed.map(|()| next)
     }
 
     /// The keys of a root, which are what was there when the index was made.
     pub(super) fn take(&self, root: u8) -> Result<Vec<Pair>, Unavailable> {
-        let mut keys = Vec::new();
-        keys.try_reserve_exact(self.source.len(root)).map_err(|_| Unavailable::NoMemory)?;
+        let mut keys = memory::vec_with_room(self.source.len(root))?;
         self.source.take(root, &mut keys)?;
         if keys.len() != self.source.len(root) {
             return Err(Unavailable::Damaged);

@@ -20,6 +20,7 @@ pub use hash::{KeyHash, KeyHasher};
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use crate::store::memory::{self, Refused};
 use crate::sync::lock::{Mutex, MutexGuard};
 use crate::sync::parallel::on_all_cores;
 
@@ -69,6 +70,12 @@ pub enum Unavailable {
     NoMemory,
     /// What was to be taken over is not what it was when the index was made.
     Damaged,
+}
+
+impl From<Refused> for Unavailable {
+    fn from(_: Refused) -> Self {
+        Unavailable::NoMemory
+    }
 }
 
 /// See the module.
@@ -129,11 +136,11 @@ impl Index {
     /// An empty index.
     pub fn new() -> Result<Self, Unavailable> {
         let index = Self::without_segments(0, None);
-        let mut segments = Vec::with_capacity(1 << ROOT_BITS);
+        let mut segments = memory::vec_with_room(1 << ROOT_BITS)?;
         for root in 0..1u64 << ROOT_BITS {
             segments.push(Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(Unavailable::NoMemory)?);
         }
-        index.install(segments);
+        index.install(segments)?;
         Ok(index)
     }
 
@@ -142,12 +149,12 @@ impl Index {
         let lens = (0..=u8::MAX).map(|root| source.len(root)).collect::<Vec<_>>();
         let (keys, roots) = (lens.iter().sum::<usize>(), lens.iter().filter(|len| **len > 0).count());
         let index = Self::without_segments(keys as u64, Some(Frozen::new(source, roots)));
-        let mut segments = Vec::with_capacity(1 << ROOT_BITS);
+        let mut segments = memory::vec_with_room(1 << ROOT_BITS)?;
         for (root, len) in (0..).zip(lens) {
             let segment = Segment::new(ROOT_BITS, root << 56, &index.arena).ok_or(Unavailable::NoMemory)?;
             segments.push(if len > 0 { segment.pending(len) } else { segment });
         }
-        index.install(segments);
+        index.install(segments)?;
         Ok(index)
     }
 
@@ -170,7 +177,7 @@ impl Index {
             let locked = self.lock_as_it_is(top);
             match self.frozen.as_ref().filter(|_| locked.segment.is_pending()) {
                 Some(frozen) => keys = frozen.take(root)?,
-                None => drop(locked.collect(0, usize::MAX, &mut keys)),
+                None => drop(locked.collect(0, usize::MAX, &mut keys)?),
             }
             match top.checked_add(1 << (64 - locked.segment.depth())) {
                 Some(next) if (next >> 56) as u8 == root => top = next,
@@ -310,9 +317,9 @@ impl Index {
                 if here == 0 {
                     break;
                 }
-                if locked.segment.has_room(&locked.writing, &rest[..here]) {
+                if locked.segment.has_room(&locked.writing, &rest[..here])? {
                     rest = &rest[here..];
-                    all.push(locked);
+                    memory::push(&mut all, locked)?;
                     break;
                 }
                 locked.make_room()?;
@@ -333,8 +340,12 @@ impl Index {
     }
 
     /// Appends all keys of one segment, or some thousands of a larger one, from `cursor` on to `out`, and gives where to go on; `None` after the last.
-    pub fn collect(&self, cursor: Cursor, out: &mut Vec<(KeyHash, Entry)>) -> Option<Cursor> {
-        self.collect_with(cursor, out, |_, _| ())
+    pub fn collect(
+        &self,
+        cursor: Cursor,
+        out: &mut Vec<(KeyHash, Entry)>,
+    ) -> Result<Option<Cursor>, Refused> {
+        self.collect_with(cursor, out, |_, _| Ok(()))
     }
 
     /// As [`Index::collect`]; `also` is called, with where it goes on, before the segment can change again.
@@ -342,16 +353,17 @@ impl Index {
         &self,
         cursor: Cursor,
         out: &mut Vec<(KeyHash, Entry)>,
-        also: impl FnOnce(Option<Cursor>, &mut Vec<(KeyHash, Entry)>),
-    ) -> Option<Cursor> {
+        also: impl FnOnce(Option<Cursor>, &mut Vec<(KeyHash, Entry)>) -> Result<(), Refused>,
+    ) -> Result<Option<Cursor>, Refused> {
         let mut pairs = Vec::new();
         let locked = self.lock_as_it_is(cursor.top());
-        let within = locked.collect(cursor.word, AT_ONCE, &mut pairs);
+        let within = locked.collect(cursor.word, AT_ONCE, &mut pairs)?;
         let behind = locked.segment.prefix().checked_add(1 << (64 - locked.segment.depth())).map(Cursor::at);
         let next = within.map(|word| Cursor { word, ..cursor }).or(behind);
+        memory::reserve(out, pairs.len())?;
         out.extend(pairs.into_iter().filter_map(|pair| Self::unpack(cursor.root, pair)));
-        also(next, out);
-        next
+        also(next, out)?;
+        Ok(next)
     }
 
     /// The number of keys.
@@ -418,24 +430,28 @@ impl Index {
     }
 
     /// The first directory, of segments that together cover all hashes.
-    fn install(&self, segments: Vec<Segment>) {
-        let depth = segments.iter().map(Segment::depth).max().unwrap_or(ROOT_BITS);
+    #[allow(clippy::vec_box, reason = "readers hold on to where a segment is")]
+    fn install(&self, segments: Vec<Box<Segment>>) -> Result<(), Refused> {
+        let depth = segments.iter().map(|segment| segment.depth()).max().unwrap_or(ROOT_BITS);
         let directory =
-            Directory { depth, segments: (0..1usize << depth).map(|_| AtomicPtr::default()).collect() };
+            Directory { depth, segments: entries((0..1usize << depth).map(|_| AtomicPtr::default()))? };
         let mut structure = self.structure.lock();
+        memory::reserve(&mut structure.segments, segments.len())?;
         for segment in segments {
-            let segment = Box::into_raw(Box::new(segment));
+            let segment = Box::into_raw(segment);
             structure.segments.push(segment);
             // SAFETY: just made from a Box.
             directory.assign(unsafe { &*segment }, segment);
         }
-        self.publish(&mut structure, directory);
+        self.publish(&mut structure, directory)
     }
 
-    fn publish(&self, structure: &mut Structure, directory: Directory) {
-        let directory = Box::into_raw(Box::new(directory));
+    fn publish(&self, structure: &mut Structure, directory: Directory) -> Result<(), Refused> {
+        memory::reserve(&mut structure.directories, 1)?;
+        let directory = Box::into_raw(memory::boxed(directory)?);
         structure.directories.push(directory);
         self.directory.store(directory, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -448,24 +464,32 @@ impl Directory {
         }
     }
 
-    fn doubled(&self) -> Self {
+    fn doubled(&self) -> Result<Self, Refused> {
         let entry = |n: usize| AtomicPtr::new(self.segments[n / 2].load(Ordering::Relaxed));
-        Directory { depth: self.depth + 1, segments: (0..self.segments.len() * 2).map(entry).collect() }
+        let segments = entries((0..self.segments.len() * 2).map(entry))?;
+        Ok(Directory { depth: self.depth + 1, segments })
     }
+}
+
+/// Entries of a directory.
+fn entries(entries: impl Iterator<Item = AtomicPtr<Segment>>) -> Result<Box<[AtomicPtr<Segment>]>, Refused> {
+    // There is nothing to cut off: the iterators above know how many they give.
+    memory::collect(entries).map(Vec::into_boxed_slice)
 }
 
 impl Locked<'_> {
     /// All keys whose word is at least `from`. An empty segment is not looked at: its memory was never touched. Of a pending one,
     /// which may be large, about `most`, and the word to go on at.
-    fn collect(&self, from: u64, most: usize, out: &mut Vec<Pair>) -> Option<u64> {
-        if self.segment.is_pending() {
-            let root = (self.segment.prefix() >> 56) as u8;
-            return self.index.frozen.as_ref()?.collect(root, from, most, out);
+    fn collect(&self, from: u64, most: usize, out: &mut Vec<Pair>) -> Result<Option<u64>, Refused> {
+        if self.segment.is_pending()
+            && let Some(frozen) = &self.index.frozen
+        {
+            return frozen.collect((self.segment.prefix() >> 56) as u8, from, most, out);
         }
         if self.writing.len > 0 {
-            self.segment.collect(from, out);
+            self.segment.collect(from, &self.writing, out)?;
         }
-        None
+        Ok(None)
     }
 
     /// Puts the keys of a pending root where they can be changed: into the segment, and into others where they are many.
@@ -477,15 +501,19 @@ impl Locked<'_> {
         let keys = frozen.take((prefix >> 56) as u8)?;
         let mut parts = Vec::new();
         let built = import_segments(&index.arena, ROOT_BITS, prefix, &keys, &mut parts);
-        let mut parts = parts.into_iter();
-        let Some(first) = built.and_then(|()| parts.next()) else {
-            parts.for_each(|part| part.give_back(&index.arena));
-            return Err(Unavailable::NoMemory);
-        };
         let mut structure = index.structure.lock();
+        let depth = parts.iter().map(|part| part.depth()).max().unwrap_or(ROOT_BITS);
+        let has_room = built.is_some() && index.make_room_for(&mut structure, parts.len(), depth).is_ok();
+        if !has_room {
+            drop(structure);
+            parts.into_iter().for_each(|part| part.give_back(&index.arena));
+            return Err(Unavailable::NoMemory);
+        }
+        let mut parts = parts.into_iter();
+        let Some(first) = parts.next() else { return Err(Unavailable::NoMemory) };
         parts.for_each(|part| index.register(&mut structure, part));
         // Last: until then who looks for a key that went to another part finds it where it was.
-        self.segment.become_ready(&mut self.writing, first, &index.arena);
+        self.segment.become_ready(&mut self.writing, *first, &index.arena);
         drop(structure);
         frozen.took_over();
         Ok(())
@@ -543,6 +571,7 @@ impl Locked<'_> {
     fn split(&mut self) -> Result<(), Unavailable> {
         let index = self.index;
         let mut structure = index.structure.lock();
+        index.make_room_for(&mut structure, 1, self.segment.depth() + 1)?;
         let sibling = self.segment.split(&mut self.writing, &index.arena, &mut structure.scratch);
         index.register(&mut structure, sibling.ok_or(Unavailable::NoMemory)?);
         Ok(())
@@ -550,12 +579,19 @@ impl Locked<'_> {
 }
 
 impl Index {
-    fn register(&self, structure: &mut Structure, sibling: Segment) {
-        while sibling.depth() > self.depth() {
-            let doubled = self.directory().doubled();
-            self.publish(structure, doubled);
+    /// Makes room for so many more segments, of hashes that share at most so many bits.
+    fn make_room_for(&self, structure: &mut Structure, more: usize, depth: u32) -> Result<(), Refused> {
+        memory::reserve(&mut structure.segments, more)?;
+        while depth.min(MAX_DEPTH) > self.depth() {
+            let doubled = self.directory().doubled()?;
+            self.publish(structure, doubled)?;
         }
-        let pointer = Box::into_raw(Box::new(sibling));
+        Ok(())
+    }
+
+    /// Puts a segment where its hashes are looked for. [`Index::make_room_for`] made room for it.
+    fn register(&self, structure: &mut Structure, sibling: Box<Segment>) {
+        let pointer = Box::into_raw(sibling);
         structure.segments.push(pointer);
         // SAFETY: just made from a Box.
         self.directory().assign(unsafe { &*pointer }, pointer);
@@ -578,12 +614,13 @@ impl Drop for Index {
 
 /// Builds the segments of sorted keys that share `depth` leading bits, and appends them to `out`. `None` where there is no
 /// memory; what was appended is not complete then.
+#[allow(clippy::vec_box, reason = "as in `install`")]
 fn import_segments(
     arena: &Arena,
     depth: u32,
     prefix: u64,
     keys: &[Pair],
-    out: &mut Vec<Segment>,
+    out: &mut Vec<Box<Segment>>,
 ) -> Option<()> {
     let Some(blocks) = blocks_for(keys, depth).filter(|blocks| *blocks < MAX_BLOCKS) else {
         if depth >= MAX_DEPTH {
@@ -594,6 +631,7 @@ fn import_segments(
         import_segments(arena, depth + 1, prefix, &keys[..half], out)?;
         return import_segments(arena, depth + 1, prefix | bit, &keys[half..], out);
     };
+    memory::reserve(out, 1).ok()?;
     out.push(Segment::new(depth, prefix, arena)?);
     out.last()?.load(arena, keys, blocks)
 }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use super::arena::{Arena, BLOCK_SLOTS, Block, Slot};
 use super::entry::Entry;
 use super::hash::KeyHash;
+use crate::store::memory::{self, Refused};
 use crate::sync::lock::Mutex;
 
 /// The most blocks that a segment has.
@@ -59,21 +60,22 @@ pub type Pair = (u64, u64);
 
 impl Segment {
     /// A segment with one empty block.
-    pub(super) fn new(depth: u32, prefix: u64, arena: &Arena) -> Option<Self> {
-        let segment = Segment {
+    pub(super) fn new(depth: u32, prefix: u64, arena: &Arena) -> Option<Box<Self>> {
+        let segment = memory::boxed(Segment {
             version: AtomicU64::new(0),
             depth: AtomicU32::new(depth),
             blocks: AtomicU32::new(1),
             prefix: AtomicU64::new(prefix),
             block: Default::default(),
             writing: Mutex::new(Writing { len: 0, is_end_used: false }),
-        };
+        });
+        let segment = segment.ok()?;
         segment.block[0].store(arena.allocate()?.as_ptr(), Ordering::Relaxed);
         Some(segment)
     }
 
     /// The segment, now standing for a root of so many keys that are elsewhere.
-    pub(super) fn pending(mut self, len: usize) -> Self {
+    pub(super) fn pending(mut self: Box<Self>, len: usize) -> Box<Self> {
         *self.version.get_mut() = PENDING;
         self.writing.get_mut().len = len;
         self
@@ -101,7 +103,7 @@ impl Segment {
     }
 
     /// Gives the blocks of a segment that nobody else sees back.
-    pub(super) fn give_back(self, arena: &Arena) {
+    pub(super) fn give_back(&self, arena: &Arena) {
         let slots = self.slots();
         (0..slots).for_each(|at| self.store(at, (0, 0)));
         let blocks = self.block[..slots / BLOCK_SLOTS].iter();
@@ -217,17 +219,16 @@ impl Segment {
 
     /// Whether all of these sorted keys can be inserted without growing; the caller holds the lock. Inserting one by one
     /// leaves the same layout as laying all out anew, so it is enough to see whether they would fit then.
-    pub(super) fn has_room(&self, writing: &Writing, more: &[KeyHash]) -> bool {
+    pub(super) fn has_room(&self, writing: &Writing, more: &[KeyHash]) -> Result<bool, Refused> {
         let slots = self.slots();
         if (writing.len + more.len()) * 256 <= slots * MAX_LOAD_256 && self.has_slots_behind(more) {
-            return true;
+            return Ok(true);
         }
-        let mut words = Vec::new();
-        self.collect(0, &mut words);
+        let mut words = memory::vec_with_room(writing.len + more.len())?;
+        self.collect(0, writing, &mut words)?;
         words.extend(more.iter().filter(|hash| self.get(**hash).is_none()).map(|hash| (hash.word, 0)));
-        // Two sorted runs, which this sort merges.
-        words.sort();
-        fits(&words, self.depth(), self.slots() / BLOCK_SLOTS)
+        words.sort_unstable();
+        Ok(fits(&words, self.depth(), self.slots() / BLOCK_SLOTS))
     }
 
     /// Whether behind the home of each of these sorted keys more slots are empty than it and those after it take. Then none
@@ -316,7 +317,8 @@ impl Segment {
     }
 
     /// All keys whose word is at least `from`, in order, appended to `out`; the caller holds the lock.
-    pub(super) fn collect(&self, from: u64, out: &mut Vec<Pair>) {
+    pub(super) fn collect(&self, from: u64, writing: &Writing, out: &mut Vec<Pair>) -> Result<(), Refused> {
+        memory::reserve(out, writing.len)?;
         let slots = self.slots();
         let mut first = if from == 0 { 0 } else { Self::home(from, self.depth(), slots) };
         for (n, block) in self.held_blocks()[..slots / BLOCK_SLOTS].iter().enumerate() {
@@ -334,13 +336,16 @@ impl Segment {
                 out.extend_from_slice(&taken[..len]);
             }
         }
+        Ok(())
     }
 
     /// Adds blocks, one where that is enough. The caller holds the lock.
     pub(super) fn grow(&self, writing: &mut Writing, arena: &Arena, scratch: &mut Vec<Pair>) -> Grown {
         scratch.clear();
-        self.collect(0, scratch);
-        self.lay_out(writing, arena, scratch, 1)
+        match self.collect(0, writing, scratch) {
+            Ok(()) => self.lay_out(writing, arena, scratch, 1),
+            Err(_) => Grown::NoMemory,
+        }
     }
 
     /// Puts sorted keys in the place of what the segment holds, with `more` blocks, or more than that if they need them.
@@ -350,19 +355,22 @@ impl Segment {
         let Some(wanted) = (blocks + more..=MAX_BLOCKS).find(|n| fits(keys, self.depth(), *n)) else {
             return Grown::MustSplit;
         };
-        let mut fresh = Vec::with_capacity(MAX_BLOCKS);
-        for _ in blocks..wanted {
-            match arena.allocate() {
-                Some(block) => fresh.push(block),
+        let mut fresh = [None; MAX_BLOCKS];
+        for place in &mut fresh[blocks..wanted] {
+            *place = arena.allocate();
+            match place {
+                Some(_) => {}
                 None => {
-                    fresh.into_iter().for_each(|block| arena.recycle(block));
+                    fresh.into_iter().flatten().for_each(|block| arena.recycle(block));
                     return Grown::NoMemory;
                 }
             }
         }
         self.moving(|| {
-            for (n, block) in fresh.iter().enumerate() {
-                self.block[blocks + n].store(block.as_ptr(), Ordering::Relaxed);
+            for (mine, block) in self.block.iter().zip(fresh) {
+                if let Some(block) = block {
+                    mine.store(block.as_ptr(), Ordering::Relaxed);
+                }
             }
             self.blocks.store(wanted as u32, Ordering::Release);
             self.fill(writing, keys);
@@ -377,23 +385,27 @@ impl Segment {
         writing: &mut Writing,
         arena: &Arena,
         scratch: &mut Vec<Pair>,
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         let depth = self.depth() + 1;
         if depth > MAX_DEPTH {
             return None;
         }
         let bit = 1u64 << (64 - depth);
         scratch.clear();
-        self.collect(0, scratch);
+        self.collect(0, writing, scratch).ok()?;
         // The bit of the hash is 8 places further up in the word, which lacks the root.
         let half = scratch.partition_point(|(word, _)| word & (bit << 8) == 0);
         let (lower, upper) = scratch.split_at(half);
 
-        let sibling = Segment::new(depth, self.prefix() | bit, arena)?;
-        sibling.load(arena, upper, blocks_for(upper, depth)?)?;
         let blocks = self.blocks.load(Ordering::Relaxed) as usize;
         // Hashes that somebody made up may not fit into what this segment has.
         let keep = blocks_for(lower, depth).filter(|keep| *keep <= blocks)?;
+        let wanted = blocks_for(upper, depth)?;
+        let sibling = Segment::new(depth, self.prefix() | bit, arena)?;
+        if sibling.load(arena, upper, wanted).is_none() {
+            sibling.give_back(arena);
+            return None;
+        }
         self.moving(|| {
             self.depth.store(depth, Ordering::Relaxed);
             (0..blocks * BLOCK_SLOTS).for_each(|at| self.store(at, (0, 0)));

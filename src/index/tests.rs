@@ -34,7 +34,7 @@ fn no_key_is_lost_or_invented_by_growing_splitting_and_removing() {
     }
     let (mut all, mut cursor) = (Vec::new(), Some(Cursor::START));
     while let Some(at) = cursor {
-        cursor = index.collect(at, &mut all);
+        cursor = index.collect(at, &mut all).unwrap();
     }
     assert_eq!(all.len(), model.len());
     assert!(all.is_sorted_by_key(|(hash, _)| *hash) || all.is_sorted_by_key(|(h, _)| (h.root, h.word)));
@@ -127,7 +127,7 @@ fn index_of(hasher: &KeyHasher, keys: u64) -> Index {
 fn all_of(index: &Index) -> Vec<(KeyHash, Entry)> {
     let (mut all, mut cursor) = (Vec::new(), Some(Cursor::START));
     while let Some(at) = cursor {
-        cursor = index.collect(at, &mut all);
+        cursor = index.collect(at, &mut all).unwrap();
     }
     all
 }
@@ -150,7 +150,7 @@ fn keys_that_were_not_taken_over_yet_are_found_walked_and_exported() {
         // Walks that begin before a root is taken over and end after it.
         let (mut all, mut cursor) = (Vec::new(), Some(Cursor::START));
         while let Some(at) = cursor {
-            cursor = lazy.collect(at, &mut all);
+            cursor = lazy.collect(at, &mut all).unwrap();
             lazy.prepare(u64::MAX);
         }
         assert_eq!(all, all_of(&index));

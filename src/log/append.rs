@@ -16,7 +16,8 @@ use std::time::Instant;
 use crate::format::ALIGNMENT;
 use crate::format::frame::{self, Epoch, Header, Kind, Origin};
 use crate::index::{Entry, Location, SizeClass};
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
+use crate::store::memory::vec_with_room;
 use crate::sync::lock::Mutex;
 use crate::sync::thread::NotCancelled;
 

@@ -14,7 +14,8 @@ use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::{FileId, names};
 use crate::store::error::{Error, Result};
 use crate::store::events::Events;
-use crate::sync::lock::Mutex;
+use crate::store::memory;
+use crate::sync::lock::{Mutex, MutexGuard};
 use crate::sync::table::Table;
 use crate::sync::thread::NotCancelled;
 
@@ -71,9 +72,9 @@ pub struct Catalog {
 
 impl Catalog {
     /// The catalog of a store whose manifest on disk is `manifest`.
-    pub fn new(disk: Arc<dyn Disk>, manifest: Manifest, events: Events, max_file_size: u64) -> Self {
-        Catalog {
-            files: Table::new(MAX_FILES),
+    pub fn new(disk: Arc<dyn Disk>, manifest: Manifest, events: Events, max_file_size: u64) -> Result<Self> {
+        Ok(Catalog {
+            files: Table::new(MAX_FILES)?,
             poison: Poison::default(),
             events,
             reserves: Reserves::new(&disk, max_file_size),
@@ -81,12 +82,12 @@ impl Catalog {
             features: AtomicU64::new(manifest.needs.features),
             manifest: Mutex::new(manifest),
             disk,
-        }
+        })
     }
 
-    /// A copy of the manifest as it is on disk.
-    pub fn manifest(&self) -> Manifest {
-        self.manifest.lock().clone()
+    /// The manifest as it is on disk, and as it stays for as long as this is held.
+    pub fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        self.manifest.lock()
     }
 
     /// Sets room aside for when the disk is full, unless that is done.
@@ -113,9 +114,7 @@ impl Catalog {
 
     /// Bytes of all data files.
     pub fn bytes(&self) -> u64 {
-        let mut bytes = 0;
-        self.files.for_each(|file| bytes += file.tail());
-        bytes
+        self.files.sum(DataFile::tail)
     }
 
     fn manifest_size(&self) -> u64 {
@@ -139,7 +138,7 @@ impl Catalog {
         let mut current = self.manifest.lock();
         // Somebody else may have been here first.
         if current.needs.features & feature.mask() == 0 {
-            self.replace(&mut current, |manifest| manifest.needs.add(feature))?;
+            self.replace(&mut current, 0, |manifest| manifest.needs.add(feature))?;
         }
         self.features.fetch_or(feature.mask(), Ordering::Release);
         Ok(())
@@ -150,14 +149,25 @@ impl Catalog {
         change(&mut self.manifest.lock());
     }
 
-    /// Changes the manifest, in memory and on disk, or neither.
+    /// Changes the manifest, in memory and on disk, or neither. At most one file is added.
     pub fn update(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
-        let _not_cancelled = NotCancelled::begin();
-        self.replace(&mut self.manifest.lock(), change)
+        self.update_many(1, change)
     }
 
-    fn replace(&self, current: &mut Manifest, change: impl FnOnce(&mut Manifest)) -> Result<()> {
-        let mut next = current.clone();
+    /// As [`Catalog::update`]. At most so many files are added.
+    pub fn update_many(&self, added: usize, change: impl FnOnce(&mut Manifest)) -> Result<()> {
+        let _not_cancelled = NotCancelled::begin();
+        self.replace(&mut self.manifest.lock(), added, change)
+    }
+
+    fn replace(
+        &self,
+        current: &mut Manifest,
+        added: usize,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<()> {
+        memory::room_for_small_things()?;
+        let mut next = current.copy_with_room(added)?;
         change(&mut next);
         // Files are created by several threads, and may be listed in another order than they were numbered.
         next.files.sort_unstable_by_key(|entry| entry.id);
@@ -186,6 +196,7 @@ impl Catalog {
     /// Opens a data file that the manifest lists, and checks that it is the one. Its frames are not read. It goes into
     /// `slot`, or, without one, into any that is free.
     pub fn open_file(&self, entry: &FileEntry, access: Access, slot: Option<u16>) -> Result<Arc<DataFile>> {
+        memory::room_for_small_things()?;
         let name = names::data(entry.id);
         let path = || self.disk.path().join(&name);
         let corrupt = |offset, what| Error::Corrupt { path: path(), file_id: entry.id, offset, what };
@@ -225,6 +236,7 @@ impl Catalog {
     /// Creates an empty data file for frames up to `capacity`, most of them not long after `epoch`. Its header is durable; its
     /// name is after the next [`Catalog::update`], and until that lists it the file does not count.
     pub fn create_file(&self, capacity: u64, epoch: Epoch) -> Result<Arc<DataFile>> {
+        memory::room_for_small_things()?;
         let (id, store_id) = self.take_number()?;
         let name = names::data(id);
         let io = |action, error: &std::io::Error| Error::io(action, &self.disk.path().join(&name), error);
@@ -276,7 +288,7 @@ impl Catalog {
         };
         if let Some(slot) = slot.map(usize::from) {
             let file = make(slot);
-            if self.files.insert_at(slot, file.clone()) {
+            if self.files.insert_at(slot, file.clone())? {
                 return Ok(file);
             }
         }
@@ -299,7 +311,7 @@ enum Failure {
 }
 
 fn replace_manifest(disk: &dyn Disk, manifest: &Manifest) -> std::result::Result<(), Failure> {
-    let bytes = manifest.encode();
+    let bytes = manifest.encode().map_err(|refused| Failure::Before(refused.into()))?;
     let size = bytes.len() as u64;
     replace(disk, names::MANIFEST_TMP, names::MANIFEST, size, &mut |file| file.write_at(&[&bytes], 0))
         .map_err(Failure::Before)?;

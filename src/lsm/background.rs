@@ -46,7 +46,7 @@ pub fn flush(shell: &Weak<Shared>, signal: &Signal) {
                 flushing::seal(&shell, &engine)
             };
             install::collect(&shell);
-            if let Err(error) = failed.and_then(|()| flushing::flush_all(&shell)) {
+            if let Err(error) = failed.and_then(|()| flushing::flush_in_background(&shell)) {
                 if let Some(engine) = shell.engine.enter() {
                     report(&engine, &error);
                 }

@@ -8,7 +8,8 @@ use crate::format::collection::{ELEMENT_KEY_SIZE, HEAD_SIZE, ListHead};
 use crate::format::features::COLLECTIONS;
 use crate::format::frame::Kind;
 use crate::store::batch::{Batch, Verb};
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
+use crate::store::memory::{self, vec_with_room};
 use crate::store::value::{End, place_of};
 
 /// What a batch has made of a key so far.
@@ -95,25 +96,18 @@ impl Engine {
         if batch.has_lists() {
             self.catalog.require(COLLECTIONS)?;
         }
-        let locked = self.lock_keys(batch.operations().map(|operation| operation.key));
+        let locked = self.lock_keys(batch.operations().map(|operation| operation.key))?;
         let plan = self.plan(batch, now_ms)?;
-        let heads: Vec<(&[u8], Option<u64>, [u8; HEAD_SIZE])> = plan
-            .made
-            .iter()
-            .filter_map(|(key, made)| match made {
+        let heads: Vec<(&[u8], Option<u64>, [u8; HEAD_SIZE])> =
+            memory::collect(plan.made.iter().filter_map(|(key, made)| match made {
                 Made::List(list) => Some((*key, list.expiry_ms, list.head.encode())),
                 _ => None,
-            })
-            .collect();
-        let taken: Vec<(Place, [u8; ELEMENT_KEY_SIZE])> = plan
-            .taken
-            .values()
-            .flatten()
-            .map(|(id, position)| {
+            }))?;
+        let taken: Vec<(Place, [u8; ELEMENT_KEY_SIZE])> =
+            memory::collect(plan.taken.values().flatten().map(|(id, position)| {
                 let head = ListHead { id: *id, first: *position, end: *position };
                 ((*id, *position), head.element_key(*position))
-            })
-            .collect();
+            }))?;
         let mut operations = vec_with_room(2 * batch.len() + heads.len() + taken.len())?;
         for (operation, element) in batch.operations().zip(&plan.elements) {
             operations.push(match (operation.verb, element) {
@@ -147,6 +141,7 @@ impl Engine {
         let mut plan = Plan { elements: vec_with_room(batch.len())?, ..Plan::default() };
         for operation in batch.operations() {
             let key = operation.key;
+            memory::room_for_more()?;
             match operation.verb {
                 Verb::Put { .. } => {
                     plan.replace(key, Made::Value);

@@ -43,7 +43,7 @@ fn flush_rest(shared: &Shared) -> Result<()> {
     }
     match flush::flush_all(shared) {
         // The log has it all.
-        Err(Error::NoSpace { .. }) => {}
+        Err(Error::NoSpace { .. } | Error::NoMemory { .. }) => {}
         flushed => flushed?,
     }
     install::collect(shared);

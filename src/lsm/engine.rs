@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::key::{self, RangeDelete};
-use super::memtable::{Memtable, Version};
+use super::memtable::{self, Memtable, Version};
 use super::ranges::Ranges;
 use super::run::{Questions, Run};
 use crate::bitcask::engine::clock::StoreClock;
@@ -19,7 +19,8 @@ use crate::index::KeyHasher;
 use crate::log::Position;
 use crate::log::append::{Log, Record};
 use crate::log::catalog::Catalog;
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
+use crate::store::memory::{self, Refused, vec_with_room};
 use crate::store::options::{MergeMode, Options, SyncMode};
 use crate::store::value::Type;
 use crate::sync::lock::{Mutex, MutexGuard, RwLock};
@@ -40,15 +41,17 @@ const MANY_RUNS: usize = 20;
 /// A write waits for at most this long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// The runs of each level.
+pub type Levels = Vec<Vec<Arc<Run>>>;
+
 /// What a store consists of at one moment. It never changes; a change makes another.
-#[derive(Clone)]
 pub struct Tree {
     /// The memtable that writes go to.
     pub active: Arc<Memtable>,
     /// Those that are full, oldest first.
     pub frozen: Vec<Arc<Memtable>>,
     /// The runs of each level: of level 0 the newest first, of others in the order of their keys.
-    pub levels: Vec<Vec<Arc<Run>>>,
+    pub levels: Arc<Levels>,
     /// The deletes of ranges that the manifest has.
     pub ranges: Arc<Ranges>,
 }
@@ -81,6 +84,7 @@ impl<'a> Operation<'a> {
 
     /// About an element of a list; `logged` is its key in the log.
     pub fn of_element(kind: Kind, logged: &'a [u8], (id, position): (u64, i64), value: &'a [u8]) -> Self {
+        // Few bytes, which are not refused: see `store::memory`.
         let key = key::of_element(id, position).to_vec();
         Operation { record: Record { kind, key: logged, value, expiry_ms: None }, key }
     }
@@ -101,12 +105,29 @@ pub struct Counters {
     pub questions: Questions,
 }
 
-/// A moment that is read, with what it is read from.
-pub struct Snapshot {
+/// A moment that is read, with what it is read from, until this is dropped.
+pub struct Reading<'a> {
+    engine: &'a Engine,
     /// The last sequence number that it sees.
     pub seq: u64,
     /// Where that is.
     pub tree: Arc<Tree>,
+    ends: bool,
+}
+
+impl Reading<'_> {
+    /// It is read until [`Engine::end_snapshot`] is called.
+    pub fn goes_on(mut self) {
+        self.ends = false;
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if self.ends {
+            self.engine.end_snapshot(self.seq);
+        }
+    }
 }
 
 /// See the module.
@@ -224,17 +245,19 @@ impl Engine {
         self.tree.read().clone()
     }
 
-    /// Makes another of what it consists of.
-    pub fn change_tree(&self, change: impl FnOnce(&mut Tree)) {
+    /// Makes another of what it consists of. That is small, and cannot be refused.
+    pub fn change_tree(&self, next: impl FnOnce(&Tree) -> Tree) {
         let mut tree = self.tree.write();
-        let mut next = Tree::clone(&tree);
-        change(&mut next);
-        *tree = Arc::new(next);
+        *tree = Arc::new(next(&tree));
     }
 
     /// `Err` where the store takes no writes.
     pub fn check_writable(&self) -> Result<()> {
-        if self.options.read_only { Err(Error::ReadOnly) } else { Ok(()) }
+        if self.options.read_only {
+            return Err(Error::ReadOnly);
+        }
+        // What a write is made of, and how it is found, are small things.
+        Ok(memory::room_for_more()?)
     }
 
     /// A number that no list of this store ever had.
@@ -260,27 +283,30 @@ impl Engine {
     }
 
     /// Keeps others from changing these keys.
-    pub fn lock_keys<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Vec<MutexGuard<'_, ()>> {
-        let mut stripes: Vec<usize> = keys.map(|key| self.stripe(key)).collect();
-        stripes.sort_unstable();
-        stripes.dedup();
-        stripes.into_iter().map(|stripe| self.stripes[stripe].lock()).collect()
+    pub fn lock_keys<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Vec<MutexGuard<'_, ()>>, Refused> {
+        let mut is_wanted = [false; STRIPES];
+        keys.for_each(|key| is_wanted[self.stripe(key)] = true);
+        let wanted = self.stripes.iter().zip(is_wanted).filter(|(_, is_wanted)| *is_wanted);
+        memory::collect(wanted.map(|(stripe, _)| stripe.lock()))
     }
 
     /// Keeps others from changing any key.
-    pub fn lock_all_keys(&self) -> Vec<MutexGuard<'_, ()>> {
-        self.stripes.iter().map(|stripe| stripe.lock()).collect()
+    pub fn lock_all_keys(&self) -> Result<Vec<MutexGuard<'_, ()>>, Refused> {
+        memory::collect(self.stripes.iter().map(|stripe| stripe.lock()))
     }
 
     // ---- Moments ----
 
-    /// Begins to read the store as it is now. To be given to [`Engine::end_snapshot`].
-    pub fn begin_snapshot(&self) -> Snapshot {
+    /// Begins to read the store as it is now.
+    pub fn read(&self) -> Reading<'_> {
         // Nobody writes meanwhile: a writer that replaces a version asks first whether a snapshot sees it.
         let _no_writer = self.writer.lock();
         let seq = self.visible.load(Ordering::Acquire);
         *self.snapshots.lock().entry(seq).or_default() += 1;
-        Snapshot { seq, tree: self.tree() }
+        Reading { engine: self, seq, tree: self.tree(), ends: true }
     }
 
     /// Ends a snapshot.
@@ -295,8 +321,8 @@ impl Engine {
     }
 
     /// The moments that are read, oldest first.
-    pub fn snapshots(&self) -> Vec<u64> {
-        self.snapshots.lock().keys().copied().collect()
+    pub fn snapshots(&self) -> Result<Vec<u64>, Refused> {
+        memory::collect(self.snapshots.lock().keys().copied())
     }
 
     /// How many are read.
@@ -333,13 +359,14 @@ impl Engine {
         }
         let mut keys: Vec<Box<[u8]>> = vec_with_room(operations.len())?;
         for operation in operations {
-            let mut key = vec_with_room(operation.key.len())?;
-            key.extend_from_slice(&operation.key);
-            keys.push(key.into_boxed_slice());
+            keys.push(memory::copy_of(&operation.key)?.into_boxed_slice());
         }
         let mut records = vec_with_room(operations.len())?;
         records.extend(operations.iter().map(|operation| operation.record));
         let mut appended = vec_with_room(operations.len())?;
+        if operations.len() > 1 {
+            memtable::make_room(operations.len())?;
+        }
         let time_ms = self.clock.coarse();
         let end = {
             let _not_cancelled = NotCancelled::begin();
@@ -379,9 +406,11 @@ impl Engine {
 
     /// A new memtable takes over. For who holds the writer's lock, or is alone.
     fn freeze(&self) {
-        self.change_tree(|tree| {
-            let full = std::mem::take(&mut tree.active);
-            tree.frozen.push(full);
+        self.change_tree(|tree| Tree {
+            active: Arc::default(),
+            frozen: tree.frozen.iter().chain([&tree.active]).cloned().collect(),
+            levels: tree.levels.clone(),
+            ranges: tree.ranges.clone(),
         });
         self.flush_signal.wake();
     }
@@ -561,12 +590,10 @@ pub fn version_of(record: &Record<'_>) -> Result<Change> {
         Kind::Tombstone | Kind::Gone => What::Nothing,
         Kind::Range => {
             let (from, to) = key::decode_bounds(record.value).map_err(Error::invalid)?;
-            return Ok(Change::Range { from: from.to_vec(), to: to.to_vec() });
+            return Ok(Change::Range { from: memory::copy_of(from)?, to: memory::copy_of(to)? });
         }
         _ => What::Value,
     };
-    let mut value = vec_with_room(record.value.len())?;
-    value.extend_from_slice(record.value);
     let meta = Meta { what, seq: 0, expiry_ms: record.expiry_ms };
-    Ok(Change::Version(Version { meta, value: Arc::new(value) }))
+    Ok(Change::Version(Version { meta, value: Arc::new(memory::copy_of(record.value)?) }))
 }

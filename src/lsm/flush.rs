@@ -9,6 +9,7 @@ use super::shared::Shared;
 use super::survivors::{Around, Survivors};
 use super::write::RunWriter;
 use crate::store::error::{Error, Result};
+use crate::store::memory::{self, Refused};
 
 /// So many keys of a memtable are looked at with its lock held.
 const AT_ONCE: usize = 256;
@@ -50,16 +51,41 @@ pub fn seal(shared: &Shared, engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-/// Writes all memtables out that are full. From outside the gate.
+/// Writes all memtables out that are full, for a user. Where that fails, and there is a thread for it, that tries again: writes are refused
+/// only where it fails there too. From outside the gate.
 pub fn flush_all(shared: &Shared) -> Result<()> {
+    let flushed = flush_each(shared);
+    if flushed.is_err() {
+        if shared.background {
+            shared.flush_signal.wake();
+        } else {
+            note_failure(shared, &flushed);
+        }
+    }
+    flushed
+}
+
+/// As [`flush_all`], for the thread.
+pub fn flush_in_background(shared: &Shared) -> Result<()> {
+    let flushed = flush_each(shared);
+    note_failure(shared, &flushed);
+    flushed
+}
+
+fn note_failure(shared: &Shared, flushed: &Result<()>) {
+    if let Some(engine) = shared.engine.enter() {
+        *engine.flush_failure.lock() = flushed.as_ref().err().cloned();
+    }
+}
+
+fn flush_each(shared: &Shared) -> Result<()> {
     loop {
         let Some(engine) = shared.engine.enter() else { return Ok(()) };
         if engine.options.read_only {
             return Ok(());
         }
-        let flushed = flush_oldest(shared, &engine);
-        *engine.flush_failure.lock() = flushed.as_ref().err().cloned();
-        let more = flushed?;
+        let more = flush_oldest(shared, &engine)?;
+        *engine.flush_failure.lock() = None;
         drop(engine);
         super::install::collect(shared);
         if !more {
@@ -75,11 +101,16 @@ fn flush_oldest(shared: &Shared, engine: &Engine) -> Result<bool> {
     let tree = engine.tree();
     let Some(table) = tree.frozen.first().cloned() else { return Ok(false) };
     let Some((min_seq, max_seq)) = table.seqs() else { return Ok(false) };
-    let ordered = engine.catalog.manifest().ordered;
-    let (own, cleaned): (Vec<RangeDelete>, u64) = (table.ranges(), ordered.next_range);
-    let known = ordered.ranges.into_iter().chain(own.iter().cloned()).collect();
+    memory::room_for_small_things()?;
+    let mut own = table.ranges()?;
+    let (mut known, cleaned) = {
+        let manifest = engine.catalog.manifest();
+        (RangeDelete::copies(&manifest.ordered.ranges)?, manifest.ordered.next_range)
+    };
+    memory::reserve(&mut known, own.len())?;
+    known.append(&mut RangeDelete::copies(&own)?);
     let around = OnTop;
-    let mut survivors = Survivors::new(engine.snapshots(), known, &around);
+    let mut survivors = Survivors::new(engine.snapshots()?, known, &around)?;
     // The filter and the index take less than what keys and values take in a memtable.
     let capacity = (table.bytes() as u64).saturating_mul(2).saturating_add(4 << 20);
     let mut writer: Option<RunWriter> = None;
@@ -92,7 +123,7 @@ fn flush_oldest(shared: &Shared, engine: &Engine) -> Result<bool> {
     };
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let some = table.all_versions(after.as_deref(), AT_ONCE);
+        let some = table.all_versions(after.as_deref(), AT_ONCE)?;
         for (key, versions) in &some {
             for version in versions {
                 survivors.take(key, &version.meta, &version.value, &mut emit)?;
@@ -103,19 +134,19 @@ fn flush_oldest(shared: &Shared, engine: &Engine) -> Result<bool> {
             None => break,
         }
     }
-    let (dead, is_blocked) = (std::mem::take(&mut survivors.dead), survivors.is_blocked);
+    let (mut dead, is_blocked) = (std::mem::take(&mut survivors.dead), survivors.is_blocked);
     let run = match writer {
         Some(writer) => writer.finish(0)?,
         None => None,
     };
     add_written(engine, run.iter().map(|run| run.length).sum());
-    let mut ranges = own;
-    ranges.extend(dead);
-    join(&mut ranges);
+    memory::reserve(&mut own, dead.len())?;
+    own.append(&mut dead);
+    join(&mut own)?;
     let change = Installation {
         flushed: Some((Arc::clone(&table), max_seq)),
         added: run.into_iter().collect(),
-        ranges,
+        ranges: own,
         cleaned: if is_blocked { 0 } else { cleaned },
         ..Installation::default()
     };
@@ -129,10 +160,11 @@ pub fn add_written(engine: &Engine, bytes: u64) {
 }
 
 /// Puts deletes of lists that are neighbours together.
-pub fn join(ranges: &mut Vec<RangeDelete>) {
-    let (mut lists, others): (Vec<_>, Vec<_>) =
-        std::mem::take(ranges).into_iter().partition(|range| !super::key::is_users(&range.from));
+pub fn join(ranges: &mut Vec<RangeDelete>) -> Result<(), Refused> {
+    let mut lists = memory::vec_with_room(ranges.len())?;
+    lists.extend(ranges.extract_if(.., |range| !super::key::is_users(&range.from)));
     super::key::join_dead_lists(&mut lists);
-    *ranges = others;
+    // There is room: they were in it.
     ranges.append(&mut lists);
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::engine::{Engine, Tree};
+use super::engine::{Engine, Levels, Tree};
 use super::key::RangeDelete;
 use super::memtable::Memtable;
 use super::ranges::Ranges;
@@ -13,6 +13,7 @@ use crate::format::FileId;
 use crate::format::manifest::{FileState, Manifest};
 use crate::format::ordered::RunEntry;
 use crate::store::error::Result;
+use crate::store::memory::{self, Refused};
 
 /// A change of the set of runs.
 #[derive(Default)]
@@ -51,11 +52,10 @@ fn is_needed<'a>(
 
 /// Makes a change count. After an error nothing has changed, unless the store is poisoned then.
 pub fn install(shared: &Shared, engine: &Engine, mut change: Installation) -> Result<()> {
-    let written: Vec<FileId> = change.added.iter().map(|run| run.id).collect();
     let installed = try_install(shared, engine, &mut change);
     if installed.is_err() && engine.catalog.poison.check().is_ok() {
         // The old manifest counts, for certain.
-        write::remove(engine.catalog.disk.as_ref(), written.into_iter());
+        write::remove(engine.catalog.disk.as_ref(), change.added.iter().map(|run| run.id));
     }
     installed?;
     engine.relieve();
@@ -69,8 +69,11 @@ fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> R
         // A run must not hold what the log may lose: the numbers of that would be used again.
         engine.log.sync()?;
     }
-    let manifest = engine.catalog.manifest();
-    let mut ordered = manifest.ordered;
+    memory::room_for_small_things()?;
+    let (store_id, mut ordered) = {
+        let manifest = engine.catalog.manifest();
+        (manifest.store_id, manifest.ordered.copy()?)
+    };
     let is_complete = change.cleaned == ordered.next_range;
     for range in &mut change.ranges {
         range.id = ordered.next_range;
@@ -78,28 +81,28 @@ fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> R
     }
     // The runs that were written have nothing of the new ones either.
     let cleaned = if is_complete { ordered.next_range } else { change.cleaned };
-    let mut added = Vec::new();
+    let mut added = memory::vec_with_room(change.added.len())?;
     for run in &mut change.added {
         run.cleaned = cleaned;
-        added.push(Run::open(
-            &engine.catalog.disk,
-            run,
-            &manifest.store_id,
-            engine.options.verify_checksums,
-        )?);
+        added.push(Run::open(&engine.catalog.disk, run, &store_id, engine.options.verify_checksums)?);
     }
     let tree = engine.tree();
     let stays = |run: &&Arc<Run>| !change.removed.contains(&run.entry.id);
+    memory::reserve(&mut ordered.ranges, change.ranges.len())?;
     ordered.ranges.append(&mut change.ranges);
     let flushed = change.flushed.as_ref().map(|(table, _)| table);
     ordered.ranges.retain(|range| is_needed(range, tree.runs().filter(stays).chain(&added), &tree, flushed));
     ordered.runs.retain(|run| !change.removed.contains(&run.id));
+    memory::reserve(&mut ordered.runs, change.added.len())?;
     ordered.runs.extend(&change.added);
     ordered.runs.sort_unstable_by_key(|run| run.id);
     if let Some((_, seq)) = &change.flushed {
         ordered.flushed_seq = ordered.flushed_seq.max(*seq);
     }
-    let ranges = Arc::new(Ranges::new(ordered.ranges.clone()));
+    let ranges = Arc::new(Ranges::new(RangeDelete::copies(&ordered.ranges)?)?);
+    // Nobody else changes which runs there are. What comes after the manifest must not fail.
+    let removed = memory::collect(tree.runs().filter(|run| !stays(run)).cloned())?;
+    let levels = Arc::new(levels_with(tree.runs().filter(stays).chain(&added))?);
     let known_time_ms = engine.known_time_ms();
     engine.catalog.update(|manifest| {
         let flushed_seq = ordered.flushed_seq;
@@ -108,19 +111,13 @@ fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> R
         manifest.ordered = ordered;
         drop_log_files(manifest, flushed_seq);
     })?;
-    let removed: Vec<Arc<Run>> =
-        tree.runs().filter(|run| change.removed.contains(&run.entry.id)).cloned().collect();
-    engine.change_tree(|tree| {
-        if let Some((flushed, _)) = &change.flushed {
-            tree.frozen.retain(|table| !Arc::ptr_eq(table, flushed));
-        }
-        for level in &mut tree.levels {
-            level.retain(|run| !change.removed.contains(&run.entry.id));
-        }
-        for run in added {
-            add_run(&mut tree.levels, run);
-        }
-        tree.ranges = ranges;
+    let flushed = change.flushed.as_ref().map(|(table, _)| table);
+    let is_flushed = |table: &&Arc<Memtable>| flushed.is_some_and(|flushed| Arc::ptr_eq(table, flushed));
+    engine.change_tree(|tree| Tree {
+        active: tree.active.clone(),
+        frozen: tree.frozen.iter().filter(|table| !is_flushed(table)).cloned().collect(),
+        levels,
+        ranges,
     });
     // Their files go with the last who reads them.
     removed.iter().for_each(|run| run.set_obsolete());
@@ -128,19 +125,26 @@ fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> R
     Ok(())
 }
 
-/// Puts a run where it belongs.
-pub fn add_run(levels: &mut Vec<Vec<Arc<Run>>>, run: Arc<Run>) {
-    let level = run.entry.level as usize;
-    if levels.len() <= level {
-        levels.resize_with(level + 1, Vec::new);
+/// Puts runs where they belong.
+pub fn levels_with<'a>(runs: impl Iterator<Item = &'a Arc<Run>>) -> Result<Levels, Refused> {
+    let mut levels = Levels::new();
+    for run in runs {
+        let level = run.entry.level as usize;
+        while levels.len() <= level {
+            memory::push(&mut levels, Vec::new())?;
+        }
+        if let Some(level) = levels.get_mut(level) {
+            memory::push(level, run.clone())?;
+        }
     }
-    let Some(runs) = levels.get_mut(level) else { return };
-    runs.push(run);
-    if level == 0 {
-        runs.sort_by_key(|run| std::cmp::Reverse((run.entry.max_seq, run.entry.id)));
-    } else {
-        runs.sort_by(|a, b| a.first_key().cmp(b.first_key()));
+    for (level, runs) in levels.iter_mut().enumerate() {
+        if level == 0 {
+            runs.sort_unstable_by_key(|run| std::cmp::Reverse((run.entry.max_seq, run.entry.id)));
+        } else {
+            runs.sort_unstable_by(|a, b| a.first_key().cmp(b.first_key()));
+        }
     }
+    Ok(levels)
 }
 
 /// Takes log files out of the manifest of which everything is in runs.
@@ -151,19 +155,20 @@ fn drop_log_files(manifest: &mut Manifest, flushed_seq: u64) {
 /// Takes log files out of use that the manifest has no more. For who changes the set of runs.
 fn take_log_files_out(shared: &Shared, engine: &Engine) {
     let manifest = engine.catalog.manifest();
-    for file in engine.catalog.files.all() {
+    engine.catalog.files.for_each(|file| {
         let is_listed = manifest.files.binary_search_by_key(&file.id, |entry| entry.id).is_ok();
         // A file that was made and is not listed yet has no record.
         if !is_listed && file.seqs().1 > 0 && !file.is_replaced() {
             file.set_replaced();
             engine.catalog.files.retire(usize::from(file.slot), &shared.engine);
         }
-    }
+    });
 }
 
 /// Frees what was taken out. From outside the gate.
 pub fn collect(shared: &Shared) {
     let Some(catalog) = shared.engine.enter().map(|engine| engine.catalog.clone()) else { return };
-    let unused = catalog.files.take_unused(&shared.engine);
-    unused.iter().for_each(|file| catalog.unlink(file));
+    while let Some(file) = catalog.files.next_unused(&shared.engine) {
+        catalog.unlink(&file);
+    }
 }

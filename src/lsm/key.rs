@@ -11,7 +11,8 @@ use std::ops::Bound;
 
 use crate::format::Damage;
 use crate::format::bytes::Reader;
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::Result;
+use crate::store::memory::{self, vec_with_room};
 use crate::store::range::KeyRange;
 
 const USER: u8 = 1;
@@ -82,8 +83,7 @@ pub fn join_dead_lists(ranges: &mut Vec<RangeDelete>) {
 pub fn bounds(range: &KeyRange<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
     let behind = |key: &[u8]| -> Result<Vec<u8>> {
         let mut bytes = of_user(key)?;
-        bytes.try_reserve(1).map_err(|_| Error::NoMemory { bytes: 1 })?;
-        bytes.push(0);
+        memory::push(&mut bytes, 0)?;
         Ok(bytes)
     };
     let from = match range.from {
@@ -102,7 +102,7 @@ pub fn bounds(range: &KeyRange<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
 /// The bounds of the user's keys that begin with `prefix`.
 pub fn prefix_bounds(prefix: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
     let from = of_user(prefix)?;
-    let mut to = from.clone();
+    let mut to = memory::copy_of(&from)?;
     // The last byte that can be larger becomes so; the first one is the tag, which can.
     while let Some(last) = to.pop() {
         if let Some(larger) = last.checked_add(1) {

@@ -3,15 +3,16 @@
 //! A push writes the element and the new head as one batch, a pop the new head and that the element is gone. The key's stripe is locked
 //! meanwhile. Readers read one moment.
 
-use super::engine::{Engine, Operation, Snapshot};
+use super::engine::{Engine, Operation, Reading};
 use super::key;
 use crate::format::collection::ListHead;
 use crate::format::features::COLLECTIONS;
 use crate::format::frame::{self, Kind};
 use crate::format::run::block::{Meta, What};
 use crate::store::Copying;
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
 use crate::store::iter::KeyList;
+use crate::store::memory;
 use crate::store::value::{End, clamp_range, place_of};
 
 /// A list that is there, or may become one.
@@ -21,18 +22,6 @@ pub struct List {
     pub head: ListHead,
     /// When it expires.
     pub expiry_ms: Option<u64>,
-}
-
-/// Ends a snapshot when it goes.
-struct Reading<'a> {
-    engine: &'a Engine,
-    snapshot: Snapshot,
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        self.engine.end_snapshot(self.snapshot.seq);
-    }
 }
 
 impl Engine {
@@ -130,17 +119,17 @@ impl Engine {
     fn read_list<R>(
         &self,
         key: &[u8],
-        look: impl FnOnce(&List, &Snapshot) -> Result<R>,
+        look: impl FnOnce(&List, &Reading<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
         frame::check_key(key)?;
-        let reading = Reading { engine: self, snapshot: self.begin_snapshot() };
-        let snapshot = &reading.snapshot;
-        let list = self.look(&snapshot.tree, &key::of_user(key)?, snapshot.seq, |meta, value| {
+        memory::room_for_more()?;
+        let reading = self.read();
+        let list = self.look(&reading.tree, &key::of_user(key)?, reading.seq, |meta, value| {
             let expired = meta.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms));
             (!expired).then(|| self.list_of(meta, value))
         })?;
         match list.flatten() {
-            Some(list) => look(&list?, snapshot).map(Some),
+            Some(list) => look(&list?, &reading).map(Some),
             None => Ok(None),
         }
     }
@@ -149,11 +138,11 @@ impl Engine {
         &self,
         list: &List,
         position: i64,
-        snapshot: &Snapshot,
+        reading: &Reading<'_>,
         visit: impl FnOnce(&[u8]) -> Result<R>,
     ) -> Result<R> {
         let element = key::of_element(list.head.id, position);
-        let seen = self.look(&snapshot.tree, &element, snapshot.seq, |_, value| visit(value))?;
+        let seen = self.look(&reading.tree, &element, reading.seq, |_, value| visit(value))?;
         seen.ok_or_else(|| self.lost_element())?
     }
 
@@ -165,10 +154,10 @@ impl Engine {
 
     /// A copy of an element, by its index.
     pub fn list_get(&self, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
-        let found = self.read_list(key, |list, snapshot| {
+        let found = self.read_list(key, |list, reading| {
             let Some(place) = place_of(list.head.length(), index) else { return Ok(None) };
             let position = list.head.first.wrapping_add_unsigned(place);
-            self.element(list, position, snapshot, |value| copied(value).map(Some))
+            self.element(list, position, reading, |value| copied(value).map(Some))
         });
         Ok(found?.flatten())
     }
@@ -193,12 +182,12 @@ impl Engine {
 
     /// Copies of the elements between two indices; `None` where there is no list.
     pub fn list_range(&self, key: &[u8], first: i64, last: i64) -> Result<Option<KeyList>> {
-        self.read_list(key, |list, snapshot| {
+        self.read_list(key, |list, reading| {
             let (before, count) = clamp_range(list.head.length(), first, last);
             let from = list.head.first.wrapping_add_unsigned(before);
             let mut values = KeyList::with_room(count)?;
             for n in 0..count {
-                self.element(list, from.wrapping_add_unsigned(n), snapshot, |value| values.push(value))?;
+                self.element(list, from.wrapping_add_unsigned(n), reading, |value| values.push(value))?;
             }
             Ok(values)
         })
@@ -216,7 +205,5 @@ pub fn copy_whole(value: &[u8], to: &mut dyn Copying) -> Result<usize> {
 
 /// A copy of a value.
 pub fn copied(value: &[u8]) -> Result<Vec<u8>> {
-    let mut copy = vec_with_room(value.len())?;
-    copy.extend_from_slice(value);
-    Ok(copy)
+    Ok(memory::copy_of(value)?)
 }

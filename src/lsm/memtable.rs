@@ -12,10 +12,17 @@ use super::key::{self, RangeDelete};
 use crate::format::collection::ListHead;
 use crate::format::run::block::{Meta, What};
 use crate::store::error::Result;
+use crate::store::memory::{self, Refused};
 use crate::sync::lock::RwLock;
 
 /// What the tables that the standard library makes take for an entry beside its bytes, about.
 const OVERHEAD: usize = 120;
+
+/// What is in the log cannot be refused when it comes here. So all that a write needs is in trees, which ask for small pieces of memory
+/// only; this is where to make sure, before the log, that there is memory for so many.
+pub fn make_room(writes: usize) -> Result<(), Refused> {
+    memory::room_for(writes.saturating_mul(2 * OVERHEAD))
+}
 
 /// One version of a key.
 #[derive(Clone, Debug)]
@@ -26,10 +33,13 @@ pub struct Version {
     pub value: Arc<Vec<u8>>,
 }
 
+/// A key and its versions, newest first.
+pub type WithVersions = (Vec<u8>, Vec<Version>);
+
 struct Versions {
     newest: Version,
-    /// Newest first.
-    older: Vec<Version>,
+    /// By sequence number.
+    older: BTreeMap<u64, Version>,
 }
 
 impl Versions {
@@ -37,14 +47,15 @@ impl Versions {
         if self.newest.meta.seq <= seq {
             return Some(&self.newest);
         }
-        self.older.iter().find(|version| version.meta.seq <= seq)
+        self.older.range(..=seq).next_back().map(|(_, version)| version)
     }
 }
 
 #[derive(Default)]
 struct Content {
     keys: BTreeMap<Box<[u8]>, Versions>,
-    ranges: Vec<RangeDelete>,
+    /// By sequence number.
+    ranges: BTreeMap<u64, RangeDelete>,
     bytes: usize,
     seqs: Option<(u64, u64)>,
 }
@@ -72,11 +83,11 @@ impl Memtable {
         let mut dead = None;
         let mut let_go = 0;
         match content.keys.get_mut(&key) {
-            None => drop(content.keys.insert(key, Versions { newest: version, older: Vec::new() })),
+            None => drop(content.keys.insert(key, Versions { newest: version, older: BTreeMap::new() })),
             Some(versions) => {
                 let before = std::mem::replace(&mut versions.newest, version);
                 if newest_snapshot.is_some_and(|snapshot| snapshot >= before.meta.seq) {
-                    versions.older.insert(0, before);
+                    versions.older.insert(before.meta.seq, before);
                 } else {
                     let_go = key.len() + before.value.len() + OVERHEAD;
                     dead = dead_list(
@@ -90,7 +101,7 @@ impl Memtable {
         content.note(seq, size);
         content.bytes = content.bytes.saturating_sub(let_go);
         if let Some(id) = dead {
-            content.ranges.push(key::dead_list(id, seq));
+            content.ranges.insert(seq, key::dead_list(id, seq));
         }
     }
 
@@ -98,7 +109,7 @@ impl Memtable {
     pub fn delete_range(&self, range: RangeDelete) {
         let mut content = self.content.write();
         content.note(range.seq, range.from.len() + range.to.len());
-        content.ranges.push(range);
+        content.ranges.insert(range.seq, range);
     }
 
     /// The newest version of a key that a reader at `seq` sees; and the newest delete of a range with the key in it that it sees, 0 for
@@ -115,8 +126,8 @@ impl Memtable {
     }
 
     /// The deletes of ranges.
-    pub fn ranges(&self) -> Vec<RangeDelete> {
-        self.content.read().ranges.clone()
+    pub fn ranges(&self) -> Result<Vec<RangeDelete>, Refused> {
+        RangeDelete::copies(self.content.read().ranges.values())
     }
 
     /// How many there are.
@@ -140,37 +151,53 @@ impl Memtable {
     }
 
     /// Up to `most` keys behind `from`, or before it where `reverse` is set, with the version that a reader at `seq` sees.
-    fn some(&self, from: Bound<&[u8]>, reverse: bool, seq: u64, most: usize) -> VecDeque<(Vec<u8>, Version)> {
+    fn some(
+        &self,
+        from: Bound<&[u8]>,
+        reverse: bool,
+        seq: u64,
+        most: usize,
+    ) -> Result<VecDeque<(Vec<u8>, Version)>, Refused> {
         let content = self.content.read();
-        let seen = |(key, versions): (&[u8], &Versions)| {
-            versions.at(seq).map(|version| (key.to_vec(), version.clone()))
+        let mut rows = memory::vec_with_room(most)?;
+        // False where there are enough.
+        let mut take = |key: &[u8], versions: &Versions| -> Result<bool, Refused> {
+            if let Some(version) = versions.at(seq) {
+                rows.push((memory::copy_of(key)?, version.clone()));
+            }
+            Ok(rows.len() < most)
         };
         if reverse {
-            let keys = content.keys.range::<[u8], _>((Bound::Unbounded, from)).rev();
-            keys.map(|(key, versions)| (&**key, versions)).filter_map(seen).take(most).collect()
+            let mut keys = content.keys.range::<[u8], _>((Bound::Unbounded, from)).rev();
+            while let Some((key, versions)) = keys.next()
+                && take(key, versions)?
+            {}
         } else {
-            let keys = content.keys.range::<[u8], _>((from, Bound::Unbounded));
-            keys.map(|(key, versions)| (&**key, versions)).filter_map(seen).take(most).collect()
+            let mut keys = content.keys.range::<[u8], _>((from, Bound::Unbounded));
+            while let Some((key, versions)) = keys.next()
+                && take(key, versions)?
+            {}
         }
+        Ok(rows.into())
     }
 
     /// Up to `most` keys behind `after`, with all their versions, newest first.
-    pub fn all_versions(&self, after: Option<&[u8]>, most: usize) -> Vec<(Vec<u8>, Vec<Version>)> {
+    pub fn all_versions(&self, after: Option<&[u8]>, most: usize) -> Result<Vec<WithVersions>, Refused> {
         let content = self.content.read();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let keys = content.keys.range::<[u8], _>((from, Bound::Unbounded)).take(most);
-        keys.map(|(key, versions)| {
-            let all = [&versions.newest].into_iter().chain(&versions.older).cloned();
-            (key.to_vec(), all.collect())
-        })
-        .collect()
+        let mut all = memory::vec_with_room(most)?;
+        for (key, versions) in content.keys.range::<[u8], _>((from, Bound::Unbounded)).take(most) {
+            let versions = [&versions.newest].into_iter().chain(versions.older.values().rev()).cloned();
+            all.push((memory::copy_of(key)?, memory::collect(versions)?));
+        }
+        Ok(all)
     }
 }
 
 /// The newest of these deletes with `key` in it that a reader at `seq` sees; 0 for none.
-pub fn covering(ranges: &[RangeDelete], key: &[u8], seq: u64) -> u64 {
-    let seen = ranges.iter().filter(|range| range.seq <= seq && range.holds(key));
-    seen.map(|range| range.seq).max().unwrap_or(0)
+fn covering(ranges: &BTreeMap<u64, RangeDelete>, key: &[u8], seq: u64) -> u64 {
+    let mut newest_first = ranges.range(..=seq).rev();
+    newest_first.find(|(_, range)| range.holds(key)).map_or(0, |(seq, _)| *seq)
 }
 
 /// The list that is no more, where a version goes that was followed by `newer`, or by a delete.
@@ -203,7 +230,7 @@ impl Cursor {
     /// Goes to the first key in its direction within a bound.
     pub fn seek(&mut self, from: Bound<&[u8]>) -> Result<()> {
         self.next_load = 4;
-        self.rows = self.table.some(from, self.reverse, self.seq, self.next_load);
+        self.rows = self.table.some(from, self.reverse, self.seq, self.next_load)?;
         Ok(())
     }
 
@@ -214,10 +241,11 @@ impl Cursor {
 
     /// Goes on.
     pub fn advance(&mut self) -> Result<()> {
-        let Some((key, _)) = self.rows.pop_front() else { return Ok(()) };
-        if self.rows.is_empty() {
+        if let (1, Some((key, _))) = (self.rows.len(), self.rows.front()) {
             self.next_load = (self.next_load * 4).min(MOST_LOADED);
-            self.rows = self.table.some(Bound::Excluded(&key), self.reverse, self.seq, self.next_load);
+            self.rows = self.table.some(Bound::Excluded(key), self.reverse, self.seq, self.next_load)?;
+        } else {
+            self.rows.pop_front();
         }
         Ok(())
     }

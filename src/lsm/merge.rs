@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::engine::{Engine, Tree};
 use super::flush::add_written;
-use super::install::{Installation, install};
+use super::install::{Installation, install, levels_with};
+use super::key::RangeDelete;
 use super::run::{Run, Versions};
 use super::shared::Shared;
 use super::survivors::{Around, Survivors};
@@ -18,6 +19,7 @@ use super::write::{RunWriter, remove};
 use crate::format::ordered::RunEntry;
 use crate::format::run::block::Meta;
 use crate::store::error::{Error, Result};
+use crate::store::memory::{self, Refused};
 use crate::store::stats::MergeProgress;
 
 /// So many runs of level 0 are merged.
@@ -51,29 +53,36 @@ fn bytes(runs: &[Arc<Run>]) -> u64 {
 }
 
 /// Those of a level that overlap with some runs.
-fn overlapping(level: &[Arc<Run>], runs: &[Arc<Run>]) -> Vec<Arc<Run>> {
+fn overlapping(level: &[Arc<Run>], runs: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
     let first = runs.iter().map(|run| run.first_key()).min().unwrap_or_default();
     let last = runs.iter().map(|run| run.last_key.as_slice()).max().unwrap_or_default();
-    level.iter().filter(|run| run.overlaps(first, last)).cloned().collect()
+    memory::collect(level.iter().filter(|run| run.overlaps(first, last)).cloned())
+}
+
+/// These runs, and those of a level that overlap with them.
+fn with_overlapping(runs: &[Arc<Run>], level: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
+    let mut below = overlapping(level, runs)?;
+    let mut all = memory::vec_with_room(runs.len() + below.len())?;
+    all.extend_from_slice(runs);
+    all.append(&mut below);
+    Ok(all)
 }
 
 /// What a merge should take now; damaged runs are left alone, and so is what is above them.
-fn choose(engine: &Engine, tree: &Tree, damaged: &[u32]) -> Option<Choice> {
+fn choose(engine: &Engine, tree: &Tree, damaged: &[u32]) -> Result<Option<Choice>> {
     let level = |n: usize| tree.levels.get(n).map(Vec::as_slice).unwrap_or_default();
     let is_sound = |choice: &Choice| !choice.inputs.iter().any(|run| damaged.contains(&run.entry.id));
     if level(0).len() >= MOST_ON_TOP {
-        let mut inputs = level(0).to_vec();
-        inputs.extend(overlapping(level(1), level(0)));
-        return Some(Choice { inputs, to: 1 }).filter(is_sound);
+        let inputs = with_overlapping(level(0), level(1))?;
+        return Ok(Some(Choice { inputs, to: 1 }).filter(is_sound));
     }
     for n in 1..tree.levels.len() {
         if bytes(level(n)) > most_bytes(engine, n) {
             // The one that is oldest by number: so all of them have their turn.
-            for run in sorted_by_id(level(n)) {
-                let mut inputs = vec![run.clone()];
-                inputs.extend(overlapping(level(n + 1), std::slice::from_ref(&run)));
+            for run in sorted_by_id(level(n))? {
+                let inputs = with_overlapping(std::slice::from_ref(&run), level(n + 1))?;
                 if let Some(choice) = Some(Choice { inputs, to: n + 1 }).filter(is_sound) {
-                    return Some(choice);
+                    return Ok(Some(choice));
                 }
             }
         }
@@ -83,20 +92,19 @@ fn choose(engine: &Engine, tree: &Tree, damaged: &[u32]) -> Option<Choice> {
         && tree.ranges.all.iter().any(|range| {
             tree.runs().any(|run| run.entry.cleaned <= range.id && run.entry.min_seq < range.seq)
         });
-    if is_worth_it { choose_all(tree).filter(is_sound) } else { None }
+    Ok(if is_worth_it { choose_all(tree)?.filter(is_sound) } else { None })
 }
 
-fn sorted_by_id(level: &[Arc<Run>]) -> Vec<Arc<Run>> {
-    let mut runs = level.to_vec();
-    runs.sort_by_key(|run| run.entry.id);
-    runs
+fn sorted_by_id(level: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
+    let mut runs = memory::copy_of(level)?;
+    runs.sort_unstable_by_key(|run| run.entry.id);
+    Ok(runs)
 }
 
 /// Everything, into the level that is the lowest.
-fn choose_all(tree: &Tree) -> Option<Choice> {
-    let inputs: Vec<Arc<Run>> = tree.runs().cloned().collect();
-    let to = tree.levels.iter().rposition(|level| !level.is_empty())?.max(1);
-    Some(Choice { inputs, to })
+fn choose_all(tree: &Tree) -> Result<Option<Choice>, Refused> {
+    let Some(lowest) = tree.levels.iter().rposition(|level| !level.is_empty()) else { return Ok(None) };
+    Ok(Some(Choice { inputs: memory::collect(tree.runs().cloned())?, to: lowest.max(1) }))
 }
 
 /// What the rest of the store says to a merge.
@@ -129,7 +137,7 @@ pub fn run_if_due(shared: &Shared) -> Result<()> {
             return Ok(());
         }
         let mut damaged = engine.merging.lock();
-        let Some(choice) = choose(&engine, &engine.tree(), &damaged) else { return Ok(()) };
+        let Some(choice) = choose(&engine, &engine.tree(), &damaged)? else { return Ok(()) };
         let mut progress = MergeProgress::default();
         let go_on =
             merge(shared, &engine, &choice, &mut damaged, &mut progress, &mut |_| ControlFlow::Continue(()))?;
@@ -147,7 +155,7 @@ pub fn run_all(shared: &Shared, watch: Watch<'_>) -> Result<bool> {
     let engine = shared.enter()?;
     let mut damaged = engine.merging.lock();
     let tree = engine.tree();
-    let Some(choice) = choose_all(&tree) else { return Ok(true) };
+    let Some(choice) = choose_all(&tree)? else { return Ok(true) };
     let is_merged = tree.levels.iter().filter(|level| !level.is_empty()).count() == 1
         && tree.levels.first().is_none_or(Vec::is_empty)
         && tree.ranges.all.is_empty()
@@ -189,7 +197,14 @@ fn merge(
             return Err(error);
         }
     };
-    let removed = choice.inputs.iter().map(|run| run.entry.id).collect();
+    let removed = memory::collect(choice.inputs.iter().map(|run| run.entry.id));
+    let removed = match removed {
+        Ok(removed) => removed,
+        Err(refused) => {
+            remove(engine.catalog.disk.as_ref(), written.iter().map(|run| run.id));
+            return Err(refused.into());
+        }
+    };
     install(
         shared,
         engine,
@@ -199,7 +214,7 @@ fn merge(
     Ok(true)
 }
 
-type Done = (Vec<super::key::RangeDelete>, u64);
+type Done = (Vec<RangeDelete>, u64);
 
 fn write_all(
     shared: &Shared,
@@ -210,11 +225,14 @@ fn write_all(
     watch: Watch<'_>,
 ) -> Result<Option<Done>> {
     let tree = engine.tree();
-    let ordered = engine.catalog.manifest().ordered;
-    let cleaned = ordered.next_range;
-    let below = tree.levels.iter().skip(choice.to + 1).flatten().cloned().collect();
+    memory::room_for_small_things()?;
+    let (ranges, cleaned) = {
+        let manifest = engine.catalog.manifest();
+        (RangeDelete::copies(&manifest.ordered.ranges)?, manifest.ordered.next_range)
+    };
+    let below = memory::collect(tree.levels.iter().skip(choice.to + 1).flatten().cloned())?;
     let around = Below { engine, runs: below };
-    let mut survivors = Survivors::new(engine.snapshots(), ordered.ranges, &around);
+    let mut survivors = Survivors::new(engine.snapshots()?, ranges, &around)?;
     let base = choice.inputs.iter().map(|run| run.entry.min_seq).min().unwrap_or(0);
     let most = run_size(engine);
     let largest = choice.inputs.iter().map(|run| run.entry.length).max().unwrap_or(0);
@@ -223,10 +241,13 @@ fn write_all(
     progress.files = (0, choice.inputs.len() as u64);
     progress.bytes = (0, total);
     let mut sources = sources(&choice.inputs)?;
-    let (mut writer, mut last_key): (Option<RunWriter>, Vec<u8>) = (None, Vec::new());
+    let (mut writer, mut key, mut last_key): (Option<RunWriter>, Vec<u8>, Vec<u8>) =
+        (None, Vec::new(), Vec::new());
     let (mut value, mut copied, mut is_over) = (Vec::new(), 0u64, false);
     while let Some(n) = first(&sources) {
-        let Some((key, meta)) = sources[n].current().map(|(key, meta)| (key.to_vec(), *meta)) else { break };
+        let Some((own, meta)) = sources[n].current() else { break };
+        memory::copy_to(&mut key, own)?;
+        let meta = *meta;
         sources[n].copy_value(&mut value)?;
         let mut emit = |key: &[u8], meta: &Meta, value: &[u8]| {
             if writer
@@ -234,14 +255,14 @@ fn write_all(
                 .is_some_and(|writer| (writer.size() >= most || writer.is_full()) && last_key != key)
                 && let Some(full) = writer.take()
             {
+                memory::reserve(written, 1)?;
                 written.extend(full.finish(level)?);
             }
             let writer = match &mut writer {
                 Some(writer) => writer,
                 None => writer.insert(RunWriter::begin(&engine.catalog, base, capacity)?),
             };
-            last_key.clear();
-            last_key.extend_from_slice(key);
+            memory::copy_to(&mut last_key, key)?;
             if writer.add(key, engine.hash(key), meta, value)? {
                 is_over = pause(shared, engine, (key.len() + value.len()) as u64);
             }
@@ -261,6 +282,7 @@ fn write_all(
         }
     }
     if let Some(writer) = writer {
+        memory::reserve(written, 1)?;
         written.extend(writer.finish(level)?);
     }
     add_written(engine, written.iter().map(|run| run.length).sum());
@@ -290,29 +312,18 @@ fn pause(shared: &Shared, engine: &Engine, _: u64) -> bool {
 
 /// Runs that do not overlap are gone through one after the other.
 fn sources(inputs: &[Arc<Run>]) -> Result<Vec<Versions>> {
-    let mut levels: Vec<Vec<Arc<Run>>> = Vec::new();
-    let mut on_top = Vec::new();
-    for run in inputs {
-        match run.entry.level {
-            0 => on_top.push(vec![run.clone()]),
-            level => {
-                levels.resize_with(levels.len().max(level as usize + 1), Vec::new);
-                levels[level as usize].push(run.clone());
-            }
-        }
+    let mut levels = levels_with(inputs.iter())?.into_iter();
+    let mut all = Vec::new();
+    for run in levels.next().unwrap_or_default() {
+        memory::push(&mut all, Versions::new(memory::collect([run])?))?;
     }
-    for level in &mut levels {
-        level.sort_by(|a, b| a.first_key().cmp(b.first_key()));
+    for level in levels.filter(|level| !level.is_empty()) {
+        memory::push(&mut all, Versions::new(level))?;
     }
-    on_top.extend(levels.into_iter().filter(|level| !level.is_empty()));
-    on_top
-        .into_iter()
-        .map(|runs| {
-            let mut versions = Versions::new(runs);
-            versions.seek(Bound::Unbounded, false)?;
-            Ok(versions)
-        })
-        .collect()
+    for versions in &mut all {
+        versions.seek(Bound::Unbounded, false)?;
+    }
+    Ok(all)
 }
 
 /// The source whose version comes first: by key, and of one key the newest.

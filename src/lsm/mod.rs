@@ -30,6 +30,7 @@ use crate::disk::fs::{FsDisk, Io};
 use crate::disk::process::ForkGuard;
 use crate::log::append::Work;
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 use crate::store::options::{IoMode, MergeMode, Options, SyncMode};
 use crate::sync::gate::Gated;
 use crate::sync::lock::Mutex;
@@ -69,6 +70,7 @@ impl Lsm {
     /// Opens the store on `disk`. Without `background` no thread works for it: its work is done inside the calls.
     pub fn start(disk: Arc<dyn Disk>, options: &Options, background: bool) -> Result<Self> {
         options.check()?;
+        memory::room_for_small_things()?;
         let signal = || Arc::new(Signal::default());
         let (flush_signal, merge_signal, sync_signal, ahead_signal) =
             (signal(), signal(), signal(), signal());
@@ -81,7 +83,7 @@ impl Lsm {
         let is_volatile = disk.is_volatile();
         let engine = open::open(disk, options, Box::new(ask), background, flush_signal.clone())?;
         let shared = Arc::new(Shared {
-            engine: Gated::new(Box::new(engine)),
+            engine: Gated::new(memory::boxed(engine)?),
             fork: ForkGuard::new(),
             flush_signal: flush_signal.clone(),
             merge_signal: merge_signal.clone(),
@@ -115,6 +117,7 @@ impl Lsm {
         let thread = thread::spawn(name, work);
         let thread =
             thread.map_err(|e| Error::io("start a thread for", Path::new("the store's maintenance"), &e))?;
+        // There is room for few: the C library has just asked for more than that.
         self.shared.threads.lock().push(thread);
         Ok(())
     }

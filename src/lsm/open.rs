@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::engine::{Change, Engine, Parts, Tree, memtable_size, version_of};
-use super::install::add_run;
-use super::key;
+use super::install::levels_with;
+use super::key::{self, RangeDelete};
 use super::memtable::Memtable;
 use super::ranges::Ranges;
 use super::run::Run;
@@ -34,6 +34,7 @@ use crate::log::file::DataFile;
 use crate::log::scan::{End, frames_behind, scan};
 use crate::store::error::{Error, Result};
 use crate::store::events::{Events, LogLevel};
+use crate::store::memory;
 use crate::store::options::Options;
 use crate::sync::signal::Signal;
 
@@ -115,17 +116,18 @@ fn open_locked(
     }
     let options = &of_log(options);
     let events = Events::new(options.log.clone(), options.log_level);
-    let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events, options.max_file_size));
+    let listed = manifest.copy_with_room(0)?;
+    let catalog = Arc::new(Catalog::new(disk.clone(), listed, events, options.max_file_size)?);
+    let mut runs = memory::vec_with_room(manifest.ordered.runs.len())?;
+    for run in &manifest.ordered.runs {
+        runs.push(Run::open(disk, run, &manifest.store_id, options.verify_checksums)?);
+    }
     let mut tree = Tree {
         active: Arc::default(),
         frozen: Vec::new(),
-        levels: Vec::new(),
-        ranges: Arc::new(Ranges::new(manifest.ordered.ranges.clone())),
+        levels: Arc::new(levels_with(runs.iter())?),
+        ranges: Arc::new(Ranges::new(RangeDelete::copies(&manifest.ordered.ranges)?)?),
     };
-    for run in &manifest.ordered.runs {
-        let run = Run::open(disk, run, &manifest.store_id, options.verify_checksums)?;
-        add_run(&mut tree.levels, run);
-    }
     check_levels(&tree)?;
     let replayed = replay(&catalog, &manifest, options, &mut tree)?;
     if !options.read_only {
@@ -185,7 +187,7 @@ struct Replayed {
 type File = (FileEntry, Arc<DataFile>);
 
 fn replay(catalog: &Catalog, manifest: &Manifest, options: &Options, tree: &mut Tree) -> Result<Replayed> {
-    let mut files: Vec<File> = Vec::with_capacity(manifest.files.len());
+    let mut files: Vec<File> = memory::vec_with_room(manifest.files.len())?;
     for entry in &manifest.files {
         let file = catalog.open_file(entry, access(entry, options), None)?;
         if (entry.state == FileState::Sealed || manifest.clean) && file.tail() != entry.length {
@@ -197,7 +199,7 @@ fn replay(catalog: &Catalog, manifest: &Manifest, options: &Options, tree: &mut 
     }
     let flushed = manifest.ordered.flushed_seq;
     let look = |lost_from: Option<FileId>| -> Result<(Vec<Outcome>, (Position, Sequence))> {
-        let mut outcomes = Vec::with_capacity(files.len());
+        let mut outcomes = memory::vec_with_room(files.len())?;
         for file in &files {
             outcomes.push(outcome_of(file, manifest.clean, lost_from, flushed)?);
         }
@@ -283,7 +285,7 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
         // Between two frames, so that a batch is in one memtable.
         if tree.active.bytes() >= most && !options.read_only {
             let full = std::mem::take(&mut tree.active);
-            tree.frozen.push(full);
+            memory::push(&mut tree.frozen, full)?;
         }
         if !header.kind.is_record() || header.seq <= flushed {
             return Ok(());
@@ -299,6 +301,7 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
             }
             _ => key::of_user(frame.key())?,
         };
+        memory::room_for_more()?;
         put(&tree.active, key, version_of(&record)?, header.seq);
         Ok(())
     })?;
@@ -314,6 +317,6 @@ fn put(table: &Memtable, key: Vec<u8>, change: Change, seq: u64) {
             version.meta.seq = seq;
             table.insert(key.into_boxed_slice(), version, None);
         }
-        Change::Range { from, to } => table.delete_range(key::RangeDelete { id: 0, seq, from, to }),
+        Change::Range { from, to } => table.delete_range(RangeDelete { id: 0, seq, from, to }),
     }
 }

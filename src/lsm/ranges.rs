@@ -1,9 +1,10 @@
 //! Deletes of ranges, arranged so that those of a key are found by halving.
 
 use super::key::RangeDelete;
+use crate::store::memory::{self, Refused};
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Ranges {
     /// All of them.
     pub all: Vec<RangeDelete>,
@@ -13,23 +14,26 @@ pub struct Ranges {
 
 impl Ranges {
     /// These deletes.
-    pub fn new(all: Vec<RangeDelete>) -> Self {
-        let mut edges: Vec<&[u8]> = all.iter().flat_map(|range| [range.from.as_slice(), &range.to]).collect();
+    pub fn new(all: Vec<RangeDelete>) -> Result<Self, Refused> {
+        let mut edges = memory::vec_with_room(2 * all.len())?;
+        edges.extend(all.iter().flat_map(|range| [range.from.as_slice(), &range.to]));
         edges.sort_unstable();
         edges.dedup();
-        let mut pieces: Vec<(Vec<u8>, Vec<u64>)> =
-            edges.iter().map(|edge| (edge.to_vec(), Vec::new())).collect();
+        let mut pieces: Vec<(Vec<u8>, Vec<u64>)> = memory::vec_with_room(edges.len())?;
+        for edge in edges {
+            pieces.push((memory::copy_of(edge)?, Vec::new()));
+        }
         for range in &all {
             let place = |edge: &[u8]| pieces.partition_point(|(piece, _)| piece.as_slice() < edge);
             let (from, to) = (place(&range.from), place(&range.to));
             for (_, seqs) in pieces.iter_mut().take(to).skip(from) {
-                seqs.push(range.seq);
+                memory::push(seqs, range.seq)?;
             }
         }
         for (_, seqs) in &mut pieces {
             seqs.sort_unstable_by(|a, b| b.cmp(a));
         }
-        Ranges { all, pieces }
+        Ok(Ranges { all, pieces })
     }
 
     fn of(&self, key: &[u8]) -> &[u64] {
@@ -64,7 +68,7 @@ mod tests {
             range(b"x", b"x", 30),
             range(b"z", b"y", 40),
         ];
-        let ranges = Ranges::new(all.clone());
+        let ranges = Ranges::new(RangeDelete::copies(&all).unwrap()).unwrap();
         for key in [&b""[..], b"a", b"b", b"c", b"d", b"dd", b"e", b"f", b"g", b"h", b"x", b"y", b"z", b"zz"]
         {
             for seq in [0, 4, 5, 9, 10, 15, 20, 40, u64::MAX] {

@@ -8,7 +8,8 @@ use super::key::{self, RangeDelete};
 use super::memtable::dead_list;
 use super::ranges::Ranges;
 use crate::format::run::block::{Meta, What};
-use crate::store::error::{Result, vec_with_room};
+use crate::store::error::Result;
+use crate::store::memory::{self, Refused, copy_of};
 
 /// What is asked of the rest of the store.
 pub trait Around {
@@ -45,10 +46,14 @@ pub struct Survivors<'a> {
 
 impl<'a> Survivors<'a> {
     /// For readers at these moments, in their order, and with these deletes of ranges.
-    pub fn new(snapshots: Vec<u64>, ranges: Vec<RangeDelete>, around: &'a dyn Around) -> Self {
-        Survivors {
+    pub fn new(
+        snapshots: Vec<u64>,
+        ranges: Vec<RangeDelete>,
+        around: &'a dyn Around,
+    ) -> Result<Self, Refused> {
+        Ok(Survivors {
             snapshots,
-            ranges: Ranges::new(ranges),
+            ranges: Ranges::new(ranges)?,
             around,
             key: Vec::new(),
             is_bottom: false,
@@ -57,7 +62,7 @@ impl<'a> Survivors<'a> {
             dead: Vec::new(),
             dead_are_known: false,
             is_blocked: false,
-        }
+        })
     }
 
     fn is_seen(&self, seq: u64, before: u64) -> bool {
@@ -78,10 +83,10 @@ impl<'a> Survivors<'a> {
         if !is_seen {
             let after = self.newer.as_ref().filter(|_| newer < range);
             if let Some(id) = dead_list(meta, value, after.map(|(meta, value)| (meta, value.as_slice()))) {
-                self.dead.push(key::dead_list(id, next));
+                memory::push(&mut self.dead, key::dead_list(id, next))?;
             }
         } else if self.may_go(key, meta, value, next)? {
-            self.pending.push((*meta, copy(value)?));
+            memory::push(&mut self.pending, (*meta, copy_of(value)?))?;
         } else {
             for (meta, value) in self.pending.drain(..) {
                 emit(key, &meta, &value)?;
@@ -89,7 +94,7 @@ impl<'a> Survivors<'a> {
             emit(key, meta, value)?;
         }
         // Of what follows only a head is compared with it.
-        let head = if meta.what == What::Head { copy(value)? } else { Vec::new() };
+        let head = if meta.what == What::Head { copy_of(value)? } else { Vec::new() };
         self.newer = Some((*meta, head));
         Ok(())
     }
@@ -97,14 +102,17 @@ impl<'a> Survivors<'a> {
     fn begin(&mut self, key: &[u8]) -> Result<()> {
         self.pending.clear();
         self.newer = None;
-        self.key = copy(key)?;
+        memory::copy_to(&mut self.key, key)?;
         self.is_bottom = self.around.is_bottom(key);
         if !self.dead_are_known && !key::is_users(key) {
             // All heads were seen: they come before all elements.
             self.dead_are_known = true;
             key::join_dead_lists(&mut self.dead);
-            let all = self.ranges.all.iter().chain(&self.dead).cloned().collect();
-            self.ranges = Ranges::new(all);
+            let mut all = RangeDelete::copies(&self.ranges.all)?;
+            let mut dead = RangeDelete::copies(&self.dead)?;
+            memory::reserve(&mut all, dead.len())?;
+            all.append(&mut dead);
+            self.ranges = Ranges::new(all)?;
         }
         Ok(())
     }
@@ -125,7 +133,7 @@ impl<'a> Survivors<'a> {
             match self.around.is_newest(key, meta.seq)? {
                 Some(next_seq) if next == u64::MAX => {
                     if let Some(id) = dead_list(meta, value, None) {
-                        self.dead.push(key::dead_list(id, next_seq));
+                        memory::push(&mut self.dead, key::dead_list(id, next_seq))?;
                     }
                 }
                 _ => return Ok(false),
@@ -133,10 +141,4 @@ impl<'a> Survivors<'a> {
         }
         Ok(true)
     }
-}
-
-fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut copy = vec_with_room(bytes.len())?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
 }

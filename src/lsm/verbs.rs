@@ -14,6 +14,7 @@ use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
+use crate::store::memory;
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
@@ -81,7 +82,7 @@ impl Engine {
             return Ok(());
         }
         let bounds = key::encode_bounds(&from, &to)?;
-        let locked = self.lock_all_keys();
+        let locked = self.lock_all_keys()?;
         let record =
             crate::log::append::Record { kind: Kind::Range, key: &[0], value: &bounds, expiry_ms: None };
         self.commit(&[Operation { record, key: Vec::new() }], false, locked)
@@ -134,7 +135,7 @@ impl Engine {
 
     fn stats(&self) -> Stats {
         let (manifest, tree) = (self.catalog.manifest(), self.tree());
-        let log_bytes: u64 = self.catalog.files.all().iter().map(|file| file.tail()).sum();
+        let log_bytes = self.catalog.bytes();
         let of_runs = |count: fn(&super::run::Run) -> u64| tree.runs().map(|run| count(run)).sum::<u64>();
         let in_memory: u64 = tree.memtables().map(|table| table.keys() as u64).sum();
         let memory: u64 = tree.memtables().map(|table| table.bytes() as u64).sum();
@@ -225,6 +226,7 @@ impl Store for Lsm {
 
     fn get_many(&self, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) -> Result<()> {
         let engine = self.shared.enter()?;
+        memory::reserve(out, keys.len())?;
         out.extend(keys.iter().map(|key| engine.value(key, Pinned::copied)));
         Ok(())
     }
@@ -234,11 +236,11 @@ impl Store for Lsm {
     }
 
     fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>> {
-        Ok(Box::new(Iter::new(&self.shared, key::prefix_bounds(prefix)?, false)?))
+        Ok(memory::boxed(Iter::new(&self.shared, key::prefix_bounds(prefix)?, false)?)?)
     }
 
     fn walk_range(&self, range: &KeyRange<'_>) -> Result<Box<dyn Walk>> {
-        Ok(Box::new(Iter::new(&self.shared, key::bounds(range)?, range.reverse)?))
+        Ok(memory::boxed(Iter::new(&self.shared, key::bounds(range)?, range.reverse)?)?)
     }
 
     fn delete_range(&self, range: &KeyRange<'_>) -> Result<()> {
@@ -295,16 +297,13 @@ impl Store for Lsm {
 
     fn file_stats(&self) -> Result<Vec<FileStats>> {
         let tree = self.shared.enter()?.tree();
-        let mut stats: Vec<FileStats> = tree
-            .runs()
-            .map(|run| FileStats {
-                id: run.entry.id,
-                bytes: run.entry.length,
-                live_bytes: run.footer.data_bytes,
-                records: run.footer.entries,
-                live_records: run.footer.keys - run.footer.tombstones.min(run.footer.keys),
-            })
-            .collect();
+        let mut stats = memory::collect(tree.runs().map(|run| FileStats {
+            id: run.entry.id,
+            bytes: run.entry.length,
+            live_bytes: run.footer.data_bytes,
+            records: run.footer.entries,
+            live_records: run.footer.keys - run.footer.tombstones.min(run.footer.keys),
+        }))?;
         stats.sort_unstable_by_key(|file| file.id);
         Ok(stats)
     }

@@ -15,6 +15,7 @@ use crate::format::frame;
 use crate::format::run::block::{Meta, What};
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Row, Walk};
+use crate::store::memory;
 use crate::store::pinned::{NewRow, Pinned, Rows};
 use crate::store::value::Type;
 use crate::sync::thread::NotCancelled;
@@ -47,11 +48,11 @@ impl Source {
         }
     }
 
-    /// Where to go on, in the walk's direction, after damage that was met.
-    fn behind_damage(&mut self) -> Option<Bound<Vec<u8>>> {
+    /// The key behind which to go on, in the walk's direction, after damage that was met.
+    fn damage(&self) -> Option<&[u8]> {
         match self {
             Source::Memtable(_) => None,
-            Source::Runs(cursor) => cursor.take_damage(),
+            Source::Runs(cursor) => cursor.damage(),
         }
     }
 }
@@ -75,9 +76,22 @@ pub struct Iter {
     sources: Vec<Source>,
     /// Where the sources go before the next step.
     start: Option<Bound<Vec<u8>>>,
+    after: After,
     row: Shown,
+    /// There was no memory to show the row.
+    is_owed: bool,
     /// What was met behind the row.
     failure: Option<Error>,
+}
+
+/// What the next step begins with, after an error.
+#[derive(PartialEq)]
+enum After {
+    Nothing,
+    /// The sources go behind what is damaged.
+    Damage,
+    /// They go behind the row: not all of them could.
+    Row,
 }
 
 fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
@@ -91,26 +105,38 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 impl Iter {
     /// A walk through the engine's keys from `from` on and before `to`, as they are now.
     pub fn new(shared: &Arc<Shared>, (from, to): (Vec<u8>, Vec<u8>), reverse: bool) -> Result<Self> {
+        memory::room_for_small_things()?;
+        let start = if reverse {
+            Bound::Excluded(memory::copy_of(&to)?)
+        } else {
+            Bound::Included(memory::copy_of(&from)?)
+        };
         let engine = shared.enter()?;
-        let snapshot = engine.begin_snapshot();
-        let (seq, tree) = (snapshot.seq, snapshot.tree);
-        let mut sources: Vec<Source> = tree
-            .memtables()
-            .map(|table| Source::Memtable(memtable::Cursor::new(table.clone(), seq, reverse)))
-            .collect();
+        let reading = engine.read();
+        let (seq, tree) = (reading.seq, reading.tree.clone());
+        let tables = tree.memtables();
+        let tables = tables.map(|table| Source::Memtable(memtable::Cursor::new(table.clone(), seq, reverse)));
+        let mut sources = memory::collect(tables)?;
         let overlaps = |run: &&Arc<run::Run>| {
             from.as_slice() <= run.last_key.as_slice() && run.first_key() < to.as_slice()
         };
         for (n, level) in tree.levels.iter().enumerate() {
-            let runs: Vec<_> = level.iter().filter(overlaps).cloned().collect();
-            let mut add = |runs| sources.push(Source::Runs(Box::new(run::Cursor::new(runs, seq, reverse))));
+            let runs = memory::collect(level.iter().filter(overlaps).cloned())?;
+            let mut add = |runs| -> Result<()> {
+                let cursor = memory::boxed(run::Cursor::new(runs, seq, reverse))?;
+                Ok(memory::push(&mut sources, Source::Runs(cursor))?)
+            };
             match n {
-                0 => runs.into_iter().for_each(|run| add(vec![run])),
+                0 => {
+                    for run in runs {
+                        add(memory::collect([run])?)?;
+                    }
+                }
                 _ if runs.is_empty() => {}
-                _ => add(runs),
+                _ => add(runs)?,
             }
         }
-        let start = if reverse { Bound::Excluded(to.clone()) } else { Bound::Included(from.clone()) };
+        reading.goes_on();
         let row = Shown { bytes: Vec::new(), key_len: 0, holds: Type::Value };
         Ok(Iter {
             shared: shared.clone(),
@@ -121,7 +147,9 @@ impl Iter {
             reverse,
             sources,
             start: Some(start),
+            after: After::Nothing,
             row,
+            is_owed: false,
             failure: None,
         })
     }
@@ -133,11 +161,14 @@ impl Iter {
     /// Goes to the next row; false behind the last. After damage the next call goes on behind it, in all sources: what is older than
     /// what was damaged must not show in its place.
     fn step(&mut self, engine: &Engine) -> Result<bool> {
+        if std::mem::take(&mut self.is_owed) {
+            return Ok(true);
+        }
         let _not_cancelled = NotCancelled::begin();
         let stepped = self.try_step(engine);
-        if stepped.is_err() {
-            let damage = self.sources.iter_mut().filter_map(Source::behind_damage).next();
-            self.start = damage.or(self.start.take());
+        let is_damaged = matches!(&stepped, Err(error) if !matches!(error, Error::NoMemory { .. }));
+        if is_damaged && self.sources.iter().any(|source| source.damage().is_some()) {
+            self.after = After::Damage;
         }
         stepped
     }
@@ -146,9 +177,18 @@ impl Iter {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        if let Some(start) = self.start.clone() {
+        let behind = match self.after {
+            After::Nothing => None,
+            After::Damage => self.sources.iter().find_map(Source::damage),
+            After::Row => self.row.bytes.get(..self.row.key_len),
+        };
+        if let Some(key) = behind {
+            self.start = Some(Bound::Excluded(memory::copy_of(key)?));
+        }
+        self.after = After::Nothing;
+        if let Some(start) = &self.start {
             for source in &mut self.sources {
-                source.seek(as_slice(&start))?;
+                source.seek(as_slice(start))?;
             }
             self.start = None;
         }
@@ -168,10 +208,7 @@ impl Iter {
                 && !is_deleted()
                 && !meta.expiry_ms.is_some_and(|expiry_ms| engine.has_expired(expiry_ms));
             self.row.bytes.clear();
-            self.row
-                .bytes
-                .try_reserve(key.len() + value.len())
-                .map_err(|_| Error::NoMemory { bytes: (key.len() + value.len()) as u64 })?;
+            memory::reserve(&mut self.row.bytes, key.len() + value.len())?;
             self.row.bytes.extend_from_slice(key);
             self.row.key_len = key.len();
             self.row.holds = if meta.what == What::Head { Type::List } else { Type::Value };
@@ -179,6 +216,9 @@ impl Iter {
                 self.row.bytes.extend_from_slice(value);
             }
             self.failure = self.pass().err();
+            if matches!(self.failure, Some(Error::NoMemory { .. })) {
+                self.after = After::Row;
+            }
             if is_there {
                 return Ok(true);
             }
@@ -240,7 +280,9 @@ impl Walk for Iter {
             return Ok(None);
         }
         let (bytes, key_len) = self.shown();
-        Ok(Some(Row { bytes: Pinned::copied(bytes)?, key_len, holds: self.row.holds }))
+        let copied = Pinned::copied(bytes);
+        self.is_owed = copied.is_err();
+        Ok(Some(Row { bytes: copied?, key_len, holds: self.row.holds }))
     }
 
     fn next_rows(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool> {
@@ -252,7 +294,9 @@ impl Walk for Iter {
                 return Ok(false);
             }
             let (bytes, key_len) = self.shown();
-            rows.push_copy(NewRow { bytes, key_len, holds: self.row.holds })?;
+            let pushed = rows.push_copy(NewRow { bytes, key_len, holds: self.row.holds });
+            self.is_owed = pushed.is_err();
+            pushed?;
             left -= 1;
         }
         Ok(true)
@@ -287,12 +331,14 @@ impl Walk for Iter {
             });
         }
         let key = key::of_user(key)?;
-        self.failure = None;
         self.start = Some(if self.reverse {
-            if key < self.to { Bound::Included(key) } else { Bound::Excluded(self.to.clone()) }
+            if key < self.to { Bound::Included(key) } else { Bound::Excluded(memory::copy_of(&self.to)?) }
+        } else if key < self.from {
+            Bound::Included(memory::copy_of(&self.from)?)
         } else {
-            Bound::Included(key.max(self.from.clone()))
+            Bound::Included(key)
         });
+        (self.failure, self.after, self.is_owed) = (None, After::Nothing, false);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::format::run::{Footer, HEADER_SIZE, Header, IndexBuilder, checksum, fi
 use crate::format::{FileId, names};
 use crate::log::catalog::Catalog;
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 
 /// A block has about this size; a larger entry has one of its own.
 const BLOCK_SIZE: usize = 4 << 10;
@@ -41,13 +42,10 @@ impl Drop for RunWriter {
     }
 }
 
-fn no_memory(bytes: usize) -> Error {
-    Error::NoMemory { bytes: bytes as u64 }
-}
-
 impl RunWriter {
     /// Begins a run of at most `capacity` bytes, with no sequence number below `base`.
     pub fn begin(catalog: &Catalog, base: u64, capacity: u64) -> Result<Self> {
+        memory::room_for_small_things()?;
         let (id, store_id) = catalog.take_number()?;
         let disk = catalog.disk.clone();
         let io = |action, e: &std::io::Error| Error::io(action, &disk.path().join(names::run(id)), e);
@@ -85,23 +83,18 @@ impl RunWriter {
     /// Adds a version behind all others; `hash` is that of its key. True where something was written to the disk.
     pub fn add(&mut self, key: &[u8], hash: u64, meta: &Meta, value: &[u8]) -> Result<bool> {
         if self.footer.entries == 0 {
-            self.index.begin(key);
+            self.index.begin(key)?;
         }
         let is_new = self.footer.entries == 0 || self.last_key != key;
         if is_new {
-            self.hashes.try_reserve(1).map_err(|_| no_memory(8))?;
-            self.hashes.push(hash);
+            memory::push(&mut self.hashes, hash)?;
             self.footer.keys += 1;
-            self.last_key.clear();
-            self.last_key.try_reserve(key.len()).map_err(|_| no_memory(key.len()))?;
-            self.last_key.extend_from_slice(key);
+            memory::copy_to(&mut self.last_key, key)?;
         }
         if !self.block.is_empty() && self.block.size() + key.len() + value.len() > BLOCK_SIZE {
             self.end_block()?;
         }
-        if !self.block.add(key, meta, self.header.base, value) {
-            return Err(no_memory(key.len() + value.len()));
-        }
+        self.block.add(key, meta, self.header.base, value)?;
         self.footer.entries += 1;
         self.footer.tombstones += u64::from(meta.what == What::Nothing);
         self.footer.expiring += u64::from(meta.expiry_ms.is_some());
@@ -122,11 +115,9 @@ impl RunWriter {
         if self.block.is_empty() {
             return Ok(());
         }
-        if !self.index.add(self.block.last_key(), self.at) {
-            return Err(no_memory(self.block.last_key().len()));
-        }
+        self.index.add(self.block.last_key(), self.at)?;
         let bytes = self.block.finish(seed(self.header.salt, self.at));
-        self.piece.try_reserve(bytes.len()).map_err(|_| no_memory(bytes.len()))?;
+        memory::reserve(&mut self.piece, bytes.len())?;
         self.piece.extend_from_slice(bytes);
         self.at += bytes.len() as u64;
         self.block.clear();
@@ -147,7 +138,7 @@ impl RunWriter {
     }
 
     fn end_part(&mut self, part: &[u8]) -> Result<()> {
-        self.piece.try_reserve(part.len() + 4).map_err(|_| no_memory(part.len()))?;
+        memory::reserve(&mut self.piece, part.len() + 4)?;
         self.piece.extend_from_slice(part);
         self.piece.extend_from_slice(&checksum(seed(self.header.salt, self.at), part).to_le_bytes());
         self.at += part.len() as u64 + 4;
@@ -161,13 +152,14 @@ impl RunWriter {
         }
         self.end_block()?;
         self.footer.filter_at = self.at;
-        let bits = filter::build(&self.hashes).ok_or_else(|| no_memory(self.hashes.len()))?;
+        let bits = filter::build(&self.hashes)?;
         self.end_part(&bits)?;
         self.footer.index_at = self.at;
-        let index = self.index.finish();
+        let index = self.index.finish()?;
         self.end_part(&index)?;
         self.footer.footer_at = self.at;
         let footer = self.footer.encode(self.header.salt);
+        memory::reserve(&mut self.piece, footer.len())?;
         self.piece.extend_from_slice(&footer);
         self.at += footer.len() as u64;
         self.write_piece()?;

@@ -9,7 +9,8 @@ use super::refusal::{error_of, unsupported};
 use super::reply::{MAX_VALUE, Reply};
 use super::verbs::{Life, set_index_text};
 use crate::store::batch::{Batch, Operation, Verb};
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
+use crate::store::memory::vec_with_room;
 use crate::store::value::End;
 
 /// Goes through the batch twice: first it finds out what each key will hold when its operation comes, and whether that can be done; then

@@ -15,6 +15,7 @@ use super::refusal::{Detour, detour, shown};
 use super::reply::Reply;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
+use crate::store::memory::vec_with_room;
 use crate::sync::thread::NotCancelled;
 
 /// Whether requests may be sent twice.
@@ -268,6 +269,7 @@ fn attempt(node: &Arc<Node>, kind: Kind, requests: &[Request<'_>], deadline: Dea
     match connection.exchange(requests, deadline, &mut reply_budget()) {
         Ok(replies) => Attempt::Answered(replies),
         Err(why @ Broken::Unsent(_)) => Attempt::NotDone(at(why)),
+        Err(Broken::Unasked(bytes)) => Attempt::Failed(Error::NoMemory { bytes }),
         Err(Broken::NoMemory(bytes)) if kind == Kind::Read => Attempt::Failed(Error::NoMemory { bytes }),
         Err(why) => Attempt::InDoubt(at(why)),
     }
@@ -276,9 +278,20 @@ fn attempt(node: &Arc<Node>, kind: Kind, requests: &[Request<'_>], deadline: Dea
 /// As [`attempt`], at a server that has the key before its slot has arrived: it wants to hear that with each request.
 fn attempt_asking(node: &Arc<Node>, kind: Kind, requests: &[Request<'_>], deadline: Deadline) -> Attempt {
     let asking = Request { args: &[b"ASKING"], expects: SIMPLE };
-    let all: Vec<Request<'_>> = requests.iter().flat_map(|request| [asking, *request]).collect();
+    let mut all: Vec<Request<'_>> = match vec_with_room(2 * requests.len()) {
+        Ok(all) => all,
+        Err(refused) => return Attempt::Failed(refused.into()),
+    };
+    all.extend(requests.iter().flat_map(|request| [asking, *request]));
     match attempt(node, kind, &all, deadline) {
-        Attempt::Answered(replies) => Attempt::Answered(replies.into_iter().skip(1).step_by(2).collect()),
+        Attempt::Answered(mut replies) => {
+            let mut is_to_asking = false;
+            replies.retain(|_| {
+                is_to_asking = !is_to_asking;
+                !is_to_asking
+            });
+            Attempt::Answered(replies)
+        }
         other => other,
     }
 }

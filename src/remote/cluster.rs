@@ -8,6 +8,7 @@ use super::node::Node;
 use super::reply::Reply;
 use super::url::Host;
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 use crate::sync::lock::{Mutex, RwLock};
 
 /// The parts that a cluster divides keys into.
@@ -103,10 +104,14 @@ impl Cluster {
     /// The primaries, each once.
     pub fn primaries(&self) -> Vec<Arc<Node>> {
         let map = self.map.read();
-        let mut places: Vec<u16> = map.slots.iter().copied().flatten().collect();
-        places.sort_unstable();
-        places.dedup();
-        places.iter().filter_map(|place| map.nodes.get(usize::from(*place)).cloned()).collect()
+        let mut is_primary = vec![false; map.nodes.len()];
+        for place in map.slots.iter().flatten() {
+            if let Some(is_primary) = is_primary.get_mut(usize::from(*place)) {
+                *is_primary = true;
+            }
+        }
+        let nodes = map.nodes.iter().zip(is_primary);
+        nodes.filter(|(_, is_primary)| *is_primary).map(|(node, _)| node.clone()).collect()
     }
 
     /// A slot that a primary has.
@@ -156,9 +161,8 @@ impl Cluster {
         let deadline = deadline.or_after(self.access.connect_timeout);
         let mut connection = Connection::open(host, &self.access, deadline)?;
         let request = Request { args: &[b"CLUSTER", b"SLOTS"], expects: ARRAY };
-        let reply = connection
-            .exchange(&[request], deadline, &mut reply_budget())
-            .map_err(|why| Unconnected::Transient(why.words()))?;
+        let reply =
+            connection.exchange(&[request], deadline, &mut reply_budget()).map_err(Unconnected::from)?;
         let ranges = match reply.first() {
             Some(Reply::Array(ranges)) => ranges,
             Some(Reply::Error(said)) if said.starts_with(b"ERR This instance has cluster support") => {
@@ -176,12 +180,12 @@ impl Cluster {
             _ => return Err(Unconnected::Transient("it does not say who has which keys".into())),
         };
         let damaged = || Unconnected::Transient("what it says of the cluster is damaged".into());
-        self.learn(ranges, host).ok_or_else(damaged)
+        let slots = memory::vec_of(None, SLOTS).map_err(|refused| Unconnected::Refused(refused.into()))?;
+        self.learn(ranges, host, slots).ok_or_else(damaged)
     }
 
     /// Makes the map of what a server said: ranges of slots, each with its primary and its replicas.
-    fn learn(&self, ranges: &[Reply], by: &Host) -> Option<()> {
-        let mut slots: Vec<Option<usize>> = vec![None; SLOTS];
+    fn learn(&self, ranges: &[Reply], by: &Host, mut slots: Vec<Option<u16>>) -> Option<()> {
         let mut hosts: Vec<Host> = Vec::new();
         for range in ranges {
             let Reply::Array(parts) = range else { return None };
@@ -197,18 +201,17 @@ impl Cluster {
                     hosts.push(host);
                 }
                 if n == 0 {
-                    slots.get_mut(first..=last)?.fill(Some(place));
+                    slots.get_mut(first..=last)?.fill(Some(u16::try_from(place).ok()?));
                 }
             }
         }
-        if hosts.is_empty() || hosts.len() > usize::from(u16::MAX) {
+        if hosts.is_empty() {
             return None;
         }
         let mut map = self.map.write();
         let nodes: Vec<Arc<Node>> = hosts.into_iter().map(|host| self.known_or_new(&mut map, host)).collect();
         map.nodes = nodes;
-        map.slots =
-            slots.into_iter().map(|place| place.and_then(|place| u16::try_from(place).ok())).collect();
+        map.slots = slots;
         Some(())
     }
 

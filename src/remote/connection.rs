@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 
-use super::reply::{NoReply, Replies, Reply};
+use super::reply::{BUFFER, NoReply, Replies, Reply};
 use super::tls::Tls;
 use super::url::Host;
 use crate::disk::process;
 use crate::store::error::{Error, Result};
+use crate::store::memory::{self, Refused};
 use crate::store::options::Secret;
 
 /// The moment at which a call ends.
@@ -85,6 +86,8 @@ pub enum Broken {
     Unanswered(String),
     /// It may have, and there is no memory for its reply.
     NoMemory(u64),
+    /// It has done nothing, because there was no memory to ask it.
+    Unasked(u64),
 }
 
 impl Broken {
@@ -92,6 +95,7 @@ impl Broken {
     pub fn words(self) -> String {
         match self {
             Broken::Unsent(why) | Broken::Unanswered(why) => why,
+            Broken::Unasked(bytes) => format!("there are no {bytes} bytes of memory to ask it"),
             Broken::NoMemory(bytes) => {
                 format!("its reply takes more memory than there is for one: the next {bytes} bytes of it")
             }
@@ -126,7 +130,21 @@ pub enum Unconnected {
 
 impl From<io::Error> for Unconnected {
     fn from(error: io::Error) -> Self {
-        Unconnected::Transient(words(&error))
+        match error.kind() {
+            ErrorKind::OutOfMemory => Unconnected::Refused(Error::NoMemory { bytes: BUFFER as u64 }),
+            _ => Unconnected::Transient(words(&error)),
+        }
+    }
+}
+
+impl From<Broken> for Unconnected {
+    fn from(why: Broken) -> Self {
+        match why {
+            Broken::NoMemory(bytes) | Broken::Unasked(bytes) => {
+                Unconnected::Refused(Error::NoMemory { bytes })
+            }
+            why => Unconnected::Transient(why.words()),
+        }
     }
 }
 
@@ -183,8 +201,7 @@ impl Connection {
             |args: &[&[u8]]| match self.exchange(&[Request { args, expects: SIMPLE }], deadline, &mut budget)
             {
                 Ok(replies) => Ok(replies.into_iter().next().unwrap_or(Reply::Nil)),
-                Err(Broken::Unsent(why) | Broken::Unanswered(why)) => Err(Unconnected::Transient(why)),
-                Err(Broken::NoMemory(bytes)) => Err(Unconnected::Refused(Error::NoMemory { bytes })),
+                Err(why) => Err(Unconnected::from(why)),
             };
         if !access.password.is_empty() {
             let (user, password) = (access.user.reveal(), access.password.reveal());
@@ -220,12 +237,15 @@ impl Connection {
         deadline: Deadline,
         budget: &mut u64,
     ) -> std::result::Result<Vec<Reply>, Broken> {
+        let unasked = |refused: Refused| Broken::Unasked(refused.bytes as u64);
+        memory::room_for_more().map_err(unasked)?;
+        // What is sent goes in pieces that are larger by one argument at most.
+        let args = requests.iter().flat_map(|request| request.args);
+        let size = args.map(|arg| if arg.len() < COPIED { arg.len() + 64 } else { 64 }).sum::<usize>();
+        memory::reserve(&mut self.out, size.min(PIECE + COPIED)).map_err(unasked)?;
+        let mut replies = memory::vec_with_room(requests.len()).map_err(unasked)?;
         self.is_clean = false;
         self.stream.wire().deadline = deadline;
-        let mut replies = Vec::new();
-        replies
-            .try_reserve_exact(requests.len())
-            .map_err(|_| Broken::Unsent("there is no memory for the replies".into()))?;
         self.send(requests).map_err(|error| match (&self.stream, requests) {
             // What did not go to the kernel whole did not arrive whole. TLS says less about what went.
             (Stream::Plain(_), [_]) => Broken::Unsent(words(&error)),

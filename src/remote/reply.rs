@@ -40,7 +40,7 @@ pub enum NoReply {
 pub const MAX_VALUE: u64 = 512 << 20;
 
 /// Bytes are read so many at a time; a line is shorter.
-const BUFFER: usize = 16 << 10;
+pub const BUFFER: usize = 16 << 10;
 /// Memory for a value is taken in steps of at least so much.
 const STEP: usize = 64 << 10;
 /// Arrays in arrays, at most. `CLUSTER SLOTS` has four.

@@ -17,8 +17,9 @@ use crate::disk::process;
 use crate::format::frame;
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
+use crate::store::memory::{self, vec_with_room};
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
@@ -161,15 +162,18 @@ impl Remote {
         let mut by_node: BTreeMap<usize, (Arc<Node>, Vec<usize>)> = BTreeMap::new();
         for (place, key) in keys.iter().enumerate() {
             if let Some(node) = self.find(&self.route(key)) {
-                by_node.entry(Arc::as_ptr(&node).addr()).or_insert_with(|| (node, Vec::new())).1.push(place);
+                let of_node = by_node.entry(Arc::as_ptr(&node).addr()).or_insert_with(|| (node, Vec::new()));
+                memory::push(&mut of_node.1, place)?;
             }
         }
         let mut answers: Vec<Option<Reply>> = vec_with_room(keys.len())?;
         answers.resize(keys.len(), None);
         for (node, places) in by_node.values() {
-            let commands: Vec<[&[u8]; 2]> =
-                places.iter().map(|place| [verb, keys.get(*place).copied().unwrap_or_default()]).collect();
-            let requests: Vec<Request<'_>> = commands.iter().map(|args| Request { args, expects }).collect();
+            let commands: Vec<[&[u8]; 2]> = memory::collect(
+                places.iter().map(|place| [verb, keys.get(*place).copied().unwrap_or_default()]),
+            )?;
+            let requests: Vec<Request<'_>> =
+                memory::collect(commands.iter().map(|args| Request { args, expects }))?;
             let Some(replies) = self.call_once(node, &requests, deadline)? else { continue };
             for (place, reply) in places.iter().zip(replies) {
                 let is_detour = matches!(&reply, Reply::Error(said) if detour(said).is_some());

@@ -15,8 +15,9 @@ use super::refusal::error_of;
 use super::reply::Reply;
 use crate::disk::process;
 use crate::index::{KeyHash, KeyHasher};
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
 use crate::store::iter::{Row, Walk};
+use crate::store::memory::{self, vec_with_room};
 use crate::store::pinned::{NewRow, Pinned, Rows};
 use crate::store::value::Type;
 
@@ -121,7 +122,7 @@ impl RemoteWalk {
             _ => &[],
         };
         if is_first {
-            self.run = run.to_vec();
+            self.run = memory::copy_of(run)?;
         } else if run != self.run {
             let message = "the server was started anew while its keys were being looked through; begin again";
             return Err(Error::Connection { message: message.into() });
@@ -146,7 +147,7 @@ impl RemoteWalk {
                 return Ok(false);
             }
             let count = self.keys.len().min(self.fetched);
-            let keys: Vec<&[u8]> = self.keys.iter().take(count).map(Vec::as_slice).collect();
+            let keys: Vec<&[u8]> = memory::collect(self.keys.iter().take(count).map(Vec::as_slice))?;
             let deadline = Deadline::after(self.remote.timeout);
             let values = self.remote.ask_each(b"GET", BYTES | NIL, &keys, deadline)?;
             let (mut rows, mut others, mut bytes) = (VecDeque::new(), Vec::new(), 0);
@@ -159,7 +160,7 @@ impl RemoteWalk {
                     }
                     // It was there a moment ago.
                     Reply::Nil => {}
-                    Reply::Error(said) if said.starts_with(b"WRONGTYPE") => others.push(*key),
+                    Reply::Error(said) if said.starts_with(b"WRONGTYPE") => memory::push(&mut others, *key)?,
                     Reply::Error(said) => return Err(error_of(&said, &self.remote.name)),
                     _ => return Err(strange()),
                 }

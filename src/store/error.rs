@@ -7,16 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Shorthand for results of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+use super::memory::Refused;
 
-/// An empty vector with room for `count` items; where there is no memory for them an error, and not the end of the process.
-pub(crate) fn vec_with_room<T>(count: usize) -> Result<Vec<T>> {
-    let mut items = Vec::new();
-    let no_memory = |_| Error::NoMemory { bytes: count.saturating_mul(size_of::<T>()) as u64 };
-    items.try_reserve_exact(count).map_err(no_memory)?;
-    Ok(items)
-}
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that a call of this library can fail with.
 ///
@@ -181,6 +175,12 @@ impl Error {
             Error::Corrupt { file_id, offset, .. } => Some((*file_id, *offset)),
             _ => None,
         }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Error::NoMemory { bytes: refused.bytes as u64 }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod error;
 pub mod events;
 pub mod findings;
 pub mod iter;
+pub mod memory;
 pub mod options;
 pub mod pinned;
 pub mod range;

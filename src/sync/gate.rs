@@ -4,7 +4,7 @@
 //! then lets a grace period pass, after which nobody who could have seen it is still inside. The engine uses it to close data
 //! files that a merge replaced, for which nobody waits, and to close a store while other threads are calling it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -31,10 +31,21 @@ struct Gate {
 
 static NEXT_STRIPE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
+/// So many gates are remembered. A thread that is inside more of them counts as inside of all there are.
+const MOST_VISITED: usize = 16;
+
+/// Gates by address.
+#[derive(Clone, Copy)]
+struct Visited {
+    count: usize,
+    gates: [usize; MOST_VISITED],
+}
+
 thread_local! {
     static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
-    /// The gates, by address, inside of which, or while it holds something up, this thread runs code of the library's user.
-    static VISITING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// The gates inside of which, or while it holds something up, this thread runs code of the library's user. Nothing that would have
+    /// to be dropped: to note that takes memory, without which the C library ends the process.
+    static VISITING: Cell<Visited> = const { Cell::new(Visited { count: 0, gates: [0; MOST_VISITED] }) };
 }
 
 /// Says, until it is dropped, that this thread runs code of the library's user which must not wait for it.
@@ -42,8 +53,16 @@ pub struct Visiting;
 
 impl Drop for Visiting {
     fn drop(&mut self) {
-        let _ = VISITING.try_with(|gates| gates.borrow_mut().pop());
+        change_visited(|visited| visited.count = visited.count.saturating_sub(1));
     }
+}
+
+fn change_visited(change: impl FnOnce(&mut Visited)) {
+    let _ = VISITING.try_with(|visiting| {
+        let mut visited = visiting.get();
+        change(&mut visited);
+        visiting.set(visited);
+    });
 }
 
 /// The counter that this thread uses, the same for all gates.
@@ -159,13 +178,22 @@ impl<T: Send + Sync> Gated<T> {
     /// For a thread that is inside, or that others wait for, and goes on with code of the library's user, which may call the
     /// library.
     pub fn visit(&self) -> Visiting {
-        let _ = VISITING.try_with(|gates| gates.borrow_mut().push(self.address()));
+        change_visited(|visited| {
+            if let Some(gate) = visited.gates.get_mut(visited.count) {
+                *gate = self.address();
+            }
+            visited.count += 1;
+        });
         Visiting
     }
 
     /// Whether this thread runs code of the library's user so: it must not wait for itself.
     pub fn is_visited_by_caller(&self) -> bool {
-        VISITING.try_with(|gates| gates.borrow().contains(&self.address())).unwrap_or(false)
+        let is_visited = |visited: Visited| match visited.gates.get(..visited.count) {
+            Some(gates) => gates.contains(&self.address()),
+            None => true,
+        };
+        VISITING.try_with(|visiting| is_visited(visiting.get())).unwrap_or(false)
     }
 
     /// A grace period begins: it is over when everybody who is inside now has left.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::lock::Mutex;
 use super::{panics, thread};
+use crate::store::memory::room_for_small_things;
 
 /// The numbers of the pieces that nobody has taken yet; each is given once, to one thread.
 pub struct Pieces<'a> {
@@ -39,20 +40,24 @@ const WORTH_A_THREAD: u64 = 128 << 10;
 /// fewer, and gives what they answer. All take from the same `pieces`, numbered from 0. A panic in one of them is one here, with
 /// the same words.
 pub fn on_all_cores<R: Send>(pieces: usize, bytes: u64, work: impl Fn(Pieces<'_>) -> R + Sync) -> Vec<R> {
-    let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let worth = usize::try_from(bytes / WORTH_A_THREAD).map_or(usize::MAX, |more| more.saturating_add(1));
+    let threads = cores().min(pieces).min(worth);
+    let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(threads)));
     let work = || {
         let answer = panics::catch(|| work(Pieces { next: &next, end: pieces }));
         answers.lock().push(answer);
     };
-    let worth = usize::try_from(bytes / WORTH_A_THREAD).map_or(usize::MAX, |more| more.saturating_add(1));
-    let threads = cores().min(pieces).min(worth);
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            // Where no thread can be made, those that there are do its work.
-            let _ = thread::spawn_scoped(scope, work);
-        }
+    // Where no thread can be made, those that there are do its work.
+    if threads > 1 && room_for_small_things().is_ok() {
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                let _ = thread::spawn_scoped(scope, work);
+            }
+            work();
+        });
+    } else {
         work();
-    });
+    }
     answers
         .into_inner()
         .into_iter()

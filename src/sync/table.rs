@@ -1,18 +1,24 @@
 //! A table of shared values that are looked up inside a gate without counting references.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::collections::VecDeque;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::gate::{Entered, Gated, Grace};
 use super::lock::Mutex;
+use crate::store::memory::{self, Refused};
 
 /// Null pointers in memory that the operating system has zeroed, so that what is not used costs nothing.
-fn null_pointers<T>(count: usize) -> Box<[AtomicPtr<T>]> {
-    let zeros = Box::into_raw(vec![0usize; count].into_boxed_slice());
-    // SAFETY: the box is given up and taken back as what it holds: usizes and AtomicPtrs have the same size and alignment,
-    // and all zeros is the null pointer.
-    unsafe { Box::from_raw(zeros as *mut [AtomicPtr<T>]) }
+fn null_pointers<T>(count: usize) -> Result<Box<[AtomicPtr<T>]>, Refused> {
+    let refused = Refused { bytes: count.saturating_mul(size_of::<AtomicPtr<T>>()) };
+    let layout = Layout::array::<AtomicPtr<T>>(count.max(1)).map_err(|_| refused)?;
+    // SAFETY: the layout is not empty.
+    let zeros = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(refused)?;
+    let pointers = std::ptr::slice_from_raw_parts_mut(zeros.as_ptr().cast::<AtomicPtr<T>>(), count.max(1));
+    // SAFETY: allocated with the layout of such a slice, and all zeros is the null pointer.
+    Ok(unsafe { Box::from_raw(pointers) })
 }
 
 /// See the module.
@@ -43,51 +49,69 @@ fn next<G: Send + Sync>(queue: &mut VecDeque<(Grace, usize)>, gated: &Gated<G>) 
 
 impl<T: Send + Sync> Table<T> {
     /// An empty table. Place 0 is never used.
-    pub fn new(size: usize) -> Self {
-        Table { fast: null_pointers(size), owners: Mutex::new(vec![None]), retired: Mutex::default() }
+    pub fn new(size: usize) -> Result<Self, Refused> {
+        let owners = Mutex::new(memory::collect([None])?);
+        Ok(Table { fast: null_pointers(size)?, owners, retired: Mutex::default() })
     }
 
     /// Puts the value that `make` returns into the lowest free place, and tells `make` which that is.
     /// `None` where the table is full.
-    pub fn insert<E>(&self, make: impl FnOnce(usize) -> Result<Arc<T>, E>) -> Option<Result<Arc<T>, E>> {
+    pub fn insert<E: From<Refused>>(
+        &self,
+        make: impl FnOnce(usize) -> Result<Arc<T>, E>,
+    ) -> Option<Result<Arc<T>, E>> {
         let mut owners = self.owners.lock();
         let free = owners.iter().skip(1).position(Option::is_none).map_or(owners.len(), |n| n + 1);
         if free >= self.fast.len() {
             return None;
         }
+        if let Err(refused) = self.make_room(&mut owners, free) {
+            return Some(Err(refused.into()));
+        }
         Some(make(free).inspect(|value| {
-            if free == owners.len() {
-                owners.push(None);
-            }
             owners[free] = Some(value.clone());
             self.fast[free].store(Arc::as_ptr(value).cast_mut(), Ordering::SeqCst);
         }))
+    }
+
+    /// Makes this place, where there is none yet, and room to take it out of use.
+    fn make_room(&self, owners: &mut Vec<Option<Arc<T>>>, place: usize) -> Result<(), Refused> {
+        let more = (place + 1).saturating_sub(owners.len());
+        if more > 0 {
+            let mut retired = self.retired.lock();
+            let Retired { unknown, empty, .. } = &mut *retired;
+            for queue in [unknown, empty] {
+                let refused = Refused { bytes: (place + 1) * size_of::<(Grace, usize)>() };
+                queue.try_reserve(place + 1 - queue.len()).map_err(|_| refused)?;
+            }
+            memory::reserve(owners, more)?;
+            owners.resize(place + 1, None);
+        }
+        Ok(())
     }
 
     /// The value at `place`, for somebody who is inside the gate.
     #[inline]
     pub fn get<'a, G: Send + Sync>(&'a self, place: usize, _inside: &'a Entered<'_, G>) -> Option<&'a T> {
         let value = self.fast.get(place)?.load(Ordering::SeqCst);
-        // SAFETY: a pointer that is not null is to a value that `owners` keeps; `take_unused` lets go of it only after
+        // SAFETY: a pointer that is not null is to a value that `owners` keeps; `next_unused` lets go of it only after
         // everybody who was inside the gate when it became null has left. (One engine has one gate and one table.)
         unsafe { value.as_ref() }
     }
 
     /// Puts a value into a place of the caller's choice, which must be free. False where it is not, or out of range.
-    pub fn insert_at(&self, place: usize, value: Arc<T>) -> bool {
+    pub fn insert_at(&self, place: usize, value: Arc<T>) -> Result<bool, Refused> {
         let mut owners = self.owners.lock();
         if place == 0 || place >= self.fast.len() {
-            return false;
+            return Ok(false);
         }
-        if owners.len() <= place {
-            owners.resize_with(place + 1, || None);
-        }
+        self.make_room(&mut owners, place)?;
         if owners[place].is_some() {
-            return false;
+            return Ok(false);
         }
         self.fast[place].store(Arc::as_ptr(&value).cast_mut(), Ordering::SeqCst);
         owners[place] = Some(value);
-        true
+        Ok(true)
     }
 
     /// Shows all values to `look`, which must be quick: nobody can add one meanwhile.
@@ -96,15 +120,29 @@ impl<T: Send + Sync> Table<T> {
     }
 
     /// All values, counted.
-    pub fn all(&self) -> Vec<Arc<T>> {
-        self.owners.lock().iter().flatten().cloned().collect()
+    pub fn all(&self) -> Result<Vec<Arc<T>>, Refused> {
+        let owners = self.owners.lock();
+        let mut all = memory::vec_with_room(owners.len())?;
+        all.extend(owners.iter().flatten().cloned());
+        Ok(all)
     }
 
-    /// Takes a place, which nobody can come to know of any more, out of use: [`Table::take_unused`] frees it when nobody can be
+    /// What `part` says of each value, together. Nobody adds or removes one meanwhile.
+    pub fn sum(&self, part: impl Fn(&T) -> u64) -> u64 {
+        self.owners.lock().iter().flatten().map(|value| part(value)).sum()
+    }
+
+    /// Whether `is_so` of one of the values, or more. Nobody adds or removes one meanwhile.
+    pub fn any(&self, is_so: impl Fn(&T) -> bool) -> bool {
+        self.owners.lock().iter().flatten().any(|value| is_so(value))
+    }
+
+    /// Takes a place, which nobody can come to know of any more, out of use: [`Table::next_unused`] frees it when nobody can be
     /// using its value through [`Table::get`].
     pub fn retire<G: Send + Sync>(&self, place: usize, gated: &Gated<G>) {
         let mut retired = self.retired.lock();
         retired.begun += 1;
+        // There is room for all places: see `make_room`.
         retired.unknown.push_back((gated.begin_grace(), place));
     }
 
@@ -114,9 +152,9 @@ impl<T: Send + Sync> Table<T> {
         (retired.begun, retired.ended)
     }
 
-    /// Frees the places that nobody can be using any more, and gives their values. Waits for nobody. To be called from outside
-    /// the gate, or it frees none.
-    pub fn take_unused<G: Send + Sync>(&self, gated: &Gated<G>) -> Vec<Arc<T>> {
+    /// Frees a place that nobody can be using any more, and gives its value; `None` where there is none now. Waits for nobody. To be
+    /// called from outside the gate, or it frees none.
+    pub fn next_unused<G: Send + Sync>(&self, gated: &Gated<G>) -> Option<Arc<T>> {
         let mut retired = self.retired.lock();
         while let Some(place) = next(&mut retired.unknown, gated) {
             if let Some(pointer) = self.fast.get(place) {
@@ -124,11 +162,9 @@ impl<T: Send + Sync> Table<T> {
             }
             retired.empty.push_back((gated.begin_grace(), place));
         }
-        let mut unused = Vec::new();
-        while let Some(place) = next(&mut retired.empty, gated) {
-            retired.ended += 1;
-            unused.extend(self.owners.lock().get_mut(place).and_then(Option::take));
-        }
-        unused
+        let place = next(&mut retired.empty, gated)?;
+        retired.ended += 1;
+        drop(retired);
+        self.owners.lock().get_mut(place).and_then(Option::take)
     }
 }

@@ -6,10 +6,21 @@ use std::mem::MaybeUninit;
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
+use crate::store::memory;
+
+/// What a thread has for its stack: the standard library's choice.
+const STACK: usize = 2 << 20;
+
 /// Starts a thread that takes no signals.
 pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    // The standard library asks for some in ways that cannot be refused.
+    memory::room_for_small_things()?;
     let _blocked = SignalsBlocked::begin();
-    Builder::new().name(name.into()).spawn(work)
+    Builder::new().name(name.into()).stack_size(STACK).spawn(work).map_err(|error| {
+        // The system says the same where there is no memory for the stack and where there are too many threads.
+        let is_refused = error.raw_os_error() == Some(libc::EAGAIN) && memory::room_for(STACK).is_err();
+        if is_refused { io::Error::from_raw_os_error(libc::ENOMEM) } else { error }
+    })
 }
 
 /// As [`spawn`], for a thread that ends with the scope.

@@ -39,14 +39,15 @@ pub fn seal_as_far_as_there_is_room(shared: &Shared) -> Result<()> {
 pub fn collect(shared: &Shared) {
     let catalog = {
         let Some(engine) = shared.inside().filter(|engine| !engine.options.read_only) else { return };
-        for file in engine.snapshots.take_unpinned() {
-            engine.catalog.files.retire(usize::from(file.slot), shared.gated());
-        }
+        engine.snapshots.let_go(|file| engine.catalog.files.retire(usize::from(file.slot), shared.gated()));
         engine.catalog.clone()
     };
-    let unused = catalog.files.take_unused(shared.gated());
-    unused.iter().for_each(|file| catalog.unlink(file));
-    if !unused.is_empty() {
+    let mut is_changed = false;
+    while let Some(file) = catalog.files.next_unused(shared.gated()) {
+        catalog.unlink(&file);
+        is_changed = true;
+    }
+    if is_changed {
         // Their room can be had for certain when the removal is on the disk.
         let _ = catalog.disk.sync_dir();
     }

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expiry::{Room, SHARDS};
 use super::lists::List;
-use super::{Engine, Inside};
+use super::{Engine, Inside, snapshot};
 use crate::format::collection::{ELEMENT_KEY_SIZE, HEAD_SIZE};
 use crate::format::features::COLLECTIONS;
 use crate::format::frame::Kind;
 use crate::index::{KeyHash, Locked};
 use crate::log::append::{Appended, Record};
 use crate::store::batch::{Batch, Operation, Verb};
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
+use crate::store::memory::{self, vec_with_room};
 use crate::store::value::{End, place_of};
 
 /// What a batch has made of a key so far.
@@ -85,6 +86,7 @@ impl Engine {
         let mut locked = self.index.lock_all_for_insert(&sorted(&hashes)?)?;
         let _room = self.room_for_lines(records, &hashes)?;
         let mut appended = vec_with_room(records.len())?;
+        self.room_to_keep(records.len())?;
         self.log.append_batch(records, self.clock.coarse(), &mut appended)?;
         for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
             let Some(segment) = segment_of(&mut locked, *hash) else { continue };
@@ -122,8 +124,9 @@ impl Engine {
         let plan = self.plan(inside, batch, &hashes, &mut locked, now_ms)?;
         self.catalog.require(COLLECTIONS)?;
 
-        let heads: Vec<(KeyHash, &[u8], List, [u8; HEAD_SIZE])> =
-            plan.lists.iter().map(|(hash, (key, list))| (*hash, *key, *list, list.head.encode())).collect();
+        let heads: Vec<(KeyHash, &[u8], List, [u8; HEAD_SIZE])> = memory::collect(
+            plan.lists.iter().map(|(hash, key, list)| (*hash, *key, *list, list.head.encode())),
+        )?;
         let mut records = vec_with_room(batch.len() + heads.len() + plan.emptied.len())?;
         let mut places = vec_with_room(batch.len() + heads.len() + plan.emptied.len())?;
         for ((operation, hash), element) in batch.operations().zip(&hashes).zip(&plan.elements) {
@@ -152,10 +155,11 @@ impl Engine {
             return Ok(None);
         }
         let of_elements = records.iter().zip(&places).filter(|(record, _)| record.kind == Kind::Element);
-        let of_elements = sorted(&of_elements.map(|(_, hash)| *hash).collect::<Vec<_>>())?;
+        let of_elements = sorted(&memory::collect(of_elements.map(|(_, hash)| *hash))?)?;
         let mut elements = self.elements.index_or_make()?.lock_all_for_insert(&of_elements)?;
         let room = self.room_for_lines(&records, &places)?;
         let mut appended = vec_with_room(records.len())?;
+        self.room_to_keep(records.len())?;
         self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
         // Heads come last: none names an element that is not there.
         for ((record, hash), place) in records.iter().zip(&places).zip(&appended) {
@@ -164,7 +168,7 @@ impl Engine {
             match record.kind {
                 Kind::Element => self.install_element(inside, segment, *hash, place),
                 Kind::Head => {
-                    if let Some((_, list)) = plan.lists.get(hash) {
+                    if let Some(list) = plan.list(*hash) {
                         let (expiry_ms, is_same) = (list.expiry_ms, !list.is_new);
                         self.install_version(inside, segment, *hash, place, expiry_ms, is_same);
                     }
@@ -180,12 +184,20 @@ impl Engine {
         drop((room, elements));
         // While the keys are locked: a push at this end uses the position again. Of lists that are gone all is taken out later.
         for (hash, taken) in &plan.taken {
-            if let Some((_, list)) = plan.lists.get(hash).filter(|(_, list)| !list.is_new) {
+            if let Some(list) = plan.list(*hash).filter(|list| !list.is_new) {
                 taken.iter().for_each(|position| self.take_out_or_leave(inside, &list.head, *position));
             }
         }
         drop(locked);
         Ok(appended.last().copied())
+    }
+
+    /// Room for what is kept for snapshots of so many keys that are written to.
+    fn room_to_keep(&self, keys: usize) -> Result<()> {
+        if self.snapshots.any() {
+            memory::room_for(keys.saturating_mul(snapshot::KEPT_SIZE))?;
+        }
+        Ok(())
     }
 
     /// Gives each push its element, and finds out what lists there are after the batch.
@@ -206,6 +218,7 @@ impl Engine {
         let mut logged: BTreeSet<KeyHash> = BTreeSet::new();
         for (n, (operation, hash)) in batch.operations().zip(hashes).enumerate() {
             let key = operation.key;
+            memory::room_for_more()?;
             if matches!(operation.verb, Verb::Put { .. } | Verb::Delete) {
                 let what = if operation.verb == Verb::Delete { Made::Nothing } else { Made::Value };
                 made.insert(*hash, (key, what));
@@ -283,12 +296,12 @@ impl Engine {
             }
         }
         let emptied = made.iter().filter(|(_, (_, made))| matches!(made, Made::Emptied));
-        let emptied = emptied.map(|(hash, (key, _))| (*hash, *key)).collect();
+        let emptied = memory::collect(emptied.map(|(hash, (key, _))| (*hash, *key)))?;
         let lists = made.into_iter().filter_map(|(hash, (key, made))| match made {
-            Made::List(list) => Some((hash, (key, list))),
+            Made::List(list) => Some((hash, key, list)),
             _ => None,
         });
-        Ok(Plan { elements, lists: lists.collect(), emptied, taken })
+        Ok(Plan { elements, lists: memory::collect(lists)?, emptied, taken })
     }
 }
 
@@ -296,12 +309,19 @@ impl Engine {
 struct Plan<'a> {
     /// For each operation the key of its element; `None` for those that give none, and whose element nobody will see.
     elements: Vec<Option<[u8; ELEMENT_KEY_SIZE]>>,
-    /// The lists after the batch.
-    lists: BTreeMap<KeyHash, (&'a [u8], List)>,
+    /// The lists after the batch, in the order of the hashes of their keys.
+    lists: Vec<(KeyHash, &'a [u8], List)>,
     /// Keys of which the log has a list that has no elements left.
     emptied: Vec<(KeyHash, &'a [u8])>,
     /// The positions of elements that the log has and the lists have no more.
     taken: BTreeMap<KeyHash, BTreeSet<i64>>,
+}
+
+impl Plan<'_> {
+    fn list(&self, hash: KeyHash) -> Option<&List> {
+        let at = self.lists.binary_search_by_key(&hash, |(hash, ..)| *hash).ok()?;
+        self.lists.get(at).map(|(_, _, list)| list)
+    }
 }
 
 fn record_of<'a>(operation: &Operation<'a>, now_ms: u64) -> Record<'a> {

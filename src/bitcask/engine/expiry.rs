@@ -12,7 +12,8 @@ mod table;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::index::KeyHash;
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
+use crate::store::memory::{self, vec_with_room};
 use crate::sync::lock::{Mutex, MutexGuard};
 use table::Table;
 
@@ -147,8 +148,8 @@ impl Expiries {
         let mut earliest = u64::MAX;
         let next = table.visit(from, AT_ONCE, |word, fingerprint, expiry_ms| {
             // Where there is no memory for it now, it is found at the next look.
-            if expiry_ms <= now && due.try_reserve(1).is_ok() {
-                due.push((KeyHash { root, word, fingerprint }, expiry_ms));
+            if expiry_ms <= now && memory::push(due, (KeyHash { root, word, fingerprint }, expiry_ms)).is_ok()
+            {
             } else {
                 earliest = earliest.min(expiry_ms);
             }

@@ -13,8 +13,9 @@ use crate::index::{Entry, Index, KeyHash, Locked};
 use crate::log::append::{Appended, Record};
 use crate::log::file::{DataFile, Frame};
 use crate::store::Copying;
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
 use crate::store::iter::KeyList;
+use crate::store::memory::vec_with_room;
 use crate::store::value::{End, clamp_range, place_of};
 
 /// What a key has that is, or may become, a list.

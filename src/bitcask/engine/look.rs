@@ -87,7 +87,7 @@ impl Engine {
         let (mut entries, mut looked_at) = (Vec::new(), 0usize);
         loop {
             entries.clear();
-            let next = self.index.collect_with(cursor, &mut entries, |_, _| ());
+            let next = self.index.collect(cursor, &mut entries)?;
             let mut last = None;
             for (hash, entry) in entries.drain(..) {
                 // All keys of one place go together: the next walk begins behind it.

@@ -32,6 +32,7 @@ use crate::log::catalog::Catalog;
 use crate::log::file::{DataFile, Frame};
 use crate::store::Copying;
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 use crate::store::options::{Options, SyncMode};
 use crate::store::pinned::Pinned;
 use crate::store::value::Type;
@@ -127,7 +128,8 @@ impl Engine {
         if self.options.read_only {
             return Err(Error::ReadOnly);
         }
-        Ok(())
+        // A write may have to be remembered in small pieces of memory: for snapshots, and when the key expires.
+        Ok(memory::room_for_more()?)
     }
 
     /// Writes a key. False where the condition does not hold; nothing was written then.

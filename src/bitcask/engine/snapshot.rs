@@ -11,15 +11,19 @@
 //! Nothing here grows with time. A file that a merge replaced is kept for two reasons only: a version stands in it, or a walk that took
 //! places from the index before has not shown all of them yet.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::format::FileId;
 use crate::index::{Entry, KeyHash};
 use crate::log::file::DataFile;
+use crate::store::memory::{self, Refused};
 use crate::sync::lock::Mutex;
+
+/// What is kept of a version takes about so much memory.
+pub const KEPT_SIZE: usize = 2 * (size_of::<(KeyHash, Version)>() + size_of::<(u16, u64)>());
 
 /// One moment. It must be given to [`Snapshots::end`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +68,8 @@ struct State {
     next_id: u64,
     /// The live moments, oldest first: by id, and so by sequence number.
     live: BTreeMap<u64, Live>,
-    /// How many versions stand in each file, by its slot.
-    versions_in: HashMap<u16, u64>,
+    /// How many versions stand in each file, by its slot. (A tree asks for small pieces of memory only, which a write is sure to get.)
+    versions_in: BTreeMap<u16, u64>,
     /// How many files merges have replaced.
     replaced: u64,
     /// Those that are kept, and how many had been replaced before.
@@ -125,7 +129,7 @@ impl Snapshots {
         moment
     }
 
-    /// Ends a snapshot. True if [`Snapshots::take_unpinned`] may have something now.
+    /// Ends a snapshot. True if [`Snapshots::let_go`] may have something now.
     pub fn end(&self, moment: Moment) -> bool {
         let mut state = self.state.lock();
         let ended = state.live.remove(&moment.id);
@@ -189,32 +193,39 @@ impl Snapshots {
         from: KeyHash,
         to: Option<KeyHash>,
         out: &mut Vec<(KeyHash, Entry)>,
-    ) {
+    ) -> Result<(), Refused> {
         let mut found = Vec::new();
         let state = self.state.lock();
-        for live in
-            state.live.range(moment.id..).map(|(_, live)| live).filter(|live| !live.versions.is_empty())
-        {
+        for (id, live) in state.live.range(moment.id..).filter(|(_, live)| !live.versions.is_empty()) {
             let versions =
                 live.versions.range(from..).take_while(|(hash, _)| to.is_none_or(|to| **hash < to));
-            found.extend(versions.map(|(hash, it)| (*hash, it.place, it.since)));
+            for (hash, version) in versions {
+                memory::push(&mut found, (*hash, *id, version.place, version.since))?;
+            }
         }
         drop(state);
-        // The version of a key that the first moment has, from this one on: the order of the moments stays. If this moment does not
-        // see that one it sees none, and one that it sees is not let go of before it ends.
-        found.sort_by_key(|(hash, ..)| *hash);
+        // The version of a key that the first moment has, from this one on. If this moment does not see that one it sees none, and one
+        // that it sees is not let go of before it ends.
+        found.sort_unstable_by_key(|(hash, id, ..)| (*hash, *id));
         found.dedup_by_key(|(hash, ..)| *hash);
+        memory::reserve(out, found.len())?;
         let seen = found.into_iter().filter(|(.., since)| *since <= moment.seq);
-        out.extend(seen.filter_map(|(hash, place, _)| Some((hash, Entry::from_place(place)?))));
+        out.extend(seen.filter_map(|(hash, _, place, _)| Some((hash, Entry::from_place(place)?))));
+        Ok(())
     }
 
     /// Hands over files that a merge replaced, to which the index does not point any more: they are kept as long as somebody may read
-    /// them. All who wrote before that was so have called [`Snapshots::keep`].
-    pub fn pin(&self, files: Vec<Arc<DataFile>>) {
+    /// them. All who wrote before that was so have called [`Snapshots::keep`]. There is room: see [`Snapshots::make_room_to_pin`].
+    pub fn pin(&self, files: impl Iterator<Item = Arc<DataFile>>) {
         let mut state = self.state.lock();
         let before = state.replaced;
         state.replaced += 1;
-        state.kept.extend(files.into_iter().map(|file| (before, file)));
+        state.kept.extend(files.map(|file| (before, file)));
+    }
+
+    /// Makes room for so many files. For who merges, which nobody else does meanwhile.
+    pub fn make_room_to_pin(&self, files: usize) -> Result<(), Refused> {
+        memory::reserve(&mut self.state.lock().kept, files)
     }
 
     /// Whether files are kept that a merge replaced.
@@ -222,14 +233,18 @@ impl Snapshots {
         !self.state.lock().kept.is_empty()
     }
 
-    /// The replaced files that nobody needs any more who is outside the gate.
-    pub fn take_unpinned(&self) -> Vec<Arc<DataFile>> {
+    /// Lets go of the replaced files that nobody needs any more who is outside the gate, and shows each.
+    pub fn let_go(&self, mut show: impl FnMut(&DataFile)) {
         let mut state = self.state.lock();
-        let kept = std::mem::take(&mut state.kept);
-        let (needed, free) = kept.into_iter().partition(|(before, file)| state.needs(file, *before));
-        state.kept = needed;
-        let free: Vec<(u64, Arc<DataFile>)> = free;
-        free.into_iter().map(|(_, file)| file).collect()
+        let mut kept = std::mem::take(&mut state.kept);
+        kept.retain(|(before, file)| {
+            let is_needed = state.needs(file, *before);
+            if !is_needed {
+                show(file);
+            }
+            is_needed
+        });
+        state.kept = kept;
     }
 
     /// The memory that versions take, in bytes.

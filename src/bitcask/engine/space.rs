@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::log::file::DataFile;
+use crate::store::error::Result;
 use crate::store::options::Options;
 
 /// Files of a store that is overwritten should be no larger than such a part of what is live: what is dead in the file that is
@@ -99,8 +100,8 @@ pub fn has_many_kept_tombstones(space: &Space, options: &Options) -> bool {
 }
 
 /// The files that a merge may take.
-pub fn sealed(engine: &Engine) -> Vec<Arc<DataFile>> {
-    let mut files = engine.catalog.files.all();
+pub fn sealed(engine: &Engine) -> Result<Vec<Arc<DataFile>>> {
+    let mut files = engine.catalog.files.all()?;
     files.retain(|file| file.is_sealed() && !file.is_replaced() && !file.is_never_merged());
-    files
+    Ok(files)
 }

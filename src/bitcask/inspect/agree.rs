@@ -6,9 +6,10 @@ use super::content::Content;
 use super::files;
 use super::keys::{Holds, name};
 use super::survey::Survey;
-use super::telling::Told;
+use super::telling::{Ended, Told};
 use crate::format::checkpoint::{CheckpointHeader, PREFIX_SIZE, ROOTS};
 use crate::format::collection::ListHead;
+use crate::format::features::Refusal;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Header, Kind};
 use crate::format::hint::{HintEntry, HintReader};
@@ -138,7 +139,8 @@ impl Survey<'_, '_> {
 
     /// Compares the checkpoint of a store that was closed with what is in its files.
     pub fn look_at_checkpoint(&mut self) -> Told<()> {
-        let Some(manifest) = self.manifest.clone() else { return Ok(()) };
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        let manifest = manifest.copy_with_room(0)?;
         if !manifest.clean || manifest.checkpoint == 0 {
             return Ok(());
         }
@@ -186,7 +188,12 @@ impl Survey<'_, '_> {
             return Ok(Err("its checksum does not match its content"));
         }
         let bytes = content.copy(0..sizes.header)?;
-        Ok(CheckpointHeader::decode(&bytes).map(|header| (header, sizes.all)))
+        match CheckpointHeader::decode(&bytes) {
+            Ok(header) => Ok(Ok((header, sizes.all))),
+            Err(Refusal::Damaged(what)) => Ok(Err(what)),
+            Err(Refusal::OtherVersion(_)) => Ok(Err("it is of another version of filedb")),
+            Err(Refusal::NoMemory(refused)) => Err(Ended::Failed(refused.into())),
+        }
     }
 
     fn compare_checkpoint(

@@ -108,6 +108,7 @@ pub fn read_manifest(disk: &dyn Disk) -> Result<Listed> {
         Ok(manifest) => Ok(Listed::Whole(Box::new(manifest), bytes)),
         Err(Refusal::Damaged(_)) if has_runs(disk)? => Err(ordered(disk)),
         Err(Refusal::Damaged(what)) => Ok(Listed::Damaged(what)),
+        Err(Refusal::NoMemory(refused)) => Err(refused.into()),
         Err(Refusal::OtherVersion(words)) => {
             let message = format!("the store '{}' {words}; nothing was changed", disk.path().display());
             Err(Error::Unsupported { message })

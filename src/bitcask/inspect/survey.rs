@@ -139,7 +139,7 @@ impl<'a, 't> Survey<'a, 't> {
                     }
                     self.has_batches |= manifest.needs.features & COLLECTIONS.mask() != 0;
                     self.manifest_bytes = bytes;
-                    self.manifest = Some(*manifest.clone());
+                    self.manifest = Some(manifest.copy_with_room(0)?);
                     self.look_at_listed(&manifest)?;
                 }
                 Listed::Damaged(what) => {

@@ -7,6 +7,7 @@ use std::ops::{ControlFlow, Range};
 use crate::format::names::{self, Name};
 use crate::store::error::Error;
 use crate::store::findings::{CheckProgress, CheckReport, Finding, Severity};
+use crate::store::memory::Refused;
 
 /// Why a look for damage ended before its end.
 pub enum Ended {
@@ -24,6 +25,12 @@ pub enum Ended {
 impl From<Error> for Ended {
     fn from(error: Error) -> Self {
         Ended::Failed(error)
+    }
+}
+
+impl From<Refused> for Ended {
+    fn from(refused: Refused) -> Self {
+        Ended::Failed(refused.into())
     }
 }
 

@@ -16,10 +16,11 @@ use crate::bitcask::shared::Shared;
 use crate::disk::process;
 use crate::format::frame::Kind;
 use crate::index::{Cursor, Entry, KeyHash};
-use crate::log::file::Frame;
+use crate::log::file::{DataFile, Frame};
 use crate::log::readahead::ask_for;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Row, Walk};
+use crate::store::memory;
 use crate::store::pinned::{NewRow, Pinned, Rows};
 use crate::store::value::Type;
 use sort::sort_last_first;
@@ -32,6 +33,8 @@ pub struct Iter {
     cursor: Option<Cursor>,
     /// The places of keys before the cursor that were not shown yet, last first.
     pending: Vec<u64>,
+    /// The one that was taken out last.
+    popped: Option<u64>,
     /// Those before this one were not asked of the disk.
     not_asked: usize,
     /// When so many are left, more are asked for.
@@ -58,22 +61,39 @@ const LOOK_AHEAD: usize = 12;
 impl Iter {
     /// Begins a walk through the keys with this prefix, as they are now.
     pub fn new(shared: &Arc<Shared>, prefix: &[u8]) -> Result<Self> {
+        memory::room_for_more()?;
+        let prefix = memory::copy_of(prefix)?;
         let engine = shared.enter()?;
         let moment = engine.snapshots.begin(|| engine.log.last_seq());
         drop(engine);
         Ok(Iter {
             shared: shared.clone(),
             moment,
-            prefix: prefix.to_vec(),
+            prefix,
             cursor: Some(Cursor::START),
             pending: Vec::new(),
+            popped: None,
             not_asked: 0,
             ask_at: 0,
             load: 1,
         })
     }
 
+    /// Shows the next row to `visit`; `None` behind the last. What there was no memory for is shown by the next call.
     fn advance<R>(
+        &mut self,
+        engine: &Inside<'_>,
+        visit: impl FnMut(&Inside<'_>, Entry, &Frame<'_>) -> Result<R>,
+    ) -> Result<Option<R>> {
+        let advanced = self.try_advance(engine, visit);
+        if let Err(Error::NoMemory { .. }) = &advanced {
+            // There is room: it came from there.
+            self.pending.extend(self.popped.take());
+        }
+        advanced
+    }
+
+    fn try_advance<R>(
         &mut self,
         engine: &Inside<'_>,
         mut visit: impl FnMut(&Inside<'_>, Entry, &Frame<'_>) -> Result<R>,
@@ -121,7 +141,8 @@ impl Iter {
         if self.pending.len() <= self.ask_at && self.not_asked > 0 {
             self.ask_ahead(engine);
         }
-        self.pending.pop().and_then(Entry::from_place)
+        self.popped = self.pending.pop();
+        self.popped.and_then(Entry::from_place)
     }
 
     #[cold]
@@ -138,7 +159,7 @@ impl Iter {
 
     /// How many entries to load after so many.
     fn next_load(engine: &Engine, last: usize) -> usize {
-        let size: u64 = engine.catalog.files.all().iter().map(|file| file.tail()).sum();
+        let size: u64 = engine.catalog.files.sum(DataFile::tail);
         let fits = size < process::memory_limit() / 2;
         let most = if fits { MOST_LOADED } else { MOST_LOADED_FROM_DISK };
         let most = process::memory_share(LOADED_SHARE, 0..=most * size_of::<u64>() as u64) as usize
@@ -157,13 +178,14 @@ impl Iter {
         let next = loop {
             let next = engine.index.collect_with(cursor, &mut entries, |next, entries| {
                 let to = next.map(Cursor::first_hash);
-                engine.snapshots.versions(self.moment, cursor.first_hash(), to, entries);
+                engine.snapshots.versions(self.moment, cursor.first_hash(), to, entries)
             });
-            if self.pending.try_reserve(entries.len()).is_err() {
+            let reserved =
+                next.and_then(|next| memory::reserve(&mut self.pending, entries.len()).map(|()| next));
+            let next = reserved.inspect_err(|_| {
                 // The next call begins here again.
                 self.pending.clear();
-                return Err(Error::NoMemory { bytes: (entries.len() * size_of::<u64>()) as u64 });
-            }
+            })?;
             self.pending.extend(entries.drain(..).map(|(_, entry)| entry.place()));
             match next {
                 Some(next) if self.pending.len() < self.load => cursor = next,

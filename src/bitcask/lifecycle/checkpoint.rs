@@ -11,14 +11,15 @@ use crate::format::checkpoint::{
     CheckpointElements, CheckpointFile, CheckpointHeader, CheckpointLine, CheckpointRoot, LINE_SIZE,
     PREFIX_SIZE, ROOTS,
 };
-use crate::format::features::COLLECTIONS;
+use crate::format::features::{COLLECTIONS, Refusal};
 use crate::format::manifest::Manifest;
 use crate::format::names;
 use crate::format::packed::{Packed, Pair, pack};
 use crate::index::{Index, Sorted, Unavailable};
 use crate::log::Position;
 use crate::log::catalog::{Catalog, replace};
-use crate::store::error::{Error, Result, vec_with_room};
+use crate::store::error::{Error, Result};
+use crate::store::memory;
 use crate::store::options::Options;
 use crate::sync::parallel::on_all_cores;
 
@@ -33,25 +34,29 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
         return Ok(0);
     }
     let catalog = &engine.catalog;
-    let manifest = catalog.manifest();
-    let elements = manifest.needs.has(COLLECTIONS).then(|| CheckpointElements {
-        next_id: engine.elements.next_free_id(),
-        roots: vec![CheckpointRoot::default(); ROOTS],
-    });
+    memory::room_for_small_things()?;
+    let elements = match catalog.manifest().needs.has(COLLECTIONS) {
+        true => Some(CheckpointElements {
+            next_id: engine.elements.next_free_id(),
+            roots: memory::vec_of(CheckpointRoot::default(), ROOTS)?,
+        }),
+        false => None,
+    };
     let random =
         catalog.disk.random().map_err(|e| Error::io("name the checkpoint of", catalog.disk.path(), &e))?;
     let id = u64::from_le_bytes(random[..8].try_into().unwrap_or_default()).max(1);
+    let files = catalog.files.all()?;
     let mut header = CheckpointHeader {
-        store_id: manifest.store_id,
+        store_id: catalog.manifest().store_id,
         id,
-        files: Vec::new(),
-        roots: vec![CheckpointRoot::default(); ROOTS],
+        files: memory::vec_with_room(files.len())?,
+        roots: memory::vec_of(CheckpointRoot::default(), ROOTS)?,
         elements,
         lines: engine.expiries.len() as u64 + u64::from(clocks.is_ahead()),
     };
-    let listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
-    for file in catalog.files.all() {
-        if !listed(file.id) {
+    let is_listed = |id| catalog.manifest().files.binary_search_by_key(&id, |entry| entry.id).is_ok();
+    for file in files {
+        if !is_listed(file.id) {
             // Tombstones that a merge kept count as live for ever.
             if file.usage.live_records() > 0 && !file.is_replaced() {
                 let message = "the index points into the files of a merge that could not be committed";
@@ -72,7 +77,7 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
         });
     }
     // The header and the lines come first and say what the roots hold: their size is known before, their content after them.
-    let keys_at = header.encode().len() as u64 + LINE_SIZE as u64 * header.lines + 4;
+    let keys_at = header.encode()?.len() as u64 + LINE_SIZE as u64 * header.lines + 4;
     let mut at = keys_at;
     let count = engine.index.len() + engine.elements.index().map_or(0, Index::len);
     let size = at + count * USUAL_KEY_SIZE;
@@ -81,7 +86,7 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
         if let (Some(index), Some(elements)) = (engine.elements.index(), &mut header.elements) {
             write_index(index, &mut elements.roots, file, &mut at)?;
         }
-        let mut front = Front { file, at: 0, bytes: header.encode(), crc: crc32fast::Hasher::new() };
+        let mut front = Front { file, at: 0, bytes: header.encode()?, crc: crc32fast::Hasher::new() };
         for_each_line(engine, clocks, |line| front.push(&line.encode()))?;
         if front.finish()? != keys_at {
             return Err(std::io::Error::other(
@@ -105,7 +110,7 @@ fn write_index(
     for (root, line) in (0..=u8::MAX).zip(roots) {
         let keys = index.export(root).map_err(|why| std::io::Error::other(Error::from(why)))?;
         packed.clear();
-        pack(&keys, &mut packed);
+        pack(&keys, &mut packed)?;
         let (records, bytes) = (keys.len() as u64, packed.len() as u64);
         *line = CheckpointRoot { records, bytes, crc: crc32fast::hash(&packed) };
         if !packed.is_empty() {
@@ -149,6 +154,7 @@ struct Front<'a> {
 
 impl Front<'_> {
     fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        memory::reserve(&mut self.bytes, bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         if self.bytes.len() < LINES_AT_ONCE { Ok(()) } else { self.write() }
     }
@@ -182,7 +188,7 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         // Of a version that wrote none where there were no elements.
         return Ok(None);
     }
-    let Some((keys, elements)) = find_roots(&header, keys_at, file.size().ok()) else { return Ok(None) };
+    let Some((keys, elements)) = find_roots(&header, keys_at, file.size().ok())? else { return Ok(None) };
     let index_of = |roots| {
         let keys = Keys { view: file.view(), file: file.clone(), roots };
         // Who only reads has no thread that would take the keys over later, and what is not mapped is read once.
@@ -249,15 +255,18 @@ fn read(catalog: &Catalog, manifest: &Manifest) -> Result<Option<Read>> {
     if file.size().map_or(true, |size| size < sizes.all) || !can_read(sizes.all) {
         return Ok(None);
     }
-    let mut bytes = vec_with_room(sizes.header as usize)?;
-    bytes.resize(sizes.header as usize, 0);
+    let mut bytes = memory::vec_of(0, sizes.header as usize)?;
     if file.read_at(&mut bytes, 0).is_err() {
         return Ok(None);
     }
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes);
-    let Ok(mut header) = CheckpointHeader::decode(&bytes) else { return Ok(None) };
-    header.files.sort_by_key(|file| file.id);
+    let mut header = match CheckpointHeader::decode(&bytes) {
+        Ok(header) => header,
+        Err(Refusal::NoMemory(refused)) => return Err(refused.into()),
+        Err(Refusal::Damaged(_) | Refusal::OtherVersion(_)) => return Ok(None),
+    };
+    header.files.sort_unstable_by_key(|file| file.id);
     let same_files = header.files.iter().map(|f| f.id).eq(manifest.files.iter().map(|f| f.id));
     let belongs = (header.store_id, header.id) == (manifest.store_id, manifest.checkpoint);
     if !same_files || !belongs {
@@ -266,6 +275,7 @@ fn read(catalog: &Catalog, manifest: &Manifest) -> Result<Option<Read>> {
 
     let (expiries, mut closed) = (Expiries::new()?, None);
     let (mut at, end) = (sizes.header, sizes.all - 4);
+    memory::reserve(&mut bytes, LINES_AT_ONCE)?;
     while at < end {
         bytes.resize((end - at).min(LINES_AT_ONCE as u64) as usize, 0);
         if file.read_at(&mut bytes, at).is_err() {
@@ -301,23 +311,23 @@ struct Root {
     crc: u32,
 }
 
+/// The keys of the index, and of the elements.
+type Roots = (Vec<Root>, Vec<Root>);
+
 /// Where the keys of each root stand, and the elements, from `start` to the end of the file. `None` where they do not end there.
-fn find_roots(
-    header: &CheckpointHeader,
-    start: u64,
-    file_size: Option<u64>,
-) -> Option<(Vec<Root>, Vec<Root>)> {
+fn find_roots(header: &CheckpointHeader, start: u64, file_size: Option<u64>) -> Result<Option<Roots>> {
     let mut end = start;
-    let mut roots = Vec::with_capacity(2 * ROOTS);
+    let (mut keys, mut elements) = (memory::vec_with_room(ROOTS)?, memory::vec_with_room(ROOTS)?);
     let of_elements = header.elements.iter().flat_map(|elements| &elements.roots);
     for CheckpointRoot { records, bytes, crc } in header.roots.iter().chain(of_elements).copied() {
+        let roots = if keys.len() < ROOTS { &mut keys } else { &mut elements };
         // No key takes less than a byte. Who says otherwise made the number up, and no memory is asked for by it.
-        let count = usize::try_from(records).ok().filter(|_| records <= bytes)?;
-        roots.push(Root { offset: end, bytes, count, crc });
-        end = end.checked_add(bytes)?;
+        let Some(count) = usize::try_from(records).ok().filter(|_| records <= bytes) else { return Ok(None) };
+        memory::push(roots, Root { offset: end, bytes, count, crc })?;
+        let Some(behind) = end.checked_add(bytes) else { return Ok(None) };
+        end = behind;
     }
-    let elements = roots.split_off(ROOTS.min(roots.len()));
-    (file_size == Some(end)).then_some((roots, elements))
+    Ok((file_size == Some(end)).then_some((keys, elements)))
 }
 
 /// The keys of a checkpoint, where the index finds them until it takes them over.
@@ -354,7 +364,7 @@ impl Keys {
     /// The bytes of a root, read into `buffer`, where they do not change any more.
     fn read<'a>(&self, root: &Root, buffer: &'a mut Vec<u8>) -> std::result::Result<&'a [u8], Unavailable> {
         let size = usize::try_from(root.bytes).map_err(|_| Unavailable::NoMemory)?;
-        buffer.try_reserve_exact(size).map_err(|_| Unavailable::NoMemory)?;
+        memory::reserve(buffer, size)?;
         buffer.resize(size, 0);
         if !self.is_loaded(root) || self.file.read_at(buffer, root.offset).is_err() {
             return Err(Unavailable::Damaged);

@@ -40,7 +40,7 @@ pub fn write(catalog: &Catalog, file: &DataFile, hasher: &KeyHasher, share: u64)
                 seq: found.seq,
                 expiry_ms: found.expiry_ms,
                 tombstone: found.kind == Kind::Tombstone,
-            });
+            })?;
             too_large = share > 1 && writer.size() as u64 > limit.max(512);
         }
         Ok(())

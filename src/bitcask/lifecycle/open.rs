@@ -7,7 +7,6 @@
 
 pub use super::rebuild::{Found, Outcome, Rebuilt};
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::rebuild::rebuild;
@@ -20,7 +19,6 @@ use crate::bitcask::engine::snapshot::Snapshots;
 use crate::bitcask::engine::{Counters, Engine};
 use crate::bitcask::lifecycle::checkpoint;
 use crate::disk::{Access, Disk, LockKind};
-use crate::format::FileId;
 use crate::format::features::{Needs, ORDERED, Refusal};
 use crate::format::frame::Epoch;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
@@ -33,6 +31,7 @@ use crate::log::catalog::{Catalog, write_first_manifest};
 use crate::log::file::DataFile;
 use crate::store::error::{Error, Result};
 use crate::store::events::{Events, LogLevel};
+use crate::store::memory;
 use crate::store::options::Options;
 
 /// No store has written this many records: a number past it was made up.
@@ -74,8 +73,9 @@ fn open_locked(
             "the store in this directory was made with engine=lsm; open it with that, or with engine=auto",
         ));
     }
+    let listed = manifest.copy_with_room(0)?;
     let events = Events::new(options.log.clone(), options.log_level);
-    let catalog = Arc::new(Catalog::new(disk.clone(), manifest.clone(), events, options.max_file_size));
+    let catalog = Arc::new(Catalog::new(disk.clone(), listed, events, options.max_file_size)?);
     let hasher = KeyHasher::new(&manifest.hash_key);
     let rebuilt = match checkpoint::load(&catalog, &manifest, options)? {
         Some(rebuilt) => rebuilt,
@@ -203,6 +203,7 @@ pub fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String], needs
         return Manifest::decode(&bytes).map_err(|refusal| match refusal {
             Refusal::Damaged(what) => corrupt(what),
             Refusal::OtherVersion(words) => other_version(disk, &words),
+            Refusal::NoMemory(refused) => refused.into(),
         });
     }
     // The manifest is the first file that a store gets.
@@ -244,9 +245,7 @@ pub fn read_whole(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
     let io = |e: std::io::Error| Error::io("read", &disk.path().join(name), &e);
     let file = disk.open_plain(name).map_err(io)?;
     let size = file.size().map_err(io)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size as usize).map_err(|_| Error::NoMemory { bytes: size })?;
-    bytes.resize(size as usize, 0);
+    let mut bytes = memory::vec_of(0, size as usize)?;
     file.read_at(&mut bytes, 0).map_err(io)?;
     Ok(bytes)
 }
@@ -254,10 +253,10 @@ pub fn read_whole(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
 /// Removes what a crash left behind: files of ours that the manifest does not know. What cannot be removed stays, and
 /// does no harm.
 pub fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
-    let live: BTreeSet<FileId> = manifest.files.iter().map(|file| file.id).collect();
+    let is_live = |id| manifest.files.binary_search_by_key(&id, |file| file.id).is_ok();
     for name in names {
         let debris = match names::parse(name) {
-            Some(Name::Data(id) | Name::Hint(id)) => !live.contains(&id),
+            Some(Name::Data(id) | Name::Hint(id)) => !is_live(id),
             Some(Name::Run(id)) => !manifest.ordered.runs.iter().any(|run| run.id == id),
             Some(Name::Temporary) => true,
             Some(Name::Manifest | Name::Checkpoint | Name::Reserve) | None => false,
@@ -306,20 +305,16 @@ pub fn choose_active(
     time_ms: u64,
     frontier: Position,
 ) -> Result<Start> {
-    let mut open: Vec<Arc<DataFile>> = catalog
-        .files
-        .all()
-        .into_iter()
-        .filter(|file| {
-            manifest.files.iter().any(|entry| entry.id == file.id && entry.state == FileState::Open)
-        })
-        .collect();
-    open.sort_by_key(|file| file.id);
+    let mut open = catalog.files.all()?;
+    open.retain(|file| {
+        manifest.files.iter().any(|entry| entry.id == file.id && entry.state == FileState::Open)
+    });
+    open.sort_unstable_by_key(|file| file.id);
     let active = match open.pop_if(|file| options.read_only || file.tail() < options.max_file_size) {
         Some(active) => active,
         None if options.read_only => {
             // Never written to: a file that is there, or nothing at all.
-            match catalog.files.all().pop() {
+            match catalog.files.all()?.pop() {
                 Some(file) => file,
                 None => return Err(Error::Missing { path: catalog.disk.path().to_path_buf() }),
             }

@@ -24,6 +24,7 @@ use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, frames_behind, is_zeros, scan};
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
+use crate::store::memory::{self, Refused};
 use crate::store::options::Options;
 use crate::sync::lock::Mutex;
 use crate::sync::parallel::{cores, on_all_cores};
@@ -57,7 +58,7 @@ pub fn rebuild(
     hasher: &KeyHasher,
     options: &Options,
 ) -> Result<Rebuilt> {
-    let mut files = Vec::with_capacity(manifest.files.len());
+    let mut files = memory::vec_with_room(manifest.files.len())?;
     for entry in &manifest.files {
         let file = catalog.open_file(entry, access(entry, options), None)?;
         if (entry.state == FileState::Sealed || manifest.clean) && file.tail() != entry.length {
@@ -68,9 +69,9 @@ pub fn rebuild(
         files.push((*entry, file));
     }
     let by_slot = {
-        let mut by_slot = Vec::new();
+        let slots = files.iter().map(|(_, file)| usize::from(file.slot) + 1).max().unwrap_or(0);
+        let mut by_slot = memory::vec_of(None, slots)?;
         for (entry, file) in &files {
-            by_slot.resize_with(by_slot.len().max(usize::from(file.slot) + 1), || None);
             by_slot[usize::from(file.slot)] = Some((entry.state, file.clone()));
         }
         by_slot
@@ -192,17 +193,17 @@ struct Bins<'a> {
 }
 
 impl<'a> Bins<'a> {
-    fn new(rebuild: &'a Rebuild<'a>, index: &'a Index, threads: usize) -> Self {
+    fn new(rebuild: &'a Rebuild<'a>, index: &'a Index, threads: usize) -> Result<Self> {
         let roots = usize::from(u8::MAX) + 1;
         let held = process::memory_share(HELD_SHARE, 0..=HELD) as usize / size_of::<Version>();
-        Bins {
+        Ok(Bins {
             rebuild,
             absorber: index.absorber(),
-            bins: vec![Vec::new(); roots],
+            bins: memory::vec_of(Vec::new(), roots)?,
             // A power of two, so that the vectors do not grow past it.
             most: 1 << (held / roots / threads).max(1).ilog2(),
             expiring: Expiring::default(),
-        }
+        })
     }
 
     /// Takes a record of a file.
@@ -212,14 +213,12 @@ impl<'a> Bins<'a> {
             location: Location { slot: file.slot, units: found.units.0 },
             size: if found.kind == Kind::Tombstone { SizeClass::TOMBSTONE } else { size },
         };
-        let full = |_| Error::NoMemory { bytes: (self.most * size_of::<Version>()) as u64 };
         if let Some(expiry_ms) = found.expiry_ms {
             self.expiring.push(found.hash, entry, expiry_ms)?;
         }
         let root = found.hash.root;
         let bin = &mut self.bins[usize::from(root)];
-        bin.try_reserve(1).map_err(full)?;
-        bin.push(Version::new(found.hash, entry, found.seq));
+        memory::push(bin, Version::new(found.hash, entry, found.seq))?;
         if bin.len() >= self.most {
             self.rebuild.absorb(&mut self.absorber, root, bin)?;
         }
@@ -244,11 +243,9 @@ struct Both<'a> {
 }
 
 impl<'a> Both<'a> {
-    fn new(rebuild: &'a Rebuild<'a>, threads: usize) -> Self {
-        Both {
-            keys: Bins::new(rebuild, &rebuild.index, threads),
-            elements: rebuild.elements.as_ref().map(|index| Bins::new(rebuild, index, threads)),
-        }
+    fn new(rebuild: &'a Rebuild<'a>, threads: usize) -> Result<Self> {
+        let elements = rebuild.elements.as_ref().map(|index| Bins::new(rebuild, index, threads));
+        Ok(Both { keys: Bins::new(rebuild, &rebuild.index, threads)?, elements: elements.transpose()? })
     }
 
     fn push(&mut self, file: &DataFile, found: &Found) -> Result<()> {
@@ -281,15 +278,18 @@ impl Rebuild<'_> {
         files: &[(FileEntry, Arc<DataFile>)],
     ) -> Result<Vec<Outcome>> {
         let parts: Vec<Result<_>> = on_all_cores(files.len(), self.bytes(), |pieces| {
-            let (mut bins, mut outcomes) = (Both::new(self, cores().min(files.len()).max(1)), Vec::new());
+            memory::room_for_small_things()?;
+            let mut bins = Both::new(self, cores().min(files.len()).max(1))?;
+            let mut outcomes = Vec::new();
             for n in pieces {
                 let (entry, file) = &files[n];
-                outcomes.push((n, self.one(catalog, manifest, entry, file, &mut bins)?));
+                memory::push(&mut outcomes, (n, self.one(catalog, manifest, entry, file, &mut bins)?))?;
             }
             self.expiring.lock().push(std::mem::take(&mut bins.keys.expiring));
             Ok((outcomes, bins.keys.bins, bins.elements.map(|elements| elements.bins)))
         });
-        let (mut outcomes, mut keys, mut elements) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut outcomes, mut keys, mut elements) =
+            (memory::vec_with_room(files.len())?, Vec::new(), Vec::new());
         for part in parts {
             let (some, of_keys, of_elements) = part?;
             outcomes.extend(some);
@@ -301,7 +301,7 @@ impl Rebuild<'_> {
             self.absorb_rest(index, &elements)?;
         }
         outcomes.sort_unstable_by_key(|(n, _)| *n);
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+        Ok(memory::collect(outcomes.into_iter().map(|(_, outcome)| outcome))?)
     }
 
     /// Puts into an index what is left in bins.
@@ -311,7 +311,9 @@ impl Rebuild<'_> {
             for root in roots {
                 let mut versions = Vec::new();
                 for bins in left {
-                    versions.append(&mut std::mem::take(&mut bins.lock()[root]));
+                    let mut some = std::mem::take(&mut bins.lock()[root]);
+                    memory::reserve(&mut versions, some.len())?;
+                    versions.append(&mut some);
                 }
                 self.absorb(&mut absorber, root as u8, &mut versions)?;
             }
@@ -390,14 +392,14 @@ impl Rebuild<'_> {
     }
 
     /// Forgets tombstones, and counts the records that are alive in each slot, and their weight.
-    fn count_live(&self) -> Vec<(u64, u64)> {
-        let counts = on_all_cores(usize::from(u8::MAX) + 1, self.bytes(), |roots| {
-            let (mut live, mut some) = (vec![(0u64, 0u64); self.by_slot.len()], Vec::new());
+    fn count_live(&self) -> Result<Vec<(u64, u64)>> {
+        let parts = on_all_cores(usize::from(u8::MAX) + 1, self.bytes(), |roots| {
+            let (mut live, mut some) = (memory::vec_of((0u64, 0u64), self.by_slot.len())?, Vec::new());
             for root in roots.map(|root| root as u8) {
                 let mut cursor = Some(Cursor::of_root(root));
                 while let Some(at) = cursor.filter(|at| at.root() == root) {
                     some.clear();
-                    cursor = self.index.collect(at, &mut some);
+                    cursor = self.index.collect(at, &mut some)?;
                     for (hash, entry) in &some {
                         if entry.size == SizeClass::TOMBSTONE {
                             let _ = self.index.lock(*hash).map(|mut locked| locked.remove(*hash));
@@ -407,10 +409,14 @@ impl Rebuild<'_> {
                     }
                 }
             }
-            live
+            Ok::<_, Refused>(live)
         });
         let add = |(records, weight): (u64, u64), more: (u64, u64)| (records + more.0, weight + more.1);
-        (0..self.by_slot.len()).map(|n| counts.iter().map(|live| live[n]).fold((0, 0), add)).collect()
+        let mut all = memory::vec_of((0, 0), self.by_slot.len())?;
+        for part in parts {
+            all.iter_mut().zip(part?).for_each(|(all, more)| *all = add(*all, more));
+        }
+        Ok(all)
     }
 
     /// Finds the elements that heads name: the others count no more. Counts those in each slot, and their weight. What expires before
@@ -418,12 +424,12 @@ impl Rebuild<'_> {
     fn find_named(&self, elements: &Index, known_ms: u64) -> Result<(Index, Vec<(u64, u64)>)> {
         let named = Index::new()?;
         let parts: Vec<Result<_>> = on_all_cores(usize::from(u8::MAX) + 1, self.bytes(), |roots| {
-            let (mut live, mut some) = (vec![(0u64, 0u64); self.by_slot.len()], Vec::new());
+            let (mut live, mut some) = (memory::vec_of((0u64, 0u64), self.by_slot.len())?, Vec::new());
             for root in roots.map(|root| root as u8) {
                 let mut cursor = Some(Cursor::of_root(root));
                 while let Some(at) = cursor.filter(|at| at.root() == root) {
                     some.clear();
-                    cursor = self.index.collect(at, &mut some);
+                    cursor = self.index.collect(at, &mut some)?;
                     for (_, entry) in some.iter().filter(|(_, entry)| entry.size.is_head()) {
                         self.name(elements, &named, *entry, known_ms, &mut live)?;
                     }
@@ -431,7 +437,7 @@ impl Rebuild<'_> {
             }
             Ok(live)
         });
-        let mut live = vec![(0u64, 0u64); self.by_slot.len()];
+        let mut live = memory::vec_of((0u64, 0u64), self.by_slot.len())?;
         for part in parts {
             for (sum, more) in live.iter_mut().zip(part?) {
                 *sum = (sum.0 + more.0, sum.1 + more.1);
@@ -479,7 +485,7 @@ impl Rebuild<'_> {
         outcomes: &[Outcome],
         frontier: Position,
     ) -> Result<Rebuilt> {
-        let mut live = self.count_live();
+        let mut live = self.count_live()?;
         let known_ms = outcomes.iter().map(|outcome| outcome.max_time_ms).fold(manifest.clock_ms, u64::max);
         let elements = match self.elements.take() {
             Some(all) => {

@@ -10,7 +10,7 @@
 use crate::Error;
 use crate::capi::error::Failure;
 use crate::capi::failpoint::failpoint;
-use std::alloc::{Layout, alloc};
+use crate::store::memory;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
@@ -50,15 +50,7 @@ pub(in crate::capi) fn give_up<S: Shell>(shell: &S) -> Result<(), Failure> {
 /// Puts a shell behind a new handle.
 pub(in crate::capi) fn make<S: Shell>(shell: S) -> Result<*mut S, Failure> {
     failpoint();
-    let layout = Layout::new::<S>();
-    // SAFETY: no shell is empty, each has a tag. Not `Box::new`, which ends the process where there is no memory.
-    let place = unsafe { alloc(layout) }.cast::<S>();
-    if place.is_null() {
-        return Err(Error::NoMemory { bytes: layout.size() as u64 }.into());
-    }
-    // SAFETY: just allocated with the layout of `S`.
-    unsafe { place.write(shell) };
-    Ok(place)
+    Ok(Box::into_raw(memory::boxed(shell).map_err(Error::from)?))
 }
 
 /// The last `N` shells whose handles were given up, as a ring.
@@ -85,7 +77,7 @@ impl<S: Shell> Quarantine<S> {
         let Some(place) = self.places.get(turn % SHELLS_KEPT) else { return };
         let oldest = place.swap(shell.as_ptr(), Ordering::AcqRel);
         if !oldest.is_null() {
-            // SAFETY: `make` allocated it as a Box would have. The swap made this thread its only owner, and the
+            // SAFETY: `make` got it out of a Box. The swap made this thread its only owner, and the
             // header's contract is that nobody uses a handle so many closes after it was closed.
             drop(unsafe { Box::from_raw(oldest) });
         }

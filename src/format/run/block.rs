@@ -12,6 +12,8 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::format::Damage;
+use crate::format::features::Refusal;
+use crate::store::memory::{self, Refused};
 
 /// So often an entry has its whole key.
 pub const RESTART_EVERY: usize = 16;
@@ -68,16 +70,15 @@ impl Builder {
         &self.last_key
     }
 
-    /// Adds an entry that comes behind all others; of a run that counts sequence numbers from `base`. False where there is no memory.
-    #[must_use]
-    pub fn add(&mut self, key: &[u8], meta: &Meta, base: u64, value: &[u8]) -> bool {
+    /// Adds an entry that comes behind all others; of a run that counts sequence numbers from `base`.
+    pub fn add(&mut self, key: &[u8], meta: &Meta, base: u64, value: &[u8]) -> Result<(), Refused> {
         const LONGEST: usize = 5 * 10 + 9;
-        if self.bytes.try_reserve(key.len() + value.len() + LONGEST).is_err()
-            || self.restarts.try_reserve(1).is_err()
-            || self.last_key.try_reserve(key.len()).is_err()
-        {
-            return false;
-        }
+        // With room for what ends the block.
+        let restarts = (self.restarts.len() + 1) * 4 + TAIL;
+        memory::reserve(&mut self.bytes, key.len() + value.len() + LONGEST + restarts)?;
+        memory::reserve(&mut self.restarts, 1)?;
+        let more = key.len().saturating_sub(self.last_key.len());
+        memory::reserve(&mut self.last_key, more)?;
         let shared = if self.since_restart == 0 {
             self.restarts.push(self.bytes.len() as u32);
             0
@@ -98,7 +99,7 @@ impl Builder {
         self.bytes.extend_from_slice(value);
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
-        true
+        Ok(())
     }
 
     /// The whole block, whose checksum begins with `seed`. The builder is empty afterwards when [`Builder::clear`] was called.
@@ -161,7 +162,7 @@ impl<'a> Block<'a> {
     }
 
     /// Reads the entry at `at`; `key` is that of the entry before, and becomes its own. `None` behind the last.
-    pub fn entry(&self, at: usize, key: &mut Vec<u8>) -> Result<Option<Entry>, Damage> {
+    pub fn entry(&self, at: usize, key: &mut Vec<u8>) -> Result<Option<Entry>, Refusal> {
         let mut numbers = Numbers { bytes: self.entries, at };
         if at >= self.entries.len() {
             return Ok(None);
@@ -173,7 +174,7 @@ impl<'a> Block<'a> {
             1 => What::Value,
             2 => What::Nothing,
             5 => What::Head,
-            _ => return Err("an entry of a block is of no known kind"),
+            _ => return Err("an entry of a block is of no known kind".into()),
         };
         let seq = self.base.wrapping_add(numbers.next()?);
         let expiry_ms = if tag & EXPIRES != 0 { Some(numbers.fixed()?) } else { None };
@@ -182,10 +183,10 @@ impl<'a> Block<'a> {
             key_end.checked_add(value_len).filter(|end| *end <= self.entries.len()).ok_or(TOO_LONG)?;
         let end = self.entries.get(numbers.at..key_end).ok_or(TOO_LONG)?;
         if shared > key.len() {
-            return Err("a key of a block has more in common with the one before than that has");
+            return Err("a key of a block has more in common with the one before than that has".into());
         }
         key.truncate(shared);
-        key.try_reserve(end.len()).map_err(|_| "there is no memory for a key of a block")?;
+        memory::reserve(key, end.len())?;
         key.extend_from_slice(end);
         Ok(Some(Entry { meta: Meta { what, seq, expiry_ms }, value: key_end..value_end, next: value_end }))
     }
@@ -196,7 +197,7 @@ impl<'a> Block<'a> {
     }
 
     /// The first entry whose key is not before `wanted`, with its key in `key`; `None` where there is none.
-    pub fn seek(&self, wanted: &[u8], key: &mut Vec<u8>) -> Result<Option<Entry>, Damage> {
+    pub fn seek(&self, wanted: &[u8], key: &mut Vec<u8>) -> Result<Option<Entry>, Refusal> {
         // The last restart whose key is before the wanted one: versions of one key may begin before a restart.
         let (mut low, mut high) = (0, self.restarts.len() / 4);
         while high - low > 1 {
@@ -281,7 +282,7 @@ mod tests {
     fn built(all: &[(Vec<u8>, Meta, Vec<u8>)]) -> Vec<u8> {
         let mut builder = Builder::default();
         for (key, meta, value) in all {
-            assert!(builder.add(key, meta, 900_000, value));
+            builder.add(key, meta, 900_000, value).unwrap();
         }
         let size = builder.size();
         let bytes = builder.finish(7).to_vec();

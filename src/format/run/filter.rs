@@ -2,16 +2,16 @@
 //!
 //! All bits of a key are in one line of 512, so that a question costs one cache miss (Putze, Sanders and Singler, 2007).
 
+use crate::store::memory::{self, Refused};
+
 const LINE: usize = 64;
 const BITS_PER_KEY: usize = 10;
 const PROBES: u32 = 6;
 
-/// The filter of keys with these hashes; `None` where there is no memory.
-pub fn build(hashes: &[u64]) -> Option<Vec<u8>> {
+/// The filter of keys with these hashes.
+pub fn build(hashes: &[u64]) -> Result<Vec<u8>, Refused> {
     let lines = (hashes.len() * BITS_PER_KEY).div_ceil(LINE * 8).max(1);
-    let mut bits = Vec::new();
-    bits.try_reserve_exact(lines * LINE).ok()?;
-    bits.resize(lines * LINE, 0);
+    let mut bits = memory::vec_of(0, lines * LINE)?;
     for hash in hashes {
         if let Some(line) = bits.chunks_exact_mut(LINE).nth(line_of(*hash, lines)) {
             for bit in bits_of(*hash) {
@@ -21,7 +21,7 @@ pub fn build(hashes: &[u64]) -> Option<Vec<u8>> {
             }
         }
     }
-    Some(bits)
+    Ok(bits)
 }
 
 /// Whether a key with this hash may be among those that the filter was made of. A filter without bits knows nothing.

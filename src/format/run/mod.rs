@@ -19,6 +19,7 @@ use std::ops::Range;
 
 use super::bytes::Reader;
 use super::{Damage, FileId};
+use crate::store::memory::{self, Refused};
 
 const MAGIC: &[u8; 8] = b"filedb\0R";
 const FOOTER_MAGIC: &[u8; 8] = b"filedb\0F";
@@ -201,20 +202,19 @@ pub struct IndexBuilder {
 
 impl IndexBuilder {
     /// The first key of the run.
-    pub fn begin(&mut self, first_key: &[u8]) {
-        self.first_key = first_key.to_vec();
+    pub fn begin(&mut self, first_key: &[u8]) -> Result<(), Refused> {
+        self.first_key = memory::copy_of(first_key)?;
+        Ok(())
     }
 
-    /// Adds a block. False where there is no memory.
-    #[must_use]
-    pub fn add(&mut self, last_key: &[u8], offset: u64) -> bool {
-        if self.keys.try_reserve(last_key.len()).is_err() || self.lines.try_reserve(LINE).is_err() {
-            return false;
-        }
+    /// Adds a block.
+    pub fn add(&mut self, last_key: &[u8], offset: u64) -> Result<(), Refused> {
+        memory::reserve(&mut self.keys, last_key.len())?;
+        memory::reserve(&mut self.lines, LINE)?;
         self.keys.extend_from_slice(last_key);
         self.lines.extend_from_slice(&(self.keys.len() as u32).to_le_bytes());
         self.lines.extend_from_slice(&offset.to_le_bytes());
-        true
+        Ok(())
     }
 
     /// The bytes that the index has so far, about.
@@ -223,14 +223,14 @@ impl IndexBuilder {
     }
 
     /// The index without its checksum.
-    pub fn finish(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.size());
+    pub fn finish(&self) -> Result<Vec<u8>, Refused> {
+        let mut bytes = memory::vec_with_room(self.size())?;
         bytes.extend_from_slice(&(self.first_key.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&self.first_key);
         bytes.extend_from_slice(&((self.lines.len() / LINE) as u32).to_le_bytes());
         bytes.extend_from_slice(&self.lines);
         bytes.extend_from_slice(&self.keys);
-        bytes
+        Ok(bytes)
     }
 }
 
@@ -343,11 +343,11 @@ mod tests {
     #[test]
     fn an_index_finds_the_block_of_a_key_and_no_length_of_it_panics() {
         let mut builder = IndexBuilder::default();
-        builder.begin(b"b");
+        builder.begin(b"b").unwrap();
         for (n, key) in [&b"c"[..], b"ee", b"g", b"g", b"z"].into_iter().enumerate() {
-            assert!(builder.add(key, HEADER_SIZE as u64 + n as u64 * 10));
+            builder.add(key, HEADER_SIZE as u64 + n as u64 * 10).unwrap();
         }
-        let bytes = builder.finish();
+        let bytes = builder.finish().unwrap();
         assert_eq!(bytes.len(), builder.size() - 4);
         let shape = IndexShape::find(&bytes, 1_000).unwrap();
         let found =

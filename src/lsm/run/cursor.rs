@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Run;
 use crate::format::run::block::{Entry, Meta};
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 
 /// Goes through all versions in runs that lie one behind the other, from front to back or from back to front.
 pub struct Versions {
@@ -40,24 +41,22 @@ impl Versions {
     /// Decodes the block that it is at. After an error it is at its end, and knows which block that was.
     fn load(&mut self) -> Result<()> {
         let loaded = self.decode();
-        if loaded.is_err() {
-            self.damaged = Some((self.run, self.block));
+        if let Err(error) = &loaded {
+            // What there was no memory for is not damaged: whoever seeks again finds it.
+            self.damaged = (!matches!(error, Error::NoMemory { .. })).then_some((self.run, self.block));
             self.is_over = true;
         }
         loaded
     }
 
     /// The keys that are in a block which could not be read: all behind the first, up to the last.
-    pub fn take_damage(&mut self) -> Option<(Bound<Vec<u8>>, Vec<u8>)> {
-        let (run, block) = self.damaged.take()?;
+    pub fn damage(&self) -> Option<(&[u8], &[u8])> {
+        let (run, block) = self.damaged?;
         let run = self.runs.get(run)?;
-        let last = run.shape.last_key(run.index.bytes(), block)?.to_vec();
-        let first = match block.checked_sub(1).and_then(|n| run.shape.last_key(run.index.bytes(), n)) {
-            // Versions of that key may be in both blocks.
-            Some(before) => Bound::Excluded(before.to_vec()),
-            None => Bound::Excluded(run.first_key().to_vec()),
-        };
-        Some((first, last))
+        let last = run.shape.last_key(run.index.bytes(), block)?;
+        // Versions of the last key of the block before may be in both.
+        let before = block.checked_sub(1).and_then(|n| run.shape.last_key(run.index.bytes(), n));
+        Some((before.unwrap_or(run.first_key()), last))
     }
 
     fn decode(&mut self) -> Result<()> {
@@ -66,22 +65,21 @@ impl Versions {
         self.keys.clear();
         let block = run.block(self.block, &mut self.buffer)?;
         let (mut at, mut key) = (0, Vec::new());
-        let damaged = |what| run.corrupt(run.block_range(self.block).map_or(0, |range| range.0), what);
-        while let Some(entry) = block.entry(at, &mut key).map_err(damaged)? {
+        while let Some(entry) =
+            block.entry(at, &mut key).map_err(|refusal| run.refuses(self.block, refusal))?
+        {
             at = entry.next;
             let start = self.keys.len();
-            let no_memory = |_| Error::NoMemory { bytes: key.len() as u64 };
-            self.keys.try_reserve(key.len()).map_err(no_memory)?;
-            self.entries.try_reserve(1).map_err(no_memory)?;
+            memory::reserve(&mut self.keys, key.len())?;
             self.keys.extend_from_slice(&key);
-            self.entries.push((start..self.keys.len(), entry));
+            memory::push(&mut self.entries, (start..self.keys.len(), entry))?;
         }
         Ok(())
     }
 
     /// To the first version in its direction within a bound.
     pub fn seek(&mut self, from: Bound<&[u8]>, reverse: bool) -> Result<()> {
-        self.is_over = true;
+        (self.is_over, self.damaged) = (true, None);
         let key = match from {
             Bound::Unbounded => None,
             Bound::Included(key) | Bound::Excluded(key) => Some(key),
@@ -154,9 +152,7 @@ impl Versions {
             None => &self.buffer,
         };
         let value = bytes.get(entry.value.clone()).unwrap_or_default();
-        out.try_reserve(value.len()).map_err(|_| Error::NoMemory { bytes: value.len() as u64 })?;
-        out.extend_from_slice(value);
-        Ok(())
+        Ok(memory::copy_to(out, value)?)
     }
 
     /// One version on.
@@ -238,10 +234,10 @@ impl Cursor {
         self.meta.as_ref().map(|meta| (self.key.as_slice(), meta, self.value.as_slice()))
     }
 
-    /// Where a walk goes on after a block that could not be read.
-    pub fn take_damage(&mut self) -> Option<Bound<Vec<u8>>> {
-        let (first, last) = self.versions.take_damage()?;
-        Some(if self.reverse { first } else { Bound::Excluded(last) })
+    /// The key behind which a walk goes on after a block that could not be read.
+    pub fn damage(&self) -> Option<&[u8]> {
+        let (first, last) = self.versions.damage()?;
+        Some(if self.reverse { first } else { last })
     }
 
     /// Goes on.
@@ -257,9 +253,7 @@ impl Cursor {
     fn settle(&mut self) -> Result<()> {
         while self.meta.is_none() {
             let Some((key, _)) = self.versions.current() else { return Ok(()) };
-            self.key.clear();
-            self.key.try_reserve(key.len()).map_err(|_| Error::NoMemory { bytes: key.len() as u64 })?;
-            self.key.extend_from_slice(key);
+            memory::copy_to(&mut self.key, key)?;
             // Forwards the newest comes first, backwards the oldest.
             while let Some((key, meta)) = self.versions.current()
                 && key == self.key

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::disk::{Access, Disk, DiskFile, View};
+use crate::format::features::Refusal;
 use crate::format::ordered::RunEntry;
 use crate::format::run::block::{Block, Meta};
 use crate::format::run::{FOOTER_SIZE, Footer, HEADER_SIZE, Header, IndexShape, filter, seed};
 use crate::format::{Damage, names};
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 
 /// A part of a run that is at hand.
 enum Part {
@@ -80,6 +82,7 @@ impl Run {
         store_id: &[u8; 16],
         verify: bool,
     ) -> Result<Arc<Run>> {
+        memory::room_for_small_things()?;
         let name = names::run(entry.id);
         let damaged = |offset, what| corrupt(disk.as_ref(), entry.id, offset, what);
         let failed = |error: std::io::Error, offset| match error.kind() {
@@ -123,8 +126,7 @@ impl Run {
             part = match &view {
                 Some(view) if view.get(from, len).is_some() => Part::Mapped(view.clone(), from, len),
                 _ => {
-                    let mut bytes = crate::store::error::vec_with_room(len as usize)?;
-                    bytes.resize(len as usize, 0);
+                    let mut bytes = memory::vec_of(0, len as usize)?;
                     file.read_at(&mut bytes, from).map_err(|e| failed(e, from))?;
                     Part::Read(bytes)
                 }
@@ -140,7 +142,8 @@ impl Run {
             part(footer.index_at, footer.footer_at, "the checksum of the run's index does not match")?;
         let shape = IndexShape::find(index.bytes(), footer.filter_at);
         let shape = shape.map_err(|what| damaged(footer.index_at, what))?;
-        let last_key = shape.last_key(index.bytes(), shape.blocks - 1).unwrap_or_default().to_vec();
+        let last_key = shape.last_key(index.bytes(), shape.blocks - 1).unwrap_or_default();
+        let last_key = memory::copy_of(last_key)?;
         Ok(Arc::new(Run {
             entry: *entry,
             footer,
@@ -183,6 +186,15 @@ impl Run {
         corrupt(self.disk.as_ref(), self.entry.id, offset, what)
     }
 
+    /// The error that says why a block was not read.
+    fn refuses(&self, block: usize, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::NoMemory(refused) => refused.into(),
+            Refusal::Damaged(what) => self.corrupt(self.block_range(block).map_or(0, |range| range.0), what),
+            Refusal::OtherVersion(message) => Error::Unsupported { message },
+        }
+    }
+
     fn block_range(&self, n: usize) -> Result<(u64, u64)> {
         let index = self.index.bytes();
         let from = self.shape.offset(index, n);
@@ -200,7 +212,7 @@ impl Run {
             None => {
                 buffer.clear();
                 let len = to - from;
-                buffer.try_reserve_exact(len as usize).map_err(|_| Error::NoMemory { bytes: len })?;
+                memory::reserve(buffer, len as usize)?;
                 buffer.resize(len as usize, 0);
                 self.file.read_at(buffer, from).map_err(|error| match error.kind() {
                     std::io::ErrorKind::UnexpectedEof => self.corrupt(from, "the run ends too early"),
@@ -234,8 +246,7 @@ impl Run {
         let mut is_there = false;
         while n < self.shape.blocks {
             let block = self.block(n, &mut buffer)?;
-            let damaged = |what| self.corrupt(self.block_range(n).map_or(0, |range| range.0), what);
-            let mut entry = block.seek(key, &mut found).map_err(damaged)?;
+            let mut entry = block.seek(key, &mut found).map_err(|refusal| self.refuses(n, refusal))?;
             while let Some(one) = entry {
                 if found != key {
                     if !is_there {
@@ -247,7 +258,7 @@ impl Run {
                 if one.meta.seq <= seq {
                     return Ok(Some(visit(&one.meta, block.value(&one))));
                 }
-                entry = block.entry(one.next, &mut found).map_err(damaged)?;
+                entry = block.entry(one.next, &mut found).map_err(|refusal| self.refuses(n, refusal))?;
             }
             // Versions of one key may go on in the next block.
             n += 1;

@@ -13,7 +13,8 @@ use crate::format::frame::{Epoch, Header, Kind};
 use crate::index::{Entry, KeyHash, Location, SizeClass};
 use crate::log::append::{encode_frame, most_behind, weight};
 use crate::log::file::{DataFile, Frame};
-use crate::store::error::{Error, Result};
+use crate::store::error::Result;
+use crate::store::memory;
 use crate::store::options::Options;
 use crate::sync::thread;
 
@@ -110,6 +111,7 @@ impl<'a> Copies<'a> {
             self.flush(engine, outputs)?;
             let most = Header { is_far: true, ..header }.frame_size();
             let capacity = engine.options.max_file_size.max(FILE_HEADER_SIZE + most);
+            memory::reserve(outputs, 1)?;
             let output = engine.catalog.create_file(capacity, self.epoch)?;
             output.set_alive_after(self.alive_after);
             outputs.push(output);
@@ -118,7 +120,8 @@ impl<'a> Copies<'a> {
         output.note_kind(header.kind, header.expiry_ms);
         let header = header.told_from(&output.origin);
         let size = header.frame_size();
-        self.buffer.try_reserve(size as usize).map_err(|_| Error::NoMemory { bytes: size })?;
+        memory::reserve(&mut self.buffer, size as usize)?;
+        memory::reserve(&mut self.moves, 1)?;
         let first = output.tail();
         let units = ((first + self.buffer.len() as u64) / ALIGNMENT) as u32;
         encode_frame(&header, &[frame.key(), value], &output.origin, first, &mut self.buffer);
@@ -153,31 +156,32 @@ impl<'a> Copies<'a> {
             .reserve(end)
             .and_then(|()| output.disk_file.write_at(&[bytes], start + self.written as u64))
             .map_err(|e| output.io_error("copy records to", &e));
-        let mut moves = std::mem::take(&mut self.moves);
         if let Err(error) = written {
             self.buffer.clear();
+            self.moves.clear();
             self.written = 0;
             self.is_lost = true;
             return Err(error);
         }
         // Frames follow upon one another: the last ends with the buffer, each other where the next begins.
-        let (mut whole, mut tail) = (moves.len(), start + self.buffer.len() as u64);
+        let (mut whole, mut tail) = (self.moves.len(), start + self.buffer.len() as u64);
         while tail > end {
             whole -= 1;
-            tail = u64::from(moves[whole].units) * ALIGNMENT;
+            tail = u64::from(self.moves[whole].units) * ALIGNMENT;
         }
-        self.moves.extend(moves.drain(whole..));
         self.buffer.drain(..(tail - start) as usize);
         self.written = (end - tail) as usize;
         let len = tail - start;
         engine.counters.merged_bytes.fetch_add(len, Ordering::Relaxed);
         engine.back_pressure.has_copied(len);
         self.bytes += len;
-        for moved in &moves {
+        let moves = &self.moves[..whole];
+        for moved in moves {
             output.include_seqs(moved.seq, moved.seq);
         }
         output.advance(tail, moves.last().map_or(0, |last| last.seq));
-        let moved = move_index(engine, output, &moves);
+        let moved = move_index(engine, output, moves);
+        self.moves.drain(..whole);
         self.is_lost |= moved.is_err();
         self.pace.bytes += len;
         moved.and_then(|()| stay_near_disk(engine, output))

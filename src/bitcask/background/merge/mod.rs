@@ -36,6 +36,7 @@ use crate::log::file::{DataFile, Frame};
 use crate::log::scan::{End, frames_at, scan};
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
+use crate::store::memory;
 use crate::store::stats::MergeProgress;
 use copies::Copies;
 use places::Places;
@@ -60,7 +61,7 @@ pub fn run_if_due(shell: &Shared) -> Result<bool> {
     begin_new_file_if_due(shell)?;
     let inputs = {
         let Some(engine) = shell.inside() else { return Ok(false) };
-        match choose(&engine) {
+        match choose(&engine)? {
             Some(inputs) if !shell.signal().is_stopped() => inputs,
             _ => return Ok(false),
         }
@@ -95,9 +96,9 @@ pub fn run_all(shell: &Shared, watch: Watch<'_>) -> Result<bool> {
     if !is_full {
         rotated?;
     }
-    let mut pass = |choose: fn(&Engine) -> Vec<Arc<DataFile>>| {
+    let mut pass = |choose: fn(&Engine) -> Result<Vec<Arc<DataFile>>>| {
         seal::seal_as_far_as_there_is_room(shell)?;
-        let inputs = choose(&*shell.enter()?);
+        let inputs = choose(&*shell.enter()?)?;
         run(shell, &mut uncommitted, inputs, &mut progress, &mut *watch)
     };
     if is_full {
@@ -122,7 +123,7 @@ pub fn run_all(shell: &Shared, watch: Watch<'_>) -> Result<bool> {
             break;
         }
         left = kept;
-        goes_on = pass(|engine| unblock_tombstones(engine).unwrap_or_default())?;
+        goes_on = pass(|engine| Ok(unblock_tombstones(engine)?.unwrap_or_default()))?;
     }
     Ok(goes_on)
 }
@@ -142,7 +143,7 @@ fn run(
     merge.begin()?;
     // What an earlier merge could not commit may have been chosen again.
     inputs.retain(|file| !file.is_replaced());
-    inputs.sort_by_key(|file| file.seqs());
+    inputs.sort_unstable_by_key(|file| file.seqs());
     merge.progress.files.1 += inputs.len() as u64;
     merge.progress.bytes.1 += inputs.iter().map(|file| file.tail()).sum::<u64>();
 
@@ -248,28 +249,30 @@ impl<'a> Merge<'a> {
         }
         self.copies.suit(&engine.options);
         drop(engine);
-        self.note_blockers();
-        Ok(())
+        self.note_blockers()
     }
 
     /// Notes where older versions can be of what is in files that were sealed before. What is in those is known then: a writer
     /// may have appended to one and not yet told the index, or not yet counted what it made dead, but it holds a lock of the index.
-    fn note_blockers(&mut self) {
-        let Some(engine) = self.shell.inside() else { return };
-        self.copies.alive_after = engine.log.last_seq();
+    fn note_blockers(&mut self) -> Result<()> {
+        let Some(engine) = self.shell.inside() else { return Ok(()) };
+        let last_seq = engine.log.last_seq();
         engine.index.wait_for_writers();
         if let Some(elements) = engine.elements.index() {
             elements.wait_for_writers();
         }
-        let mut files = engine.catalog.files.all();
+        let mut files = engine.catalog.files.all()?;
         // A file that was replaced does not count, also after a crash.
         files.retain(|file| file.has_dead() && file.seqs().0 > 0 && !file.is_replaced());
-        self.blockers = files.iter().map(|file| (file.id, file.deaths_after())).collect();
+        self.blockers = memory::collect(files.iter().map(|file| (file.id, file.deaths_after())))?;
+        self.copies.alive_after = last_seq;
+        Ok(())
     }
 
     /// Everything that is needed of an input was copied. After a failure the same may be counted again.
     fn take(&mut self, input: &Arc<DataFile>) {
         self.blockers.retain(|(id, _)| *id != input.id);
+        // There is room: see `group`.
         self.taken.push(input.clone());
         self.progress.files.0 = (self.progress.files.0 + 1).min(self.progress.files.1);
     }
@@ -286,6 +289,10 @@ impl<'a> Merge<'a> {
             time_ms: inputs.iter().map(|input| input.origin.epoch.time_ms).min().unwrap_or(0),
         };
         self.places = Places::default();
+        // For what is noted when something was copied, and must not fail then.
+        memory::reserve(&mut self.taken, inputs.len())?;
+        memory::reserve(&mut self.blockers, inputs.len())?;
+        memory::reserve(&mut self.work.finished, inputs.len())?;
         let copied = self.take_over_all(inputs);
         // Also after a failure: the index points into the outputs already.
         let flushed = match self.shell.inside() {
@@ -328,7 +335,7 @@ impl<'a> Merge<'a> {
             let smallest = {
                 let Some(engine) = self.shell.inside() else { return Ok(()) };
                 engine.catalog.release_for_merges();
-                let mut files = sealed(&engine);
+                let mut files = sealed(&engine)?;
                 files.retain(|file| file.has_dead() && !self.work.finished.iter().any(|it| it.id == file.id));
                 let room = engine.catalog.reserves.merges.room();
                 files
@@ -339,7 +346,7 @@ impl<'a> Merge<'a> {
             self.commit()?;
             if let Some(file) = &smallest {
                 // It may have been sealed after the merge began.
-                self.note_blockers();
+                self.note_blockers()?;
                 self.group(std::slice::from_ref(file))?;
                 seal::seal_as_far_as_there_is_room(self.shell)?;
                 seal::collect_within(self.shell, LONGEST_WAIT_FOR_READERS);
@@ -414,8 +421,8 @@ impl<'a> Merge<'a> {
         let deaths = self.blockers.iter().filter(|(id, _)| *id != input.id).map(|(_, after)| *after).min();
         let older_elsewhere = deaths.unwrap_or(u64::MAX);
         let Some(hasher) = self.shell.inside().map(|engine| engine.hasher) else { return Ok(false) };
+        let (mut group, mut reported) = (memory::vec_with_room(GROUP)?, 0);
         let places = std::mem::take(&mut self.places);
-        let (mut group, mut reported) = (Vec::with_capacity(GROUP), 0);
         let mut visit = |frame: &Frame<'_>| {
             if !frame.header.kind.is_record() {
                 return Ok(());
@@ -491,7 +498,8 @@ impl<'a> Merge<'a> {
         if self.work.finished.is_empty() && self.work.outputs.is_empty() {
             return Ok(());
         }
-        let mut entries = Vec::with_capacity(self.work.outputs.len());
+        memory::room_for_small_things()?;
+        let mut entries = memory::vec_with_room(self.work.outputs.len())?;
         for output in &self.work.outputs {
             output.complete(&engine.catalog.poison, "finish the merged file")?;
             let _ = hints::write(&engine.catalog, output, &engine.hasher, hints::AUTOMATIC_SHARE);
@@ -511,8 +519,10 @@ impl<'a> Merge<'a> {
         let last_seq = engine.log.last_seq();
         engine.log.sync()?;
         let empty = |entry: &FileEntry| entry.max_seq == 0;
-        let gone: Vec<u32> = self.work.finished.iter().map(|file| file.id).collect();
-        engine.catalog.update(|manifest| {
+        let gone = memory::collect(self.work.finished.iter().map(|file| file.id))?;
+        // What comes after the manifest must not fail.
+        engine.snapshots.make_room_to_pin(self.work.finished.len() + self.work.outputs.len())?;
+        engine.catalog.update_many(entries.len(), |manifest| {
             manifest.clean = false;
             // The files that say so may go, and no number may be used twice. Only what is synced counts: see `Manifest::last_seq`.
             manifest.last_seq = manifest.last_seq.max(last_seq);
@@ -527,15 +537,14 @@ impl<'a> Merge<'a> {
         });
         engine.counters.merges.fetch_add(1, Ordering::Relaxed);
         let work = std::mem::take(self.work);
-        let (unused, outputs): (Vec<_>, Vec<_>) =
-            work.outputs.into_iter().partition(|output| output.seqs().1 == 0);
         engine.back_pressure.will_remove(work.finished.iter().map(|file| file.tail()).sum());
-        outputs.iter().for_each(|file| file.set_sealed());
-        let gone: Vec<_> = work.finished.into_iter().chain(unused).collect();
-        gone.iter().for_each(|file| file.set_replaced());
+        let is_unused = |output: &Arc<DataFile>| output.seqs().1 == 0;
+        work.outputs.iter().filter(|file| !is_unused(file)).for_each(|file| file.set_sealed());
+        let gone = || work.finished.iter().chain(work.outputs.iter().filter(|file| is_unused(file)));
+        gone().for_each(|file| file.set_replaced());
         // Who took a record of an input out of the index may not have told the snapshots yet.
         engine.index.wait_for_writers();
-        engine.snapshots.pin(gone);
+        engine.snapshots.pin(gone().cloned());
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use crate::disk::process;
 use crate::format::FileId;
 use crate::index::{Cursor, Entry};
 use crate::log::file::DataFile;
+use crate::store::memory;
 
 /// So many bytes of places are kept at once at most, and no more than this part of the memory.
 const MOST_PLACES: u64 = 16 << 20;
@@ -38,7 +39,8 @@ impl Places {
     }
 
     /// Looks for the places in the first of `inputs`, and in as many of those after it as are kept at once; in none if those in the
-    /// first are too many. `None` where to read the files takes less time, and where the store is being closed.
+    /// first are too many. `None` where to read the files takes less time, where
+    /// there is no memory, and where the store is being closed.
     ///
     /// All in the inputs must be known to the index (see [`super::Merge::note_blockers`]). What is written meanwhile goes
     /// elsewhere: so places can turn out to be dead, and none is missing.
@@ -52,8 +54,9 @@ impl Places {
             }
             live += file.usage.live_records();
             dead += file.usage.records() - file.usage.live_records();
-            places.files.push(file.id);
+            memory::push(&mut places.files, file.id).ok()?;
             let slot = usize::from(file.slot);
+            memory::reserve(&mut is_wanted, slot + 1).ok()?;
             is_wanted.resize(is_wanted.len().max(slot + 1), false);
             is_wanted[slot] = true;
         }
@@ -72,11 +75,14 @@ impl Places {
                 let engine = shell.inside().filter(|_| !shell.signal().is_stopped())?;
                 let index = if of_elements { engine.elements.index() } else { Some(&engine.index) };
                 let Some(index) = index else { break };
-                cursor = index.collect(at, &mut entries);
+                cursor = index.collect(at, &mut entries).ok()?;
                 let wanted = entries.drain(..).map(|(_, entry)| entry).filter(|entry| {
                     is_wanted.get(usize::from(entry.location.slot)).is_some_and(|is_wanted| *is_wanted)
                 });
-                places.sorted.extend(wanted.map(Entry::place));
+                // More than were alive when the walk began are some that a writer has put there since.
+                for entry in wanted {
+                    memory::push(&mut places.sorted, entry.place()).ok()?;
+                }
             }
         }
         places.sorted.sort_unstable();

@@ -7,22 +7,25 @@ use crate::bitcask::engine::space::{
     DIVIDED_FROM, MERGED_FROM, Space, has_many_kept_tombstones, least_piece, sealed,
 };
 use crate::log::file::DataFile;
+use crate::store::error::Result;
+use crate::store::memory;
 use crate::store::options::Options;
 
 /// The files that hold tombstones that were kept, and all those that keep merges from dropping them. `None` where it
 /// would not help, because a file that cannot be merged keeps them too.
-pub fn unblock_tombstones(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
-    let mut files = sealed(engine);
-    let newest = files.iter().filter(|file| file.kept_tombstones().1 > 0).map(|file| file.seqs().1).max()?;
-    let is_in_the_way = |file: &Arc<DataFile>| {
+pub fn unblock_tombstones(engine: &Engine) -> Result<Option<Vec<Arc<DataFile>>>> {
+    let mut files = sealed(engine)?;
+    let keepers = files.iter().filter(|file| file.kept_tombstones().1 > 0);
+    let Some(newest) = keepers.map(|file| file.seqs().1).max() else { return Ok(None) };
+    let is_in_the_way = |file: &DataFile| {
         !file.is_replaced() && file.has_dead() && (1..newest).contains(&file.deaths_after())
     };
-    let is_mergeable = |file: &Arc<DataFile>| files.iter().any(|sealed| sealed.id == file.id);
-    if engine.catalog.files.all().iter().any(|file| is_in_the_way(file) && !is_mergeable(file)) {
-        return None;
+    let is_mergeable = |file: &DataFile| files.iter().any(|sealed| sealed.id == file.id);
+    if engine.catalog.files.any(|file| is_in_the_way(file) && !is_mergeable(file)) {
+        return Ok(None);
     }
     files.retain(|file| file.kept_tombstones().1 > 0 || is_in_the_way(file));
-    Some(files)
+    Ok(Some(files))
 }
 
 /// A file of less than such a part of a piece is small. So many small ones are kept, more are merged into one.
@@ -48,22 +51,22 @@ pub fn file_size(space: &Space, options: &Options) -> u64 {
 }
 
 /// The files whose merge gives back the most for the least, if the store takes more space than it should.
-pub fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
+pub fn choose(engine: &Engine) -> Result<Option<Vec<Arc<DataFile>>>> {
     let (space, options) = (engine.space(), &engine.options);
     if has_many_kept_tombstones(&space, options)
-        && let Some(inputs) = unblock_tombstones(engine)
+        && let Some(inputs) = unblock_tombstones(engine)?
     {
-        return Some(inputs);
+        return Ok(Some(inputs));
     }
     if !is_beyond(&space, MERGED_FROM, options) {
-        return None;
+        return Ok(None);
     }
-    let files = sealed(engine);
+    let files = sealed(engine)?;
     let joined = joined(engine, &files);
     // Once for each file: writers change it while they are sorted. Many small files come first, whatever is dead in them.
     let worth = files.into_iter().map(|file| (if joined(&file) { 1.0 } else { dead_share(&file) }, file));
-    let mut files: Vec<_> = worth.filter(|(worth, _)| *worth > LEAST_DEAD).collect();
-    files.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let mut files = memory::collect(worth.filter(|(worth, _)| *worth > LEAST_DEAD))?;
+    files.sort_unstable_by(|(a, _), (b, _)| b.total_cmp(a));
     let (most, mut weight) = (space.piece(options), 0);
     // What a merge writes takes space until it is done: a large file is for a merge of its own.
     let enough = files.into_iter().map(|(_, file)| file).take_while(|file| {
@@ -71,16 +74,16 @@ pub fn choose(engine: &Engine) -> Option<Vec<Arc<DataFile>>> {
         weight += file.live_bytes();
         before == 0 || before < most && weight <= 2 * most
     });
-    let enough: Vec<_> = enough.take(MOST_AT_ONCE).collect();
-    if enough.is_empty() { None } else { Some(enough) }
+    let enough = memory::collect(enough.take(MOST_AT_ONCE))?;
+    Ok(if enough.is_empty() { None } else { Some(enough) })
 }
 
 /// The files that it makes sense to merge: those that have something dead in them, and small ones where there are many.
-pub fn mergeable(engine: &Engine) -> Vec<Arc<DataFile>> {
-    let mut files = sealed(engine);
+pub fn mergeable(engine: &Engine) -> Result<Vec<Arc<DataFile>>> {
+    let mut files = sealed(engine)?;
     let joined = joined(engine, &files);
     files.retain(|file| file.has_dead() || joined(file));
-    files
+    Ok(files)
 }
 
 /// Tells which files are small, where so many of these are. Merges leave them behind when little was alive in what they took.

@@ -171,8 +171,7 @@ fn one_merge_takes_all_that_is_dead_where_many_tombstones_are() {
         db.merge().unwrap();
         db.recount().unwrap();
         let shared = db.shared().upgrade().unwrap();
-        let kept =
-            shared.inside().unwrap().catalog.files.all().iter().map(|it| it.kept_tombstones().0).sum::<u64>();
+        let kept = shared.inside().unwrap().catalog.files.sum(|it| it.kept_tombstones().0);
         assert_eq!(kept, 0, "tombstones are kept, with files of {size} bytes");
         let files = db.file_stats().unwrap();
         let dead = files.iter().map(|file| file.records - file.live_records).sum::<u64>();
