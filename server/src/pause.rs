@@ -42,6 +42,12 @@ impl Pause {
         let is_behind = self.is_behind.load(Ordering::SeqCst);
         if !all && !writes && !is_behind {
             self.any.store(false, Ordering::SeqCst);
+            // Somebody may have begun a pause meanwhile.
+            let is_over = |until: &AtomicU64| until.load(Ordering::SeqCst) <= now_ms;
+            let has_begun = !is_over(&self.all_until_ms)
+                || !is_over(&self.writes_until_ms)
+                || self.is_behind.load(Ordering::SeqCst);
+            self.any.fetch_or(has_begun, Ordering::SeqCst);
         }
         all || (is_write && (writes || is_behind))
     }

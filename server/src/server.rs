@@ -137,6 +137,7 @@ impl Server {
     /// Asks all threads to end.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::SeqCst);
+        self.keyspace.blocked.end();
         self.post_all(|| Mail::End);
     }
 

@@ -128,6 +128,8 @@ pub struct Session {
     pub wait: Option<(Arc<Waiter>, Option<Instant>)>,
     /// The connection ends when all was sent.
     pub ends: bool,
+    /// The client will send no more than what was read, or is there to read: it has closed, or its end of the connection.
+    pub is_at_end: bool,
     /// The command that ran last.
     pub last: Option<&'static Command>,
     /// The reply waits until all that was written before is on the disk.
@@ -151,6 +153,7 @@ impl Session {
             replies: Replies::On,
             wait: None,
             ends: false,
+            is_at_end: false,
             last: None,
             must_be_durable: false,
         }
@@ -170,6 +173,15 @@ impl Session {
     /// The number of channels and patterns.
     pub fn subscriptions(&self) -> usize {
         self.channels.len() + self.patterns.len()
+    }
+
+    /// Whether the client wants the reply that its wait ends with.
+    pub fn wants_late_reply(&mut self) -> bool {
+        if self.replies == Replies::Skip {
+            self.replies = Replies::On;
+            return false;
+        }
+        self.replies != Replies::Off
     }
 
     /// A command is wrong that was to be queued.

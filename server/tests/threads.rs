@@ -81,3 +81,120 @@ fn a_sum_that_transactions_keep_is_the_same_for_everybody_at_all_times() {
         });
     });
 }
+
+#[test]
+fn no_lock_is_given_up_while_all_keys_are_taken_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::filedb(&directory.path().join("store"), &["--threads", "2"]);
+    std::thread::scope(|scope| {
+        let changers: Vec<_> = (0..3)
+            .map(|client| {
+                let mut connection = process.connect();
+                scope.spawn(move || {
+                    let key = format!("list{client}");
+                    for _ in 0..1000 {
+                        let added = encode(&["RPUSH", &key, "a", "b", "c", "d"]);
+                        let changed = [
+                            encode(&["LPOP", &key]),
+                            encode(&["LSET", &key, "0", "e"]),
+                            encode(&["SET", &format!("{key}:x"), "1"]),
+                            encode(&["RPUSH", &key, "f"]),
+                        ];
+                        for (commands, count) in [(added, 1), (changed.concat(), 4)] {
+                            connection.send(&commands);
+                            for _ in 0..count {
+                                let reply = connection.reply();
+                                let is_right = !reply.starts_with(b"-") || reply == b"-ERR no such key\r\n";
+                                assert!(is_right, "{}", reply.escape_ascii());
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut connection = process.connect();
+        let mut n = 0;
+        while changers.iter().any(|changer| !changer.is_finished()) {
+            n += 1;
+            // What was collected before is what is to be written first.
+            let commands = [encode(&["SET", "mine", "1"]), encode(&[["FLUSHALL", "FLUSHDB"][n % 2]])];
+            connection.send(&commands.concat());
+            (0..2).for_each(|_| assert_eq!(connection.reply(), b"+OK\r\n"));
+        }
+    });
+}
+
+#[test]
+fn databases_are_exchanged_one_after_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::filedb(&directory.path().join("store"), &["--threads", "2"]);
+    let mut client = process.connect();
+    for database in 0..4 {
+        client.ask(&format!("SELECT {database}"));
+        client.ask(&format!("SET name {database}"));
+    }
+    std::thread::scope(|scope| {
+        for client in 0..4u32 {
+            let mut connection = process.connect();
+            scope.spawn(move || {
+                for n in 0..100 {
+                    let (one, other) = ((client + n) % 4, (client + n * 3 + 1) % 4);
+                    let commands = [
+                        encode(&["SET", "other", "1"]),
+                        encode(&["SWAPDB", &one.to_string(), &other.to_string()]),
+                    ];
+                    connection.send(&commands.concat());
+                    (0..2).for_each(|_| assert_eq!(connection.reply(), b"+OK\r\n"));
+                }
+            });
+        }
+    });
+    let mut names: Vec<i64> = (0..4)
+        .map(|database| {
+            client.ask(&format!("SELECT {database}"));
+            number(client.ask("GET name").as_bytes())
+        })
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_read_of_a_list_sees_one_moment() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::filedb(&directory.path().join("store"), &["--threads", "2"]);
+    process.connect().ask("RPUSH q 0 1 2 3 last");
+    std::thread::scope(|scope| {
+        let mut changer = process.connect();
+        // The last element is always the same.
+        let changer = scope.spawn(move || {
+            for n in 0..4000 {
+                let commands = match n % 2 {
+                    0 => [encode(&["LPOP", "q"]), encode(&["LPOP", "q"])],
+                    _ => [encode(&["LPUSH", "q", "1"]), encode(&["LPUSH", "q", "0"])],
+                };
+                changer.send(&commands.concat());
+                (0..2).for_each(|_| assert!(!changer.reply().starts_with(b"-")));
+            }
+        });
+        let mut readers = [process.connect(), process.connect(), process.connect()];
+        while !changer.is_finished() {
+            let commands = [
+                encode(&["LINDEX", "q", "-1"]),
+                encode(&["LRANGE", "q", "-1", "-1"]),
+                encode(&["LPOS", "q", "last"]),
+                encode(&["MEMORY", "USAGE", "q"]),
+            ];
+            readers.iter_mut().for_each(|reader| reader.send(&commands.concat().repeat(20)));
+            for reader in &mut readers {
+                for _ in 0..20 {
+                    assert_eq!(reader.reply().escape_ascii().to_string(), r"$4\r\nlast\r\n");
+                    assert_eq!(reader.reply().escape_ascii().to_string(), r"*1\r\n$4\r\nlast\r\n");
+                    let place = reader.reply().escape_ascii().to_string();
+                    assert!([r":2\r\n", r":3\r\n", r":4\r\n"].contains(&place.as_str()), "{place}");
+                    assert!(reader.reply().starts_with(b":"));
+                }
+            }
+        }
+    });
+}

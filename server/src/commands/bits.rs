@@ -212,24 +212,35 @@ fn bitop(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     if operation == "not" && args.len() != 4 {
         return Err(Fault::from("ERR BITOP NOT must be called with a single source key."));
     }
-    let mut strings = Vec::new();
-    for name in &args[3..] {
-        let key = context.key(name);
-        strings.push(copy(context, &key)?.unwrap_or_default().0);
+    let keys: Vec<_> = args[3..].iter().map(|name| context.key(name)).collect();
+    let mut length = 0;
+    for key in &keys {
+        let this = context.work.find(key, |found| Ok::<_, Fault>(value(found)?.map_or(0, <[u8]>::len)))??;
+        length = length.max(this);
     }
-    let length = strings.iter().map(Vec::len).max().unwrap_or(0);
-    let byte = |string: &Vec<u8>, at: usize| string.get(at).copied().unwrap_or(0);
-    let result: Vec<u8> = (0..length)
-        .map(|at| {
-            let bytes = strings.iter().map(|string| byte(string, at));
+    // One source after the other, each where it lies: only the result takes memory. A string that is shorter has zeros behind it.
+    let mut result = vec![0; length];
+    for (n, key) in keys.iter().enumerate() {
+        context.work.find(key, |found| {
+            let source = value(found)?.unwrap_or_default();
+            let source = &source[..source.len().min(length)];
+            let (head, tail) = result.split_at_mut(source.len());
+            let bytes = head.iter_mut().zip(source);
             match operation.as_str() {
-                "and" => bytes.fold(0xff, |all, byte| all & byte),
-                "or" => bytes.fold(0, |all, byte| all | byte),
-                "xor" => bytes.fold(0, |all, byte| all ^ byte),
-                _ => !bytes.fold(0, |all, byte| all | byte),
+                _ if n == 0 => head.copy_from_slice(source),
+                "and" => {
+                    bytes.for_each(|(byte, other)| *byte &= other);
+                    tail.fill(0);
+                }
+                "or" => bytes.for_each(|(byte, other)| *byte |= other),
+                _ => bytes.for_each(|(byte, other)| *byte ^= other),
             }
-        })
-        .collect();
+            Ok::<_, Fault>(())
+        })??;
+    }
+    if operation == "not" {
+        result.iter_mut().for_each(|byte| *byte = !*byte);
+    }
     let to = context.key(args[2]);
     if result.is_empty() {
         if context.work.remove(&to)? {

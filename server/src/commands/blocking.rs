@@ -87,7 +87,7 @@ fn timeout(text: &[u8]) -> Result<Option<Duration>> {
 }
 
 /// Lets the client wait; in a transaction it is told at once that there is nothing.
-fn wait(context: &mut Context<'_>, keys: Vec<Key>, wish: Wish, timeout: Option<Duration>) {
+pub fn wait(context: &mut Context<'_>, keys: Vec<Key>, wish: Wish, timeout: Option<Duration>) {
     if context.session.is_executing {
         let is_move = matches!(wish, Wish::Move { .. });
         let mut reply = context.reply();
@@ -95,7 +95,11 @@ fn wait(context: &mut Context<'_>, keys: Vec<Key>, wish: Wish, timeout: Option<D
     }
     let address = context.session.client.address;
     let waiter = Arc::new(Waiter::new(address, keys, wish, context.session.is_resp3));
-    context.work.keyspace.blocked.add(&waiter);
+    if context.session.is_at_end || !context.work.keyspace.blocked.add(&waiter) {
+        // The client has gone or the server ends: nobody would take what it is given.
+        context.session.ends = true;
+        return;
+    }
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     context.session.wait = Some((waiter, deadline));
     context.session.publish_state();
@@ -187,6 +191,8 @@ pub fn serve_pushed(work: &mut Work) {
 
 /// The client that is next to get something of a list that has something.
 fn next_to_serve(work: &mut Work, key: &[u8]) -> Option<Arc<Waiter>> {
+    // A wait for another list may have given this one's lock up.
+    work.lock([key].into_iter());
     let waiter = work.keyspace.blocked.first(key)?;
     if let Wish::Move { to, .. } = &waiter.wish
         && !work.try_lock(to)
@@ -217,7 +223,7 @@ fn serve(work: &mut Work, key: &[u8], waiter: &Arc<Waiter>) -> bool {
             reply.bulk(name);
             reply.bulks(&taken.unwrap_or_default());
         }),
-        Wish::Sleep => Ok(()),
+        Wish::Sleep | Wish::Durable { .. } => Ok(()),
         Wish::Move { to, from_front, to_front } => move_element(work, key, to, *from_front, *to_front)
             .map(|element| reply.bulk_or_null(element.as_deref())),
     };

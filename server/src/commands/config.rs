@@ -1,6 +1,7 @@
 //! CONFIG: what is set, and what can be changed while the server runs.
 
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 
 use super::args::text;
 use super::fault::{Fault, Result, SYNTAX};
@@ -116,17 +117,13 @@ fn rewrite(settings: &Settings) -> Result {
         for setting in SETTINGS {
             table.insert(setting.name.to_owned(), toml::Value::String((setting.get)(settings)));
         }
-        let mut lines = String::from("# Written by CONFIG REWRITE.\n");
-        for (name, value) in &table {
-            let value = match value {
-                toml::Value::String(text) => format!("{text:?}"),
-                other => other.to_string(),
-            };
-            lines.push_str(&format!("{name} = {value}\n"));
-        }
         let beside = file.with_extension("new");
-        let mut new = std::fs::File::create(&beside)?;
-        new.write_all(lines.as_bytes())?;
+        // Nobody may read it who may not read the old one: passwords are in it.
+        let mode = std::fs::metadata(file)?.permissions();
+        let _ = std::fs::remove_file(&beside);
+        let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        new.set_permissions(mode)?;
+        write!(new, "# Written by CONFIG REWRITE.\n{table}")?;
         new.sync_all()?;
         std::fs::rename(&beside, file)
     };

@@ -282,7 +282,10 @@ fn debug(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
             }
             let address = context.session.client.address;
             let waiter = Arc::new(Waiter::new(address, Vec::new(), Wish::Sleep, context.session.is_resp3));
-            context.work.keyspace.blocked.add(&waiter);
+            if !context.work.keyspace.blocked.add(&waiter) {
+                context.session.ends = true;
+                return Ok(());
+            }
             context.session.wait = Some((waiter, Some(Instant::now() + Duration::from_secs_f64(seconds))));
         }
         (b"object", 3..) => {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 
 use super::args::text;
-use super::fault::{Fault, Result};
+use super::fault::{Fault, Result, not_durable};
 use super::table::{self, Command, Flags};
 use super::{Context, transactions, wrong_number};
 use crate::keyspace::{Key, MAX_KEY};
@@ -103,7 +103,7 @@ fn check(context: &mut Context<'_>, command: &'static Command) -> Result {
     if command.flags.has(Flags::WRITE)
         && let Some(why) = context.server.durability.failure()
     {
-        return Err(Fault::from(format!("MISCONF Errors writing to the AOF file: {why}")));
+        return Err(Fault::from(not_durable(&why)));
     }
     if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
         return Err(Fault::from("ERR Command not allowed inside a transaction"));
@@ -146,9 +146,15 @@ fn lock_keys(context: &mut Context<'_>, command: &'static Command, args: &[&[u8]
     if flags.has(Flags::ALL_KEYS) {
         context.work.lock_all();
     }
-    let keys = stored_keys(context, command, args)?;
-    if flags.has(Flags::WRITE) || keys.len() > 1 {
-        context.work.lock(keys.iter().map(|key| key.as_slice()));
+    loop {
+        let swaps = context.work.keyspace.databases.swaps();
+        let keys = stored_keys(context, command, args)?;
+        if flags.has(Flags::WRITE) || keys.len() > 1 {
+            context.work.lock(keys.iter().map(|key| key.as_slice()));
+        }
+        // SWAPDB holds all locks; where it came before these were had, they are those of other keys.
+        if context.work.keyspace.databases.swaps() == swaps {
+            return Ok(());
+        }
     }
-    Ok(())
 }

@@ -57,6 +57,11 @@ pub fn text_of_store(error: &Error) -> String {
     }
 }
 
+/// What a client is told whose write, or wait for the disk, comes after a sync that failed.
+pub fn not_durable(why: &str) -> String {
+    format!("MISCONF Errors writing to the AOF file: {why}")
+}
+
 /// The key holds something else.
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 /// Words that do not belong together.

@@ -46,7 +46,7 @@ fn info(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         args[1..].iter().map(|arg| super::args::text(arg).to_ascii_lowercase()).collect();
     let is_all = wanted.is_empty()
         || wanted.iter().any(|name| matches!(name.as_str(), "all" | "default" | "everything"));
-    context.work.flush();
+    context.work.flush()?;
     let mut text = String::new();
     for (name, section) in SECTIONS {
         if is_all || wanted.iter().any(|wanted| wanted == name) {

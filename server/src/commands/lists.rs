@@ -137,6 +137,9 @@ pub static COMMANDS: &[Command] = &[
     ),
 ];
 
+/// So many elements of a list are looked at together.
+const AT_ONCE: u64 = 1024;
+
 /// Whether a key holds a list; a string is an error.
 pub fn is_list(found: Option<Found<'_>>) -> Result<bool> {
     match found {
@@ -312,29 +315,36 @@ fn lpos(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         }
     }
     let key = context.key(args[1]);
-    let elements = context.work.look_at_list(&key, |list, db| list.range(db, &key, 0, u64::MAX))?;
+    let wanted = count.map_or(1, |count| if count == 0 { usize::MAX } else { count as usize });
+    let mut skip = rank.unsigned_abs() - 1;
     let mut found = Vec::new();
-    if let Some(elements) = &elements {
-        let length = elements.len();
-        let wanted = count.map_or(1, |count| if count == 0 { usize::MAX } else { count as usize });
-        let most = if most == 0 { length } else { (most as usize).min(length) };
-        let mut skip = rank.unsigned_abs() - 1;
-        let places: Box<dyn Iterator<Item = usize>> =
-            if rank > 0 { Box::new(0..length) } else { Box::new((0..length).rev()) };
-        for place in places.take(most) {
-            if elements[place] != args[2] {
-                continue;
+    context.work.look_at_list(&key, |list, db| {
+        let length = list.len();
+        let most = if most == 0 { length } else { (most as u64).min(length) };
+        let mut seen = 0;
+        // A part after the other, from the end at which it begins: a list may be larger than the memory.
+        while seen < most && found.len() < wanted {
+            let count = (most - seen).min(AT_ONCE);
+            let first = if rank > 0 { seen } else { length - seen - count };
+            let elements = list.range(db, &key, first, count)?;
+            for n in 0..elements.len() {
+                let n = if rank > 0 { n } else { elements.len() - 1 - n };
+                if elements[n] != args[2] {
+                    continue;
+                }
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                found.push(first as usize + n);
+                if found.len() >= wanted {
+                    break;
+                }
             }
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
-            found.push(place);
-            if found.len() >= wanted {
-                break;
-            }
+            seen += count;
         }
-    }
+        Ok(())
+    })?;
     let mut reply = context.reply();
     match (count, found.first()) {
         (Some(_), _) => {

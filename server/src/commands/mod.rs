@@ -40,6 +40,7 @@ use fault::{Fault, Result};
 pub use blocking::serve_pushed;
 pub use glob::matches;
 pub use info::{keyspace_counts, processor_seconds, resident, unsynced_changes};
+pub use server::waitaof_reply;
 pub use table::{Command, Flags, Keys};
 
 /// What a command works with.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::RwLock;
 
 use super::args::is;
-use super::fault::Result;
+use super::fault::{Fault, Result};
 use super::table::{Command, Flags, Keys, command};
 use super::{Context, matches};
 use crate::keyspace::blocked::Address;
@@ -113,6 +113,9 @@ pub static COMMANDS: &[Command] = &[
         ],
     },
 ];
+
+/// Each message is compared with each pattern.
+const MOST_PATTERNS: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Listener {
@@ -243,6 +246,9 @@ fn confirm(context: &mut Context<'_>, kind: &str, name: Option<&[u8]>) {
 fn listen(context: &mut Context<'_>, args: &[&[u8]], with_patterns: bool) -> Result {
     let server = context.server;
     let pubsub = &server.pubsub;
+    if with_patterns && context.session.patterns.len() + args.len() - 1 > MOST_PATTERNS {
+        return Err(Fault::from(format!("ERR a client listens to at most {MOST_PATTERNS} patterns")));
+    }
     for name in &args[1..] {
         let listener =
             Listener { address: context.session.client.address, is_resp3: context.session.is_resp3 };

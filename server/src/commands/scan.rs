@@ -55,7 +55,7 @@ pub static COMMANDS: &[Command] = &[
 const AT_ONCE: usize = 1 << 14;
 
 fn keys(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    context.work.flush();
+    context.work.flush()?;
     let place = context.work.keyspace.databases.place(context.session.database);
     let (mut bytes, mut ends, mut at) = (Vec::new(), Vec::new(), Some(0));
     while let Some(from) = at {
@@ -100,7 +100,7 @@ fn scan(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
             return Err(Fault::from(SYNTAX));
         }
     }
-    context.work.flush();
+    context.work.flush()?;
     let place = context.work.keyspace.databases.place(context.session.database);
     let mut found: Vec<Vec<u8>> = Vec::new();
     let next = context.work.db().scan(cursor, count, |key, holds| {
@@ -122,7 +122,7 @@ fn scan(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn random_key(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
     use std::hash::{BuildHasher, RandomState};
-    context.work.flush();
+    context.work.flush()?;
     let place = context.work.keyspace.databases.place(context.session.database);
     let mut found: Option<Vec<u8>> = None;
     // From a random place to the end, and then from the beginning.
@@ -141,7 +141,7 @@ fn random_key(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
 }
 
 fn dbsize(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    context.work.flush();
+    context.work.flush()?;
     let keyspace = &context.work.keyspace;
     let count = keyspace.databases.count(&keyspace.db, context.session.database)?;
     context.reply().int(count as i64);

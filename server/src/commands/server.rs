@@ -1,10 +1,14 @@
 //! The server as a whole.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use super::args::{int, int_within, is};
-use super::fault::{Fault, Result, SYNTAX};
+use super::fault::{Fault, Result, SYNTAX, not_durable};
 use super::table::{Command, Flags, Keys, command};
-use super::{Context, connection, wrong_number};
+use super::{Context, blocking, connection, wrong_number};
 use crate::keyspace::OWN;
+use crate::keyspace::blocked::Wish;
 use crate::resp::reply::Reply;
 use crate::server::wall_clock;
 
@@ -180,13 +184,14 @@ fn time(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
 }
 
 fn lastsave(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let at_s = context.server.durability.last_sync_s.load(std::sync::atomic::Ordering::Relaxed);
+    let at_s = context.server.durability.last_sync_s.load(Ordering::Relaxed);
     context.reply().int(at_s as i64);
     Ok(())
 }
 
 /// The reply leaves when all that was written before it is on the disk.
 fn save(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    check_durability(context)?;
     context.session.must_be_durable = true;
     context.reply().ok();
     Ok(())
@@ -198,8 +203,8 @@ fn bgsave(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         [word] if is(word, "SCHEDULE") => {}
         _ => return Err(Fault::from(SYNTAX)),
     }
-    context.work.flush();
-    let written = context.work.keyspace.written.load(std::sync::atomic::Ordering::SeqCst);
+    context.work.flush()?;
+    let written = context.work.keyspace.written.load(Ordering::SeqCst);
     context.server.durability.want(written);
     context.reply().simple("Background saving started");
     Ok(())
@@ -243,7 +248,7 @@ fn check_mode(args: &[&[u8]]) -> Result {
 
 /// Takes all keys away for which this holds, some thousands at a time. For who holds all locks.
 fn empty(context: &mut Context<'_>, is_meant: impl Fn(u8) -> bool) -> Result {
-    context.work.flush();
+    context.work.flush()?;
     let keyspace = context.work.keyspace.clone();
     keyspace.watches.touch_if(|key| {
         key.first().is_some_and(|place| is_meant(*place)) && keyspace.db.exists(key).unwrap_or(true)
@@ -288,7 +293,7 @@ fn swapdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let first = number(args[1], "ERR invalid first DB index")?;
     let second = number(args[2], "ERR invalid second DB index")?;
     if first != second {
-        context.work.flush();
+        context.work.flush()?;
         let keyspace = context.work.keyspace.clone();
         let places = [keyspace.databases.place(first), keyspace.databases.place(second)];
         // As in Redis: of watched keys those count that are in one of the two, before or after.
@@ -313,19 +318,44 @@ fn wait(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(())
 }
 
+/// Waits until what was written before it is on the disk, up to a time. In a transaction it says how things are.
 fn waitaof(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let local = int_within(args[1], 0, 1, "ERR value is out of range, must be between 0 and 1")?;
     int_within(args[2], 0, i64::MAX, "ERR value is out of range, must be positive")?;
-    int_within(args[3], 0, i64::MAX, "ERR timeout is negative")?;
-    context.session.must_be_durable = local > 0;
-    let durable = context.server.durability.durable()
-        >= context.work.keyspace.written.load(std::sync::atomic::Ordering::SeqCst)
-        && context.work.is_empty();
-    let mut reply = context.reply();
-    reply.array(2);
-    reply.flag(local > 0 || durable);
-    reply.int(0);
+    let timeout_ms = int_within(args[3], 0, i64::MAX, "ERR timeout is negative")?;
+    let durability = &context.server.durability;
+    let ticket = if context.session.is_executing {
+        // What the transaction has done so far is written with the rest of it.
+        u64::MAX
+    } else {
+        context.work.flush()?;
+        context.work.keyspace.written.load(Ordering::SeqCst)
+    };
+    let is_durable = durability.durable() >= ticket;
+    if local > 0 && !is_durable && !context.session.is_executing {
+        check_durability(context)?;
+        durability.want(ticket);
+        let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms as u64));
+        blocking::wait(context, Vec::new(), Wish::Durable { ticket }, timeout);
+        return Ok(());
+    }
+    waitaof_reply(&mut context.reply(), is_durable);
     Ok(())
+}
+
+/// What WAITAOF says.
+pub fn waitaof_reply(reply: &mut Reply<'_>, is_durable: bool) {
+    reply.array(2);
+    reply.flag(is_durable);
+    reply.int(0);
+}
+
+/// An error where a sync has failed, since when nothing becomes durable any more.
+fn check_durability(context: &Context<'_>) -> Result {
+    match context.server.durability.failure() {
+        Some(why) => Err(Fault::from(not_durable(&why))),
+        None => Ok(()),
+    }
 }
 
 fn slowlog(context: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -139,14 +139,36 @@ fn exec(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
         if let Err(fault) = call(context, queued.command, &args) {
             fail(context, &fault);
         }
+        if context.work.broken.is_some() {
+            break;
+        }
     }
     context.session.is_executing = false;
     context.work.is_transaction = false;
-    Ok(())
+    // Commands that read the store as a whole have what is before them written. Where that fails, the replies so far are wrong.
+    match context.work.broken.take() {
+        Some(error) => Err(Fault::from(error)),
+        None => Ok(()),
+    }
 }
 
 /// Holds the locks of all keys of a transaction, in whatever database.
 fn lock_all(context: &mut Context<'_>, queue: &Queue) -> Result {
+    loop {
+        let swaps = context.work.keyspace.databases.swaps();
+        match keys_of(context, queue)? {
+            Some(keys) => context.work.lock(keys.iter().map(|key| key.as_slice())),
+            None => context.work.lock_all(),
+        }
+        // As where the lock of one command is taken: SWAPDB may have come before.
+        if context.work.keyspace.databases.swaps() == swaps {
+            return Ok(());
+        }
+    }
+}
+
+/// All keys of a transaction, and those that are watched; `None` where it reads or changes whatever there is.
+fn keys_of(context: &mut Context<'_>, queue: &Queue) -> Result<Option<Vec<Key>>> {
     let database = context.session.database;
     let mut keys: Vec<Key> = context.session.watched.iter().map(|watched| watched.key.clone()).collect();
     let mut all = false;
@@ -165,13 +187,7 @@ fn lock_all(context: &mut Context<'_>, queue: &Queue) -> Result {
         }
     }
     context.session.database = database;
-    found?;
-    if all {
-        context.work.lock_all();
-    } else {
-        context.work.lock(keys.iter().map(|key| key.as_slice()));
-    }
-    Ok(())
+    found.map(|()| (!all).then_some(keys))
 }
 
 /// Whether a watched key was changed, or has expired.

@@ -25,6 +25,11 @@ pub enum Wish {
     },
     /// Nothing: the client sleeps.
     Sleep,
+    /// That a batch is on the disk.
+    Durable {
+        /// Its number.
+        ticket: u64,
+    },
     /// An element that goes into another list.
     Move {
         /// The other list.
@@ -84,19 +89,30 @@ pub struct Blocked {
     /// So many clients wait: nobody looks further where it is 0.
     count: AtomicUsize,
     by_key: Mutex<HashMap<Key, VecDeque<Arc<Waiter>>>>,
+    has_ended: AtomicBool,
 }
 
 impl Blocked {
-    /// Lets a client wait. For who holds the locks of its lists.
-    pub fn add(&self, waiter: &Arc<Waiter>) {
-        self.count.fetch_add(1, Ordering::SeqCst);
+    /// Nobody waits any more, and nobody is served: the server ends.
+    pub fn end(&self) {
+        let _by_key = self.by_key.lock();
+        self.has_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets a client wait. False where nobody may any more. For who holds the locks of its lists.
+    pub fn add(&self, waiter: &Arc<Waiter>) -> bool {
         let mut by_key = self.by_key.lock();
+        if self.has_ended.load(Ordering::SeqCst) {
+            return false;
+        }
+        self.count.fetch_add(1, Ordering::SeqCst);
         for key in &waiter.keys {
             let queue = by_key.entry(key.clone()).or_default();
             if !queue.back().is_some_and(|last| Arc::ptr_eq(last, waiter)) {
                 queue.push_back(waiter.clone());
             }
         }
+        true
     }
 
     /// Takes a client out that was decided about.
@@ -122,6 +138,9 @@ impl Blocked {
     /// The client that waits longest for a list.
     pub fn first(&self, key: &[u8]) -> Option<Arc<Waiter>> {
         let by_key = self.by_key.lock();
+        if self.has_ended.load(Ordering::SeqCst) {
+            return None;
+        }
         by_key.get(key)?.iter().find(|waiter| !waiter.is_decided()).cloned()
     }
 

@@ -1,6 +1,6 @@
 //! Which of the numbers that SELECT takes is which place in the store. SWAPDB changes that, and nothing else.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use filedb::{Db, Result};
 
@@ -14,6 +14,8 @@ pub struct Databases {
     places: [AtomicU8; DATABASES],
     /// Whether other places than the first may have keys.
     others: AtomicU8,
+    /// How often two were exchanged. For who has looked a place up before it holds the lock of a key in it.
+    swaps: AtomicU64,
 }
 
 impl Databases {
@@ -27,6 +29,7 @@ impl Databases {
         Ok(Databases {
             places: std::array::from_fn(|n| AtomicU8::new(place(n))),
             others: AtomicU8::new(u8::from(said.is_some())),
+            swaps: AtomicU64::new(0),
         })
     }
 
@@ -37,6 +40,12 @@ impl Databases {
             Some(place) => place.load(Ordering::Relaxed),
             None => database,
         }
+    }
+
+    /// How often two databases were exchanged.
+    #[inline]
+    pub fn swaps(&self) -> u64 {
+        self.swaps.load(Ordering::SeqCst)
     }
 
     /// The number of the database in a place.
@@ -78,6 +87,7 @@ impl Databases {
             other.store(place, Ordering::Relaxed);
         };
         exchange();
+        self.swaps.fetch_add(1, Ordering::SeqCst);
         self.save(db).inspect_err(|_| exchange())
     }
 

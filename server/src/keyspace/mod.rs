@@ -11,7 +11,7 @@ pub mod locks;
 pub mod watch;
 pub mod work;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use filedb::Db;
 use smallvec::SmallVec;
@@ -48,6 +48,8 @@ pub struct Keyspace {
     /// So many batches are being written that change more than one key. Who reads one key meanwhile locks it first, or it could see
     /// the batch half.
     pub writing_many: AtomicU64,
+    /// So many of those were begun since the server was started.
+    pub many_begun: AtomicU64,
     /// The number of batches that were written: what waits for the disk.
     pub written: AtomicU64,
     /// Changes since the server was started.
@@ -64,9 +66,16 @@ impl Keyspace {
             watches: Watches::default(),
             blocked: Blocked::default(),
             writing_many: AtomicU64::new(0),
+            many_begun: AtomicU64::new(0),
             written: AtomicU64::new(0),
             changes: AtomicU64::new(0),
         })
+    }
+
+    /// A batch is about to be written that changes more than one key.
+    pub fn begin_many(&self) {
+        self.many_begun.fetch_add(1, Ordering::SeqCst);
+        self.writing_many.fetch_add(1, Ordering::SeqCst);
     }
 
     /// A client's key in its database, as it is stored.

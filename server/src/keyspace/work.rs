@@ -93,6 +93,8 @@ pub struct Work {
     now_ms: Option<u64>,
     /// EXEC is at work.
     pub is_transaction: bool,
+    /// Why a part of the transaction that is at work could not be written.
+    pub broken: Option<Error>,
     /// Whether somebody listens to events.
     pub has_listeners: bool,
     /// Lists that got elements in the last command.
@@ -125,6 +127,7 @@ impl Work {
             batch: Batch::new(),
             now_ms: None,
             is_transaction: false,
+            broken: None,
             has_listeners: false,
             pushed: Vec::new(),
             events: Vec::new(),
@@ -250,6 +253,12 @@ impl Work {
         self.keyspace.writing_many.load(Ordering::SeqCst) > 0
     }
 
+    /// How many batches were begun that change more than one key.
+    #[inline]
+    pub fn many_begun(&self) -> u64 {
+        self.keyspace.many_begun.load(Ordering::SeqCst)
+    }
+
     /// Returns when no batch of others that has this key is half seen.
     #[inline]
     fn wait_for_writers(&mut self, key: &[u8]) {
@@ -320,9 +329,28 @@ impl Work {
             Some(at) => at,
             None => self.insert(key, State::Absent, true),
         };
-        let start = self.arena.len();
-        self.arena.extend_from_slice(value);
-        let value = start..self.arena.len();
+        // Where what it had before lies, if the new value has room there: a transaction may set a key again and again.
+        let room = match self.entries.get(at).map(|entry| &entry.state) {
+            Some(State::Value { value: old, .. }) if old.end == self.arena.len() => {
+                self.arena.truncate(old.start);
+                None
+            }
+            Some(State::Value { value: old, .. }) if value.len() <= old.len() => {
+                Some(old.start..old.start + value.len())
+            }
+            _ => None,
+        };
+        let value = match room {
+            Some(room) => {
+                self.arena[room.clone()].copy_from_slice(value);
+                room
+            }
+            None => {
+                let start = self.arena.len();
+                self.arena.extend_from_slice(value);
+                start..self.arena.len()
+            }
+        };
         if let Some(entry) = self.entries.get_mut(at) {
             entry.state = State::Value { value, expiry_ms };
         }
@@ -393,12 +421,14 @@ impl Work {
         self.change_list(key, change)
     }
 
-    /// Shows a list to `look`; `None` where there is no such key.
+    /// Shows a list to `look`; `None` where there is no such key. What `look` reads of the store is one step with what it is told: the key's
+    /// lock is held. What was collected may be written first.
     pub fn look_at_list<R>(
         &mut self,
         key: &[u8],
         look: impl FnOnce(&List, &Db) -> Result<R>,
     ) -> Result<Option<R>> {
+        self.lock([key].into_iter());
         if let Some(at) = self.position(key) {
             let now_ms = self.now_ms()?;
             return match self.entries.get(at).map(|entry| &entry.state) {

@@ -51,7 +51,9 @@ impl Listener {
     pub fn unix(path: &Path) -> io::Result<UnixListener> {
         match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                let is_socket = std::fs::symlink_metadata(path)
+                    .is_ok_and(|about| std::os::unix::fs::FileTypeExt::is_socket(&about.file_type()));
+                if !is_socket || std::os::unix::net::UnixStream::connect(path).is_ok() {
                     return Err(error);
                 }
                 std::fs::remove_file(path)?;

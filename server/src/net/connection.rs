@@ -11,6 +11,10 @@ use crate::session::Session;
 /// With so much that it was not sent, a client's commands wait: who does not read is not worked for.
 pub const MOST_UNSENT: usize = 1 << 20;
 
+/// Of a client whose commands wait for that, so much is read all the same: one that sends all of its commands before it reads a reply would
+/// else never read.
+const MOST_INPUT: usize = 64 << 20;
+
 /// See the module.
 pub struct Connection {
     /// Its socket.
@@ -19,6 +23,8 @@ pub struct Connection {
     pub session: Session,
     /// What was read and not done.
     pub input: Vec<u8>,
+    /// So many bytes at its beginning were done.
+    pub input_done: usize,
     /// How far the first command of it was read.
     pub parser: Parser,
     /// What is to be sent.
@@ -27,7 +33,9 @@ pub struct Connection {
     pub is_readable: bool,
     /// Its next command waits until a pause is over.
     pub is_paused: bool,
-    /// The other end has closed, or the socket has failed.
+    /// All that the other end will ever send was read.
+    pub has_ended: bool,
+    /// The socket has failed, or the client is to be disconnected.
     pub is_gone: bool,
     /// It is in the list of those that are to be flushed.
     pub is_listed: bool,
@@ -40,10 +48,12 @@ impl Connection {
             transport,
             session,
             input: Vec::new(),
+            input_done: 0,
             parser: Parser::default(),
             output: Output::default(),
             is_readable: false,
             is_paused: false,
+            has_ended: false,
             is_gone: false,
             is_listed: false,
         }
@@ -51,11 +61,16 @@ impl Connection {
 
     /// Whether its next command may be done now.
     pub fn may_go_on(&self) -> bool {
-        !self.is_gone
-            && !self.session.ends
-            && self.session.wait.is_none()
-            && !self.is_paused
-            && self.output.unsent() <= MOST_UNSENT
+        self.waits_for_nothing() && self.output.unsent() <= MOST_UNSENT
+    }
+
+    /// Whether more may be read of it that is done later.
+    pub fn may_be_read(&self) -> bool {
+        self.waits_for_nothing() && self.input.len() < MOST_INPUT
+    }
+
+    fn waits_for_nothing(&self) -> bool {
+        !self.is_gone && !self.session.ends && self.session.wait.is_none() && !self.is_paused
     }
 
     /// Sends what may be sent and there is room for.
@@ -74,7 +89,7 @@ impl Connection {
             let ready = self.output.ready();
             let all = ready.len();
             match self.transport.write(ready) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(0) if self.transport.is_plain() => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     self.output.was_sent(count);
                     if count < all && self.transport.is_plain() {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::connection::{Connection, MOST_UNSENT};
+use super::output::Output;
 use crate::commands::fault::text_of_store;
 use crate::commands::{self, Command, Context, Flags, dispatch, table};
 use crate::keyspace::MAX_KEY;
@@ -18,27 +19,39 @@ use crate::session::{Replies, Session};
 
 static GET: LazyLock<Option<&'static Command>> = LazyLock::new(|| table::find(b"get"));
 
-/// So many GETs are looked up together at most.
+/// So many GETs are looked up together at most, and so many at first: while their values are small, more each time.
 const MOST_GETS: usize = 128;
+const FIRST_GETS: usize = 16;
+/// Values that are small together.
+const SMALL: usize = 64 << 10;
 
 /// GETs whose replies are due.
 #[derive(Default)]
 pub struct Gets {
     bytes: Vec<u8>,
     ends: Vec<usize>,
+    /// Where each begins in the input.
+    starts: Vec<usize>,
 }
 
 impl Gets {
-    fn push(&mut self, place: u8, key: &[u8]) {
+    fn push(&mut self, place: u8, key: &[u8], start: usize) {
         self.bytes.push(place);
         self.bytes.extend_from_slice(key);
         self.ends.push(self.bytes.len());
+        self.starts.push(start);
     }
 
-    /// Replies to all of them.
-    fn answer(&mut self, server: &Server, work: &mut Work, session: &Session, out: &mut Vec<u8>) {
+    /// Replies to them, until the output has no more room. Gives the place in the input of the first that has no reply, and how many have none.
+    fn answer(
+        &mut self,
+        server: &Server,
+        work: &mut Work,
+        session: &Session,
+        output: &mut Output,
+    ) -> Option<(usize, u64)> {
         if self.ends.is_empty() {
-            return;
+            return None;
         }
         let mut keys: SmallVec<[&[u8]; 32]> = SmallVec::with_capacity(self.ends.len());
         let mut begin = 0;
@@ -46,35 +59,66 @@ impl Gets {
             keys.push(&self.bytes[begin..*end]);
             begin = *end;
         }
-        let mut reply = Reply { out, is_resp3: session.is_resp3 };
-        let (mut hits, count) = (0, keys.len() as u64);
-        let mut answer = |shown: filedb::Shown<'_>| match shown {
-            Ok(Some(value)) => {
-                hits += 1;
-                reply.bulk(value);
-            }
-            Ok(None) => reply.null(),
-            Err(error) => reply.error(&text_of_store(&error)),
-        };
-        if work.must_wait() {
-            for key in &keys {
-                let shown = work.find(key, |found| match found {
-                    Some(found) if found.is_list => answer(Err(filedb::Error::WrongType)),
-                    found => answer(Ok(found.map(|found| found.value))),
-                });
-                if let Err(error) = shown {
-                    answer(Err(error));
-                }
-            }
-        } else if let Err(error) = work.db().read_many(&keys, &mut answer) {
-            keys.iter().for_each(|_| answer(Err(error.clone())));
+        let (mut hits, mut answered, mut at_once) = (0, 0, FIRST_GETS);
+        while answered < keys.len() && (answered == 0 || output.unsent() <= MOST_UNSENT) {
+            let some = &keys[answered..keys.len().min(answered + at_once)];
+            let before = output.bytes.len();
+            hits += look_up(work, session, some, &mut output.bytes);
+            answered += some.len();
+            let is_small = output.bytes.len() - before <= SMALL;
+            at_once = if is_small { at_once * 2 } else { FIRST_GETS };
         }
+        let left = keys.len() - answered;
         drop(keys);
         server.stats.hits.fetch_add(hits, Ordering::Relaxed);
-        server.stats.misses.fetch_add(count - hits, Ordering::Relaxed);
+        server.stats.misses.fetch_add(answered as u64 - hits, Ordering::Relaxed);
+        let unanswered = self.starts.get(answered).map(|start| (*start, left as u64));
         self.bytes.clear();
         self.ends.clear();
+        self.starts.clear();
+        unanswered
     }
+}
+
+/// Replies to GETs of these keys: how many were there.
+fn look_up(work: &mut Work, session: &Session, keys: &[&[u8]], out: &mut Vec<u8>) -> u64 {
+    let (begin, many_begun) = (out.len(), work.many_begun());
+    let mut reply = Reply { out, is_resp3: session.is_resp3 };
+    let mut hits = 0;
+    if !work.must_wait() {
+        if let Err(error) =
+            work.db().read_many(keys, &mut |shown: filedb::Shown<'_>| hits += answer(&mut reply, shown))
+        {
+            keys.iter().for_each(|_| hits += answer(&mut reply, Err(error.clone())));
+        }
+        // Where a batch of several keys began meanwhile, one GET may have seen it and the next one not.
+        if work.many_begun() == many_begun {
+            return hits;
+        }
+        reply.out.truncate(begin);
+        hits = 0;
+    }
+    for key in keys {
+        let shown = work.find(key, |found| match found {
+            Some(found) if found.is_list => answer(&mut reply, Err(filedb::Error::WrongType)),
+            found => answer(&mut reply, Ok(found.map(|found| found.value))),
+        });
+        hits += shown.unwrap_or_else(|error| answer(&mut reply, Err(error)));
+    }
+    hits
+}
+
+/// One reply: how many hits it is.
+fn answer(reply: &mut Reply<'_>, shown: filedb::Shown<'_>) -> u64 {
+    match shown {
+        Ok(Some(value)) => {
+            reply.bulk(value);
+            return 1;
+        }
+        Ok(None) => reply.null(),
+        Err(error) => reply.error(&text_of_store(&error)),
+    }
+    0
 }
 
 /// Does the commands in `input` that can be done now: how many bytes they took, and how many they were.
@@ -110,13 +154,19 @@ pub fn drive(
                     && is_quick_get(get, session, work, key)
                     && !server.pause.holds(false, || server.uptime_ms())
                 {
-                    gets.push(work.keyspace.databases.place(session.database), key);
+                    gets.push(work.keyspace.databases.place(session.database), key, done);
                     session.last = Some(get);
-                    if gets.ends.len() >= MOST_GETS || output.unsent() > MOST_UNSENT {
-                        gets.answer(server, work, session, &mut output.bytes);
+                    if gets.ends.len() >= MOST_GETS
+                        && let Some((start, left)) = gets.answer(server, work, session, output)
+                    {
+                        (done, count) = (start, count + 1 - left);
+                        break;
                     }
                 } else {
-                    gets.answer(server, work, session, &mut output.bytes);
+                    if let Some((start, left)) = gets.answer(server, work, session, output) {
+                        (done, count) = (start, count - left);
+                        break;
+                    }
                     if let Ok(command) = &command
                         && must_pause(server, session, command)
                     {
@@ -134,7 +184,11 @@ pub fn drive(
                 length
             }
             Err(why) => {
-                gets.answer(server, work, session, &mut output.bytes);
+                if let Some((start, left)) = gets.answer(server, work, session, output) {
+                    parser.reset();
+                    (done, count) = (start, count - left);
+                    break;
+                }
                 let mut reply = Reply { out: &mut output.bytes, is_resp3: session.is_resp3 };
                 reply.error(&format!("ERR Protocol error: {why}"));
                 session.ends = true;
@@ -144,7 +198,10 @@ pub fn drive(
         connection.parser.reset();
         done += length;
     }
-    gets.answer(server, work, &connection.session, &mut connection.output.bytes);
+    if let Some((start, left)) = gets.answer(server, work, &connection.session, &mut connection.output) {
+        connection.parser.reset();
+        (done, count) = (start, count - left);
+    }
     (done, count)
 }
 
@@ -204,7 +261,8 @@ fn one(
         }
         Replies::Skip => {
             out.truncate(begin);
-            Replies::On
+            // The reply of who waits comes later.
+            if session.wait.is_some() { Replies::Skip } else { Replies::On }
         }
         Replies::SkipNext => Replies::Skip,
         Replies::On => Replies::On,

@@ -23,7 +23,7 @@ use super::driver::{Gets, drive};
 use super::mail::{Mail, Mailbox};
 use super::transport::Transport;
 use crate::commands::{pubsub, transactions};
-use crate::keyspace::blocked::Address;
+use crate::keyspace::blocked::{Address, Wish};
 use crate::keyspace::work::Work;
 use crate::server::Server;
 use crate::session::{Client, Known, Session};
@@ -50,12 +50,16 @@ pub struct EventLoop {
     listed: Vec<usize>,
     /// Connections that have more to read.
     again: Vec<usize>,
-    /// Connections whose replies wait for the disk.
+    /// Connections whose replies wait for the disk, or that wait for it themselves.
     held: BTreeSet<usize>,
     /// Connections whose next command waits for a pause.
     paused: BTreeSet<usize>,
     /// When waits end.
     deadlines: BTreeSet<(Instant, usize, u64)>,
+    /// The last batch when the last round was finished. What was written since then is what replies wait for.
+    finished_ticket: u64,
+    /// A connection that waits could not be accepted.
+    must_accept: bool,
     commands: u64,
     next_second: Instant,
     ends_at: Option<Instant>,
@@ -89,6 +93,8 @@ impl EventLoop {
             held: BTreeSet::new(),
             paused: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            finished_ticket: 0,
+            must_accept: false,
             commands: 0,
             next_second: Instant::now(),
             ends_at: None,
@@ -113,7 +119,6 @@ impl EventLoop {
                 return self.server.end();
             }
             let started = Instant::now();
-            let ticket = self.work.ticket;
             self.work.has_listeners = self.server.settings.has_events.load(Ordering::Relaxed);
             for event in &events {
                 match event.token() {
@@ -125,32 +130,29 @@ impl EventLoop {
                             self.list(at);
                         }
                         if event.is_readable() || event.is_read_closed() || event.is_error() {
-                            {
-                                let is_closed = event.is_read_closed() || event.is_error();
-                                self.read(at, is_closed, is_closed);
-                            }
+                            self.read(at, event.is_read_closed() || event.is_error());
                         }
                     }
                 }
             }
             for at in std::mem::take(&mut self.again) {
-                self.read(at, false, false);
+                self.read(at, false);
             }
             for mail in self.mailbox.take() {
                 self.receive(mail);
             }
             self.end_waits(started);
-            self.finish_round(ticket);
+            self.finish_round();
             self.each_second(started);
             let stats = &self.server.stats;
             stats.commands.fetch_add(std::mem::take(&mut self.commands), Ordering::Relaxed);
             stats.rounds.fetch_add(1, Ordering::Relaxed);
             stats.round_micros.fetch_add(started.elapsed().as_micros() as u64, Ordering::Relaxed);
             if let Some(ends_at) = self.ends_at {
-                let all_sent = self
-                    .connections
-                    .iter()
-                    .all(|(_, it)| it.as_ref().is_none_or(|it| it.output.unsent() == 0));
+                // Who still waits then was given something: its message is on the way.
+                let all_sent = self.connections.iter().all(|(_, it)| {
+                    it.as_ref().is_none_or(|it| it.output.unsent() == 0 && it.session.wait.is_none())
+                });
                 if all_sent || started >= ends_at {
                     return;
                 }
@@ -181,12 +183,12 @@ impl EventLoop {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
+                    // There may be descriptors or memory again in a moment; nobody will say so.
                     log::warn!("a connection could not be accepted: {error}");
-                    if error.raw_os_error() == Some(libc::EMFILE) {
-                        return;
-                    }
+                    self.must_accept = true;
+                    return;
                 }
             }
         }
@@ -242,37 +244,45 @@ impl EventLoop {
         }
     }
 
-    /// Reads what a client has sent, and does it: all of it where `all`. `is_closed`: the other end will send no more.
-    fn read(&mut self, at: usize, all: bool, is_closed: bool) {
+    /// Reads what a client has sent, and does it. `is_closed`: the other end will send no more.
+    fn read(&mut self, at: usize, is_closed: bool) {
         let Some(slot) = self.connections.get_mut(at) else { return };
         let Some(mut connection) = slot.take() else { return };
+        connection.session.is_at_end |= is_closed;
+        let mut taken = 0;
         loop {
-            if !connection.may_go_on() {
+            let is_done = connection.may_go_on();
+            if !is_done && !connection.may_be_read() {
                 connection.is_readable = true;
                 // Who waits for an element and is gone must not be given one.
-                connection.is_gone |= is_closed && connection.session.wait.is_some();
+                connection.is_gone |= connection.session.is_at_end && connection.session.wait.is_some();
                 break;
             }
             connection.is_readable = false;
             let mut buffer = std::mem::take(&mut self.buffer);
             let read = connection.transport.read(&mut buffer);
             match &read {
-                Ok(count) if *count > 0 => self.take_in(&mut connection, &buffer[..*count]),
+                Ok(count) if *count > 0 => self.take_in(&mut connection, &buffer[..*count], is_done),
                 _ => {}
             }
             let size = buffer.len();
             self.buffer = buffer;
             match read {
                 Ok(0) => {
-                    connection.is_gone = true;
+                    connection.session.is_at_end = true;
+                    connection.has_ended = true;
                     break;
                 }
-                // A short read of a plain socket says that nothing more is there.
-                Ok(count) if count < size && connection.transport.is_plain() && !all => break,
-                Ok(_) if all || !connection.transport.is_plain() => {}
-                Ok(_) => {
-                    self.again.push(at);
-                    break;
+                Ok(count) => {
+                    taken += count;
+                    // A short read of a plain socket says that nothing more is there, unless it is the end.
+                    if count < size && connection.transport.is_plain() && !connection.session.is_at_end {
+                        break;
+                    }
+                    if taken >= READ_AT_ONCE {
+                        self.again.push(at);
+                        break;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -289,8 +299,13 @@ impl EventLoop {
         if connection.is_paused {
             self.paused.insert(at);
         }
-        if let Some((_, Some(deadline))) = &connection.session.wait {
-            self.deadlines.insert((*deadline, at, connection.session.id()));
+        if let Some((waiter, deadline)) = &connection.session.wait {
+            if let Some(deadline) = deadline {
+                self.deadlines.insert((*deadline, at, connection.session.id()));
+            }
+            if matches!(waiter.wish, Wish::Durable { .. }) {
+                self.held.insert(at);
+            }
         }
         if !connection.is_listed {
             connection.is_listed = true;
@@ -301,31 +316,40 @@ impl EventLoop {
         }
     }
 
-    /// Does what stands in new input, behind what was left of the last.
-    fn take_in(&mut self, connection: &mut Connection, new: &[u8]) {
+    /// Does what stands in new input, behind what was left of the last; only keeps it where that `is_done` later.
+    fn take_in(&mut self, connection: &mut Connection, new: &[u8], is_done: bool) {
         self.server.stats.input_bytes.fetch_add(new.len() as u64, Ordering::Relaxed);
         connection.session.client.heard_ms.store(self.server.uptime_ms(), Ordering::Relaxed);
-        if connection.input.is_empty() {
+        if is_done && connection.input.is_empty() {
             let (done, count) = drive(&self.server, &mut self.work, connection, &mut self.gets, new);
             self.commands += count;
             connection.input.extend_from_slice(&new[done..]);
             return;
         }
-        connection
-            .input
-            .reserve(connection.parser.wanted().saturating_sub(connection.input.len()).min(32 << 20));
+        let left = connection.input.len() - connection.input_done;
+        connection.input.reserve(connection.parser.wanted().saturating_sub(left).min(32 << 20));
         connection.input.extend_from_slice(new);
-        self.go_on(connection);
+        if is_done {
+            self.go_on(connection);
+        }
     }
 
     /// Does what stands in the input.
     fn go_on(&mut self, connection: &mut Connection) {
         let input = std::mem::take(&mut connection.input);
-        let (done, count) = drive(&self.server, &mut self.work, connection, &mut self.gets, &input);
+        let rest = input.get(connection.input_done..).unwrap_or_default();
+        let (done, count) = drive(&self.server, &mut self.work, connection, &mut self.gets, rest);
         self.commands += count;
-        if done < input.len() {
-            connection.input = input;
-            connection.input.drain(..done);
+        connection.input_done += done;
+        if connection.input_done >= input.len() {
+            connection.input_done = 0;
+            return;
+        }
+        connection.input = input;
+        // Not each time, or a long pipeline would be moved again and again.
+        if connection.input_done > connection.input.len() / 2 {
+            connection.input.drain(..connection.input_done);
+            connection.input_done = 0;
         }
     }
 
@@ -342,12 +366,12 @@ impl EventLoop {
             self.put_back(at, connection);
         }
         if is_readable {
-            self.read(at, true, false);
+            self.read(at, false);
         }
     }
 
     /// Writes the batch, and sends what may be sent.
-    fn finish_round(&mut self, ticket_before: u64) {
+    fn finish_round(&mut self) {
         self.work.commit();
         for (mark, text) in std::mem::take(&mut self.work.failures).into_iter().rev() {
             if let Some(Some(connection)) = self.connections.get_mut(mark.token) {
@@ -367,7 +391,9 @@ impl EventLoop {
         if std::mem::take(&mut self.work.wants_pause) {
             self.server.pause.store_is_behind();
         }
-        let has_written = ticket != ticket_before;
+        // Also by what was done when the last round had been finished.
+        let has_written = ticket != self.finished_ticket;
+        self.finished_ticket = ticket;
         if has_written && self.server.durability.is_always() {
             self.server.durability.want(ticket);
         }
@@ -390,6 +416,8 @@ impl EventLoop {
             if ticket > self.server.durability.durable() {
                 connection.output.hold(ticket);
                 self.held.insert(at);
+                // Then it never will be, and nobody will say so again.
+                connection.is_gone |= self.server.durability.failure().is_some();
             }
         }
         if !connection.is_gone || unsent > 0 {
@@ -397,12 +425,20 @@ impl EventLoop {
         }
         let sent = unsent - connection.output.unsent();
         self.server.stats.output_bytes.fetch_add(sent as u64, Ordering::Relaxed);
-        if connection.is_gone || (connection.session.ends && connection.output.unsent() == 0) {
+        let is_all_sent = connection.output.unsent() == 0;
+        if sent > 0 && !is_all_sent {
+            // Who reads a long reply is not silent.
+            connection.session.client.heard_ms.store(self.server.uptime_ms(), Ordering::Relaxed);
+        }
+        if connection.is_gone || (connection.session.ends && is_all_sent) {
             return self.close(at);
         }
         let waits_for_room = !connection.input.is_empty() || connection.is_readable;
         if waits_for_room && sent > 0 && connection.may_go_on() {
             self.resume(at);
+        } else if connection.has_ended && is_all_sent && connection.may_go_on() {
+            // What is left of the input is a part of a command.
+            self.close(at);
         }
     }
 
@@ -411,7 +447,10 @@ impl EventLoop {
         self.held.remove(&at);
         self.paused.remove(&at);
         let session = &mut connection.session;
-        if let Some((waiter, _)) = session.wait.take() {
+        if let Some((waiter, deadline)) = session.wait.take() {
+            if let Some(deadline) = deadline {
+                self.deadlines.remove(&(deadline, at, session.id()));
+            }
             waiter.decide();
             self.server.keyspace.blocked.remove(&waiter);
         }
@@ -428,6 +467,9 @@ impl EventLoop {
             return;
         }
         self.next_second = now + Duration::from_secs(1);
+        if std::mem::take(&mut self.must_accept) {
+            (0..self.listeners.len()).for_each(|listener| self.accept(listener));
+        }
         let timeout_s = self.server.settings.timeout_s.load(Ordering::Relaxed);
         if timeout_s == 0 {
             return;
@@ -446,4 +488,9 @@ impl EventLoop {
         }
         silent.into_iter().for_each(|at| self.close(at));
     }
+}
+
+/// Whether an error of `accept` says nothing of the connections behind that one.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted)
 }

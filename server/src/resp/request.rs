@@ -58,6 +58,9 @@ pub struct Parser {
     searched: usize,
 }
 
+/// Room for so many arguments is kept between commands.
+const KEPT_PLACES: usize = 1024;
+
 impl Parser {
     /// Looks for a command at the beginning of `input`, which begins as it did the last time if that was [`Found::Part`].
     pub fn parse(&mut self, input: &[u8], limits: &Limits) -> Result<Found, ProtocolError> {
@@ -81,6 +84,9 @@ impl Parser {
     pub fn reset(&mut self) {
         self.places.clear();
         self.words.clear();
+        if self.places.capacity() > KEPT_PLACES {
+            self.places = SmallVec::new();
+        }
         (self.is_inline, self.left, self.bulk, self.at, self.searched) = (false, None, None, 0, 0);
     }
 

@@ -18,9 +18,15 @@ pub struct Process {
 impl Process {
     /// Starts filedb-server for the store in `dir` at a free port.
     pub fn filedb(dir: &Path, options: &[&str]) -> Process {
+        Self::filedb_with(dir, options, &[])
+    }
+
+    /// As [`Process::filedb`], with more in its environment.
+    pub fn filedb_with(dir: &Path, options: &[&str], environment: &[(&str, &Path)]) -> Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_filedb-server"))
             .args(["--dir", dir.to_str().unwrap(), "--port", "0"])
             .args(options)
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("filedb-server can be started");

@@ -7,16 +7,15 @@ use filedb::{Batch, Expiry};
 use super::{MOST_BYTES, Result, State, Work};
 
 impl Work {
-    /// Writes what was collected, for who reads the store as a whole. In a transaction the locks are kept.
-    pub fn flush(&mut self) {
+    /// Writes what was collected, for who reads the store as a whole. The locks are kept. Fails where a transaction cannot go on because
+    /// what it did before could not be written; who is told of it outside of one is told by the replies that it makes wrong.
+    pub fn flush(&mut self) -> Result<()> {
         let held = std::mem::take(&mut self.held);
-        let is_transaction = self.is_transaction;
-        if is_transaction {
-            self.commit();
-            self.held = held;
-        } else {
-            self.held = held;
-            self.commit();
+        self.commit();
+        self.held = held;
+        match &self.broken {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
         }
     }
 
@@ -37,6 +36,9 @@ impl Work {
                         outgoing.bytes = format!("-{text}\r\n").into_bytes();
                     }
                     self.failures.extend(self.marks.drain(..).map(|mark| (mark, text.clone())));
+                    if self.is_transaction {
+                        self.broken = Some(error);
+                    }
                 }
             }
             self.batch.clear();
@@ -55,7 +57,7 @@ impl Work {
 
     /// Writes a batch of its own, for who holds the locks of its keys.
     pub fn write_now(&mut self, batch: &Batch) -> Result<()> {
-        self.keyspace.writing_many.fetch_add(1, Ordering::SeqCst);
+        self.keyspace.begin_many();
         let written = self.keyspace.db.write_now(batch);
         self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
         self.wants_pause |= written?;
@@ -83,7 +85,7 @@ impl Work {
         }
         let is_many = self.batch.len() > 1;
         if is_many {
-            keyspace.writing_many.fetch_add(1, Ordering::SeqCst);
+            keyspace.begin_many();
         }
         let written = keyspace.db.write_now(&self.batch);
         if is_many {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use super::super::connection::Connection;
 use super::super::mail::Mail;
 use super::EventLoop;
+use crate::commands::fault::not_durable;
+use crate::commands::waitaof_reply;
 use crate::keyspace::blocked::{Address, Wish};
 use crate::resp::reply::Reply;
 
@@ -27,11 +29,16 @@ impl EventLoop {
             }
             Mail::Served { to, bytes, ticket } => {
                 if let Some(connection) = self.at(to) {
-                    if let Some((waiter, _)) = connection.session.wait.take() {
+                    if let Some((waiter, deadline)) = connection.session.wait.take() {
                         self.server.keyspace.blocked.remove(&waiter);
+                        if let Some(deadline) = deadline {
+                            self.deadlines.remove(&(deadline, to.token, to.client));
+                        }
                     }
                     let Some(connection) = self.at(to) else { return };
-                    connection.output.bytes.extend_from_slice(&bytes);
+                    if connection.session.wants_late_reply() {
+                        connection.output.bytes.extend_from_slice(&bytes);
+                    }
                     connection.session.publish_state();
                     self.hold(to.token, ticket);
                     self.list(to.token);
@@ -49,6 +56,19 @@ impl EventLoop {
             Mail::End => {
                 self.ends_at.get_or_insert_with(|| Instant::now() + Duration::from_secs(2));
                 self.listeners.clear();
+                self.give_up_waits();
+            }
+        }
+    }
+
+    /// The server ends: who waits will not be given anything. Who was given something already is told so first.
+    fn give_up_waits(&mut self) {
+        for (_, connection) in &mut self.connections {
+            let Some(connection) = connection else { continue };
+            if let Some((waiter, _)) = connection.session.wait.take_if(|(waiter, _)| waiter.decide()) {
+                self.server.keyspace.blocked.remove(&waiter);
+                // A reply to what it has sent behind would be taken for that of its wait.
+                connection.session.ends = true;
             }
         }
     }
@@ -66,21 +86,32 @@ impl EventLoop {
         {
             connection.output.hold(ticket);
             self.held.insert(at);
+            // Then it never will be durable, and nobody will say so again.
+            connection.is_gone |= self.server.durability.failure().is_some();
         }
     }
 
     pub(super) fn release_held(&mut self) {
-        let (durable, has_failed) =
-            (self.server.durability.durable(), self.server.durability.failure().is_some());
+        let (durable, failure) = (self.server.durability.durable(), self.server.durability.failure());
         for at in std::mem::take(&mut self.held) {
             let Some(Some(connection)) = self.connections.get_mut(at) else { continue };
             connection.output.release(durable);
             if connection.output.is_held() {
-                if has_failed {
-                    // Nobody knows what became of these writes: the client is told nothing.
-                    connection.is_gone = true;
-                }
+                // Nobody knows what became of these writes: the client is told nothing.
+                connection.is_gone |= failure.is_some();
                 self.held.insert(at);
+            }
+            if let Some((waiter, _)) = &connection.session.wait
+                && let Wish::Durable { ticket } = waiter.wish
+            {
+                if ticket <= durable || failure.is_some() {
+                    self.end_wait(at, |reply| match &failure {
+                        Some(why) if ticket > durable => reply.error(&not_durable(why)),
+                        _ => waitaof_reply(reply, true),
+                    });
+                } else {
+                    self.held.insert(at);
+                }
             }
             self.list(at);
         }
@@ -104,21 +135,34 @@ impl EventLoop {
             let to = Address { event_loop: self.index, token, client };
             let Some(connection) = self.at(to) else { continue };
             let Some((waiter, Some(until))) = &connection.session.wait else { continue };
-            if *until != deadline || !waiter.decide() {
+            if *until != deadline {
                 continue;
             }
-            let waiter = waiter.clone();
-            connection.session.wait = None;
-            let mut reply =
-                Reply { out: &mut connection.output.bytes, is_resp3: connection.session.is_resp3 };
-            match waiter.wish {
+            let wish = waiter.wish.clone();
+            self.end_wait(token, |reply| match wish {
                 Wish::Sleep => reply.ok(),
+                Wish::Durable { .. } => waitaof_reply(reply, false),
                 _ => reply.null_array(),
-            }
-            connection.session.publish_state();
-            self.server.keyspace.blocked.remove(&waiter);
-            self.list(token);
-            self.resume(token);
+            });
         }
+    }
+
+    /// Ends the wait of a connection with this reply, unless somebody else has decided what becomes of it, and goes on with it.
+    fn end_wait(&mut self, at: usize, write: impl FnOnce(&mut Reply<'_>)) {
+        let Some(Some(connection)) = self.connections.get_mut(at) else { return };
+        let session = &mut connection.session;
+        let Some((waiter, deadline)) = session.wait.take_if(|(waiter, _)| waiter.decide()) else { return };
+        if let Some(deadline) = deadline {
+            self.deadlines.remove(&(deadline, at, session.id()));
+        }
+        let begin = connection.output.bytes.len();
+        write(&mut Reply { out: &mut connection.output.bytes, is_resp3: session.is_resp3 });
+        if !session.wants_late_reply() {
+            connection.output.bytes.truncate(begin);
+        }
+        session.publish_state();
+        self.server.keyspace.blocked.remove(&waiter);
+        self.list(at);
+        self.resume(at);
     }
 }
