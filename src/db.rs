@@ -459,8 +459,8 @@ impl Db {
         self.store.any().write_now(batch)
     }
 
-    /// Does what [`Db::put`] and its like do after a write where the disk, merges or seals are behind: waits for them, 50 ms
-    /// at most, or longer where the disk is slow.
+    /// Does what [`Db::put`] and its like do after a write where the disk, merges or seals are behind: waits for them, as
+    /// long as docs/DURABILITY.md says.
     ///
     /// # Errors
     /// [`Error::Closed`] and [`Error::Forked`].

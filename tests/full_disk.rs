@@ -5,7 +5,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use filedb::disk::Disk;
 use filedb::disk::sim::{Random, Reserve, SimDisk};
+use filedb::format::names;
 use filedb::{Batch, Db, Error, IoMode, MergeMode, Options, SyncMode};
 
 use support::mount::Mount;
@@ -273,4 +275,38 @@ fn deletes_and_a_merge_make_room_where_a_store_is_opened_on_a_full_disk_that_is_
             assert_eq!(open().count().expect("count"), u64::from(keys.div_ceil(4)) + u64::from(put.is_ok()));
         }
     }
+}
+
+#[test]
+fn no_file_is_made_early_where_there_is_no_room_to_set_aside() {
+    let mut made = 0;
+    for room in (0..160_000).step_by(4_000) {
+        let disk = SimDisk::new();
+        let options = Options {
+            max_file_size: 100_000,
+            io: IoMode::Pread,
+            sync: SyncMode::None,
+            merge: MergeMode::Manual,
+            ..Options::default()
+        };
+        let db = Db::open_on(Arc::new(disk.clone()), &options).expect("opening a new store");
+        for n in 0..60u32 {
+            if n == 40 {
+                // The room that is set aside grows with the store, and a file is made early when half of one is full.
+                disk.set_room(Some(disk.used() + room));
+            }
+            match db.put(n.to_le_bytes(), [0; 1_000]) {
+                Ok(()) | Err(Error::NoSpace { .. }) => {}
+                Err(error) => panic!("a put on a disk that fills: {error}"),
+            }
+        }
+        let stats = db.stats().expect("figures");
+        let aside = disk.aside(names::RESERVE_FOR_MERGES).expect("what is set aside");
+        assert!(
+            stats.files == 1 || aside > stats.data_bytes,
+            "{room}: {aside} are set aside beside {stats:?}"
+        );
+        made += stats.files - 1;
+    }
+    assert!(made > 0);
 }

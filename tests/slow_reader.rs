@@ -66,6 +66,9 @@ fn write_while_somebody_looks(io: &str, how: Look) {
                 db.put(key, n.to_le_bytes().repeat(100)).unwrap();
                 n += 1;
             }
+            // What is held for who looks is counted.
+            let data = db.stats().unwrap().data_bytes;
+            assert!(data > 100_000, "{data} bytes");
             done.send(n).unwrap();
         });
         let writes = is_done.recv_timeout(HANGS);

@@ -139,12 +139,24 @@ impl Bitcask {
         Ok(done)
     }
 
-    /// Lets a writer pause while too much is behind; not one that a merge or a reader waits for.
+    /// Lets a writer pause while too much is behind; not one that a merge or a reader waits for, which leaves it to another.
     #[cold]
     pub fn let_pause(&self) {
-        let pause = self.shared.inside().and_then(|engine| engine.pause());
-        if let Some(pause) = pause.filter(|_| self.shared.check_may_wait().is_ok()) {
-            pause.sleep();
+        let may_wait = self.shared.check_may_wait().is_ok();
+        let appended = {
+            let Some(engine) = self.shared.inside() else { return };
+            if may_wait && !engine.back_pressure.take_asked() {
+                return;
+            }
+            // What fails there stops the writes that come after this one.
+            let _ = engine.log.stay_near_disk();
+            engine.log.appended_when_asked()
+        };
+        if !may_wait {
+            return;
+        }
+        while let Some(pause) = self.shared.inside().and_then(|engine| engine.pause(appended)) {
+            thread::sleep(pause);
         }
     }
 

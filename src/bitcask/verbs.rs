@@ -95,7 +95,8 @@ impl Store for Bitcask {
     }
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
-        self.change(|engine| engine.delete(engine, key))
+        // It makes room: the request to pause is for who adds something.
+        self.change_now(|engine| engine.delete(engine, key)).map(|(done, _)| done)
     }
 
     fn write(&self, batch: &Batch) -> Result<()> {
@@ -249,7 +250,8 @@ impl Store for Bitcask {
     }
 
     fn pop(&self, key: &[u8], end: End, to: &mut dyn Copying) -> Result<Option<usize>> {
-        self.change(|engine| engine.pop(engine, key, end, to))
+        // As for a delete.
+        self.change_now(|engine| engine.pop(engine, key, end, to)).map(|(done, _)| done)
     }
 
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
@@ -272,7 +274,8 @@ impl Store for Bitcask {
     }
 
     fn get_delete(&self, key: &[u8], to: &mut dyn Copying) -> Result<Option<usize>> {
-        self.change(|engine| engine.get_delete(engine, key, to))
+        // As for a delete.
+        self.change_now(|engine| engine.get_delete(engine, key, to)).map(|(done, _)| done)
     }
 
     fn compare_and_swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool> {

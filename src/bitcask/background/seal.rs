@@ -97,8 +97,7 @@ pub fn seal_waiting(shared: &Shared, _one_at_a_time: &MutexGuard<'_, ()>) -> Res
 
 /// Seals some files and writes their hints, and takes those out of the store that were never written to.
 fn seal(shared: &Shared, engine: &Engine, files: &[Arc<DataFile>]) -> Result<()> {
-    engine.back_pressure.goes_on();
-    engine.log.seal(files)?;
+    engine.back_pressure.while_disk_works(|| engine.log.seal(files))?;
     engine.back_pressure.relieve();
     for file in files {
         if file.seqs().1 == 0 {

@@ -112,7 +112,7 @@ impl Log {
                 // As in `make_spare`.
                 let _ = spare.prepare(rest);
             }
-            None if tail >= self.max_file_size / 2 || divided_at < self.max_file_size => {
+            None if has_reserves && (tail >= self.max_file_size / 2 || divided_at < self.max_file_size) => {
                 self.make_spare(Room { bytes: rest.bytes.max(*AHEAD.start()), ..room })?;
             }
             _ => {}

@@ -196,11 +196,14 @@ impl<'a> Copies<'a> {
 /// Waits for the disk where more of an output is in memory only than may be.
 fn stay_near_disk(engine: &Inside<'_>, output: &DataFile) -> Result<()> {
     let (most, poison) = (most_behind(), &engine.catalog.poison);
-    if output.dirty() > most {
+    if output.dirty() <= most {
+        return Ok(());
+    }
+    engine.back_pressure.while_disk_works(|| {
         output.begin_write_back(u64::MAX, poison)?;
         while output.dirty() > 2 * most && output.finish_write_back(most, poison)? {}
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Points the index at records that were written to `output`, where it still points at what was copied.

@@ -281,7 +281,8 @@ impl<'a> Merge<'a> {
     fn group(&mut self, inputs: &[Arc<DataFile>]) -> Result<()> {
         if let Some(engine) = self.shell.inside() {
             engine.catalog.events.log(LogLevel::Debug, || format!("merging {} files", inputs.len()));
-            engine.back_pressure.will_copy(inputs.iter().map(|file| file.live_bytes()).sum());
+            let sum = |bytes: fn(&DataFile) -> u64| inputs.iter().map(|file| bytes(file)).sum();
+            engine.back_pressure.will_merge(sum(DataFile::dead_bytes), sum(DataFile::live_bytes));
         }
         // All in the inputs are later, and most are near.
         self.copies.epoch = Epoch {
@@ -297,7 +298,7 @@ impl<'a> Merge<'a> {
         // Also after a failure: the index points into the outputs already.
         let flushed = match self.shell.inside() {
             Some(engine) => {
-                engine.back_pressure.will_copy(0);
+                engine.back_pressure.has_copied_all();
                 self.copies.flush(&engine, &self.work.outputs).map(|()| true)
             }
             None => Ok(false),
@@ -499,6 +500,28 @@ impl<'a> Merge<'a> {
             return Ok(());
         }
         memory::room_for_small_things()?;
+        let entries = engine.back_pressure.while_disk_works(|| self.make_durable(&engine))?;
+        engine.catalog.events.log(LogLevel::Info, || {
+            let (gone, kept) =
+                (self.work.finished.len(), entries.iter().map(|entry| entry.length).sum::<u64>());
+            format!("merged {gone} files into {} with {kept} bytes", entries.len())
+        });
+        engine.counters.merges.fetch_add(1, Ordering::Relaxed);
+        let work = std::mem::take(self.work);
+        let is_unused = |output: &Arc<DataFile>| output.seqs().1 == 0;
+        let gone = || work.finished.iter().chain(work.outputs.iter().filter(|file| is_unused(file)));
+        engine.back_pressure.will_remove(work.finished.iter().map(|file| file.tail()).sum(), || {
+            work.outputs.iter().filter(|file| !is_unused(file)).for_each(|file| file.set_sealed());
+            gone().for_each(|file| file.set_replaced());
+        });
+        // Who took a record of an input out of the index may not have told the snapshots yet.
+        engine.index.wait_for_writers();
+        engine.snapshots.pin(gone().cloned());
+        Ok(())
+    }
+
+    /// Writes outputs and manifest to the disk; what the manifest says of the outputs.
+    fn make_durable(&self, engine: &Engine) -> Result<Vec<FileEntry>> {
         let mut entries = memory::vec_with_room(self.work.outputs.len())?;
         for output in &self.work.outputs {
             output.complete(&engine.catalog.poison, "finish the merged file")?;
@@ -531,21 +554,7 @@ impl<'a> Merge<'a> {
             manifest.files.retain(|entry| !gone.contains(&entry.id));
             manifest.files.extend(entries.iter().filter(|entry| !empty(entry)));
         })?;
-        engine.catalog.events.log(LogLevel::Info, || {
-            let kept: u64 = entries.iter().map(|entry| entry.length).sum();
-            format!("merged {} files into {} with {kept} bytes", gone.len(), entries.len())
-        });
-        engine.counters.merges.fetch_add(1, Ordering::Relaxed);
-        let work = std::mem::take(self.work);
-        engine.back_pressure.will_remove(work.finished.iter().map(|file| file.tail()).sum());
-        let is_unused = |output: &Arc<DataFile>| output.seqs().1 == 0;
-        work.outputs.iter().filter(|file| !is_unused(file)).for_each(|file| file.set_sealed());
-        let gone = || work.finished.iter().chain(work.outputs.iter().filter(|file| is_unused(file)));
-        gone().for_each(|file| file.set_replaced());
-        // Who took a record of an input out of the index may not have told the snapshots yet.
-        engine.index.wait_for_writers();
-        engine.snapshots.pin(gone().cloned());
-        Ok(())
+        Ok(entries)
     }
 }
 
