@@ -17,8 +17,8 @@ pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Joi
     memory::room_for_small_things()?;
     let _blocked = SignalsBlocked::begin();
     Builder::new().name(name.into()).stack_size(STACK).spawn(work).map_err(|error| {
-        // The system says the same where there is no memory for the stack and where there are too many threads.
-        let is_refused = error.raw_os_error() == Some(libc::EAGAIN) && memory::room_for(STACK).is_err();
+        // The system says the same where there is no memory for the stack, and what goes with it, and where there are too many threads.
+        let is_refused = error.raw_os_error() == Some(libc::EAGAIN) && memory::room_for(2 * STACK).is_err();
         if is_refused { io::Error::from_raw_os_error(libc::ENOMEM) } else { error }
     })
 }
