@@ -5,6 +5,7 @@
 //! memory, and reads their records in the order in which they stand in the files: neighbours share pages, and what comes next
 //! is asked of the disk in large pieces.
 
+mod block;
 mod sort;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::store::iter::{Row, Walk};
 use crate::store::memory;
 use crate::store::pinned::{NewRow, Pinned, Rows};
 use crate::store::value::Type;
+use block::Block;
 use sort::sort_last_first;
 
 /// A walk through the keys of one moment.
@@ -41,6 +43,8 @@ pub struct Iter {
     ask_at: usize,
     /// How many entries are loaded next: few for who looks at few rows.
     load: usize,
+    /// What was read of files that are not mapped.
+    block: Block,
 }
 
 /// So many times as many are loaded each time.
@@ -50,8 +54,9 @@ const MOST_LOADED: u64 = 1 << 20;
 /// And so many where they do not: each load reads a good part of all pages. Of the memory they take this part at most.
 const MOST_LOADED_FROM_DISK: u64 = 8 << 20;
 const LOADED_SHARE: u64 = 8;
-/// Who has read so many rows from the disk is taken to read all.
-const MANY: usize = 2048;
+/// Who has read so many rows from the disk is taken to read all: to read sixteen times as many at random takes longer than to load
+/// all entries.
+const MANY: usize = 256;
 /// Fewer entries are not asked of the disk before they are read.
 const FEW: usize = 4;
 
@@ -76,6 +81,7 @@ impl Iter {
             not_asked: 0,
             ask_at: 0,
             load: 1,
+            block: Block::default(),
         })
     }
 
@@ -109,7 +115,11 @@ impl Iter {
                 }
                 let mut buffer = Vec::new();
                 let file = engine.file(engine, entry)?;
-                let frame = file.frame(entry, &mut buffer)?;
+                let frame = if file.is_mapped() {
+                    file.frame(entry, &mut buffer)?
+                } else {
+                    self.block.frame(file, entry, self.pending.iter().rev().copied())?
+                };
                 if frame.header.seq > self.moment.seq && file.is_intact(&frame) {
                     continue;
                 }
@@ -129,6 +139,7 @@ impl Iter {
                 engine.snapshots.has_loaded(self.moment, false, 0);
                 return Ok(None);
             };
+            self.block.forget();
             engine.snapshots.loads(self.moment);
             self.cursor = self.load(engine, cursor)?;
             engine.snapshots.has_loaded(self.moment, !self.pending.is_empty(), engine.catalog.newest_file());
