@@ -829,10 +829,15 @@ static void a_refused_allocation_is_a_status(void) {
 
   note("filedb_options_new");
   note("filedb_batch_new");
-  refuse_from = 1; /* these two need one small piece each, and ask for it as it should be */
-  CHECK(filedb_options_new() == NULL && filedb_batch_new() == NULL);
-  refuse_from = 0;
-  CHECK(refused == 2);
+  refuse_from = 1; /* these two need one small piece each, for which the library has memory of its own */
+  {
+    filedb_options_t *own_options = filedb_options_new();
+    filedb_batch_t *own_batch = filedb_batch_new();
+    refuse_from = 0;
+    CHECK(refused >= 2 && own_options != NULL && own_batch != NULL);
+    filedb_options_free(own_options);
+    filedb_batch_free(own_batch);
+  }
 
   STARVE(filedb_put, db, "large", 5, large, LARGE, &err);
   STARVE(filedb_put_with, db, "large", 5, large, LARGE, NULL, &err);
@@ -902,13 +907,13 @@ static void a_refused_allocation_is_a_status(void) {
   note("filedb_iter_next_batch");
   for (i = 0; i < 1000; i++) { /* the store has 803 rows, of which one is large */
     filedb_status_t got;
-    refuse_from = FROM;
+    refuse_from = refusals == 0 ? FROM : 0; /* a row that there was no memory for is shown by the next call */
     got = filedb_iter_next(iter, &found_key, &found_value, &err);
     if (find_refusal(&refusals, got)) continue;
     if (got == FILEDB_DONE) break;
     CHECK(got == FILEDB_OK);
   }
-  CHECK(i == 803 && refusals == (strcmp(io_mode, "mmap") == 0 ? 0 : 1));
+  CHECK(i == 803 + refusals && refusals == (strcmp(io_mode, "mmap") == 0 ? 0 : 1));
   refuse_from = FROM;
   CHECK(filedb_iter_next_batch(iter, rows, row_values, 2, statuses, &err) == 0 && statuses[0] == FILEDB_DONE);
   refuse_from = 0;
