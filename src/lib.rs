@@ -48,6 +48,9 @@
 //! The same engine is behind the C functions in `include/filedb.h`. In the repository, `docs/DURABILITY.md` says what
 //! happens at a crash, `docs/FORMAT.md` draws every byte on disk, and `docs/ARCHITECTURE.md` says where things are.
 
+#[macro_use]
+mod seeded;
+
 mod bitcask;
 mod capi;
 mod damage;

@@ -15,7 +15,7 @@ use filedb::{Db, IoMode, MergeMode, Options, SyncMode};
 
 use support::generate::pick;
 use support::history::{Value, key};
-use support::runner::{histories, seeds};
+use support::runner::{histories, seeds, tally};
 use support::store::Ground;
 
 const WRITERS: u32 = 3;
@@ -253,6 +253,7 @@ fn run_in_a_directory(io: IoMode, sync: SyncMode, turns: u32) {
         let db = ground.open(&options).expect("opening again");
         check_end(&db, &log);
         db.close().expect("closing again");
+        tally(1, "histories");
     }
 }
 
@@ -292,6 +293,7 @@ fn no_value_is_stale_or_torn_under_concurrency_on_the_simulated_disk() {
         // Every call has returned: a kill loses none of them.
         let next = Db::open_on(Arc::new(disk.kill()), &options).expect("opening after the kill");
         check_end(&next, &log);
+        tally(1, "histories");
     }
 }
 

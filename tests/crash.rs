@@ -16,7 +16,7 @@ use filedb::{Db, EngineKind, Options, SyncMode};
 use support::generate::{Case, Profile, pick};
 use support::history::{KEYS, Op, Value, key};
 use support::oracle::{Found, Held, InFlight, Oracle, name};
-use support::runner::{histories, run_histories};
+use support::runner::{histories, run_histories, tally};
 use support::store::{Answer, apply, check_answer, clock_of, contents, pass_time};
 
 const PROFILE: Profile = Profile { ops: 40, keys: 12, kills: false, reads: false, sets_clock: false };
@@ -313,7 +313,8 @@ fn explore_engine(engine: EngineKind, default: u64, sync: SyncMode, profile: Pro
         },
     );
     let total = total.into_inner();
-    println!("{} crashes, and {} crashes of a recovery, with sync={sync:?}", total.images, total.double);
+    tally(total.images, "crash images");
+    tally(total.double, "double crashes");
     total
 }
 

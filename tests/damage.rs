@@ -17,7 +17,7 @@ use filedb::{Db, Error, IoMode, MergeMode, Options};
 
 use support::history::{KEYS, Value, key};
 use support::oracle::{is_held, name_bytes, name_of_value};
-use support::runner::{quietly, seeds};
+use support::runner::{histories, quietly, seeds, tally};
 use support::store::list;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -208,7 +208,7 @@ impl Specimen {
 
 /// Does the damages to each specimen and panics with the first that is not endured.
 fn endure_all(damages: impl Fn(&Specimen, &mut dyn FnMut(Damage))) {
-    for seed in seeds(1) {
+    for seed in seeds(histories(1)) {
         for specimen in specimens(seed) {
             let mut count = 0u64;
             damages(&specimen, &mut |damage| {
@@ -222,7 +222,8 @@ fn endure_all(damages: impl Fn(&Specimen, &mut dyn FnMut(Damage))) {
                     );
                 }
             });
-            println!("{}: {count} damages endured", specimen.what);
+            println!("{}", specimen.what);
+            tally(count, "damages");
         }
     }
 }
@@ -373,7 +374,7 @@ fn all_data_files_deleted_or_empty_are_not_taken_for_an_empty_store() {
 
 #[test]
 fn files_of_another_store_or_of_another_time_give_no_wrong_value() {
-    for seed in seeds(1) {
+    for seed in seeds(histories(1)) {
         let ours = specimens(seed);
         let others = specimens(seed + 1);
         for (specimen, other) in ours.iter().zip(&others) {
@@ -395,7 +396,7 @@ fn files_of_another_store_or_of_another_time_give_no_wrong_value() {
 fn damage_in_a_real_directory_crashes_no_process() {
     // The same files, mapped: a read past the end of a file that was cut would be a SIGBUS.
     let home = tempfile::tempdir().expect("a temporary directory");
-    for seed in seeds(1) {
+    for seed in seeds(histories(1)) {
         for specimen in specimens(seed) {
             let mut random = Random::new(seed);
             for turn in 0..150 {

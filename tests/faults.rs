@@ -15,7 +15,7 @@ use support::clock::Clock;
 use support::generate::{Case, Profile};
 use support::history::{KEYS, Op, Value, Write, key};
 use support::oracle::{Found, Held, State, is_held, is_value, matches, name, name_bytes, name_of, outcome};
-use support::runner::{histories, run_histories};
+use support::runner::{histories, run_histories, tally};
 use support::store::{Answer, apply, clock_of, contents, pass_time};
 
 const PROFILE: Profile = Profile { ops: 30, keys: 10, kills: false, reads: true, sets_clock: false };
@@ -419,6 +419,7 @@ fn fail_everywhere(default: u64, sync: SyncMode, wanted: impl Fn(&Scenario) -> b
 
 fn fail_everywhere_in(engine: EngineKind, default: u64, sync: SyncMode, wanted: impl Fn(&Scenario) -> bool) {
     let scenarios: Vec<Scenario> = Scenario::all().into_iter().filter(wanted).collect();
+    let injected = std::cell::Cell::new(0);
     run_histories(
         histories(default),
         |seed| {
@@ -436,12 +437,14 @@ fn fail_everywhere_in(engine: EngineKind, default: u64, sync: SyncMode, wanted: 
                         let run = Run::new(case, scenario, n, lasts);
                         let disk = run.disk.clone();
                         run.run().map_err(|why| describe(&why, scenario, n, lasts, &disk))?;
+                        injected.set(injected.get() + u64::from(!disk.failures().is_empty()));
                     }
                 }
             }
             Ok(())
         },
     );
+    tally(injected.get(), "injected errors");
 }
 
 fn describe(why: &str, scenario: &Scenario, n: u64, lasts: bool, disk: &SimDisk) -> String {

@@ -11,7 +11,7 @@ use filedb::format::names;
 use filedb::{Batch, Db, Error, IoMode, MergeMode, Options, SyncMode};
 
 use support::mount::Mount;
-use support::runner::histories;
+use support::runner::{histories, seeds, tally};
 
 type Contents = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -145,6 +145,7 @@ fn make_room(seed: u64, full: &mut Full) {
         };
         full.check_all(&format!("seed {seed}, after the merge"));
     }
+    tally(1, "full disks");
 }
 
 fn put_again(seed: u64, full: &mut Full) {
@@ -154,7 +155,7 @@ fn put_again(seed: u64, full: &mut Full) {
 
 #[test]
 fn deletes_and_a_merge_make_room_on_a_full_disk() {
-    for seed in 0..histories(60) {
+    for seed in seeds(histories(60)) {
         let mut full = Full::new(seed);
         make_room(seed, &mut full);
         put_again(seed, &mut full);
@@ -201,7 +202,7 @@ fn a_batch_that_only_takes_away_is_written_on_a_full_disk() {
 
 #[test]
 fn deletes_and_a_merge_make_room_where_a_store_is_opened_on_a_full_disk() {
-    for seed in 0..histories(60) {
+    for seed in seeds(histories(60)) {
         let mut full = Full::new(seed);
         full.reopen();
         make_room(seed, &mut full);
@@ -211,7 +212,7 @@ fn deletes_and_a_merge_make_room_where_a_store_is_opened_on_a_full_disk() {
 
 #[test]
 fn deletes_and_a_merge_make_room_where_a_small_store_is_opened_on_a_full_disk() {
-    for seed in 0..histories(60) {
+    for seed in seeds(histories(60)) {
         let mut full = Full::small(seed);
         let bytes = |full: &Full| full.held.values().map(Vec::len).sum::<usize>();
         let before = bytes(&full);

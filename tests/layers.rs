@@ -11,6 +11,7 @@ use std::path::Path;
 /// room and those before it.
 const ROOMS: &[&str] = &[
     "store/memory",
+    "seeded",
     "store/error",
     "store/value",
     "store/events",

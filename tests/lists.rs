@@ -1,16 +1,26 @@
 //! Lists: every verb, against a model, over closes, kills, merges and expiry.
 
 #![allow(clippy::unwrap_used)]
+
+mod support;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use filedb::disk::sim::{Random, SimDisk};
-use filedb::{Db, Error, IoMode, MergeMode, Options, PutOptions, Type};
+use filedb::{Db, EngineKind, Error, IoMode, MergeMode, Options, PutOptions, Type};
+
+use support::runner::{histories, seeds, tally};
 
 fn small() -> Options {
     Options { max_file_size: 600, io: IoMode::Pread, merge: MergeMode::Manual, ..Options::default() }
+}
+
+/// As [`small`], of that engine; with a memtable of 2 KiB, which is full all the time.
+fn small_of(engine: EngineKind) -> Options {
+    Options { engine, lsm_memory: 16 << 10, ..small() }
 }
 
 fn all(db: &Db, key: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -322,10 +332,20 @@ fn check(db: &Db, model: &Model) {
 /// Everything that is done to a list, at random, over closes, kills, merges and passes of maintenance.
 #[test]
 fn random_histories_of_lists_agree_with_a_model() {
-    for seed in 0..40 {
+    lists_against_a_model(EngineKind::Auto);
+}
+
+#[test]
+fn random_histories_of_lists_agree_with_a_model_in_the_ordered_engine() {
+    lists_against_a_model(EngineKind::Lsm);
+}
+
+fn lists_against_a_model(engine: EngineKind) {
+    let options = small_of(engine);
+    for seed in seeds(histories(40)) {
         let mut random = Random::new(seed);
         let mut disk = SimDisk::with_random_bytes(seed);
-        let mut db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+        let mut db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
         let mut model = Model::new();
         for step in 0..400u32 {
             let key = random.below(6) as u8;
@@ -363,11 +383,11 @@ fn random_histories_of_lists_agree_with_a_model() {
                 }
                 92..95 => {
                     db.close().unwrap();
-                    db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+                    db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
                 }
                 95..98 => {
                     disk = disk.kill();
-                    db = Db::open_on(Arc::new(disk.clone()), &small()).unwrap();
+                    db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
                 }
                 _ => db.sync().unwrap(),
             }
@@ -386,11 +406,21 @@ fn random_histories_of_lists_agree_with_a_model() {
 /// A list names no element that was lost, and no element is there twice.
 #[test]
 fn a_power_cut_leaves_all_lists_as_they_were_at_one_moment_since_the_last_sync() {
+    cut_while_lists_change(EngineKind::Auto);
+}
+
+#[test]
+fn a_power_cut_leaves_all_lists_of_the_ordered_engine_as_they_were_at_one_moment_since_the_last_sync() {
+    cut_while_lists_change(EngineKind::Lsm);
+}
+
+fn cut_while_lists_change(engine: EngineKind) {
     use filedb::disk::sim::PowerCut;
-    for seed in 0..6u64 {
+    let mut images = 0;
+    for seed in seeds(histories(6)) {
         let mut random = Random::new(seed);
         let disk = SimDisk::with_random_bytes(seed);
-        let options = Options { sync: filedb::SyncMode::None, ..small() };
+        let options = Options { sync: filedb::SyncMode::None, ..small_of(engine) };
         let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
         db.push_back(b"\0", b"first").unwrap();
         db.sync().unwrap();
@@ -437,15 +467,19 @@ fn a_power_cut_leaves_all_lists_as_they_were_at_one_moment_since_the_last_sync()
             for image in disk.take_images() {
                 let policy = PowerCut::ALL[random.below(PowerCut::ALL.len() as u64) as usize];
                 let cut = image.disk.power_cut(random.number(), policy);
+                images += 1;
                 let again = Db::open_on(Arc::new(cut), &options).unwrap_or_else(|why| {
-                    panic!("seed {seed}, step {step}, operation {}, {policy:?}: {why}", image.operation)
+                    panic!(
+                        "FILEDB_TEST_SEED={seed}, step {step}, operation {}, {policy:?}: {why}",
+                        image.operation
+                    )
                 });
                 let found: Model = (0..3u8)
                     .filter_map(|key| Some((key, all(&again, &[key])?.into_iter().collect())))
                     .collect();
                 assert!(
                     states.contains(&found),
-                    "seed {seed}, step {step}, operation {}, {policy:?}: {found:?} is none of {states:?}",
+                    "FILEDB_TEST_SEED={seed}, step {step}, operation {}, {policy:?}: {found:?} is none of {states:?}",
                     image.operation
                 );
                 again.recount().unwrap();
@@ -455,4 +489,5 @@ fn a_power_cut_leaves_all_lists_as_they_were_at_one_moment_since_the_last_sync()
             }
         }
     }
+    tally(images, "crash images");
 }

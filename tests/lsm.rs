@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use filedb::{
     Batch, Capabilities, Db, EngineKind, Error, Iter, KeyRange, MergeMode, Options, PutOptions, SyncMode,
     Type,
 };
+
+use support::runner::{histories, seeds, tally};
 
 fn options() -> Options {
     Options {
@@ -338,13 +342,12 @@ fn run(seed: u64, steps: usize, merge: MergeMode) {
 
 #[test]
 fn random_histories_leave_what_a_map_holds() {
-    let only = std::env::var("FILEDB_TEST_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    let count = std::env::var("FILEDB_TEST_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
-    let seeds = only.map_or(0..count, |seed| seed..seed + 1);
-    for seed in seeds {
+    let seeds = seeds(histories(60));
+    for seed in seeds.clone() {
         println!("seed {seed}");
         run(seed, 700, if seed % 3 == 0 { MergeMode::Manual } else { MergeMode::Auto });
     }
+    tally(seeds.end - seeds.start, "histories");
 }
 
 #[test]

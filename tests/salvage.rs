@@ -22,7 +22,7 @@ use filedb::format::manifest::Manifest;
 use filedb::format::names;
 use filedb::{Batch, CheckReport, Db, Error, IoMode, MergeMode, Options, PutOptions, Severity, Ttl, Type};
 
-use support::runner::{histories, quietly, seeds};
+use support::runner::{histories, quietly, seeds, tally};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -580,13 +580,14 @@ fn damage_at_random(files: &Files, random: &mut Random) -> (Files, String) {
 
 #[test]
 fn from_randomly_damaged_stores_all_that_is_intact_comes_back_and_nothing_else() {
-    let (mut places, mut sound) = (0, 0);
+    let (mut places, mut sound, mut salvages) = (0, 0, 0);
     for seed in seeds(histories(50)) {
         let mut random = Random::new(seed);
         for specimen in specimens(seed) {
             let (files, what) = damage_at_random(&specimen.files, &mut random);
             match quietly(|| specimen.endure(&files, false)) {
                 Ok((check, _)) => {
+                    salvages += 1;
                     places += check.damaged_places;
                     sound += u64::from(check.is_sound());
                 }
@@ -595,6 +596,7 @@ fn from_randomly_damaged_stores_all_that_is_intact_comes_back_and_nothing_else()
         }
     }
     println!("{places} damaged places found, {sound} stores sound all the same");
+    tally(salvages, "salvages");
 }
 
 #[test]

@@ -383,7 +383,10 @@ impl Log {
     fn make_room(&self, writer: &mut Writer, header: &mut Header, seqs: u64, adds: bool) -> Result<u64> {
         self.catalog.poison.check()?;
         self.mark_unclean(writer)?;
-        let durable = self.commit.durable();
+        let mut durable = self.commit.durable();
+        if seeded_bug!("frontier-too-new") {
+            durable = Position::new(writer.active.id, writer.tail);
+        }
         if durable > writer.recorded_frontier {
             header.frontier = Some(durable.0);
         }
@@ -494,7 +497,9 @@ impl Log {
     fn roll_back(&self, active: &DataFile, tail: u64, error: std::io::Error) -> Error {
         let _not_cancelled = NotCancelled::begin();
         let failed = active.io_error("append to", &error);
-        if let Err(error) = active.disk_file.truncate(tail) {
+        if !seeded_bug!("short-write-left")
+            && let Err(error) = active.disk_file.truncate(tail)
+        {
             self.catalog.poison.set(active.io_error("take back a failed write to", &error));
         }
         failed

@@ -175,9 +175,9 @@ impl Catalog {
         // A manifest must not be on the disk before the names of the files in it are.
         let is_known = |id| current.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
         let is_known_run = |id| current.ordered.runs.iter().any(|run| run.id == id);
-        if next.files.iter().any(|entry| !is_known(entry.id))
-            || next.ordered.runs.iter().any(|run| !is_known_run(run.id))
-        {
+        let names_new = next.files.iter().any(|entry| !is_known(entry.id))
+            || next.ordered.runs.iter().any(|run| !is_known_run(run.id));
+        if names_new && !seeded_bug!("names-not-synced") {
             self.disk.sync_dir().map_err(|e| Error::io("sync the directory", self.disk.path(), &e))?;
         }
         match replace_manifest(self.disk.as_ref(), &next) {
@@ -315,6 +315,9 @@ fn replace_manifest(disk: &dyn Disk, manifest: &Manifest) -> std::result::Result
     let size = bytes.len() as u64;
     replace(disk, names::MANIFEST_TMP, names::MANIFEST, size, &mut |file| file.write_at(&[&bytes], 0))
         .map_err(Failure::Before)?;
+    if seeded_bug!("manifest-name-not-synced") {
+        return Ok(());
+    }
     disk.sync_dir().map_err(|e| Failure::After(Error::io("sync the directory", disk.path(), &e)))
 }
 
@@ -332,11 +335,14 @@ pub fn replace(
     size: u64,
     write: &mut dyn FnMut(&dyn DiskFile) -> std::io::Result<()>,
 ) -> Result<()> {
+    let temporary = if seeded_bug!("manifest-not-atomic") { name } else { temporary };
     let io = |action, error: &std::io::Error| Error::io(action, &disk.path().join(temporary), error);
     // One may be left of an attempt that failed.
     let _ = disk.remove(temporary);
     let file = disk.create_plain(temporary).map_err(|e| io("create", &e))?;
-    let written = file.reserve(size).and_then(|()| write(file.as_ref())).and_then(|()| file.sync());
+    let written = file.reserve(size).and_then(|()| write(file.as_ref()));
+    let written =
+        if seeded_bug!("manifest-not-synced") { written } else { written.and_then(|()| file.sync()) };
     drop(file);
     let renamed = written.map_err(|e| io("write", &e)).and_then(|()| {
         disk.rename(temporary, name).map_err(|e| Error::io("replace", &disk.path().join(name), &e))

@@ -45,6 +45,9 @@ impl Commit {
                 return Ok(());
             }
             let mut turn = self.turn.lock();
+            if turn.is_led && seeded_bug!("sync-of-others-not-awaited") {
+                return Ok(());
+            }
             if turn.is_led {
                 turn.waiting += 1;
                 turn = self.turn.wait(turn);

@@ -169,7 +169,7 @@ impl<'a> Frame<'a> {
     /// Whether its checksum matches.
     #[inline]
     pub fn is_intact(&self) -> bool {
-        frame::is_intact(self.seed, self.bytes)
+        seeded_bug!("checksum-not-checked") || frame::is_intact(self.seed, self.bytes)
     }
 
     /// Whether its checksum matches; on the way `copy` is shown the value, piece by piece. What it was shown counts only where
@@ -279,12 +279,18 @@ impl DataFile {
                 return Err(poison.set(self.corrupt(offset, what)));
             }
             // Where a file system writes anew to another place, it may have no room now and some later.
-            self.disk_file.rewrite(start, end).map_err(|e| self.io_error(action, &e))?;
+            if !seeded_bug!("killed-tail-not-written-again") {
+                self.disk_file.rewrite(start, end).map_err(|e| self.io_error(action, &e))?;
+            }
             *unsure = None;
         }
         drop(unsure);
         let tail = self.tail();
-        self.disk_file.sync().map_err(|e| poison.set(self.io_error(action, &e)))?;
+        let mut synced = self.disk_file.sync();
+        if seeded_bug!("failed-sync-retried") && synced.is_err() {
+            synced = self.disk_file.sync();
+        }
+        synced.map_err(|e| poison.set(self.io_error(action, &e)))?;
         self.ends.leaving.fetch_max(tail, Ordering::Relaxed);
         self.ends.left.fetch_max(tail, Ordering::Relaxed);
         Ok(())

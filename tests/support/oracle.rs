@@ -256,6 +256,25 @@ impl Oracle {
     }
 }
 
+impl Oracle {
+    /// After a power cut and [`Oracle::check_cut`]: of what was possible, what was found is what is there, and durable.
+    pub fn settle(&mut self, found: &Found) {
+        let mut clock = self.clock;
+        clock.cut();
+        let now = clock.now();
+        let mut settled = Contents::new();
+        for key in 0..KEYS {
+            let synced = self.synced.get(&key).copied();
+            let later = self.since.iter().flatten().filter(|(written, _)| *written == key);
+            let mut possible = [synced].into_iter().chain(later.map(|(_, state)| *state));
+            let state = possible.find(|state| matches(key, found.get(&key), *state, now)).flatten();
+            settled.extend(state.map(|state| (key, state)));
+        }
+        self.now = settled;
+        self.all_durable();
+    }
+}
+
 /// What an operation on one key makes of what it has; `None` where it writes nothing. `before` is there.
 pub fn outcome(op: &Op, before: Option<State>, clock: &Clock) -> Option<Option<State>> {
     match op {

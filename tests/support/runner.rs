@@ -21,16 +21,18 @@ pub fn histories(default: u64) -> u64 {
 
 /// Runs that many histories and panics with a report of the first that fails.
 pub fn run_histories(count: u64, generate: impl Fn(u64) -> Case, run: impl Fn(&Case) -> Result<(), String>) {
-    for seed in seeds(count) {
+    let seeds = seeds(count);
+    for seed in seeds.clone() {
         let case = generate(seed);
         if let Err(why) = quietly(|| run(&case)) {
             let (case, why) = shrink(case, why, &run);
             panic!("{}", report(&case, &why));
         }
     }
+    tally(seeds.end - seeds.start, "histories");
 }
 
-/// This many seeds to run, or the one that the environment names.
+/// This many seeds to run, or those that the environment names.
 pub fn seeds(count: u64) -> std::ops::Range<u64> {
     match std::env::var("FILEDB_TEST_SEED") {
         Ok(text) if text == "random" => {
@@ -39,11 +41,17 @@ pub fn seeds(count: u64) -> std::ops::Range<u64> {
             first..first + count
         }
         Ok(text) => {
-            let seed = text.parse().expect("FILEDB_TEST_SEED is a number or 'random'");
-            seed..seed + 1
+            let seed: u64 = text.parse().expect("FILEDB_TEST_SEED is a number or 'random'");
+            let count = if env_number("FILEDB_TEST_HISTORIES").is_some() { count } else { 1 };
+            seed..seed + count
         }
         Err(_) => FIRST_SEED..FIRST_SEED + count,
     }
+}
+
+/// Says how much of something a test did. `cargo xtask torture` adds up these lines.
+pub fn tally(count: u64, what: &str) {
+    println!("tally: {count} {what}");
 }
 
 /// A number from the environment.

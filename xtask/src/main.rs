@@ -23,6 +23,7 @@ mod server;
 mod shortener;
 mod test;
 mod tools;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -43,6 +44,9 @@ usage: cargo xtask TASK
   man [--check]           writes man/filedb.3 from include/filedb.h, or says how they differ
   abi [--accept]          writes abi/filedb.abi from include/filedb.h; --accept: also where old programs may break
   clib --prefix DIR       builds the C libraries and installs them below DIR
+  torture [SUITE...] [--seed N] [--minutes M]
+                          the random tests with fresh seeds, for ten minutes where nothing else is said; --list: the suites
+  torture seeded [BUG...] makes deliberate mistakes in the library, and names the test that catches each
   sanitize [CHECKER...]   the Rust tests under address, thread and miri
   bindings-speed          what calls cost from Go and from Python
   race-server [...]       filedb-server beside Redis and Valkey, under redis-benchmark; race-server --help
@@ -75,10 +79,14 @@ fn run() -> Result<()> {
     }
     let (mut words, mut list, mut check, mut accept) = (Vec::new(), false, false, false);
     let (mut io, mut prefix) = (None, None);
+    let mut torture = torture::Request::default();
     while let Some(argument) = arguments.next()? {
         match (task.as_str(), argument) {
             ("test" | "demo" | "sanitize", Value(word)) => words.push(word.string()?),
-            ("test", Long("list")) => list = true,
+            ("test" | "torture", Long("list")) => list = true,
+            ("torture", Value(name)) => torture.names.push(name.string()?),
+            ("torture", Long("seed")) => torture.seed = Some(arguments.value()?.parse()?),
+            ("torture", Long("minutes")) => torture.minutes = Some(arguments.value()?.parse()?),
             ("demo", Long("io")) => io = Some(arguments.value()?.string()?),
             ("header" | "man", Long("check")) => check = true,
             ("abi", Long("accept")) => accept = true,
@@ -100,6 +108,11 @@ fn run() -> Result<()> {
         ("man", _) if check => manpage::check(&workspace)?,
         ("man", _) => manpage::write(&workspace)?,
         ("abi", _) => abidump::write(&workspace, accept)?,
+        ("torture", _) if list => torture::list(),
+        ("torture", _) if torture.names.first().is_some_and(|name| name == "seeded") => {
+            torture::seeded(&workspace, &torture.names[1..])?
+        }
+        ("torture", _) => torture::run(&workspace, &torture)?,
         ("sanitize", checkers) => sanitize::run(&workspace, checkers)?,
         ("bindings-speed", []) => bindings::speed(&workspace)?,
         ("clib", _) => match prefix {

@@ -77,7 +77,12 @@ impl Engine {
             Record { kind: Kind::Head, key, value: &head, expiry_ms: list.expiry_ms },
         ];
         let mut appended = vec_with_room(records.len())?;
-        self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
+        if seeded_bug!("list-head-without-element") {
+            let head = self.log.append(&records[1], self.clock.coarse())?;
+            appended.extend([self.log.append(&records[0], self.clock.coarse())?, head]);
+        } else {
+            self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
+        }
         let [of_element, of_head] = appended[..] else { return Ok(list.head.length()) };
         self.install_element(inside, &mut elements, element_hash, &of_element);
         drop(elements);

@@ -258,10 +258,12 @@ impl Engine {
     #[inline]
     fn supersede(&self, inside: &Inside<'_>, hash: KeyHash, old: Entry, by: u64, expiry_ms: Option<u64>) {
         let file = self.catalog.files.get(usize::from(old.location.slot), inside);
-        if self.snapshots.any() {
+        if self.snapshots.any() && !seeded_bug!("snapshot-sees-a-later-write") {
             self.snapshots.keep(hash, old, file.map_or(0, |file| file.seqs().0), by);
         }
-        if let Some(file) = file {
+        if let Some(file) = file
+            && !seeded_bug!("usage-not-counted")
+        {
             file.usage.died(old.size);
         }
         match expiry_ms {
@@ -409,7 +411,9 @@ impl Engine {
         if !matches!(frame.header.kind, Kind::Put | Kind::Head) {
             return Err(file.corrupt(frame.offset, "the index points at something that is no value"));
         }
-        if frame.header.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms)) {
+        if frame.header.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms))
+            && !seeded_bug!("expired-key-comes-back")
+        {
             return Ok(None);
         }
         Ok(Some(frame))

@@ -33,6 +33,7 @@ pub fn repair_tails(
             return Err(file.corrupt(offset, what));
         }
         if Position::new(file.id, outcome.end) < frontier
+            && !seeded_bug!("damage-taken-for-a-torn-tail")
             && let Some((offset, what)) = outcome.damage
             // A file before the frontier's may only end where the log went on in the next one: in reserved space.
             && !(frontier.file() > file.id && is_zeros(file, offset, file.tail())?)
@@ -50,7 +51,7 @@ pub fn repair_tails(
     for ((entry, file), outcome) in open() {
         let failed = |e: std::io::Error| file.io_error("cut the torn tail of", &e);
         // A clean store has nothing to repair, and is not written to by opening it.
-        if outcome.end < file.tail() {
+        if outcome.end < file.tail() && !seeded_bug!("tail-not-truncated") {
             file.disk_file.truncate(outcome.end).map_err(failed)?;
         } else if entry.length == outcome.end {
             continue;

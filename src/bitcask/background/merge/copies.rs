@@ -227,6 +227,9 @@ fn move_index(engine: &Inside<'_>, output: &DataFile, moves: &[Move]) -> Result<
         let replaced = match locked {
             // There are elements: this is one.
             None => false,
+            Some(Ok(mut locked)) if seeded_bug!("merge-overwrites-a-newer-write") => {
+                locked.insert(moved.hash, to).is_some()
+            }
             Some(Ok(mut locked)) => locked.replace(moved.hash, from, to),
             Some(Err(error)) => {
                 failed = Err(error.into());

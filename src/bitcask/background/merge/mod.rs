@@ -540,7 +540,12 @@ impl<'a> Merge<'a> {
         engine.catalog.events.log(LogLevel::Debug, || "outputs are durable");
         // What made the dropped records dead must be at least as durable as they were.
         let last_seq = engine.log.last_seq();
-        engine.log.sync()?;
+        if !seeded_bug!("merge-committed-before-the-log") {
+            engine.log.sync()?;
+        }
+        if seeded_bug!("unlink-before-manifest") {
+            self.work.finished.iter().for_each(|file| engine.catalog.unlink(file));
+        }
         let empty = |entry: &FileEntry| entry.max_seq == 0;
         let gone = memory::collect(self.work.finished.iter().map(|file| file.id))?;
         // What comes after the manifest must not fail.
@@ -548,7 +553,9 @@ impl<'a> Merge<'a> {
         engine.catalog.update_many(entries.len(), |manifest| {
             manifest.clean = false;
             // The files that say so may go, and no number may be used twice. Only what is synced counts: see `Manifest::last_seq`.
-            manifest.last_seq = manifest.last_seq.max(last_seq);
+            if !seeded_bug!("sequence-number-reused") {
+                manifest.last_seq = manifest.last_seq.max(last_seq);
+            }
             // The note of it may have stood in an input.
             manifest.clock_ms = manifest.clock_ms.max(engine.known_time_ms());
             manifest.files.retain(|entry| !gone.contains(&entry.id));
@@ -576,6 +583,8 @@ fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_else
         engine.forget_expired(engine, *hash, entry)?;
     }
     // A tombstone, or what is left of an expired record, hides older versions of the key.
-    let hides = (is_tombstone || expired) && older_elsewhere < header.seq;
+    let hides = (is_tombstone && !seeded_bug!("tombstone-dropped-early")
+        || expired && !seeded_bug!("expired-record-hides-nothing"))
+        && older_elsewhere < header.seq;
     Ok(if hides { Fate::KeepTombstone } else { Fate::Drop })
 }
