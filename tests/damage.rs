@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use filedb::disk::sim::{Random, SimDisk};
-use filedb::{Db, Error, IoMode, MergeMode, Options};
+use filedb::{Db, EngineKind, Error, IoMode, MergeMode, Options};
 
 use support::history::{KEYS, Value, key};
 use support::oracle::{is_held, name_bytes, name_of_value};
@@ -28,19 +28,28 @@ type Written = BTreeMap<u8, Vec<Option<Value>>>;
 /// A store to be damaged.
 #[derive(Clone)]
 struct Specimen {
-    what: &'static str,
+    what: String,
+    engine: EngineKind,
     files: Files,
     written: Written,
     /// The files whose ends may be torn tails: they were not closed, or nothing is left that says that they were.
     open_tails: Vec<String>,
 }
 
-fn options() -> Options {
-    Options { io: IoMode::Pread, max_file_size: 400, merge: MergeMode::Manual, ..Options::default() }
+fn options(engine: EngineKind) -> Options {
+    Options {
+        engine,
+        io: IoMode::Pread,
+        max_file_size: 400,
+        merge: MergeMode::Manual,
+        // A memtable of 2 KiB: there are runs.
+        lsm_memory: 16 << 10,
+        ..Options::default()
+    }
 }
 
-fn open(disk: &SimDisk) -> Result<Db, Error> {
-    Db::open_on(Arc::new(disk.clone()), &options())
+fn open(disk: &SimDisk, engine: EngineKind) -> Result<Db, Error> {
+    Db::open_on(Arc::new(disk.clone()), &options(engine))
 }
 
 fn files_of(disk: &SimDisk) -> Files {
@@ -64,18 +73,29 @@ fn is_data(name: &str) -> bool {
     name.ends_with(".data")
 }
 
+fn is_run(name: &str) -> bool {
+    name.ends_with(".run")
+}
+
 /// Files that only save time.
 fn is_dispensable(name: &str) -> bool {
     name.ends_with(".hint") || name == "CHECKPOINT"
 }
 
-/// A store of a few files, as a clean close leaves it, and as other lives leave it.
+/// Stores of a few files, as a clean close leaves them, and as other lives leave them.
 fn specimens(seed: u64) -> Vec<Specimen> {
+    let mut specimens = specimens_of(EngineKind::Bitcask, seed);
+    specimens.extend(specimens_of(EngineKind::Lsm, seed));
+    specimens
+}
+
+fn specimens_of(engine: EngineKind, seed: u64) -> Vec<Specimen> {
     let disk = SimDisk::with_random_bytes(seed);
     let mut random = Random::new(seed);
     let mut written = Written::new();
-    let db = open(&disk).expect("opening");
-    for version in 1..40 {
+    let db = open(&disk, engine).expect("opening");
+    // A memtable takes more than a file.
+    for version in 1..if engine == EngineKind::Lsm { 100 } else { 40 } {
         let index = random.below(10) as u8;
         if random.one_in(6) {
             db.delete(key(index)).expect("delete");
@@ -85,10 +105,14 @@ fn specimens(seed: u64) -> Vec<Specimen> {
             db.put(key(index), value.bytes(index)).expect("put");
             written.entry(index).or_default().push(Some(value));
         }
-        if version == 25 {
+        if version % 30 == 25 {
             // Two lives, so that there are files that were recovered.
             db.maintain().expect("maintaining");
             db.sync().expect("syncing");
+            if version == 55 && engine == EngineKind::Lsm {
+                // A run on a level below, and tombstones above it.
+                db.merge().expect("merging");
+            }
         }
     }
     db.maintain().expect("maintaining");
@@ -104,16 +128,27 @@ fn specimens(seed: u64) -> Vec<Specimen> {
         files.retain(|name, _| !unwanted(name));
         files
     };
-    let specimen = |what, files, open_tails| Specimen { what, files, written: written.clone(), open_tails };
-    let specimens = vec![
+    let specimen = |what, files, open_tails| {
+        let (what, written) = (format!("{what} (engine {engine:?}, seed {seed})"), written.clone());
+        Specimen { what, engine, files, written, open_tails }
+    };
+    let mut specimens = vec![
         specimen("a closed store", closed.clone(), Vec::new()),
-        specimen("a closed store without its checkpoint", without(&|name| name == "CHECKPOINT"), Vec::new()),
-        specimen("a closed store without checkpoint and hints", without(&is_dispensable), Vec::new()),
         specimen("a killed store", killed.clone(), newest(&killed)),
     ];
+    if engine == EngineKind::Bitcask {
+        specimens.extend([
+            specimen(
+                "a closed store without its checkpoint",
+                without(&|name| name == "CHECKPOINT"),
+                Vec::new(),
+            ),
+            specimen("a closed store without checkpoint and hints", without(&is_dispensable), Vec::new()),
+        ]);
+    }
     for specimen in &specimens {
-        let data = specimen.files.keys().filter(|name| is_data(name)).count();
-        assert!(data > 3, "{} has {data} data files: too few to mean anything", specimen.what);
+        let files = specimen.files.keys().filter(|name| is_data(name) || is_run(name)).count();
+        assert!(files > 2, "{} has {files} files: too few to mean anything", specimen.what);
     }
     specimens
 }
@@ -132,13 +167,13 @@ impl Specimen {
     fn endure(&self, damage: &Damage) -> Result<(), String> {
         let disk = disk_with(&damage.files);
         let harmless = damage.hurt.iter().all(|name| is_dispensable(name));
-        let db = match open(&disk) {
+        let db = match open(&disk, self.engine) {
             Ok(db) => db,
             Err(error) if harmless => return Err(format!("it does not open: {error}")),
             Err(Error::Corrupt { path, .. }) => {
                 let named = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
                 // Damage to one file may show in how another fits to it, but it is a file of the store that is named.
-                if !is_data(named) && named != "MANIFEST" {
+                if !is_data(named) && !is_run(named) && named != "MANIFEST" {
                     return Err(format!("it refuses to open and names '{}'", path.display()));
                 }
                 let now = files_of(&disk);
@@ -176,7 +211,7 @@ impl Specimen {
         // Closing and opening again may find the damage now, but makes nothing wrong out of it.
         let closed = db.close();
         drop(db);
-        match (closed, open(&disk)) {
+        match (closed, open(&disk, self.engine)) {
             (Ok(()), Ok(db)) => (0..KEYS).try_for_each(|index| self.check_get(&db, index, harmless, torn)),
             (Err(Error::Corrupt { .. }), _) | (_, Err(Error::Corrupt { .. })) if !harmless => Ok(()),
             (Err(error), _) => Err(format!("closing: {error}")),
@@ -412,7 +447,7 @@ fn damage_in_a_real_directory_crashes_no_process() {
                 });
                 let path = home.path().join(format!("{turn}"));
                 write_files(&path, &files);
-                let options = Options { io: IoMode::Mmap, ..options() };
+                let options = Options { io: IoMode::Mmap, ..options(specimen.engine) };
                 let torn = specimen.open_tails.contains(name);
                 match Db::open(&path, &options) {
                     Ok(db) => {

@@ -109,6 +109,8 @@ impl Scenario {
             Scenario { short_write: true, ..scenario(libc::ENOSPC, GROWTH) },
             scenario(libc::EMFILE, DESCRIPTORS),
             scenario(libc::EINTR, &[]),
+            scenario(libc::EACCES, DESCRIPTORS),
+            scenario(libc::EDQUOT, GROWTH),
             Scenario {
                 failed_sync: FailedSync::KeepsPages,
                 ..scenario(libc::EIO, &[Kind::Sync, Kind::SyncDir])
@@ -118,7 +120,7 @@ impl Scenario {
 
     /// Whether the store must go on working in the same handle once the disk does.
     fn heals(&self) -> bool {
-        matches!(self.errno, libc::ENOSPC | libc::EMFILE)
+        matches!(self.errno, libc::ENOSPC | libc::EDQUOT | libc::EMFILE | libc::EACCES)
     }
 }
 
@@ -333,7 +335,9 @@ impl<'a> Run<'a> {
         let errno = self.scenario.errno;
         let clear = match error {
             Error::Poisoned { reason } => !reason.is_empty(),
-            Error::NoSpace { .. } => errno == libc::ENOSPC && error.os_errno() == errno,
+            Error::NoSpace { .. } => {
+                matches!(errno, libc::ENOSPC | libc::EDQUOT) && error.os_errno() == errno
+            }
             Error::Io { .. } => error.os_errno() == errno,
             _ => false,
         };
