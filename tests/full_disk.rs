@@ -311,3 +311,49 @@ fn no_file_is_made_early_where_there_is_no_room_to_set_aside() {
     }
     assert!(made > 0);
 }
+
+/// Mapped files are left out: a mapping of a file system that takes no more writes ends the process that writes to it.
+#[test]
+fn a_file_system_that_has_become_read_only_stops_writes_and_no_reads() {
+    for engine in ["bitcask", "lsm"] {
+        let Some(mount) = Mount::ext4(48 << 20) else { return };
+        let path = mount.path().join("store");
+        let mut options = Options { merge: MergeMode::Manual, sync: SyncMode::Always, ..Options::default() };
+        options.set("io", "pread").expect("an io mode");
+        options.set("engine", engine).expect("an engine");
+        let open = || Db::open(&path, &options).unwrap_or_else(|error| panic!("{engine}: {error}"));
+        let db = open();
+        for n in 0..200u32 {
+            db.put(n.to_le_bytes(), [7; 300]).expect("a put");
+        }
+        if !mount.abort() {
+            println!("NOT RUN: this machine cannot abort a file system");
+            return;
+        }
+        let refused =
+            db.put(b"later", [8; 300]).expect_err("a put that is synced to a disk that takes nothing");
+        assert!(matches!(refused.os_errno(), libc::EROFS | libc::EIO), "{engine}: {refused:?}");
+        let again = db.put(b"later still", b"").expect_err("another put");
+        assert!(!again.to_string().is_empty(), "{engine}");
+        for n in 0..200u32 {
+            assert_eq!(
+                db.get(n.to_le_bytes()).expect("a get").as_deref(),
+                Some(&[7; 300][..]),
+                "{engine}, key {n}"
+            );
+        }
+        assert!(db.close().is_err(), "{engine}: a close cannot make anything durable");
+        drop(db);
+        mount.remount();
+        let db = open();
+        for n in 0..200u32 {
+            assert_eq!(
+                db.get(n.to_le_bytes()).expect("a get").as_deref(),
+                Some(&[7; 300][..]),
+                "{engine}, key {n}"
+            );
+        }
+        db.put(b"later", b"value").expect("a put when the disk works again");
+        db.close().expect("a close when the disk works again");
+    }
+}

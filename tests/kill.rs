@@ -10,7 +10,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -24,7 +24,8 @@ use support::oracle::{Held, matches, name, name_of};
 use support::runner::{histories, seeds, tally};
 use support::store::copy_directory;
 use support::writer::{
-    self, Contents, KEYS_PER_THREAD, MAX_THREADS, Round, Steps, Writer, options, set_all, written,
+    self, Contents, KEYS_PER_THREAD, ListSteps, MAX_THREADS, Round, Steps, Writer, list_of, options, set_all,
+    written,
 };
 
 #[test]
@@ -80,19 +81,68 @@ fn check(
     }
 }
 
+/// What the list of each thread must hold, after all kills so far.
+type Lists = BTreeMap<u8, VecDeque<Vec<u8>>>;
+
+/// What each thread may have left of its list: what is after the changes that it completed, or after the next one too.
+fn check_lists(
+    db: &Db,
+    known: &mut Lists,
+    round: Round,
+    completed: &BTreeMap<u8, u32>,
+) -> Result<(), String> {
+    for thread in 0..MAX_THREADS {
+        let list = known.entry(thread).or_default();
+        let elements = db.list_range(list_of(thread), 0, -1);
+        let elements = elements.map_err(|error| format!("reading the list of thread {thread}: {error}"))?;
+        let found: VecDeque<Vec<u8>> =
+            elements.iter().flat_map(|elements| elements.iter().map(<[u8]>::to_vec)).collect();
+        if thread < round.threads {
+            let done = completed.get(&thread).copied().unwrap_or(0);
+            let mut steps = ListSteps::new(round, thread);
+            steps.by_ref().take(done as usize).for_each(|step| step.follow(list, thread));
+            let mut with = list.clone();
+            let next = steps.next().expect("there is always a next step");
+            next.follow(&mut with, thread);
+            if found == with {
+                *list = with;
+            }
+        }
+        if found != *list {
+            return Err(format!(
+                "the list of thread {thread} has {} elements, {} are expected, or their bytes differ; completed were {completed:?}",
+                found.len(),
+                list.len()
+            ));
+        }
+    }
+    let lists = known.values().filter(|list| !list.is_empty()).count() as u64;
+    match db.count() {
+        Ok(count) if count == lists => db.recount(),
+        Ok(count) => Err(format!("count says {count}, there are {lists} lists")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn kill_many_times(sync: &str, io: &str) {
+    kill_writers(sync, io, false);
+}
+
+fn kill_writers(sync: &str, io: &str, lists: bool) {
     let kills = histories(40) as u32;
     let seed = seeds(1).start;
     let mut random = Random::new(seed);
     let home = tempfile::tempdir().expect("a temporary directory");
     let path = home.path().join("store");
     let mut contents = Contents::new();
+    let mut known = Lists::new();
     for number in 1..=kills {
         let round = Round {
             number,
             seed: random.number(),
             threads: if random.one_in(2) { 1 } else { 2 + random.below(u64::from(MAX_THREADS) - 1) as u8 },
             max_file_size: [2 << 10, 16 << 10, 1 << 20, 8 << 20][random.below(4) as usize],
+            lists,
         };
         let mut writer = Writer::start(&path, sync, io, round, Stdio::inherit());
         if random.one_in(4) {
@@ -119,7 +169,11 @@ fn kill_many_times(sync: &str, io: &str) {
         };
         let opened = Db::open(&look_at, &options(sync, other_io, round.max_file_size));
         let outcome = opened.map_err(|error| format!("opening: {error}")).and_then(|db| {
-            check(&db, &mut contents, round, &completed)?;
+            if lists {
+                check_lists(&db, &mut known, round, &completed)?;
+            } else {
+                check(&db, &mut contents, round, &completed)?;
+            }
             db.close().map_err(|error| format!("closing: {error}"))
         });
         if let Err(why) = outcome {
@@ -174,4 +228,15 @@ fn no_completed_write_is_lost_by_a_kill_of_the_ordered_engine_with_sync_none() {
 #[test]
 fn no_completed_write_is_lost_by_a_kill_of_the_ordered_engine_with_sync_always_in_plain_files() {
     kill_many_times("always", "lsm-pread");
+}
+
+#[test]
+fn no_completed_change_of_a_list_is_lost_by_a_kill() {
+    kill_writers("none", "mmap", true);
+    kill_writers("always", "pread", true);
+}
+
+#[test]
+fn no_completed_change_of_a_list_is_lost_by_a_kill_of_the_ordered_engine() {
+    kill_writers("none", "lsm-mmap", true);
 }

@@ -103,6 +103,7 @@ fn cut_many_times(kind: &str, make: fn() -> Option<Mount>) {
                 seed: random.number(),
                 threads: 1 + random.below(u64::from(MAX_THREADS)) as u8,
                 max_file_size: [2 << 10, 16 << 10, 1 << 20][random.below(3) as usize],
+                lists: false,
             };
             let mut writer = Writer::start(&path, sync, io, round, Stdio::null());
             if random.one_in(6) {

@@ -185,6 +185,9 @@ fn size(number: i64, limit: u64) -> Result<usize, NoReply> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::{collection, sample};
+
     use super::*;
 
     /// Gives its bytes a few at a time.
@@ -250,6 +253,26 @@ mod tests {
         ] {
             let outcome = all(bytes, 100, 1 << 20);
             assert!(matches!(outcome, Err(NoReply::Rubbish(_))), "{}: {outcome:?}", bytes.escape_ascii());
+        }
+    }
+
+    proptest! {
+        /// Pieces of replies in any order, cut anywhere: an answer or an error, and no more memory than the budget.
+        #[test]
+        fn whatever_a_server_sends_is_read_or_refused(
+            pieces in collection::vec(
+                prop_oneof![
+                    sample::select(&[
+                        &b"+OK\r\n"[..], b"-ERR\r\n", b":12\r\n", b"$3\r\nabc\r\n", b"$-1\r\n", b"*2\r\n", b"*-1\r\n", b"$9", b"*",
+                        b"\r\n", b"\r", b"\n", b"$18446744073709551615\r\n", b"*9223372036854775807\r\n", b":-9223372036854775809\r\n",
+                    ]).prop_map(<[u8]>::to_vec),
+                    collection::vec(any::<u8>(), 0..9),
+                ],
+                0..12,
+            ),
+            step in 1usize..40,
+        ) {
+            let _ = all(&pieces.concat(), step, 1 << 16);
         }
     }
 

@@ -66,6 +66,11 @@ impl Mount {
         assert_eq!(done, 0, "the file system does not shut down: {}", std::io::Error::last_os_error());
     }
 
+    /// The file system meets an error, and lets nobody write any more. False where it cannot be made to.
+    pub fn abort(&self) -> bool {
+        does("mount", &["-o", "remount,abort"], &[&self.path()])
+    }
+
     /// Mounts it anew. Nobody may have a file open in it.
     pub fn remount(&self) {
         // The memory of a process that was killed is given back a moment after its parent hears of its end.

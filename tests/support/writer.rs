@@ -5,7 +5,7 @@
 //!
 //! A test program that uses this has a test of the name [`TEST`], which calls [`write_if_asked`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use filedb::disk::sim::Random;
-use filedb::{Db, Options, PutOptions};
+use filedb::{Batch, Db, Options, PutOptions};
 
 use super::clock::Span;
 use super::history::{Op, Reader, Value, Write};
@@ -41,6 +41,8 @@ pub struct Round {
     pub seed: u64,
     pub threads: u8,
     pub max_file_size: u64,
+    /// Whether the threads change lists: see [`ListSteps`].
+    pub lists: bool,
 }
 
 /// Keys expire at once or after this time, which no test takes: so nothing depends on how fast anything is.
@@ -135,8 +137,8 @@ pub fn options(sync: &str, io: &str, max_file_size: u64) -> Options {
 pub fn write_if_asked() {
     let Ok(task) = std::env::var(WRITER) else { return };
     let task: Vec<&str> = task.split('|').collect();
-    let [path, sync, io, number, seed, threads, max_file_size] = task[..] else {
-        panic!("the task has seven parts")
+    let [path, sync, io, number, seed, threads, max_file_size, lists] = task[..] else {
+        panic!("the task has eight parts")
     };
     let number_of = |text: &str| text.parse::<u64>().expect("a number");
     let round = Round {
@@ -144,6 +146,7 @@ pub fn write_if_asked() {
         seed: number_of(seed),
         threads: number_of(threads) as u8,
         max_file_size: number_of(max_file_size),
+        lists: lists == "true",
     };
     let db = Db::open(path, &options(sync, io, round.max_file_size)).expect("the writer opens the store");
     // Standard input is one end of a socket, and the parent listens at the other.
@@ -152,7 +155,13 @@ pub fn write_if_asked() {
     std::thread::scope(|scope| {
         for thread in 0..round.threads {
             let (db, parent) = (&db, &parent);
-            scope.spawn(move || write(db, round, thread, parent));
+            scope.spawn(move || {
+                if round.lists {
+                    change_list(db, round, thread, parent)
+                } else {
+                    write(db, round, thread, parent)
+                }
+            });
         }
     });
 }
@@ -171,10 +180,102 @@ fn write(db: &Db, round: Round, thread: u8, parent: &Mutex<UnixStream>) {
         // What the lives before wrote only the parent knows.
         known.extend(written(&op, &mine).into_iter().map(|(key, _)| key));
         set_all(&mut mine, &op);
-        let mut message = [0; MESSAGE];
-        message[..4].copy_from_slice(&u32::from(thread).to_le_bytes());
-        message[4..].copy_from_slice(&done.to_le_bytes());
-        parent.lock().expect("no thread panics").write_all(&message).expect("telling the parent");
+        report(parent, thread, done);
+    }
+}
+
+fn report(parent: &Mutex<UnixStream>, thread: u8, done: u32) {
+    let mut message = [0; MESSAGE];
+    message[..4].copy_from_slice(&u32::from(thread).to_le_bytes());
+    message[4..].copy_from_slice(&done.to_le_bytes());
+    parent.lock().expect("no thread panics").write_all(&message).expect("telling the parent");
+}
+
+/// The list of a thread.
+pub fn list_of(thread: u8) -> Vec<u8> {
+    format!("list/{thread}").into_bytes()
+}
+
+/// A change of a list; all of it happens or nothing.
+#[derive(Clone, Copy, Debug)]
+pub enum ListStep {
+    PushBack(Value),
+    PushFront(Value),
+    PopBack,
+    PopFront,
+    /// Two elements, in one batch.
+    Two(Value, Value),
+    Delete,
+    Merge,
+    Sync,
+}
+
+/// What one thread of the writer does to its list, from its seed alone.
+pub struct ListSteps(Steps);
+
+impl ListSteps {
+    pub fn new(round: Round, thread: u8) -> Self {
+        ListSteps(Steps::new(round, thread))
+    }
+}
+
+impl Iterator for ListSteps {
+    type Item = ListStep;
+
+    fn next(&mut self) -> Option<ListStep> {
+        let steps = &mut self.0;
+        steps.next += 1;
+        Some(match steps.random.below(200) {
+            0..60 => ListStep::PushBack(steps.value()),
+            60..90 => ListStep::PushFront(steps.value()),
+            90..130 => ListStep::PopFront,
+            130..165 => ListStep::PopBack,
+            165..190 => ListStep::Two(steps.value(), Value { len: 9, ..steps.value() }),
+            190..196 => ListStep::Delete,
+            196..197 => ListStep::Merge,
+            _ => ListStep::Sync,
+        })
+    }
+}
+
+impl ListStep {
+    /// Does it to what is known of the list.
+    pub fn follow(self, list: &mut VecDeque<Vec<u8>>, thread: u8) {
+        match self {
+            ListStep::PushBack(value) => list.push_back(value.bytes(thread)),
+            ListStep::PushFront(value) => list.push_front(value.bytes(thread)),
+            ListStep::PopBack => drop(list.pop_back()),
+            ListStep::PopFront => drop(list.pop_front()),
+            ListStep::Two(first, second) => list.extend([first.bytes(thread), second.bytes(thread)]),
+            ListStep::Delete => list.clear(),
+            ListStep::Merge | ListStep::Sync => {}
+        }
+    }
+
+    fn apply(self, db: &Db, thread: u8) -> Result<(), filedb::Error> {
+        let key = list_of(thread);
+        match self {
+            ListStep::PushBack(value) => db.push_back(key, value.bytes(thread)).map(drop),
+            ListStep::PushFront(value) => db.push_front(key, value.bytes(thread)).map(drop),
+            ListStep::PopBack => db.pop_back(key).map(drop),
+            ListStep::PopFront => db.pop_front(key).map(drop),
+            ListStep::Two(first, second) => {
+                let mut batch = Batch::new();
+                batch.push_back(&key, first.bytes(thread))?;
+                batch.push_back(&key, second.bytes(thread))?;
+                db.write(&batch)
+            }
+            ListStep::Delete => db.delete(key).map(drop),
+            ListStep::Merge => db.merge(),
+            ListStep::Sync => db.sync(),
+        }
+    }
+}
+
+fn change_list(db: &Db, round: Round, thread: u8, parent: &Mutex<UnixStream>) {
+    for (step, done) in ListSteps::new(round, thread).zip(1u32..) {
+        step.apply(db, thread).expect("the operation succeeds");
+        report(parent, thread, done);
     }
 }
 
@@ -191,8 +292,9 @@ pub struct Writer {
 impl Writer {
     pub fn start(path: &Path, sync: &str, io: &str, round: Round, errors: Stdio) -> Writer {
         let (mine, its) = UnixStream::pair().expect("a pair of sockets");
-        let Round { number, seed, threads, max_file_size } = round;
-        let task = format!("{}|{sync}|{io}|{number}|{seed}|{threads}|{max_file_size}", path.display());
+        let Round { number, seed, threads, max_file_size, lists } = round;
+        let task =
+            format!("{}|{sync}|{io}|{number}|{seed}|{threads}|{max_file_size}|{lists}", path.display());
         let process = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", TEST, "--nocapture", "--test-threads=1"])
             .env(WRITER, task)

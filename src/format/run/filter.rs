@@ -27,7 +27,7 @@ pub fn build(hashes: &[u64]) -> Result<Vec<u8>, Refused> {
 /// Whether a key with this hash may be among those that the filter was made of. A filter without bits knows nothing.
 #[inline]
 pub fn may_hold(filter: &[u8], hash: u64) -> bool {
-    if seeded_bug!("filter-denies-a-key") && hash % 16 == 0 {
+    if seeded_bug!("filter-denies-a-key") && hash.is_multiple_of(16) {
         return false;
     }
     let lines = filter.len() / LINE;

@@ -583,8 +583,10 @@ fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_else
         engine.forget_expired(engine, *hash, entry)?;
     }
     // A tombstone, or what is left of an expired record, hides older versions of the key.
-    let hides = (is_tombstone && !seeded_bug!("tombstone-dropped-early")
-        || expired && !seeded_bug!("expired-record-hides-nothing"))
-        && older_elsewhere < header.seq;
+    let may_hide = match is_tombstone {
+        true => !seeded_bug!("tombstone-dropped-early"),
+        false => expired && !seeded_bug!("expired-record-hides-nothing"),
+    };
+    let hides = may_hide && older_elsewhere < header.seq;
     Ok(if hides { Fate::KeepTombstone } else { Fate::Drop })
 }
