@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use filedb::disk::sim::{FailedSync, Fault, Kind, Operation, PowerCut, SimDisk};
-use filedb::{Db, EngineKind, Error, MergeMode, Options, SyncMode};
+use filedb::{Batch, Db, EngineKind, Error, IoMode, MergeMode, Options, SyncMode};
 
 use support::clock::Clock;
 use support::generate::{Case, Profile};
@@ -630,6 +630,28 @@ fn pages_dropped_by_a_failed_sync_are_not_answered_with_wrong_bytes() {
             Ok(())
         },
     );
+}
+
+/// The records of a batch are whole frames inside of it. Where a part of a batch was written and the rest failed, a record that is
+/// written over its beginning may end just where one of them begins.
+#[test]
+fn what_a_batch_left_that_could_not_be_written_is_never_taken_for_records() {
+    let options = Options { sync: SyncMode::None, io: IoMode::Pread, ..Options::default() };
+    for len in (0..600).step_by(4) {
+        let disk = SimDisk::new();
+        let db = Db::open_on(Arc::new(disk.clone()), &options).expect("opening");
+        db.put(b"first", b"value").expect("a put");
+        let mut batch = Batch::new();
+        for n in 0..40u8 {
+            batch.put([n], [n; 40]).expect("a write of a batch");
+        }
+        let from = disk.operations() + 1;
+        disk.fail(Fault { from, lasts: false, kinds: &[Kind::Write], errno: libc::EIO, short_write: true });
+        db.write(&batch).expect_err("a batch that cannot be written");
+        db.put(b"later", vec![1; len]).expect("a put when the disk works again");
+        let db = Db::open_on(Arc::new(disk.kill()), &options).expect("opening after the kill");
+        assert_eq!(db.count().expect("count"), 2, "a value of {len} bytes: a part of the batch is there");
+    }
 }
 
 #[test]

@@ -262,7 +262,7 @@ mod tests {
         fn whatever_a_server_sends_is_read_or_refused(
             pieces in collection::vec(
                 prop_oneof![
-                    sample::select(&[
+                    sample::select(vec![
                         &b"+OK\r\n"[..], b"-ERR\r\n", b":12\r\n", b"$3\r\nabc\r\n", b"$-1\r\n", b"*2\r\n", b"*-1\r\n", b"$9", b"*",
                         b"\r\n", b"\r", b"\n", b"$18446744073709551615\r\n", b"*9223372036854775807\r\n", b":-9223372036854775809\r\n",
                     ]).prop_map(<[u8]>::to_vec),
