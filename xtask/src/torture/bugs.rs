@@ -41,8 +41,7 @@ bugs! {
     "sync-of-others-not-awaited", "who finds somebody syncing does not wait": GROUP_COMMIT;
     "torn-batch-taken", "the whole records of a torn batch count": CRASH;
     "tail-not-truncated", "a torn tail stays in the file": CRASH RECOVERY;
-    "damage-taken-for-a-torn-tail", "damage before the frontier is cut off like a torn tail": DAMAGE RECOVERY;
-    "checkpoint-trusted-after-a-crash", "the checkpoint of the last clean close counts after a crash": CRASH;
+    "checkpoint-trusted-after-a-crash", "the checkpoint of the last clean close counts after a crash": CRASH MODEL RECOVERY;
     "stale-hint-trusted", "a hint counts whatever file it was written for": DAMAGE;
     "tombstone-dropped-early", "a merge drops tombstones that still hide something": MODEL CRASH;
     "expired-record-hides-nothing", "a merge drops an expired record that still hides something": MODEL CRASH;
