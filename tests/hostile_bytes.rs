@@ -209,8 +209,9 @@ fn seal_checkpoint(bytes: &mut [u8]) {
             root.crc = crc32fast::hash(keys);
             at += keys.len();
         }
-        let encoded = decoded.encode();
-        if encoded.len() == header {
+        if let Ok(encoded) = decoded.encode()
+            && encoded.len() == header
+        {
             bytes[..header].copy_from_slice(&encoded);
         }
     }
