@@ -57,7 +57,6 @@ bugs! {
     "filter-denies-a-key", "the filter of a run says no for a key that is in it": ORDERED;
     "run-counts-before-its-sync", "a run is in the manifest before its bytes are durable": CRASH;
     "run-counts-before-the-log-is-synced", "a run is in the manifest before the log is durable that far": CRASH;
-    "log-dropped-too-early", "a log file goes that holds a record which is in no run": CRASH ORDERED;
+    "log-dropped-too-early", "log files go whose records are in no run": CRASH ORDERED;
     "ordered-tombstone-dropped-early", "a merge drops tombstones above the bottom": ORDERED CRASH;
-    "ordered-merge-drops-what-a-snapshot-sees", "a merge drops a version that an iterator still reads": ORDERED;
 }
