@@ -149,6 +149,10 @@ static void merge(int n) {
   EXPECT(FILEDB_OK, filedb_merge(db, &err));
 }
 
+static void back_up(int n) {
+  EXPECT(FILEDB_OK, filedb_backup(db, in_temp("backup"), n % 2 == 0 ? FILEDB_BACKUP_COPY : 0, &err));
+}
+
 static void open_and_close(int n) {
   filedb_t *other = open_small(in_temp("other"));
   if (other == NULL) return;
@@ -159,7 +163,7 @@ static void open_and_close(int n) {
 static void (*const calls[])(int) = {put_small,  put_large, put_with,       get,
                                      get_into,   get_pinned, get_many,      exists_and_ttl,
                                      delete,     write_batch, walk,         expire_and_persist,
-                                     sync_and_count, merge,  open_and_close};
+                                     sync_and_count, merge,  back_up,        open_and_close};
 
 struct work {
   void (*call)(int);

@@ -285,6 +285,8 @@ static void null_is_refused_or_means_nothing(void) {
   TRY(INVALID, filedb_count, db, NULL, &err);
   TRY(INVALID, filedb_sync, NULL, &err);
   TRY(INVALID, filedb_merge, NULL, &err);
+  TRY(INVALID, filedb_backup, NULL, "backup", 0, &err);
+  TRY(INVALID, filedb_backup, db, NULL, 0, &err);
   TRY(INVALID, filedb_stats, NULL, &stats, &err);
   TRY(INVALID, filedb_stats, db, NULL, &err);
   TRY(INVALID, filedb_ttl, NULL, "k", 1, &ms, &err);
@@ -398,6 +400,7 @@ static void zero_is_a_length_like_any_other(void) {
   NOTHING(filedb_count, "takes no number");
   NOTHING(filedb_sync, "takes no number");
   NOTHING(filedb_merge, "takes no number");
+  TRY(INVALID, filedb_backup, db, "", 0, &err);
   TRY(INVALID, filedb_stats, db, &no_size_either, &err);
   TRY(INVALID, filedb_ttl, db, "k", 0, &ms, &err);
   TRY(INVALID, filedb_expire, db, "k", 0, 1, &err);
@@ -501,6 +504,8 @@ static void what_is_huge_is_refused_before_it_is_read(void) {
   NOTHING(filedb_count, "takes no number");
   NOTHING(filedb_sync, "takes no number");
   NOTHING(filedb_merge, "takes no number");
+  TRY(INVALID, filedb_backup, db, in_temp("backup"), 2, &err);
+  TRY(FILEDB_ERR_IO, filedb_backup, db, long_text, 0, &err);
   NOTHING(filedb_batch_clear, "takes no number");
   NOTHING(filedb_batch_free, "takes no number");
   NOTHING(filedb_write, "takes no number; c_tests/test_batch.c writes one larger than a file");
@@ -537,6 +542,7 @@ static void with_the_store(filedb_status_t wanted, filedb_batch_t *good_batch) {
   TRY(wanted, filedb_count, db, &number, &err);
   TRY(wanted, filedb_sync, db, &err);
   TRY(wanted, filedb_merge, db, &err);
+  TRY(wanted, filedb_backup, db, in_temp("backup"), 0, &err);
   TRY(wanted, filedb_stats, db, &stats, &err);
   TRY(wanted, filedb_ttl, db, "k", 1, &ms, &err);
   TRY(wanted, filedb_expire, db, "k", 1, 1, &err);
@@ -665,6 +671,7 @@ static void *use_in_another_thread(void *unused) {
   TRY(FILEDB_OK, filedb_count, db, &number, &err);
   TRY(FILEDB_OK, filedb_sync, db, &err);
   TRY(FILEDB_OK, filedb_merge, db, &err);
+  TRY(FILEDB_OK, filedb_backup, db, in_temp("backup"), 0, &err);
   TRY(FILEDB_OK, filedb_stats, db, &stats, &err);
   TRY(FILEDB_OK, filedb_expire, db, "k", 1, 1000000, &err);
   TRY(FILEDB_OK, filedb_ttl, db, "k", 1, &ms, &err);
@@ -920,6 +927,7 @@ static void a_refused_allocation_is_a_status(void) {
   EXPECT(FILEDB_OK, filedb_batch_put(batch, "large", 5, large, LARGE, &err));
   STARVE(filedb_write, db, batch, &err);
   STARVE(filedb_merge, db, &err);
+  STARVE(filedb_backup, db, in_temp("backup"), FILEDB_BACKUP_COPY, &err);
   STARVE(filedb_delete, db, "large", 5, &err);
   STARVE(filedb_sync, db, &err);
   STARVE(filedb_count, db, &number, &err);

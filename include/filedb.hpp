@@ -1030,6 +1030,13 @@ class Store {
     return detail::answer(filedb_merge(handle(), &report.said), report);
   }
 
+  /// Copies the store, which may be in use, to a directory; into an older backup of it only what is new. `flags` is 0 or
+  /// FILEDB_BACKUP_COPY.
+  Result<void> try_backup(const std::string& directory, std::uint32_t flags = 0) {
+    detail::Report report;
+    return detail::answer(filedb_backup(handle(), directory.c_str(), flags, &report.said), report);
+  }
+
   /// How long the key has to live, no_expiry where it does not expire; nothing where there is no such key.
   Result<std::optional<milliseconds>> try_ttl(std::string_view key) const {
     detail::Report report;
@@ -1163,6 +1170,7 @@ class Store {
   std::uint64_t size() const { return try_size().value(); }
   void sync() { try_sync().value(); }
   void merge() { try_merge().value(); }
+  void backup(const std::string& directory, std::uint32_t flags = 0) { try_backup(directory, flags).value(); }
   std::optional<milliseconds> ttl(std::string_view key) const { return try_ttl(key).value(); }
   template <class Rep, class Period>
   bool expire(std::string_view key, std::chrono::duration<Rep, Period> time) {

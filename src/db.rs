@@ -8,12 +8,14 @@ use std::time::Duration;
 use crate::bitcask::Bitcask;
 use crate::bitcask::memory::{self, Named};
 use crate::disk::Disk;
+use crate::disk::fs::{FsDisk, Io};
 use crate::lsm::{self, Lsm};
 #[cfg(feature = "valkey")]
 use crate::remote::Remote;
 pub(crate) use crate::store::Copying;
 use crate::store::Store;
 use crate::store::address::Address;
+use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
@@ -663,6 +665,69 @@ impl Db {
     /// As [`Db::merge`].
     pub fn merge_with(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
         self.store.any().merge(watch)
+    }
+
+    /// Copies the store, which may be in use, to a directory that becomes a store itself: what this one held at a moment between
+    /// the beginning of the call and its end. Into the directory of an older backup of the same store: only what is new is
+    /// written, and what is no longer part of the store goes; until that is done the older backup is whole.
+    ///
+    /// Files that never change again are linked where the file system can do that, and copied where not; see [`BackupOptions`].
+    /// Writers do not wait for it, and merges go on.
+    ///
+    /// ```
+    /// # fn main() -> filedb::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let (path, backup) = (dir.path().join("store"), dir.path().join("backup"));
+    /// # let db = filedb::Db::open(&path, &filedb::Options::default())?;
+    /// db.put("planet", "earth")?;
+    /// db.backup(&backup, &filedb::BackupOptions::new())?;
+    /// let copy = filedb::Db::open(&backup, &filedb::Options::new().read_only(true))?;
+    /// assert_eq!(copy.get("planet")?.as_deref(), Some(&b"earth"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where the directory holds something else than a backup of this store, or a backup that was opened for
+    /// writing, or lies inside the store; [`Error::Unsupported`] for a store on a server; [`Error::Locked`] where somebody has
+    /// the backup open, [`Error::NoSpace`], [`Error::Io`]. The directory holds what it held before then.
+    pub fn backup(&self, directory: impl AsRef<Path>, options: &BackupOptions) -> Result<()> {
+        self.backup_with(directory, options, &mut |_| ControlFlow::Continue(())).map(drop)
+    }
+
+    /// As [`Db::backup`]; `watch` is told from time to time how far it has come, and ends it with `Break`. False where it did; the
+    /// directory holds what it held before then.
+    ///
+    /// # Errors
+    /// As [`Db::backup`].
+    pub fn backup_with(
+        &self,
+        directory: impl AsRef<Path>,
+        options: &BackupOptions,
+        watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        // Where the store cannot be copied no directory is made.
+        self.store.any().check_can_backup()?;
+        let path = match Address::parse(directory.as_ref())? {
+            Address::Directory(path) => path,
+            Address::Memory(_) | Address::Server(..) => {
+                return Err(Error::invalid("a backup goes to a directory, and not to a URL of another kind"));
+            }
+        };
+        let to = FsDisk::open(&path, true, Io::Plain)
+            .map_err(|e| Error::io("open the directory of the backup", &path, &e))?;
+        self.store.any().backup(Arc::new(to), options, watch)
+    }
+
+    /// As [`Db::backup_with`], to a disk of the caller's.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn backup_on(
+        &self,
+        to: Arc<dyn Disk>,
+        options: &BackupOptions,
+        watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        self.store.any().backup(to, options, watch)
     }
 
     /// Stops all writes, because what happened leaves the state of the store in doubt.

@@ -78,6 +78,7 @@ pub use damage::{check, check_watched, salvage, salvage_watched};
 #[doc(hidden)]
 pub use damage::{check_on, salvage_on};
 pub use db::Db;
+pub use store::backup::{BackupOptions, BackupProgress};
 pub use store::batch::Batch;
 pub use store::capabilities::Capabilities;
 pub use store::error::{Error, Result};

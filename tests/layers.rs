@@ -16,6 +16,7 @@ const ROOMS: &[&str] = &[
     "store/value",
     "store/events",
     "store/findings",
+    "store/backup",
     "store/options",
     "sync",
     "format",

@@ -230,6 +230,12 @@ static inline shim_answer shim_merge(filedb_t *db) {
   return shim_done(status, &err);
 }
 
+static inline shim_answer shim_backup(filedb_t *db, const char *directory, uint32_t flags) {
+  filedb_error_t err = shim_no_error();
+  filedb_status_t status = filedb_backup(db, directory, flags, &err);
+  return shim_done(status, &err);
+}
+
 static inline shim_value shim_ttl(filedb_t *db, const char *key, size_t key_len) {
   filedb_error_t err = shim_no_error();
   int64_t ms = 0;

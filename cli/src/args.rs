@@ -75,6 +75,23 @@ pub enum Command {
         /// The new store, which must not exist.
         to: PathBuf,
     },
+    /// Copy a store, which is not open elsewhere, to a directory; into an older backup of it only what is new.
+    Backup {
+        store: PathBuf,
+        /// Empty, not there, or an older backup of the store.
+        to: PathBuf,
+        #[command(flatten)]
+        how: Copying,
+    },
+    /// Make a store of a backup, which stays as it is.
+    Restore {
+        /// The backup.
+        from: PathBuf,
+        /// The new store: a directory that is empty or not there.
+        store: PathBuf,
+        #[command(flatten)]
+        how: Copying,
+    },
     /// Print all keys and what they hold.
     Dump {
         store: PathBuf,
@@ -148,6 +165,17 @@ pub struct Put {
     /// Durable when the command ends, whatever the option sync says.
     #[arg(long)]
     pub sync: bool,
+}
+
+/// See [`Command::Backup`].
+#[derive(clap::Args)]
+pub struct Copying {
+    /// No hard links: the bytes are copied.
+    #[arg(long)]
+    pub copy: bool,
+    /// No more bytes are copied in a second.
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "BYTES")]
+    pub rate: u64,
 }
 
 /// See [`Command::Bench`].

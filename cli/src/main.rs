@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<Answer> {
-    use commands::{bench, damage, dump, keys, lists, load, repl, stats};
+    use commands::{backup, bench, damage, dump, keys, lists, load, repl, stats};
     let store = |path, read_only| keys::open(args, path, read_only);
     match &args.command {
         Command::Get { store: path, key } => keys::get(args, &store(path, true)?, key),
@@ -48,6 +48,8 @@ fn run(args: &Args) -> anyhow::Result<Answer> {
         }
         Command::Check { store } => damage::check(args, store),
         Command::Salvage { store, to } => damage::salvage(args, store, to),
+        Command::Backup { store: path, to, how } => backup::backup(args, &store(path, true)?, to, how),
+        Command::Restore { from, store: to, how } => backup::restore(args, &store(from, true)?, to, how),
         Command::Dump { store: path, format, prefix } => {
             dump::dump(args, &store(path, true)?, *format, prefix.as_ref())
         }

@@ -145,6 +145,27 @@ fn damage_is_found_and_the_rest_is_saved() {
 }
 
 #[test]
+fn a_store_is_backed_up_and_restored() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, backup, restored) = (path(&home, "store"), path(&home, "backup"), path(&home, "restored"));
+    says(&["put", &store, "planet", "earth"]);
+    assert!(says(&["backup", &store, &backup]).contains("files"));
+    says(&["put", &store, "planet", "mars"]);
+    let told: serde_json::Value =
+        serde_json::from_str(&says(&["backup", &store, &backup, "--copy", "--json"])).unwrap();
+    assert!(told["copied_bytes"].as_u64().unwrap() > 0, "{told}");
+    says(&["restore", &backup, &restored]);
+    assert_eq!(says(&["get", &restored, "planet"]), "mars");
+    says(&["put", &restored, "planet", "venus"]);
+    // A store that is used is no backup any more, and is not restored over.
+    assert_ne!(code(&run(&["backup", &store, &restored])), 0);
+    let refused = run(&["restore", &backup, &restored]);
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("not empty"));
+    assert_eq!(says(&["get", &restored, "planet"]), "venus");
+    assert_eq!(says(&["get", &store, "planet"]), "mars");
+}
+
+#[test]
 fn numbers_a_page_and_a_merge() {
     let home = tempfile::tempdir().unwrap();
     let (store, page) = (path(&home, "store <&>"), path(&home, "page.html"));

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 use crate::disk::process::{self, ForkGuard};
+use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
@@ -208,6 +209,19 @@ impl Store for Named {
 
     fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
         self.enter()?.merge(watch)
+    }
+
+    fn check_can_backup(&self) -> Result<()> {
+        self.enter()?.check_can_backup()
+    }
+
+    fn backup(
+        &self,
+        to: Arc<dyn Disk>,
+        options: &BackupOptions,
+        watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        self.enter()?.backup(to, options, watch)
     }
 
     fn stats(&self) -> Result<Stats> {

@@ -2,6 +2,7 @@
 //! dead records back (Bitcask; Sheehy and Smith, 2010).
 
 pub mod background;
+mod backup;
 mod close;
 pub mod engine;
 pub mod inspect;

@@ -1,6 +1,7 @@
 //! The verbs of this engine: each goes inside the gate and does what `engine` has for it.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bitcask::background::{merge, seal};
@@ -8,7 +9,9 @@ use crate::bitcask::engine::space::sealed;
 use crate::bitcask::engine::{Condition, Engine};
 use crate::bitcask::iter::Iter;
 use crate::bitcask::lifecycle::hints;
-use crate::bitcask::{Bitcask, stats};
+use crate::bitcask::{Bitcask, backup, stats};
+use crate::disk::Disk;
+use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
@@ -180,6 +183,19 @@ impl Store for Bitcask {
         seal::collect_within(&self.shared, Duration::MAX);
         // The function that was told of the merge may have forked; the child left it where it was.
         if self.shared.fork.is_forked() { Err(Error::Forked) } else { merged }
+    }
+
+    fn check_can_backup(&self) -> Result<()> {
+        self.shared.enter().map(drop)
+    }
+
+    fn backup(
+        &self,
+        to: Arc<dyn Disk>,
+        options: &BackupOptions,
+        watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        backup::backup(&self.shared, to, options, watch)
     }
 
     fn stats(&self) -> Result<Stats> {

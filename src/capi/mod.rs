@@ -18,6 +18,7 @@
               what the parameter's type says, lengths are true, and memory lent to a call is not changed during it"
 )]
 
+mod backup;
 mod batch;
 mod change;
 mod check;

@@ -6,8 +6,9 @@
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::own_file::OwnFile;
@@ -130,6 +131,70 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sync_file_system(&self.file),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether it is the other directory, or lies inside of it.
+    pub(super) fn is_within(&self, other: BorrowedFd<'_>) -> io::Result<bool> {
+        let place = |of: &File| of.metadata().map(|it| (it.dev(), it.ino()));
+        // A duplicate would hold the other's lock in a child that is forked now.
+        let other = place(&*OwnFile::new(File::from(other.try_clone_to_owned()?))?)?;
+        let mut at = open_at(self.file.as_raw_fd(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
+        loop {
+            let here = place(&at)?;
+            if here == other {
+                return Ok(true);
+            }
+            let above = match open_at(at.as_raw_fd(), c"..", libc::O_RDONLY | libc::O_DIRECTORY) {
+                // What is above may be closed to this process: then so is what would be found there.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+                above => above?,
+            };
+            // Above the root is the root.
+            if place(&above)? == here {
+                return Ok(false);
+            }
+            at = above;
+        }
+    }
+
+    /// See [`super::Disk::take`].
+    pub(super) fn take(&self, from: BorrowedFd<'_>, name: &str, may_link: bool) -> io::Result<bool> {
+        let (name, to) = (c_name(name)?, self.file.as_raw_fd());
+        let from = from.as_raw_fd();
+        if may_link {
+            let flags = libc::AT_SYMLINK_FOLLOW;
+            // SAFETY: both descriptors are open, and the name ends with a zero byte.
+            let linked = check(|| unsafe { libc::linkat(from, name.as_ptr(), to, name.as_ptr(), flags) });
+            match linked {
+                Ok(_) => return Ok(true),
+                // Another file system, one that has no links or no more for this file, or somebody else's file.
+                Err(error) if is_no_link(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.share_blocks(from, &name)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn share_blocks(&self, from: RawFd, name: &CStr) -> io::Result<bool> {
+        /// `FICLONE`: the file becomes one that shares all blocks with another.
+        const CLONE: libc::c_ulong = 0x4004_9409;
+        let source = OwnFile::new(open_at(from, name, libc::O_RDONLY | libc::O_NONBLOCK)?)?;
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+        let copy = OwnFile::new(open_at(self.file.as_raw_fd(), name, flags)?)?;
+        // SAFETY: both descriptors are open; no memory of ours is touched.
+        let cloned = check(|| unsafe { libc::ioctl(copy.as_raw_fd(), CLONE as _, source.as_raw_fd()) });
+        if cloned.is_ok() && copy.sync_all().is_ok() {
+            return Ok(true);
+        }
+        // SAFETY: the descriptor is open, and the name ends with a zero byte.
+        check(|| unsafe { libc::unlinkat(self.file.as_raw_fd(), name.as_ptr(), 0) })?;
+        Ok(false)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn share_blocks(&self, _: RawFd, _: &CStr) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// What kind of file system it is on: a number that `statfs` knows it by.
@@ -257,6 +322,12 @@ fn sync_file_system(file: &File) -> io::Result<()> {
         unsafe { libc::sync() };
         Ok(())
     }
+}
+
+/// Whether a file cannot have another name there, and a copy may do.
+fn is_no_link(error: &io::Error) -> bool {
+    is_missing(error)
+        || matches!(error.raw_os_error(), Some(libc::EXDEV | libc::EPERM | libc::EMLINK | libc::EACCES))
 }
 
 /// Whether the system says that a file has no such operation.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +100,24 @@ impl Disk for FsDisk {
 
     fn is_locked_by_a_writer(&self) -> bool {
         lock::is_held_by_a_writer(&self.directory)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.directory.file().as_fd())
+    }
+
+    fn is_within(&self, other: &dyn Disk) -> io::Result<bool> {
+        match other.descriptor() {
+            Some(other) => self.directory.is_within(other),
+            None => Ok(false),
+        }
+    }
+
+    fn take(&self, from: &dyn Disk, name: &str, may_link: bool) -> io::Result<bool> {
+        match from.descriptor() {
+            Some(from) => self.directory.take(from, name, may_link),
+            None => Ok(false),
+        }
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

@@ -26,6 +26,7 @@ pub use view::{View, prefetch};
 
 use std::io;
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -89,6 +90,23 @@ pub trait Disk: Send + Sync {
 
     /// How much memory the store takes beside its files, from time to time; for disks that share theirs with it.
     fn note_memory(&self, _bytes: u64) {}
+
+    /// The directory's descriptor, where it has one.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Whether this is the directory of another disk, or lies inside of it.
+    fn is_within(&self, _other: &dyn Disk) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Gives this disk the file `name` of another, which does not change any more, without a copy of its bytes: with `may_link` as one
+    /// more name of the same file, else as a file that shares the blocks. Its content is durable, its name after [`Disk::sync_dir`].
+    /// False where that cannot be had, and nothing has changed then.
+    fn take(&self, _from: &dyn Disk, _name: &str, _may_link: bool) -> io::Result<bool> {
+        Ok(false)
+    }
 
     /// The names of all plain files in the directory.
     fn list(&self) -> io::Result<Vec<String>>;

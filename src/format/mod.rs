@@ -2,6 +2,7 @@
 //!
 //! `docs/FORMAT.md` draws each of them. All integers are little-endian; every length is checked before it is used.
 
+pub mod backup;
 pub mod bytes;
 pub mod checkpoint;
 pub mod collection;

@@ -12,6 +12,13 @@ pub const CHECKPOINT: &str = "CHECKPOINT";
 /// The next checkpoint, before it takes the place of the last.
 pub const CHECKPOINT_TMP: &str = "CHECKPOINT.tmp";
 
+/// In a backup: of which store it is.
+pub const BACKUP: &str = "BACKUP";
+/// The next of these, before it takes the place of the last.
+pub const BACKUP_TMP: &str = "BACKUP.tmp";
+/// A file of a backup that is being copied.
+pub const COPY_TMP: &str = "COPY.tmp";
+
 /// Room on a full disk for deletes: content without meaning.
 pub const RESERVE_FOR_DELETES: &str = "RESERVE.deletes";
 /// Room on a full disk for merges: content without meaning.
@@ -24,6 +31,8 @@ pub enum Name {
     Manifest,
     /// The checkpoint.
     Checkpoint,
+    /// What a backup says of itself.
+    Backup,
     /// Room for when there is none left.
     Reserve,
     /// A file that was being written when its writer died.
@@ -62,7 +71,8 @@ pub fn parse(name: &str) -> Option<Name> {
         MANIFEST => return Some(Name::Manifest),
         CHECKPOINT => return Some(Name::Checkpoint),
         RESERVE_FOR_DELETES | RESERVE_FOR_MERGES => return Some(Name::Reserve),
-        MANIFEST_TMP | CHECKPOINT_TMP => return Some(Name::Temporary),
+        BACKUP => return Some(Name::Backup),
+        MANIFEST_TMP | CHECKPOINT_TMP | BACKUP_TMP | COPY_TMP => return Some(Name::Temporary),
         _ => {}
     }
     let (digits, suffix) = name.split_at_checked(10)?;

@@ -6,6 +6,7 @@
 //! own; waiting for the disk after the lock is released.
 
 mod ahead;
+mod cut;
 mod durable;
 mod rotate;
 
@@ -26,6 +27,7 @@ use super::catalog::Catalog;
 use super::commit::Commit;
 use super::file::DataFile;
 use ahead::Pace;
+pub use cut::Cut;
 pub use durable::most_behind;
 
 /// One operation, as it goes into a frame.

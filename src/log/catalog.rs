@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::disk::process::ForkGuard;
 use crate::disk::{Access, Disk, DiskFile};
 use crate::format::features::Feature;
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
@@ -68,6 +69,35 @@ pub struct Catalog {
     listed: AtomicUsize,
     /// The features that the manifest on disk names.
     features: AtomicU64,
+    held: Mutex<HeldNames>,
+}
+
+/// See [`Catalog::hold`].
+#[derive(Default)]
+struct HeldNames {
+    /// So many hold them.
+    holders: usize,
+    /// The files whose names are to be removed when nobody does.
+    left: Vec<FileId>,
+}
+
+/// As long as one lives no name of a data file is removed.
+pub struct Held(Arc<Catalog>, ForkGuard);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The parent's files, and a lock that another thread of it may have held.
+        if self.1.is_forked() {
+            return;
+        }
+        let left = {
+            let mut held = self.0.held.lock();
+            held.holders -= 1;
+            if held.holders == 0 { std::mem::take(&mut held.left) } else { Vec::new() }
+        };
+        let _not_cancelled = NotCancelled::begin();
+        left.into_iter().for_each(|id| self.0.remove_names(id));
+    }
 }
 
 impl Catalog {
@@ -80,6 +110,7 @@ impl Catalog {
             reserves: Reserves::new(&disk, max_file_size),
             listed: AtomicUsize::new(manifest.files.len()),
             features: AtomicU64::new(manifest.needs.features),
+            held: Mutex::default(),
             manifest: Mutex::new(manifest),
             disk,
         })
@@ -266,8 +297,31 @@ impl Catalog {
     /// Removes a file that the manifest does not list any more, and its hint. Whoever holds it goes on reading it. What
     /// cannot be removed now is debris that the next open removes.
     pub fn unlink(&self, file: &DataFile) {
-        let _ = self.disk.remove(&names::hint(file.id));
-        let _ = self.disk.remove(&names::data(file.id));
+        {
+            let mut held = self.held.lock();
+            if held.holders > 0 {
+                held.left.push(file.id);
+                return;
+            }
+        }
+        self.remove_names(file.id);
+    }
+
+    fn remove_names(&self, id: FileId) {
+        let _ = self.disk.remove(&names::hint(id));
+        let _ = self.disk.remove(&names::data(id));
+    }
+
+    /// Keeps the names of all files that the manifest lists now or later, until the answer is dropped: for who reads files by their
+    /// names. Merges go on, and give the room back after that.
+    pub fn hold(self: &Arc<Self>) -> Held {
+        self.held.lock().holders += 1;
+        Held(self.clone(), ForkGuard::new())
+    }
+
+    /// How many manifests there were.
+    pub fn generation(&self) -> u64 {
+        self.manifest.lock().generation
     }
 
     /// The manifest's line for a file that frames may be appended to.

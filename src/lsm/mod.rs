@@ -2,6 +2,7 @@
 //! What a store of it is on the disk, and why, is in `docs/ARCHITECTURE.md` and `docs/FORMAT.md`.
 
 mod background;
+mod backup;
 mod batch;
 mod close;
 mod engine;

@@ -1,15 +1,18 @@
 //! The verbs of this engine: each goes inside the gate and does what `engine` has for it.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::engine::{Engine, Operation};
 use super::lists::{copied, copy_whole};
 use super::walk::Iter;
-use super::{Lsm, flush, key, merge};
+use super::{Lsm, backup, flush, key, merge};
+use crate::disk::Disk;
 use crate::format::frame::{self, Kind};
 use crate::format::run::block::What;
+use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::error::{Error, Result};
@@ -289,6 +292,19 @@ impl Store for Lsm {
         let merged = merge::run_all(&self.shared, watch);
         super::install::collect(&self.shared);
         merged
+    }
+
+    fn check_can_backup(&self) -> Result<()> {
+        self.shared.enter().map(drop)
+    }
+
+    fn backup(
+        &self,
+        to: Arc<dyn Disk>,
+        options: &BackupOptions,
+        watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        backup::backup(&self.shared, to, options, watch)
     }
 
     fn stats(&self) -> Result<Stats> {

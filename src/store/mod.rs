@@ -2,6 +2,7 @@
 //! here: the engines are below `bitcask/` and its neighbours, and `db.rs` chooses one.
 
 pub mod address;
+pub mod backup;
 pub mod batch;
 pub mod capabilities;
 pub mod error;
@@ -17,7 +18,10 @@ pub mod value;
 pub mod write;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use crate::disk::Disk;
+use backup::{BackupOptions, BackupProgress};
 use batch::Batch;
 use capabilities::Capabilities;
 use error::Result;
@@ -104,6 +108,22 @@ pub trait Store: Send + Sync {
 
     /// See [`crate::Db::merge_with`].
     fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool>;
+
+    /// `Err` where the store cannot be copied.
+    fn check_can_backup(&self) -> Result<()> {
+        not_for_servers()
+    }
+
+    /// See [`crate::Db::backup_with`]. `to` is the directory, which is open and not locked.
+    fn backup(
+        &self,
+        to: Arc<dyn Disk>,
+        options: &BackupOptions,
+        watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        let _ = (to, options, watch);
+        not_for_servers()
+    }
 
     /// See [`crate::Db::stats`].
     fn stats(&self) -> Result<Stats>;

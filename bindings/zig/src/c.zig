@@ -24,6 +24,7 @@ pub const FILEDB_CAN_PIN = 32;
 pub const FILEDB_RANGE_REVERSE = 1;
 pub const FILEDB_RANGE_FROM_EXCLUDED = 2;
 pub const FILEDB_RANGE_TO_INCLUDED = 4;
+pub const FILEDB_BACKUP_COPY = 1;
 pub const FILEDB_FINDING_NOTE = 1;
 pub const FILEDB_FINDING_SPACE_LOST = 2;
 pub const FILEDB_FINDING_DATA_LOST = 3;
@@ -195,6 +196,7 @@ pub extern fn filedb_fold(db: ?*filedb_t, function: filedb_fold_fn, ctx: ?*anyop
 pub extern fn filedb_range_new(db: ?*filedb_t, range: [*c]const filedb_range_t, out: [*c]?*filedb_iter_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_delete_range(db: ?*filedb_t, range: [*c]const filedb_range_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_stats(db: ?*filedb_t, out: [*c]filedb_stats_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_backup(db: ?*filedb_t, directory: [*c]const u8, flags: u32, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_check(path: [*c]const u8, function: filedb_finding_fn, ctx: ?*anyopaque, out: [*c]filedb_check_report_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_salvage(path: [*c]const u8, to: [*c]const u8, function: filedb_finding_fn, ctx: ?*anyopaque, out: [*c]filedb_check_report_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_free(memory: ?*anyopaque) void;

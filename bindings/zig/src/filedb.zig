@@ -591,6 +591,13 @@ pub const Store = struct {
         _ = try done(c.filedb_merge(self.handle, &last.raw));
     }
 
+    /// Copies the store, which may be in use, to a directory; into an older backup of it only what is new. With `copy` no file of
+    /// it is a hard link.
+    pub fn backup(self: Store, directory: [:0]const u8, options: struct { copy: bool = false }) Error!void {
+        const flags: u32 = if (options.copy) c.FILEDB_BACKUP_COPY else 0;
+        _ = try done(c.filedb_backup(self.handle, directory.ptr, flags, &last.raw));
+    }
+
     /// How long the key has to live; null where there is no such key.
     pub fn ttl(self: Store, key: []const u8) Error!?Ttl {
         var ms: i64 = 0;

@@ -1,5 +1,6 @@
 //! The commands, by what they work on.
 
+pub mod backup;
 pub mod bench;
 pub mod damage;
 pub mod dump;

@@ -209,6 +209,12 @@ pub fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String], needs
             Refusal::NoMemory(refused) => refused.into(),
         });
     }
+    // It is the last file that a backup gets.
+    if !begins_empty && names.iter().any(|name| name == names::BACKUP) {
+        return Err(corrupt(
+            "the manifest is missing: this is a backup that was not finished, and no store; make it again",
+        ));
+    }
     // The manifest is the first file that a store gets.
     if !begins_empty
         && names.iter().any(|name| matches!(names::parse(name), Some(Name::Data(_) | Name::Run(_))))
@@ -262,7 +268,7 @@ pub fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
             Some(Name::Data(id) | Name::Hint(id)) => !is_live(id),
             Some(Name::Run(id)) => !manifest.ordered.runs.iter().any(|run| run.id == id),
             Some(Name::Temporary) => true,
-            Some(Name::Manifest | Name::Checkpoint | Name::Reserve) | None => false,
+            Some(Name::Manifest | Name::Checkpoint | Name::Backup | Name::Reserve) | None => false,
         };
         if debris {
             let _ = disk.remove(name);

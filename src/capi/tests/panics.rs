@@ -3,6 +3,7 @@
 
 #![allow(clippy::undocumented_unsafe_blocks, reason = "each of them is a call as the header asks for it")]
 
+use super::super::backup::*;
 use super::super::batch::*;
 use super::super::change::*;
 use super::super::check::*;
@@ -460,6 +461,10 @@ const CASES: &[Case] = &[
         empty(filedb_count(w.db, &mut count, null_mut()), count == 0)
     }),
     ("filedb_sync", |w| unsafe { Some(filedb_sync(w.db, null_mut())) }),
+    ("filedb_backup", |w| unsafe {
+        let to = CString::new([w.store().as_bytes(), b"-backup"].concat()).unwrap();
+        Some(filedb_backup(w.db, to.as_ptr(), FILEDB_BACKUP_COPY, null_mut()))
+    }),
     ("filedb_merge", |w| unsafe { Some(filedb_merge(w.db, null_mut())) }),
     ("filedb_stats", |w| unsafe {
         let mut stats: filedb_store_stats = std::mem::zeroed();

@@ -24,11 +24,19 @@ impl Log {
     /// Sees to it that a new file is begun if something in the active one is dead, so that a merge can take that. False where
     /// nothing is.
     pub fn rotate_if_dead(&self) -> Result<bool> {
+        self.rotate_if(|active| active.has_dead())
+    }
+
+    /// Sees to it that a new file is begun if the active one has more bytes than that. False where it has not.
+    pub fn rotate_if_larger(&self, bytes: u64) -> Result<bool> {
+        self.rotate_if(|active| active.tail() > bytes)
+    }
+
+    fn rotate_if(&self, is_due: impl Fn(&DataFile) -> bool) -> Result<bool> {
         self.catalog.poison.check()?;
         let (active, needs_spare) = {
             let mut writer = self.writer.lock();
-            let usage = &writer.active.usage;
-            if usage.live_records() == usage.records() {
+            if !is_due(&writer.active) {
                 return Ok(false);
             }
             self.mark_unclean(&mut writer)?;

@@ -37,6 +37,7 @@ FILEDB_CAN_PIN = 32
 FILEDB_RANGE_REVERSE = 1
 FILEDB_RANGE_FROM_EXCLUDED = 2
 FILEDB_RANGE_TO_INCLUDED = 4
+FILEDB_BACKUP_COPY = 1
 FILEDB_FINDING_NOTE = 1
 FILEDB_FINDING_SPACE_LOST = 2
 FILEDB_FINDING_DATA_LOST = 3
@@ -222,6 +223,7 @@ FUNCTIONS = {
     "filedb_range_new": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
     "filedb_delete_range": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_stats": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "filedb_backup": (c_int32, [c_void_p, c_char_p, c_uint32, c_void_p]),
     "filedb_check": (c_int32, [c_char_p, filedb_finding_fn, c_void_p, c_void_p, c_void_p]),
     "filedb_salvage": (c_int32, [c_char_p, c_char_p, filedb_finding_fn, c_void_p, c_void_p, c_void_p]),
     "filedb_free": (None, [c_void_p]),

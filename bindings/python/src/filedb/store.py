@@ -493,6 +493,17 @@ class Store(Handle, Changes, MutableMapping[bytes, bytes]):
         """Takes the space of dead values back, now; with merge="auto" the store does so by itself."""
         self._plain(lib.filedb_merge)
 
+    def backup(self, directory: str | bytes | os.PathLike[Any], *, copy: bool = False) -> None:
+        """Copies the store, which may be in use, to a directory that becomes a store itself; into an older backup of the same store
+        only what is new is written. With `copy` no file of it is a hard link."""
+        path = os.fsencode(directory)
+        if b"\0" in path:
+            raise ValueError("embedded null byte")
+        scratch, flags = take(), _abi.FILEDB_BACKUP_COPY if copy else 0
+        if status := lib.filedb_backup(self._handle, path, flags, scratch.error_ref):
+            self._fail(status, scratch)
+        give_back(scratch)
+
     def _plain(self, function: Callable[..., int]) -> None:
         scratch = take()
         if status := function(self._handle, scratch.error_ref):
