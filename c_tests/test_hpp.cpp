@@ -503,6 +503,8 @@ void every_verb_without_try_throws_what_is_wrong() {
   db.write(Batch().put("d", "4").erase("b"));
   db.sync();
   db.merge();
+  db.backup(std::string(dir.store()) + "-backup");
+  db.backup(std::string(dir.store()) + "-backup", FILEDB_BACKUP_COPY);
   std::map<std::string, std::string> seen;
   for (const auto &[key, value] : db.scan()) seen.emplace(key, value);
   CHECK(seen == std::map<std::string, std::string>{{"a", "1"}, {"d", "4"}});

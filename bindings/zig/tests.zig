@@ -438,3 +438,21 @@ test "damage is found and the rest is saved" {
     try testing.expectEqual(@as(u64, 1), (try filedb.salvage(place.path, saved, &found)).keys);
     try testing.expectError(error.Exists, filedb.salvage(place.path, saved, &found));
 }
+
+test "a store in use is copied" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    defer db.deinit();
+    const to = try std.fmt.allocPrintSentinel(allocator, "{s}-backup", .{place.path}, 0);
+    defer allocator.free(to);
+    try db.put("planet", "earth");
+    try db.backup(to, .{});
+    try db.put("planet", "mars");
+    try db.backup(to, .{ .copy = true });
+    var copied = try filedb.Store.open(to, .{ .read_only = true }, null);
+    defer copied.deinit();
+    var buffer: [16]u8 = undefined;
+    try testing.expectEqualStrings("mars", (try copied.getInto("planet", &buffer)).?);
+    try testing.expectError(error.InvalidArgument, db.backup(place.path, .{}));
+}
