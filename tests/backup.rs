@@ -556,7 +556,7 @@ fn backups_beside_writers_and_merges_hold_whole_batches_of_one_moment() {
         let (written, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for n in 1..200_000 {
+                for n in 1..20_000 {
                     let mut batch = Batch::new();
                     for part in 0..8u64 {
                         batch

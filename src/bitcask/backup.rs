@@ -35,7 +35,6 @@ pub fn backup(
         }
         seal::seal_as_far_as_there_is_room(shared)?;
     }
-    let number = number_for_tail(&catalog, read_only)?;
     let (cut, clock_ms) = {
         let engine = shared.enter()?;
         (engine.log.cut(), engine.known_time_ms())
@@ -45,6 +44,7 @@ pub fn backup(
         // What was rotated out until then can be linked.
         seal::seal_as_far_as_there_is_room(shared)?;
     }
+    let number = number_for_tail(&catalog, read_only)?;
     let is_closed = || shared.inside().is_none() || shared.signal().is_stopped();
     Copying::new(&catalog, &target, options, watch, &is_closed).run(&cut, number, clock_ms)
 }

@@ -35,7 +35,6 @@ pub fn backup(
         }
         seal(shared)?;
     }
-    let number = number_for_tail(&catalog, read_only)?;
     // The tree holds the files of the runs that the manifest lists.
     let (cut, clock_ms, _tree) = {
         let engine = shared.enter()?;
@@ -47,6 +46,7 @@ pub fn backup(
         // What was rotated out until then can be linked.
         seal(shared)?;
     }
+    let number = number_for_tail(&catalog, read_only)?;
     let is_closed = || shared.enter().is_err() || shared.flush_signal.is_stopped();
     Copying::new(&catalog, &target, options, watch, &is_closed).run(&cut, number, clock_ms)
 }

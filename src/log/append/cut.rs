@@ -29,6 +29,8 @@ impl Log {
                 let seqs = active.seqs();
                 (active, writer.tail, seqs, writer.next_seq - 1, writer.time_ms)
             };
+            // While the manifest lists a file as open, it is among them.
+            let files = self.catalog.files.all();
             // Where it was not replaced, it is that of the moment between the two looks.
             if self.catalog.generation() != manifest.generation {
                 continue;
@@ -47,7 +49,6 @@ impl Log {
                 of_id.is_some_and(|entry| entry.state == FileState::Open)
             };
             // File numbers grow along the log: what is behind the active one was not begun. What is before it grows no more.
-            let files = self.catalog.files.all();
             let before = files.iter().filter(|file| file.id < active.id && open(file.id));
             let complete = before
                 .filter(|file| file.seqs().1 > 0)

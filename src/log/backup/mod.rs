@@ -49,7 +49,8 @@ pub fn copied_tail(max_file_size: u64) -> u64 {
     COPIED_TAIL.min(max_file_size / 8)
 }
 
-/// A number for the end of the log, which no file of the store will have.
+/// A number for the end of the log, which no file of the store will have. To be asked for after the cut: it must be behind the numbers
+/// of what comes before in the log.
 pub fn number_for_tail(catalog: &Catalog, read_only: bool) -> Result<FileId> {
     if read_only {
         let next = catalog.manifest().next_file_id;
