@@ -9,6 +9,7 @@ use crate::disk::Disk;
 use crate::log::backup::{Copying, copied_tail, number_for_tail, open_target};
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 use crate::sync::thread::NotCancelled;
 
 /// Copies the store to the directory `to`. False where `watch` ended it before.
@@ -20,6 +21,7 @@ pub fn backup(
 ) -> Result<bool> {
     let _not_cancelled = NotCancelled::begin();
     shared.check_may_wait()?;
+    memory::room_for_small_things()?;
     let (catalog, read_only, max_file_size) = {
         let engine = shared.enter()?;
         (engine.catalog.clone(), engine.options.read_only, engine.options.max_file_size)
@@ -39,7 +41,7 @@ pub fn backup(
     let (cut, clock_ms, _tree) = {
         let engine = shared.enter()?;
         let _alone = engine.changing.lock();
-        (engine.log.cut(), engine.known_time_ms(), engine.tree())
+        (engine.log.cut()?, engine.known_time_ms(), engine.tree())
     };
     if !read_only {
         shared.enter()?.log.sync()?;

@@ -3,6 +3,8 @@
 use super::Log;
 use crate::format::FileId;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
+use crate::store::error::Result;
+use crate::store::memory;
 
 /// See the module.
 pub struct Cut {
@@ -20,9 +22,9 @@ pub struct Cut {
 
 impl Log {
     /// The store as it is now. Writers wait for as long as it takes to read a few numbers.
-    pub fn cut(&self) -> Cut {
+    pub fn cut(&self) -> Result<Cut> {
         loop {
-            let manifest = self.catalog.manifest();
+            let manifest = self.catalog.manifest().copy_with_room(1)?;
             let (active, tail, seqs, last_seq, time_ms) = {
                 let writer = self.writer.lock();
                 let active = writer.active.clone();
@@ -30,7 +32,7 @@ impl Log {
                 (active, writer.tail, seqs, writer.next_seq - 1, writer.time_ms)
             };
             // While the manifest lists a file as open, it is among them.
-            let files = self.catalog.files.all();
+            let files = self.catalog.files.all()?;
             // Where it was not replaced, it is that of the moment between the two looks.
             if self.catalog.generation() != manifest.generation {
                 continue;
@@ -53,13 +55,13 @@ impl Log {
             let complete = before
                 .filter(|file| file.seqs().1 > 0)
                 .map(|file| sealed(file.id, file.origin.salt, file.tail(), file.seqs()));
-            return Cut {
-                complete: complete.collect(),
+            return Ok(Cut {
+                complete: memory::collect(complete)?,
                 tail: open(active.id).then(|| sealed(active.id, active.origin.salt, tail, seqs)),
                 manifest,
                 last_seq,
                 time_ms,
-            };
+            });
         }
     }
 }

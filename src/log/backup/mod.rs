@@ -12,7 +12,6 @@
 
 mod target;
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +27,7 @@ use crate::format::names;
 use crate::format::run::{HEADER_SIZE, Header};
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::error::{Error, Result};
+use crate::store::memory::{self, Refused};
 use crate::sync::thread;
 pub use target::Target;
 
@@ -116,6 +116,12 @@ impl From<Error> for Ended {
     }
 }
 
+impl From<Refused> for Ended {
+    fn from(refused: Refused) -> Self {
+        Ended::Failed(refused.into())
+    }
+}
+
 impl<'a> Copying<'a> {
     /// A copy of a store, of which nothing was copied yet.
     pub fn new(
@@ -132,10 +138,11 @@ impl<'a> Copying<'a> {
     /// ended it before; then, and after an error, the target holds what it held before.
     pub fn run(mut self, cut: &Cut, number: FileId, clock_ms: u64) -> Result<bool> {
         let fork = ForkGuard::new();
-        let manifest = self.manifest(cut, number, clock_ms);
-        let files = self.catalog.files.all();
+        let manifest = self.manifest(cut, number, clock_ms)?;
+        let files = self.catalog.files.all()?;
         let is_growing = |id: FileId| files.iter().any(|file| file.id == id && !file.is_sealed());
-        self.growing = cut.complete.iter().map(|entry| entry.id).filter(|id| is_growing(*id)).collect();
+        self.growing =
+            memory::collect(cut.complete.iter().map(|entry| entry.id).filter(|id| is_growing(*id)))?;
         let mut made = Vec::new();
         let copied = self.bring(cut, &manifest, &mut made);
         let ended = copied.and_then(|()| Ok(self.target.finish(&manifest)?));
@@ -153,9 +160,11 @@ impl<'a> Copying<'a> {
     }
 
     /// The manifest of the backup.
-    fn manifest(&self, cut: &Cut, number: FileId, clock_ms: u64) -> Manifest {
-        let mut files: Vec<FileEntry> =
-            cut.manifest.files.iter().filter(|entry| entry.state == FileState::Sealed).copied().collect();
+    fn manifest(&self, cut: &Cut, number: FileId, clock_ms: u64) -> Result<Manifest> {
+        let mut manifest = cut.manifest.copy_with_room(1)?;
+        let files = &mut manifest.files;
+        // Those that are complete are among them as open ones: there is room.
+        files.retain(|entry| entry.state == FileState::Sealed);
         files.extend(&cut.complete);
         // Without a record nobody needs it, but for a store of no file at all, which is no store for who only reads it.
         if let Some(tail) = cut.tail.filter(|tail| tail.max_seq > 0 || files.is_empty()) {
@@ -168,22 +177,20 @@ impl<'a> Copying<'a> {
             files.push(FileEntry { id: before.map_or(number, |entry| entry.id), ..tail });
         }
         files.sort_unstable_by_key(|entry| entry.id);
-        let above = |id: Option<FileId>| id.map_or(0, |id| id.saturating_add(1));
-        Manifest {
-            clean: true,
-            checkpoint: 0,
-            last_seq: cut.last_seq,
-            clock_ms: cut.manifest.clock_ms.max(clock_ms).max(cut.time_ms),
-            next_file_id: cut.manifest.next_file_id.max(above(files.last().map(|entry| entry.id))),
-            files,
-            ..cut.manifest.clone()
-        }
+        let above = files.last().map_or(0, |entry| entry.id.saturating_add(1));
+        manifest.next_file_id = manifest.next_file_id.max(above);
+        manifest.clean = true;
+        manifest.checkpoint = 0;
+        manifest.last_seq = cut.last_seq;
+        manifest.clock_ms = manifest.clock_ms.max(clock_ms).max(cut.time_ms);
+        Ok(manifest)
     }
 
     /// The files that the manifest lists, and their hints.
-    fn parts(&self, cut: &Cut, manifest: &Manifest) -> Vec<Part> {
-        let mut parts = Vec::new();
+    fn parts(&self, cut: &Cut, manifest: &Manifest) -> Result<Vec<Part>> {
+        let mut parts = memory::vec_with_room(manifest.files.len() * 2 + manifest.ordered.runs.len())?;
         for entry in &manifest.files {
+            memory::room_for_small_things()?;
             let length = entry.length;
             match cut.tail.filter(|tail| tail.salt == entry.salt && tail.max_seq == entry.max_seq) {
                 Some(tail) => {
@@ -199,10 +206,11 @@ impl<'a> Copying<'a> {
             }
         }
         for run in &manifest.ordered.runs {
+            memory::room_for_small_things()?;
             let (name, what) = (names::run(run.id), What::Run { id: run.id, salt: run.salt });
             parts.push(Part { from: name.clone(), name, length: run.length, what });
         }
-        parts
+        Ok(parts)
     }
 
     /// Brings all files that the target does not have, and says which names it gave.
@@ -212,16 +220,19 @@ impl<'a> Copying<'a> {
         manifest: &Manifest,
         made: &mut Vec<String>,
     ) -> std::result::Result<(), Ended> {
-        let parts = self.parts(cut, manifest);
-        let there: BTreeSet<String> = self.target.names()?.into_iter().collect();
+        let parts = self.parts(cut, manifest)?;
+        let mut there = self.target.names()?;
+        there.sort_unstable();
+        memory::reserve(made, parts.len())?;
         let mut progress = BackupProgress::default();
         progress.files.1 = parts.iter().filter(|part| !matches!(part.what, What::Hint)).count() as u64;
         progress.bytes.1 = parts.iter().map(|part| part.length).sum();
         self.tell(&progress)?;
         let begun = Instant::now();
         for part in &parts {
+            memory::room_for_small_things()?;
             if !self.target.has(&part.name, &part.what, &there)? {
-                if there.contains(&part.name) {
+                if there.binary_search(&part.name).is_ok() {
                     // Left by a backup that was not finished.
                     self.target.remove(&part.name)?;
                 }
@@ -336,10 +347,7 @@ impl<'a> Copying<'a> {
         let _ = to.remove(names::COPY_TMP);
         let copy = to.create_plain(names::COPY_TMP).map_err(write)?;
         copy.reserve(length).map_err(write)?;
-        let mut buffer = Vec::new();
-        let size = PIECE.min(length) as usize;
-        buffer.try_reserve_exact(size).map_err(|_| Error::NoMemory { bytes: size as u64 })?;
-        buffer.resize(size, 0);
+        let mut buffer = memory::vec_of(0, PIECE.min(length) as usize)?;
         let (mut at, mut leaving, mut left) = (0, 0, 0);
         while at < length {
             let piece = &mut buffer[..PIECE.min(length - at) as usize];
@@ -397,5 +405,6 @@ fn renumber(bytes: &mut [u8], id: FileId) -> std::result::Result<(), crate::form
 
 /// Where a backup goes, and whether the store is not there.
 pub fn open_target(disk: Arc<dyn Disk>, catalog: &Catalog) -> Result<Target> {
-    Target::open(disk, catalog.disk.as_ref(), catalog.manifest().store_id)
+    let store_id = catalog.manifest().store_id;
+    Target::open(disk, catalog.disk.as_ref(), store_id)
 }

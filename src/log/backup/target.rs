@@ -1,6 +1,5 @@
 //! The directory that a backup goes to: what it may hold before, and how its manifest changes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::What;
@@ -11,6 +10,7 @@ use crate::format::manifest::Manifest;
 use crate::format::names::{self, Name};
 use crate::log::catalog::replace;
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 
 /// See the module. Locked until it goes.
 pub struct Target {
@@ -93,22 +93,23 @@ impl Target {
     }
 
     /// Whether the backup that is there has this file.
-    pub(super) fn has(&self, name: &str, what: &What, there: &BTreeSet<String>) -> Result<bool> {
+    pub(super) fn has(&self, name: &str, what: &What, there: &[String]) -> Result<bool> {
         let Some(old) = &self.old else { return Ok(false) };
+        let is_there = there.binary_search_by(|it| it.as_str().cmp(name)).is_ok();
         let (id, its) = match what {
             What::Data(entry) | What::Tail(entry) => (entry.id, (entry.salt, entry.length)),
             What::Run { id, salt } => {
                 let run = old.ordered.runs.iter().find(|run| run.id == *id);
                 let Some(run) = run else { return Ok(false) };
-                return if run.salt == *salt { Ok(there.contains(name)) } else { Err(self.other(name)) };
+                return if run.salt == *salt { Ok(is_there) } else { Err(self.other(name)) };
             }
             // They are checked by who opens the store.
-            What::Hint => return Ok(there.contains(name)),
+            What::Hint => return Ok(is_there),
         };
         let listed = old.files.iter().find(|entry| entry.id == id);
         match listed {
             None => Ok(false),
-            Some(entry) if (entry.salt, entry.length) == its => Ok(there.contains(name)),
+            Some(entry) if (entry.salt, entry.length) == its => Ok(is_there),
             Some(_) => Err(self.other(name)),
         }
     }
@@ -124,7 +125,7 @@ impl Target {
     /// Lets a manifest count, of which all files are there, and removes what it does not list.
     pub fn finish(&self, manifest: &Manifest) -> Result<()> {
         self.sync_dir()?;
-        let bytes = manifest.encode();
+        let bytes = manifest.encode()?;
         let new_sum = sum(&bytes);
         if new_sum != self.old_sum {
             self.say([self.old_sum, new_sum])?;
@@ -182,9 +183,7 @@ fn is_missing(error: &std::io::Error) -> bool {
 fn read(disk: &dyn Disk, name: &str) -> std::io::Result<Vec<u8>> {
     let file = disk.open_plain(name)?;
     let size = file.size()?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size as usize).map_err(|_| std::io::ErrorKind::OutOfMemory)?;
-    bytes.resize(size as usize, 0);
+    let mut bytes = memory::vec_of(0, size as usize)?;
     file.read_at(&mut bytes, 0)?;
     Ok(bytes)
 }
@@ -229,6 +228,7 @@ fn look(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<Content> {
     match Manifest::decode(&bytes) {
         Ok(manifest) => Ok(Content { old: Some(manifest), old_sum: sum(&bytes), is_backup }),
         Err(Refusal::Damaged(what)) => Err(corrupt(names::MANIFEST, what)),
+        Err(Refusal::NoMemory(refused)) => Err(refused.into()),
         Err(Refusal::OtherVersion(words)) => Err(Error::Unsupported {
             message: format!("the backup '{}' {words}; nothing was changed", path.display()),
         }),
