@@ -259,6 +259,14 @@ fn keys_are_followed_while_their_slot_moves() {
     let mut out = Vec::new();
     db.get_many(&[b"foo", b"bar"], &mut out).unwrap();
     assert_eq!(out[0].as_ref().unwrap().as_deref(), Some(&b"3"[..]));
+    let mut batch = Batch::new();
+    // Of one key: of several a server wants that all are where they are asked for.
+    batch.put(b"foo", b"4").unwrap();
+    batch.put(b"foo", b"5").unwrap();
+    db.write(&batch).unwrap();
+    assert_eq!(db.get(b"foo").unwrap().as_deref(), Some(&b"5"[..]));
+    db.put(b"foo", b"3").unwrap();
+    db.sync().unwrap();
     // There.
     for server in &cluster.primaries {
         server.ask(&["CLUSTER", "SETSLOT", "12182", "NODE", &to_id]);

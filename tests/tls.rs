@@ -29,6 +29,11 @@ fn options(files: &[(&str, &str)]) -> Options {
 
 /// A server over TLS that knows `SET` and `GET`; its port.
 fn server(asks_for_certificate: bool) -> u16 {
+    server_that(asks_for_certificate, false)
+}
+
+/// As [`server`], or one that ends each connection behind its first `SET`.
+fn server_that(asks_for_certificate: bool, hangs_up: bool) -> u16 {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
         ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
@@ -67,7 +72,13 @@ fn server(asks_for_certificate: bool) -> u16 {
                         },
                         _ => b"-ERR unknown command\r\n".to_vec(),
                     };
-                    if stream.get_mut().write_all(&answer).is_err() {
+                    let is_sent = stream.get_mut().write_all(&answer).is_ok();
+                    if hangs_up && command[0] == b"SET" {
+                        stream.get_mut().conn.send_close_notify();
+                        let _ = stream.get_mut().flush();
+                        break;
+                    }
+                    if !is_sent {
                         break;
                     }
                 }
@@ -178,4 +189,15 @@ fn who_speaks_tls_alone_is_not_understood_and_nobody_waits_for_long() {
         }
     });
     fails(&format!("valkeys://127.0.0.1:{port}"), &options(&[("tls_ca", "ca.pem")]), is_connection);
+}
+
+#[test]
+fn a_connection_that_the_server_ended_while_nobody_used_it_leaves_no_write_in_doubt() {
+    let port = server_that(false, true);
+    let db = Db::open(format!("valkeys://localhost:{port}"), &options(&[("tls_ca", "ca.pem")])).unwrap();
+    for n in 0..3u8 {
+        db.put(b"key", [n]).unwrap();
+        // So long that it is looked at before it is used, and its end has come.
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }

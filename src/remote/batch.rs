@@ -5,7 +5,7 @@ use super::Remote;
 use super::call::{Kind, Route, Servers};
 use super::cluster::slot_of;
 use super::connection::{ARRAY, NUMBER, Request, SIMPLE, strange};
-use super::refusal::{error_of, unsupported};
+use super::refusal::{error_of, shown, unsupported};
 use super::reply::{MAX_VALUE, Reply};
 use super::verbs::{Life, set_index_text};
 use crate::store::batch::{Batch, Operation, Verb};
@@ -122,6 +122,16 @@ impl Remote {
         requests.extend(commands.iter().map(|args| Request { args, expects: SIMPLE }));
         requests.push(Request { args: &[b"EXEC"], expects: ARRAY });
         let replies = self.write_synced(route, &requests)?;
+        if let Some((Reply::Error(said), others)) = replies.split_first()
+            && others.iter().any(|reply| refusal(reply).is_none())
+        {
+            // It has begun transactions before, and now did what was to be one.
+            let message = format!(
+                "the server began no transaction, and parts of the batch were written: {}",
+                shown(said)
+            );
+            return Err(Error::Connection { message });
+        }
         // The refusal of a command comes before that of the whole, and says why.
         if let Some(said) = replies.iter().find_map(refusal) {
             return Err(error_of(said, &self.name));

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Remote;
-use super::cluster::{Cluster, slot_of};
-use super::connection::{Broken, Deadline, Request, SIMPLE, only, reply_budget};
+use super::cluster::{Cluster, Owners, slot_of};
+use super::connection::{Broken, Deadline, Request, SIMPLE, is_begin, only, reply_budget};
 use super::node::{NoLease, Node};
 use super::refusal::{Detour, detour, shown};
-use super::reply::Reply;
+use super::reply::{MAX_VALUE, Reply};
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::store::memory::vec_with_room;
@@ -135,6 +135,14 @@ impl Remote {
                 Attempt::Answered(replies) => {
                     let Some((said, detour)) = detour_in(requests, &replies) else { return Ok(replies) };
                     let said = shown(said);
+                    if let (Detour::Moved(_) | Detour::Ask(_), Servers::Cluster(cluster), Route::Node(node)) =
+                        (&detour, &self.servers, route)
+                    {
+                        // Who asks this server asks about a slot that it chose, and may choose another.
+                        let _ = cluster.refresh(version, deadline);
+                        let message = format!("{} gives slots away: {said}", node.host.text());
+                        return Err(Error::Connection { message });
+                    }
                     let target = match (detour, &self.servers, &node) {
                         (Detour::Moved(to), Servers::Cluster(cluster), Some(by)) => {
                             // It may be that more has moved. Where nobody says so, the one that is named will do.
@@ -155,8 +163,7 @@ impl Remote {
                         }
                         _ => None,
                     };
-                    // A walk stays with its server.
-                    redirected = target.filter(|_| matches!(route, Route::Slot(_)));
+                    redirected = target;
                     redirections += 1;
                     if redirected.is_some() && redirections <= REDIRECTIONS && !deadline.is_over() {
                         continue;
@@ -166,7 +173,7 @@ impl Remote {
             };
             if is_in_doubt && kind == Kind::Write {
                 self.events.log(LogLevel::Warn, || format!("a write is in doubt: {why}"));
-                let _ = self.learn(version, deadline.or_after(LONGEST_PAUSE));
+                self.learn_for_others(version);
                 return Err(Error::Connection {
                     message: format!("the connection failed, and the write may have happened or not: {why}"),
                 });
@@ -176,6 +183,7 @@ impl Remote {
                     Kind::Read => format!("the server gave no answer: {why}"),
                     Kind::Write => format!("the write did not happen: {why}"),
                 };
+                self.learn_for_others(version);
                 return Err(Error::Connection { message });
             }
             self.events.log(LogLevel::Debug, || format!("trying again: {why}"));
@@ -249,6 +257,28 @@ impl Remote {
         }
     }
 
+    /// Who has which slots, by what a cluster says now.
+    pub fn owners_now(&self) -> Result<Owners> {
+        let Servers::Cluster(cluster) = &self.servers else { return Ok(Vec::new()) };
+        let _not_cancelled = NotCancelled::begin();
+        let (before, deadline) = (cluster.version(), Deadline::after(self.timeout));
+        let mut version = before;
+        // Nothing is asked while somebody else asks; then that answer does as well.
+        while version == before {
+            cluster.refresh(before, deadline)?;
+            version = cluster.version();
+            if version == before {
+                self.pause(FIRST_PAUSE)?;
+            }
+        }
+        Ok(cluster.owners())
+    }
+
+    /// A call has failed, and its time is over: the next one is not to fail in the same way because nobody had time to ask who took over.
+    fn learn_for_others(&self, version: u64) {
+        let _ = self.learn(version, Deadline::after(LONGEST_PAUSE));
+    }
+
     /// Asks a cluster who has what, unless somebody did since `version`.
     fn learn(&self, version: u64, deadline: Deadline) -> Result<()> {
         match &self.servers {
@@ -266,7 +296,9 @@ fn attempt(node: &Arc<Node>, kind: Kind, requests: &[Request<'_>], deadline: Dea
     };
     let Some(connection) = lease.connection() else { return Attempt::NotDone("no connection".into()) };
     let at = |why: Broken| format!("{}: {}", node.host.text(), why.words());
-    match connection.exchange(requests, deadline, &mut reply_budget()) {
+    // What a write takes out is nowhere else any more.
+    let least = if kind == Kind::Write { MAX_VALUE + (1 << 20) } else { 0 };
+    match connection.exchange(requests, deadline, &mut reply_budget().max(least)) {
         Ok(replies) => Attempt::Answered(replies),
         Err(why @ Broken::Unsent(_)) => Attempt::NotDone(at(why)),
         Err(Broken::Unasked(bytes)) => Attempt::Failed(Error::NoMemory { bytes }),
@@ -275,20 +307,25 @@ fn attempt(node: &Arc<Node>, kind: Kind, requests: &[Request<'_>], deadline: Dea
     }
 }
 
-/// As [`attempt`], at a server that has the key before its slot has arrived: it wants to hear that with each request.
+/// As [`attempt`], at a server that has the key before its slot has arrived: it wants to hear that with each request, and of a transaction
+/// once, for all that is in it.
 fn attempt_asking(node: &Arc<Node>, kind: Kind, requests: &[Request<'_>], deadline: Deadline) -> Attempt {
     let asking = Request { args: &[b"ASKING"], expects: SIMPLE };
     let mut all: Vec<Request<'_>> = match vec_with_room(2 * requests.len()) {
         Ok(all) => all,
         Err(refused) => return Attempt::Failed(refused.into()),
     };
-    all.extend(requests.iter().flat_map(|request| [asking, *request]));
+    let is_once = requests.first().is_some_and(is_begin);
+    match is_once {
+        true => all.extend([asking].iter().chain(requests)),
+        false => all.extend(requests.iter().flat_map(|request| [asking, *request])),
+    }
     match attempt(node, kind, &all, deadline) {
         Attempt::Answered(mut replies) => {
-            let mut is_to_asking = false;
+            let mut n = 0;
             replies.retain(|_| {
-                is_to_asking = !is_to_asking;
-                !is_to_asking
+                n += 1;
+                if is_once { n > 1 } else { n % 2 == 0 }
             });
             Attempt::Answered(replies)
         }

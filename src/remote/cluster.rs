@@ -1,5 +1,6 @@
 //! Which server of a cluster has which keys.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -13,6 +14,9 @@ use crate::sync::lock::{Mutex, RwLock};
 
 /// The parts that a cluster divides keys into.
 pub const SLOTS: usize = 16384;
+
+/// No cluster has more servers: Valkey's own advice is a thousand.
+const MOST_SERVERS: usize = 4096;
 
 /// A cluster, as far as it is known.
 pub struct Cluster {
@@ -29,11 +33,15 @@ pub struct Cluster {
     attempts: AtomicUsize,
 }
 
+/// The first slot of each run that one server has, with that server's name for itself, which is the same whoever is asked.
+pub type Owners = Vec<(usize, Option<Vec<u8>>)>;
+
 #[derive(Default)]
 struct Map {
     nodes: Vec<Arc<Node>>,
     /// The place of each slot's primary in `nodes`.
     slots: Vec<Option<u16>>,
+    owners: Owners,
     is_closed: bool,
 }
 
@@ -86,7 +94,9 @@ impl Cluster {
         let name = if name.is_empty() { &by.host.name } else { name };
         let host = Host { name: name.into(), port: port.parse().ok()? };
         let mut map = self.map.write();
-        Some(self.known_or_new(&mut map, host))
+        // A server that names another one each time is not believed for ever; the next map forgets those.
+        let is_known = map.nodes.len() < MOST_SERVERS || map.nodes.iter().any(|node| node.host == host);
+        is_known.then(|| self.known_or_new(&mut map, host))
     }
 
     fn known_or_new(&self, map: &mut Map, host: Host) -> Arc<Node> {
@@ -114,12 +124,21 @@ impl Cluster {
         nodes.filter(|(_, is_primary)| *is_primary).map(|(node, _)| node.clone()).collect()
     }
 
-    /// A slot that a primary has.
-    pub fn slot_at(&self, node: &Arc<Node>) -> Option<u16> {
+    /// One of the slots that a primary has, another for each `n`.
+    pub fn slot_at(&self, node: &Arc<Node>, n: usize) -> Option<u16> {
         let map = self.map.read();
         let place = map.nodes.iter().position(|known| Arc::ptr_eq(known, node))?;
-        let slot = map.slots.iter().position(|slot| slot.map(usize::from) == Some(place))?;
-        u16::try_from(slot).ok()
+        let is_its = |slot: &&Option<u16>| slot.map(usize::from) == Some(place);
+        let count = map.slots.iter().filter(is_its).count();
+        // Far apart: those that are given away are often neighbours.
+        let n = n.wrapping_mul(2_654_435_761) % count.max(1);
+        let slots = map.slots.iter().enumerate().filter(|(_, slot)| is_its(slot));
+        u16::try_from(slots.map(|(slot, _)| slot).nth(n)?).ok()
+    }
+
+    /// Who has which slots.
+    pub fn owners(&self) -> Owners {
+        self.map.read().owners.clone()
     }
 
     /// How often the map was made.
@@ -140,8 +159,11 @@ impl Cluster {
         let first = self.attempts.fetch_add(1, Ordering::Relaxed) % hosts.len().max(1);
         hosts.rotate_left(first);
         let mut why = "it has no server".to_owned();
-        for host in hosts {
-            match self.ask(host, deadline) {
+        let count = hosts.len();
+        for (n, host) in hosts.into_iter().enumerate() {
+            // One that hangs leaves time for those behind it.
+            let share = deadline.left() / u32::try_from(count - n).unwrap_or(u32::MAX);
+            match self.ask(host, deadline.or_after(share)) {
                 Ok(()) => {
                     self.version.fetch_add(1, Ordering::AcqRel);
                     return Ok(());
@@ -187,6 +209,8 @@ impl Cluster {
     /// Makes the map of what a server said: ranges of slots, each with its primary and its replicas.
     fn learn(&self, ranges: &[Reply], by: &Host, mut slots: Vec<Option<u16>>) -> Option<()> {
         let mut hosts: Vec<Host> = Vec::new();
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        let mut places: BTreeMap<Host, usize> = BTreeMap::new();
         for range in ranges {
             let Reply::Array(parts) = range else { return None };
             let [Reply::Number(first), Reply::Number(last), servers @ ..] = parts.as_slice() else {
@@ -196,8 +220,12 @@ impl Cluster {
             for (n, server) in servers.iter().enumerate() {
                 let Reply::Array(parts) = server else { return None };
                 let host = host(parts, by)?;
-                let place = hosts.iter().position(|known| *known == host).unwrap_or(hosts.len());
+                let place = *places.entry(host.clone()).or_insert(hosts.len());
                 if place == hosts.len() {
+                    if place >= MOST_SERVERS {
+                        return None;
+                    }
+                    names.push(name(parts).unwrap_or_else(|| host.text().into_bytes()));
                     hosts.push(host);
                 }
                 if n == 0 {
@@ -208,7 +236,14 @@ impl Cluster {
         if hosts.is_empty() {
             return None;
         }
+        let mut owners = Owners::new();
+        for (slot, place) in slots.iter().enumerate() {
+            if slot == 0 || slots.get(slot - 1) != Some(place) {
+                owners.push((slot, place.and_then(|place| names.get(usize::from(place)).cloned())));
+            }
+        }
         let mut map = self.map.write();
+        map.owners = owners;
         let nodes: Vec<Arc<Node>> = hosts.into_iter().map(|host| self.known_or_new(&mut map, host)).collect();
         map.nodes = nodes;
         map.slots = slots;
@@ -237,6 +272,14 @@ fn host(parts: &[Reply], by: &Host) -> Option<Host> {
     };
     let name = if name.is_empty() || name == "?" { &by.name } else { name };
     Some(Host { name: name.into(), port: u16::try_from(*port).ok()? })
+}
+
+/// The name of a server in `CLUSTER SLOTS`, which it keeps wherever it is.
+fn name(parts: &[Reply]) -> Option<Vec<u8>> {
+    match parts {
+        [_, _, Reply::Bytes(name) | Reply::Simple(name), ..] if !name.is_empty() => Some(name.clone()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 
+use super::refusal::{Detour, detour};
 use super::reply::{BUFFER, NoReply, Replies, Reply};
 use super::tls::Tls;
 use super::url::Host;
@@ -75,6 +76,23 @@ impl Request<'_> {
         };
         self.expects & kind != 0
     }
+}
+
+/// Where a server refuses everything at the moment, and not only this.
+fn not_now(said: &[u8]) -> Option<Unconnected> {
+    let why = match detour(said)? {
+        Detour::LaterAnew if said.starts_with(b"ERR") => "it has as many clients as it may have".into(),
+        _ => {
+            let word = said.split(|byte| *byte == b' ').next().unwrap_or_default();
+            format!("it takes no requests at the moment: {}", word.escape_ascii())
+        }
+    };
+    Some(Unconnected::Transient(why))
+}
+
+/// Whether a request begins a transaction.
+pub fn is_begin(request: &Request<'_>) -> bool {
+    request.args == [b"MULTI"]
 }
 
 /// Why requests were not answered. The connection is of no use any more.
@@ -155,6 +173,10 @@ const PIECE: usize = 64 << 10;
 /// A connection that nobody has used for so long is looked at before it is used for a write.
 const IDLE: Duration = Duration::from_millis(20);
 
+/// So many requests are sent before their replies are read. The replies to more may fill what lies between us and a server that then reads no
+/// more.
+const MOST_UNANSWERED: usize = 8192;
+
 /// A connection.
 pub struct Connection {
     stream: Stream,
@@ -163,6 +185,8 @@ pub struct Connection {
     used: Instant,
     /// Whether all that was asked is answered.
     is_clean: bool,
+    /// Whether the server has begun a transaction for us.
+    has_transactions: bool,
 }
 
 impl Connection {
@@ -189,8 +213,14 @@ impl Connection {
             }
         };
         let replies = Replies::new()?;
-        let mut connection =
-            Connection { stream, replies, out: Vec::new(), used: Instant::now(), is_clean: true };
+        let mut connection = Connection {
+            stream,
+            replies,
+            out: Vec::new(),
+            used: Instant::now(),
+            is_clean: true,
+            has_transactions: false,
+        };
         connection.greet(access, deadline)?;
         Ok(connection)
     }
@@ -210,7 +240,10 @@ impl Connection {
                 user => ask(&[b"AUTH", user, password])?,
             };
             // Not in the server's own words: one that does not know the command repeats what it was given.
-            if let Reply::Error(_) = answer {
+            if let Reply::Error(said) = answer {
+                if let Some(later) = not_now(&said) {
+                    return Err(later);
+                }
                 return Err(Unconnected::Refused(Error::invalid(
                     "the server does not accept this user and password, or asks for none",
                 )));
@@ -219,6 +252,9 @@ impl Connection {
         if access.database != 0
             && let Reply::Error(said) = ask(&[b"SELECT", access.database.to_string().as_bytes()])?
         {
+            if let Some(later) = not_now(&said) {
+                return Err(later);
+            }
             let number = access.database;
             return Err(Unconnected::Refused(match said.starts_with(b"NOAUTH") {
                 true => {
@@ -230,7 +266,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends requests and reads their replies.
+    /// Sends requests and reads their replies. Where the server refuses to begin a transaction, nothing of it is sent, and that is the reply to
+    /// all of it: its commands would be done one by one.
     pub fn exchange(
         &mut self,
         requests: &[Request<'_>],
@@ -246,9 +283,46 @@ impl Connection {
         let mut replies = memory::vec_with_room(requests.len()).map_err(unasked)?;
         self.is_clean = false;
         self.stream.wire().deadline = deadline;
+        let mut rest = requests;
+        // A server that takes one takes more: asked once for each connection.
+        if let Some(at) = requests.iter().position(is_begin).filter(|_| !self.has_transactions) {
+            let (begin, others) = requests.split_at(at + 1);
+            self.round_trip(begin, budget, &mut replies).map_err(|why| match why {
+                // Nothing that changes something was sent yet.
+                Broken::Unanswered(why) => Broken::Unsent(why),
+                other => other,
+            })?;
+            if let Some(refusal @ Reply::Error(_)) = replies.last() {
+                let refusal = refusal.clone();
+                replies.resize(requests.len(), refusal);
+                rest = &[];
+            } else {
+                self.has_transactions = true;
+                rest = others;
+            }
+        }
+        // Not all before the first reply is read: the server's replies have only so much room on the way.
+        for part in rest.chunks(MOST_UNANSWERED) {
+            self.round_trip(part, budget, &mut replies)?;
+        }
+        if self.replies.has_more() {
+            return Err(Broken::Unanswered("more came than was asked for".into()));
+        }
+        self.used = Instant::now();
+        self.is_clean = true;
+        Ok(replies)
+    }
+
+    fn round_trip(
+        &mut self,
+        requests: &[Request<'_>],
+        budget: &mut u64,
+        replies: &mut Vec<Reply>,
+    ) -> std::result::Result<(), Broken> {
+        let is_first = replies.is_empty();
         self.send(requests).map_err(|error| match (&self.stream, requests) {
             // What did not go to the kernel whole did not arrive whole. TLS says less about what went.
-            (Stream::Plain(_), [_]) => Broken::Unsent(words(&error)),
+            (Stream::Plain(_), [_]) if is_first => Broken::Unsent(words(&error)),
             _ => Broken::Unanswered(words(&error)),
         })?;
         for request in requests {
@@ -265,12 +339,7 @@ impl Connection {
             }
             replies.push(reply);
         }
-        if self.replies.has_more() {
-            return Err(Broken::Unanswered("more came than was asked for".into()));
-        }
-        self.used = Instant::now();
-        self.is_clean = true;
-        Ok(replies)
+        Ok(())
     }
 
     fn send(&mut self, requests: &[Request<'_>]) -> io::Result<()> {
@@ -320,17 +389,32 @@ impl Connection {
         if self.used.elapsed() < IDLE {
             return true;
         }
-        let is_plain = matches!(self.stream, Stream::Plain(_));
         let tcp = &self.stream.wire().tcp;
         if tcp.set_nonblocking(true).is_err() {
             return false;
         }
-        let seen = tcp.peek(&mut [0]);
-        let is_usable = tcp.set_nonblocking(false).is_ok();
-        match seen {
-            // Over TLS a server may send what is no reply.
-            Ok(n) => is_usable && n > 0 && !is_plain,
-            Err(error) => is_usable && error.kind() == ErrorKind::WouldBlock,
+        let is_silent = match &mut self.stream {
+            Stream::Plain(wire) => {
+                matches!(wire.tcp.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+            }
+            Stream::Tls(stream) => is_silent(&mut stream.conn, &stream.sock.tcp),
+        };
+        self.stream.wire().tcp.set_nonblocking(false).is_ok() && is_silent
+    }
+}
+
+/// Whether a server has said nothing over TLS, and has not ended it: what it sends besides replies is taken in. For a socket that does not wait.
+fn is_silent(tls: &mut ClientConnection, mut tcp: &TcpStream) -> bool {
+    loop {
+        match tls.read_tls(&mut tcp) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
+        match tls.process_new_packets() {
+            Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+            _ => return false,
         }
     }
 }
@@ -347,12 +431,15 @@ fn connect(host: &Host, deadline: Deadline) -> io::Result<TcpStream> {
         Err(_) => (host.name.as_str(), host.port).to_socket_addrs()?.collect(),
     };
     let mut failed = io::Error::new(ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
+    let count = addresses.len();
+    for (n, address) in addresses.into_iter().enumerate() {
         let left = deadline.left();
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }
-        match TcpStream::connect_timeout(&address, left) {
+        // One that does not answer leaves time for those behind it.
+        let share = left / u32::try_from(count - n).unwrap_or(u32::MAX);
+        match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
             Ok(tcp) => return Ok(tcp),
             Err(error) => failed = error,
         }

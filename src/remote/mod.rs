@@ -81,11 +81,25 @@ impl Remote {
             Scheme::ValkeyCluster => "valkey-cluster",
         };
         let name = format!("{prefix}://{}{database}", hosts.join(","));
-        let has_tls = scheme == Scheme::ValkeyTls
-            || is_cluster && !(options.tls_ca.is_empty() && options.tls_cert.is_empty());
+        let wants_tls =
+            !(options.tls_ca.is_empty() && options.tls_cert.is_empty() && options.tls_key.is_empty());
+        if wants_tls && scheme == Scheme::Valkey {
+            return Err(Error::invalid(
+                "the options tls_ca, tls_cert and tls_key are for valkeys:// and valkey-cluster://; by valkey:// all of it, a password \
+                 too, would be sent for everybody to read",
+            ));
+        }
+        let has_tls = scheme == Scheme::ValkeyTls || wants_tls;
+        let user = url.user.unwrap_or_else(|| options.user.as_str().into());
+        let password = url.password.unwrap_or_else(|| options.password.clone());
+        if password.is_empty() && !user.is_empty() {
+            return Err(Error::invalid(
+                "the URL or the options name a user, and no password: a server knows nobody by the name alone",
+            ));
+        }
         let access = Arc::new(Access {
-            user: url.user.unwrap_or_else(|| options.user.as_str().into()),
-            password: url.password.unwrap_or_else(|| options.password.clone()),
+            user,
+            password,
             database: url.database.unwrap_or_default(),
             tls: has_tls.then(|| Tls::new(options)).transpose()?,
             connect_timeout: Duration::from_millis(options.connect_timeout_ms),

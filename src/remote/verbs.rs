@@ -519,12 +519,15 @@ impl Remote {
             .map_err(|why| Error::io("get random bytes from", "/dev/urandom".as_ref(), &why))?;
         let unique = unique.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let time = self.sync_time();
+        let mut attempt = 0;
         // Each has its own time: it may wait for its disk.
         self.ask_all(|node, _| {
+            attempt += 1;
             let tag = match &self.servers {
                 Servers::One(_) => Some(String::new()),
                 Servers::Cluster(cluster) => {
-                    let slot = cluster.slot_at(node);
+                    // Another one each time: it may be one that is given away just now.
+                    let slot = cluster.slot_at(node, attempt - 1);
                     slot.and_then(|slot| {
                         (0..1 << 22).map(|n| n.to_string()).find(|tag| slot_of(tag.as_bytes()) == slot)
                     })

@@ -2,13 +2,15 @@
 //!
 //! It sees no one moment: keys that come and go meanwhile are seen or not. Those that are there all the time are seen once: a server may
 //! name a key twice, so the hashes of those that were seen are kept, 16 bytes each. Where a server was started anew meanwhile its cursor
-//! means nothing any more, and the walk ends with an error instead of leaving keys out.
+//! means nothing any more, and the walk ends with an error instead of leaving keys out. So it does where slots have got another server
+//! meanwhile: their keys may have come to one that was asked before.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::Remote;
 use super::call::{Kind, Route};
+use super::cluster::Owners;
 use super::connection::{ARRAY, BYTES, Deadline, NIL, Request, SIMPLE, strange};
 use super::node::Node;
 use super::refusal::error_of;
@@ -35,6 +37,9 @@ pub struct RemoteWalk {
     pattern: Vec<u8>,
     /// The servers that are left, the one that is asked last.
     nodes: Vec<Arc<Node>>,
+    /// Who had which slots at the beginning; `None` before it.
+    owners: Option<Owners>,
+    is_over: bool,
     /// Where that goes on; empty at its beginning.
     cursor: Vec<u8>,
     /// Which run of the server the cursor belongs to.
@@ -64,7 +69,9 @@ impl RemoteWalk {
         let mut own = vec_with_room(prefix.len())?;
         own.extend_from_slice(prefix);
         Ok(RemoteWalk {
-            nodes: remote.servers.primaries(),
+            nodes: Vec::new(),
+            owners: None,
+            is_over: false,
             remote,
             prefix: own,
             pattern,
@@ -81,8 +88,19 @@ impl RemoteWalk {
     /// Asks until there are keys. False behind the last.
     fn find_keys(&mut self) -> Result<bool> {
         self.remote.check_open()?;
+        if self.owners.is_none() {
+            self.owners = Some(self.remote.owners_now()?);
+            self.nodes = self.remote.servers.primaries();
+        }
         while self.keys.is_empty() {
-            let Some(node) = self.nodes.last().cloned() else { return Ok(false) };
+            let Some(node) = self.nodes.last().cloned() else {
+                if !self.is_over && self.owners != Some(self.remote.owners_now()?) {
+                    let message = "slots of the cluster have moved while its keys were being looked through; begin again";
+                    return Err(Error::Connection { message: message.into() });
+                }
+                self.is_over = true;
+                return Ok(false);
+            };
             let (cursor, page) = self.page(&node)?;
             for key in page {
                 let Reply::Bytes(key) = key else { return Err(strange()) };
