@@ -18,6 +18,8 @@ const BESIDE_A_VALUE: u64 = 8 + 28 + 8;
 
 struct Workload {
     writers: u64,
+    /// They fill room so fast that more of it is kept ahead of them: an eighth of the store, 128 MiB at most.
+    are_fast: bool,
     keys: u64,
     value_size: u64,
     /// Each key is overwritten so often.
@@ -81,6 +83,7 @@ fn check(workload: &Workload) {
             // A writer pauses when its write is done.
             let beside = BESIDE + workload.writers * workload.value_size;
             let most = (live as f64 * times * 1.5) as u64 + beside;
+            let most = if workload.are_fast { most + (most / 8).min(128 << 20) } else { most };
             let share = taken as f64 / most as f64;
             if share > worst.0 {
                 let words = format!(
@@ -111,6 +114,7 @@ fn check(workload: &Workload) {
 
 const OVERWRITES: Workload = Workload {
     writers: 3,
+    are_fast: false,
     keys: 30_000,
     value_size: 3_000,
     rounds: 10,
@@ -140,7 +144,14 @@ fn nor_does_one_of_large_values() {
 
 #[test]
 fn nor_does_one_of_larger_values_that_many_threads_write() {
-    check(&Workload { writers: 16, keys: 128, value_size: 1 << 20, rounds: 15, ..OVERWRITES });
+    check(&Workload {
+        writers: 16,
+        are_fast: true,
+        keys: 128,
+        value_size: 1 << 20,
+        rounds: 15,
+        ..OVERWRITES
+    });
 }
 
 #[test]

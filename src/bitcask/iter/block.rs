@@ -84,7 +84,7 @@ fn run(entry: Entry, next: impl Iterator<Item = u64>) -> Range<u64> {
 mod tests {
     use std::sync::Arc;
 
-    use crate::disk::sim::SimDisk;
+    use crate::disk::sim::{Fault, Kind, SimDisk};
     use crate::{Db, Options};
 
     #[test]
@@ -108,5 +108,25 @@ mod tests {
         assert_eq!(walk().unwrap(), 1_000);
         let operations = disk.operations() - before;
         assert!(operations < 100, "{operations}");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_keeps_those_beside_it_from_nobody() {
+        let disk = SimDisk::new();
+        disk.set_mapped(false);
+        let db = Db::open_on(Arc::new(disk.clone()), &Options::default()).unwrap();
+        (0..100u32).for_each(|n| db.put(n.to_le_bytes(), n.to_le_bytes().repeat(25)).unwrap());
+        // The first load is one record.
+        disk.fail(Fault::once(2, libc::EIO).of(&[Kind::Read]));
+        let mut rows = 0;
+        db.iter(b"")
+            .unwrap()
+            .visit_rows(|_, _| {
+                rows += 1;
+                true
+            })
+            .unwrap();
+        assert_eq!(rows, 100);
+        assert!(disk.failures().iter().any(|failed| failed.kind == Kind::Read), "the fault came to nobody");
     }
 }
