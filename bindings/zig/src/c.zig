@@ -1,11 +1,11 @@
-//! The C API of filedb 0.1.0. Generated from include/filedb.h by bindings/api.py; do not edit it.
+//! The C API of filedb 0.2.0. Generated from include/filedb.h by bindings/api.py; do not edit it.
 //! What the functions do is said there.
 
 pub const filedb_status_t = i32;
 pub const filedb_type_t = i32;
 
 pub const FILEDB_VERSION_MAJOR = 0;
-pub const FILEDB_VERSION_MINOR = 1;
+pub const FILEDB_VERSION_MINOR = 2;
 pub const FILEDB_VERSION_PATCH = 0;
 pub const FILEDB_LOG_ERROR = 1;
 pub const FILEDB_LOG_WARN = 2;

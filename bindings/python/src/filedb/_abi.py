@@ -1,4 +1,4 @@
-"""The C API of filedb 0.1.0. Generated from include/filedb.h by bindings/api.py; do not edit it."""
+"""The C API of filedb 0.2.0. Generated from include/filedb.h by bindings/api.py; do not edit it."""
 
 from ctypes import (
     CDLL,
@@ -15,10 +15,10 @@ from ctypes import (
     c_void_p,
 )
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 FILEDB_VERSION_MAJOR = 0
-FILEDB_VERSION_MINOR = 1
+FILEDB_VERSION_MINOR = 2
 FILEDB_VERSION_PATCH = 0
 FILEDB_LOG_ERROR = 1
 FILEDB_LOG_WARN = 2
