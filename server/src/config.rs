@@ -47,6 +47,9 @@ pub struct Given {
     /// The directory of the store; it is made where there is none
     #[arg(long, env = "FILEDB_SERVER_DIR")]
     dir: Option<PathBuf>,
+    /// Where BGSAVE copies the store to: a directory that is made where there is none. Without it BGSAVE syncs
+    #[arg(long, env = "FILEDB_SERVER_BACKUP_DIR")]
+    backup_dir: Option<PathBuf>,
     /// The address to listen on; 127.0.0.1 where it is not given
     #[arg(long, env = "FILEDB_SERVER_BIND")]
     bind: Option<String>,
@@ -106,6 +109,8 @@ pub struct Given {
 pub struct Config {
     /// The directory of the store.
     pub dir: PathBuf,
+    /// Where BGSAVE copies the store to.
+    pub backup_dir: Option<PathBuf>,
     /// Where it listens.
     pub bind: String,
     /// The TCP port.
@@ -224,6 +229,7 @@ impl Config {
         }
         Ok(Config {
             dir,
+            backup_dir: given.backup_dir.or(file.backup_dir),
             bind,
             port,
             unixsocket,

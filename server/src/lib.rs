@@ -3,6 +3,7 @@
 //! Event loops, a thread each ([`net`]), read requests ([`resp`]), do commands ([`commands`]) on the keys ([`keyspace`]) and send replies;
 //! docs/SERVER.md says what differs from Redis.
 
+pub mod backups;
 pub mod commands;
 pub mod config;
 pub mod durability;

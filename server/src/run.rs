@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::backups::Backups;
 use crate::config::Config;
 use crate::durability::Durability;
 use crate::keyspace::Keyspace;
@@ -117,7 +118,8 @@ pub fn start(mut config: Config) -> Result<Running, String> {
     let db = Db::open(&config.dir, &config.store).map_err(|error| describe(&error))?;
     let keyspace = Arc::new(Keyspace::new(db).map_err(|error| describe(&error))?);
     let durability = Durability::new(config.store.sync);
-    let server = Arc::new(Server::new(keyspace, config.settings, durability));
+    let backups = Arc::new(Backups::new(config.backup_dir));
+    let server = Arc::new(Server::new(keyspace, config.settings, durability, backups));
     server.port.store(port.unwrap_or(0).into(), Ordering::Relaxed);
 
     let wrong = |error: std::io::Error| format!("an event loop could not be made: {error}");

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
+use crate::backups::Backups;
 use crate::commands::pubsub::PubSub;
 use crate::durability::Durability;
 use crate::keyspace::Keyspace;
@@ -72,6 +73,8 @@ pub struct Server {
     pub slowlog: SlowLog,
     /// What waits for the disk.
     pub durability: Durability,
+    /// What BGSAVE makes.
+    pub backups: Arc<Backups>,
     /// CLIENT PAUSE, and the pauses that the store asks for.
     pub pause: Pause,
     /// Where event loops get messages.
@@ -89,7 +92,12 @@ pub struct Server {
 
 impl Server {
     /// A server of these keys, without threads.
-    pub fn new(keyspace: Arc<Keyspace>, settings: Settings, durability: Durability) -> Self {
+    pub fn new(
+        keyspace: Arc<Keyspace>,
+        settings: Settings,
+        durability: Durability,
+        backups: Arc<Backups>,
+    ) -> Self {
         use std::hash::{BuildHasher, RandomState};
         let run_id: String = (0..3).map(|n| format!("{:016x}", RandomState::new().hash_one(n))).collect();
         Server {
@@ -100,6 +108,7 @@ impl Server {
             stats: Stats::default(),
             slowlog: SlowLog::default(),
             durability,
+            backups,
             pause: Pause::default(),
             mailboxes: OnceLock::new(),
             started: Instant::now(),
@@ -107,6 +116,14 @@ impl Server {
             port: AtomicU64::new(0),
             is_ending: AtomicBool::new(false),
             next_client: AtomicU64::new(1),
+        }
+    }
+
+    /// Of when the last copy is that BGSAVE made; without a directory for copies, when the store was synced last.
+    pub fn last_save_s(&self) -> u64 {
+        match self.backups.are_made() {
+            true => self.backups.last_s(),
+            false => self.durability.last_sync_s.load(Ordering::Relaxed),
         }
     }
 

@@ -44,6 +44,35 @@ fn strings_lists_and_expiry_survive_a_restart() {
 }
 
 #[test]
+fn bgsave_copies_the_store_and_lastsave_tells_when() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, backup) = (home.path().join("store"), home.path().join("backup"));
+    let process = Process::filedb(&store, &["--backup-dir", backup.to_str().unwrap()]);
+    let mut client = process.connect();
+    assert_eq!(client.ask("LASTSAVE"), ":0\r\n");
+    for value in ["1", "2"] {
+        assert_eq!(client.ask(&format!("SET a {value}")), "+OK\r\n");
+        assert_eq!(client.ask("BGSAVE"), "+Background saving started\r\n");
+        while client.ask("INFO persistence").contains("rdb_bgsave_in_progress:1") {
+            std::thread::yield_now();
+        }
+        assert!(client.ask("INFO persistence").contains("rdb_last_bgsave_status:ok"));
+        assert_ne!(client.ask("LASTSAVE"), ":0\r\n");
+    }
+    assert_eq!(client.ask("SET a 3"), "+OK\r\n");
+    // It is a store of its own, and the server's goes on.
+    let copy = Process::filedb(&backup, &[]);
+    assert_eq!(copy.connect().ask("GET a"), "$1\r\n2\r\n");
+    assert_eq!(client.ask("BGSAVE"), "+Background saving started\r\n");
+    while client.ask("INFO persistence").contains("rdb_bgsave_in_progress:1") {
+        std::thread::yield_now();
+    }
+    // That one is in use by another.
+    assert!(client.ask("INFO persistence").contains("rdb_last_bgsave_status:err"));
+    assert_eq!(client.ask("GET a"), "$1\r\n3\r\n");
+}
+
+#[test]
 fn a_store_that_is_open_elsewhere_is_an_error_that_says_so() {
     let (directory, _process) = server(&[]);
     let second = std::process::Command::new(env!("CARGO_BIN_EXE_filedb-server"))

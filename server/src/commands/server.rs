@@ -55,7 +55,7 @@ pub static COMMANDS: &[Command] = &[
         1,
         Flags(Flags::FAST.0 | ADMIN.0),
         "1.0.0",
-        "Returns the time of the last sync to the disk.",
+        "Returns the time of the last backup, or of the last sync to the disk.",
     ),
     line(
         "save",
@@ -65,7 +65,14 @@ pub static COMMANDS: &[Command] = &[
         "1.0.0",
         "Syncs all that was written to the disk.",
     ),
-    line("bgsave", bgsave, -1, ADMIN, "1.0.0", "Begins to sync all that was written to the disk."),
+    line(
+        "bgsave",
+        bgsave,
+        -1,
+        ADMIN,
+        "1.0.0",
+        "Begins a backup, or a sync of all that was written to the disk.",
+    ),
     line("bgrewriteaof", bgrewriteaof, 1, ADMIN, "1.0.0", "Begins to take the space of dead records back."),
     line(
         "shutdown",
@@ -184,7 +191,7 @@ fn time(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
 }
 
 fn lastsave(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let at_s = context.server.durability.last_sync_s.load(Ordering::Relaxed);
+    let at_s = context.server.last_save_s();
     context.reply().int(at_s as i64);
     Ok(())
 }
@@ -204,6 +211,14 @@ fn bgsave(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         _ => return Err(Fault::from(SYNTAX)),
     }
     context.work.flush()?;
+    if context.server.backups.are_made() {
+        let begun = context.server.backups.begin(&context.server.keyspace);
+        if !begun.map_err(|error| Fault::from(format!("ERR a thread could not be started: {error}")))? {
+            return Err(Fault::from("ERR Background save already in progress"));
+        }
+        context.reply().simple("Background saving started");
+        return Ok(());
+    }
     let written = context.work.keyspace.written.load(Ordering::SeqCst);
     context.server.durability.want(written);
     context.reply().simple("Background saving started");
