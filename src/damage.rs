@@ -57,10 +57,11 @@ pub fn check_watched(
 /// Copies all that is provably intact in the store at `path`, which may be damaged, to a new store at `to`, which must not exist: the
 /// newest intact version of each key; lists with their elements; expiries. What an intact record removed stays removed; a batch
 /// counts as a whole or not at all. Findings are shown to `visit` as by [`check`]; with `Break` the salvage ends and there is no new
-/// store. The damaged store is not changed; it must not be open for writing.
+/// store. The damaged store is not changed; it must not be open for writing. The new store is called `to` with `.unfinished` behind it
+/// until it is whole; what has that name was left by a salvage that was killed, and has to be removed before the next.
 ///
 /// # Errors
-/// As [`check`]; [`Error::Exists`] where `to` exists, [`Error::Locked`] where the store is open for writing, [`Error::NoSpace`], and
+/// As [`check`]; [`Error::Exists`] where `to` exists, [`Error::InvalidArgument`] where its unfinished name does, [`Error::Locked`] where the store is open for writing, [`Error::NoSpace`], and
 /// [`Error::Corrupt`] where `visit` ended it. There is no new store then.
 pub fn salvage(
     path: impl AsRef<Path>,

@@ -468,6 +468,20 @@ fn cut_while_lists_change(engine: EngineKind) {
                 let policy = PowerCut::ALL[random.below(PowerCut::ALL.len() as u64) as usize];
                 let cut = image.disk.power_cut(random.number(), policy);
                 images += 1;
+                let (whole, mut told) = (Arc::new(cut.fork()), Vec::new());
+                let report = filedb::check_on(whole.clone(), |finding| {
+                    told.push(format!("{}: {}", finding.file, finding.message));
+                    std::ops::ControlFlow::Continue(())
+                });
+                // Nothing is there before the first manifest.
+                let is_there = match report {
+                    Ok(report) => {
+                        assert!(report.is_sound(), "seed {seed}, step {step}, {policy:?}: {told:?}");
+                        true
+                    }
+                    Err(Error::Missing { .. }) => false,
+                    Err(why) => panic!("seed {seed}, step {step}, {policy:?}: {why}"),
+                };
                 let again = Db::open_on(Arc::new(cut), &options).unwrap_or_else(|why| {
                     panic!(
                         "FILEDB_TEST_SEED={seed}, step {step}, operation {}, {policy:?}: {why}",
@@ -483,6 +497,16 @@ fn cut_while_lists_change(engine: EngineKind) {
                     image.operation
                 );
                 again.recount().unwrap();
+                if is_there && random.one_in(4) {
+                    let to = SimDisk::new();
+                    let visit = |_: &filedb::Finding<'_>| std::ops::ControlFlow::Continue(());
+                    filedb::salvage_on(whole, Arc::new(to.clone()), visit).unwrap();
+                    let saved = Db::open_on(Arc::new(to), &options).unwrap();
+                    let saved: Model = (0..3u8)
+                        .filter_map(|key| Some((key, all(&saved, &[key])?.into_iter().collect())))
+                        .collect();
+                    assert_eq!(saved, found, "seed {seed}, step {step}, {policy:?}: {told:?}");
+                }
             }
             if is_synced {
                 states = vec![model.clone()];

@@ -18,7 +18,7 @@ use filedb::disk::sim::{PowerCut, Random, SimDisk};
 use filedb::format::collection::ListHead;
 use filedb::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use filedb::format::frame::{Header, Kind, is_intact};
-use filedb::format::manifest::Manifest;
+use filedb::format::manifest::{FileEntry, FileState, Manifest};
 use filedb::format::names;
 use filedb::{Batch, CheckReport, Db, Error, IoMode, MergeMode, Options, PutOptions, Severity, Ttl, Type};
 
@@ -158,6 +158,14 @@ impl Specimen {
     /// For each frame whether it is as it was, and whether it may be taken for the rest of a damaged batch.
     fn state_after(&self, damaged: &Files, is_one_bit: bool) -> Vec<(bool, bool)> {
         let has_manifest = damaged.get(names::MANIFEST) == self.files.get(names::MANIFEST);
+        let manifest = Manifest::decode(&self.files[names::MANIFEST]).expect("the manifest is intact");
+        let is_open = |file: &String| {
+            let open = |entry: &FileEntry| entry.state == FileState::Open && names::data(entry.id) == *file;
+            manifest.files.iter().any(open)
+        };
+        // Of a store with lists nothing counts behind the place where an opening would end the log.
+        let may_end = self.is_killed && manifest.needs.features != 0;
+        let mut has_ended = false;
         let header = |files: &Files, name: &str| {
             files.get(name).and_then(|bytes| bytes.get(..FILE_HEADER_SIZE as usize)).map(<[u8]>::to_vec)
         };
@@ -192,7 +200,8 @@ impl Specimen {
                     && self.frames[n].seq + self.frames[n].records.len() as u64 == frame.seq;
                 !is_one_bit && (!is_intact || (in_doubt && goes_on))
             });
-            states.push((intact, doubt));
+            has_ended |= may_end && is_open(&frame.file) && !intact;
+            states.push((intact, doubt || (has_ended && is_open(&frame.file))));
         }
         states
     }
@@ -245,9 +254,9 @@ impl Specimen {
             .filter(|(record, intact, _)| *intact && record.seq >= sure_seq)
             .map(|(record, ..)| self.held(record))
             .collect();
-        if sure.is_none()
-            || of_key().any(|(record, ..)| record.kind == Kind::Tombstone && record.seq > sure_seq)
-        {
+        // A checkpoint tells that a key is gone also where the record that took it away, or expired, is damaged.
+        let is_gone = |record: &Record| record.kind == Kind::Tombstone || self.held(record) == Held::Nothing;
+        if sure.is_none() || of_key().any(|(record, ..)| is_gone(record) && record.seq > sure_seq) {
             allowed.push(Held::Nothing);
         }
         let name = key.escape_ascii();
@@ -281,7 +290,7 @@ impl Specimen {
                     let Held::List(head) = held else { return false };
                     let mut at = 0;
                     for (element, sure) in self.elements(head, states) {
-                        if elements.get(at) == Some(&element) {
+                        if elements.get(at).is_some_and(|found| element.contains(found)) {
                             at += 1;
                         } else if sure {
                             return false;
@@ -294,8 +303,8 @@ impl Specimen {
         }
     }
 
-    /// The elements of a list that may come back, and whether they must.
-    fn elements(&self, head: &ListHead, states: &[(bool, bool)]) -> Vec<(Vec<u8>, bool)> {
+    /// The elements of a list that may come back in each place, and whether one must.
+    fn elements(&self, head: &ListHead, states: &[(bool, bool)]) -> Vec<(Vec<Vec<u8>>, bool)> {
         let mut elements = Vec::new();
         for position in head.first..head.end {
             let key = head.element_key(position);
@@ -304,13 +313,26 @@ impl Specimen {
                 .iter()
                 .zip(states)
                 .flat_map(|(frame, state)| frame.records.iter().map(move |record| (record, *state)));
-            let there = all
-                .filter(|(record, (intact, _))| record.kind == Kind::Element && record.key == key && *intact);
-            if let Some((record, (_, doubt))) = there.max_by_key(|(record, _)| record.seq) {
-                elements.push((record.value.clone(), !doubt));
-            }
+            let there: Vec<(&Record, bool)> = all
+                .filter(|(record, (intact, _))| record.kind == Kind::Element && record.key == key && *intact)
+                .map(|(record, (_, doubt))| (record, doubt))
+                .collect();
+            let sure = there.iter().filter(|(_, doubt)| !doubt).max_by_key(|(record, _)| record.seq);
+            let sure_seq = sure.map_or(0, |(record, _)| record.seq);
+            let must = sure.is_some_and(|(record, _)| !self.is_taken_out(record, head.id, position));
+            let may = there.iter().filter(|(record, _)| record.seq >= sure_seq);
+            elements.push((may.map(|(record, _)| record.value.clone()).collect(), must));
         }
         elements
+    }
+
+    /// Whether a head that is newer than an element does not name it: then what stands in its place was lost.
+    fn is_taken_out(&self, element: &Record, list: u64, position: i64) -> bool {
+        let records = self.frames.iter().flat_map(|frame| &frame.records);
+        let newer = records.filter(|record| record.kind == Kind::Head && record.seq > element.seq);
+        newer
+            .filter_map(|record| ListHead::decode(&record.value).ok())
+            .any(|head| head.id == list && !(head.first..head.end).contains(&position))
     }
 
     /// Checks the damaged store: it finds something, or the store gives the right answers.
@@ -372,9 +394,13 @@ impl Specimen {
                     .list_range(key, 0, -1)
                     .map_err(|error| format!("{name}: {error}"))?
                     .unwrap_or_default();
-                let elements: Vec<(Vec<u8>, bool)> =
-                    range.iter().map(|element| (element.to_vec(), true)).collect();
-                allowed.iter().any(|held| matches!(held, Held::List(head) if self.is_killed || self.elements(head, &all_intact) == elements))
+                let elements: Vec<Vec<Vec<u8>>> =
+                    range.iter().map(|element| vec![element.to_vec()]).collect();
+                let wanted = |head: &ListHead| -> Vec<Vec<Vec<u8>>> {
+                    self.elements(head, &all_intact).into_iter().map(|(element, _)| element).collect()
+                };
+                let is_it = |held: &Held| matches!(held, Held::List(head) if self.is_killed || wanted(head) == elements);
+                allowed.iter().any(is_it)
             }
         };
         is_right.then_some(()).ok_or(format!("{name} has the wrong answer"))

@@ -69,6 +69,16 @@ impl Directory {
         OwnFile::new(open_at(self.file.as_raw_fd(), &c_name(name)?, access)?)
     }
 
+    /// As [`Directory::open_file`], to be read, and not where a link leads to.
+    pub(super) fn open_own_file(&self, name: &str) -> io::Result<OwnFile> {
+        let access = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW;
+        let opened = open_at(self.file.as_raw_fd(), &c_name(name)?, access);
+        OwnFile::new(opened.map_err(|error| match error.raw_os_error() {
+            Some(libc::ELOOP) => io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"),
+            _ => error,
+        })?)
+    }
+
     /// Makes a file in it; `AlreadyExists` where there is one.
     pub(super) fn create_file(&self, name: &str) -> io::Result<OwnFile> {
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
@@ -269,6 +279,30 @@ fn set_errno(value: libc::c_int) {
     };
     #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
     let _ = value;
+}
+
+/// Gives a directory another name, which nothing may have: `AlreadyExists` then.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let (old, new) =
+            (CString::new(from.as_os_str().as_bytes())?, CString::new(to.as_os_str().as_bytes())?);
+        let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
+        // SAFETY: both paths end with a zero byte, and the call only reads them.
+        let done = check(|| unsafe {
+            libc::syscall(libc::SYS_renameat2, here, old.as_ptr(), here, new.as_ptr(), flags) as libc::c_int
+        });
+        match done {
+            // Not every file system can.
+            Err(error) if is_missing(&error) => {}
+            done => return done.map(drop),
+        }
+    }
+    // A directory takes the place of nothing but an empty directory.
+    match to.symlink_metadata() {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(from, to),
+    }
 }
 
 fn c_name(name: &str) -> io::Result<CString> {

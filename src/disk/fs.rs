@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use super::directory::rename_new;
+
 use super::descriptors::Descriptors;
 use super::directory::Directory;
 use super::mapped::{MappedFile, Writes};
@@ -146,6 +148,14 @@ impl Disk for FsDisk {
 
     fn open_plain(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = self.directory.open_file(name, false)?;
+        self.plain(name, file, Purpose::Whole)
+    }
+
+    fn open_suspect(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.directory.open_own_file(name)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
+        }
         self.plain(name, file, Purpose::Whole)
     }
 

@@ -127,6 +127,11 @@ pub trait Disk: Send + Sync {
         self.open(name, Access::Read)
     }
 
+    /// As [`Disk::open_plain`], of a store that may be damaged: what is no file of the directory's own, as a link, is refused.
+    fn open_suspect(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_plain(name)
+    }
+
     /// Sees to it that the file `name`, whose content means nothing, holds `bytes` of room on the disk: removing it gives
     /// them to who needs them. Where the file system cannot do that, it does nothing.
     fn set_aside(&self, name: &str, bytes: u64) -> io::Result<()>;

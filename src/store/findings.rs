@@ -45,7 +45,7 @@ pub struct CheckReport {
     pub damaged_files: u32,
     /// Findings that are no notes.
     pub damaged_places: u64,
-    /// Keys whose newest value is lost: as many as are known of. Of a damaged place about which nothing is known it is one.
+    /// Keys whose newest value is lost: as many as are known of. Each finding of lost data counts one at least.
     pub keys_lost: u64,
 }
 

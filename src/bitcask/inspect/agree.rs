@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::content::Content;
-use super::files;
+use super::files::{self, Opened};
 use super::keys::{Holds, name};
 use super::survey::Survey;
 use super::telling::{Ended, Told};
@@ -22,6 +22,11 @@ use crate::store::error::Error;
 use crate::store::findings::Severity;
 
 const FIRST_UNITS: u32 = (FILE_HEADER_SIZE / ALIGNMENT) as u32;
+/// The room that a key takes in a checkpoint at most, and the keys of one root, of a store with as many keys as a machine has memory for.
+const KEY_ROOM: u64 = 32;
+const LONGEST_ROOT: u64 = 512 << 20;
+/// No record takes less.
+const SMALLEST_RECORD: u64 = 24;
 /// Hints that are longer are not read: no merge writes them, and they would not fit into memory.
 const LONGEST_HINT: u64 = 512 << 20;
 
@@ -42,16 +47,24 @@ pub struct HintCursor<'a> {
 impl Survey<'_, '_> {
     /// The bytes of the hint of a sealed file, if it has one.
     pub fn read_hint(&mut self, n: usize, data_size: u64) -> Told<Option<Vec<u8>>> {
-        let entry = self.files[n].entry;
+        let entry = self.ledger.files[n].entry;
         let name = names::hint(entry.id);
         if self.manifest.is_none() || entry.state != FileState::Sealed {
             return Ok(None);
         }
-        let Some(mut content) = files::open(self.disk, &name)? else { return Ok(None) };
+        let mut content = match files::open(self.disk, &name)? {
+            Opened::File(content) => content,
+            Opened::Missing => return Ok(None),
+            Opened::Lost(why) => {
+                let message = format!("{why}; the hint is not used, and nothing is lost");
+                self.ledger.pend(Severity::SpaceLost, &name, 0..0, message);
+                return Ok(None);
+            }
+        };
         let size = content.size();
         if size > LONGEST_HINT || size > data_size.saturating_mul(2).saturating_add(4096) {
             let message = "it is longer than a hint of its data file is; it is not used, and nothing is lost";
-            self.pend(Severity::SpaceLost, &name, 0..size, message.into());
+            self.ledger.pend(Severity::SpaceLost, &name, 0..size, message.into());
             return Ok(None);
         }
         Ok(Some(content.copy(0..size)?))
@@ -59,7 +72,7 @@ impl Survey<'_, '_> {
 
     /// A hint that belongs to its data file.
     pub fn open_hint<'h>(&mut self, n: usize, bytes: &'h [u8]) -> Option<HintCursor<'h>> {
-        let entry = self.files[n].entry;
+        let entry = self.ledger.files[n].entry;
         let name = names::hint(entry.id);
         let store_id = self.manifest.as_ref()?.store_id;
         let size = bytes.len() as u64;
@@ -72,13 +85,13 @@ impl Survey<'_, '_> {
                 }
                 let message =
                     "it belongs to another data file than this one; it is not used, and nothing is lost";
-                self.pend(Severity::SpaceLost, &name, 0..size, message.into());
+                self.ledger.pend(Severity::SpaceLost, &name, 0..size, message.into());
             }
             Err(what) => {
                 let message = format!(
                     "{what}; the hint is not used, and nothing is lost: an opening reads the data file instead"
                 );
-                self.pend(Severity::SpaceLost, &name, 0..size, message);
+                self.ledger.pend(Severity::SpaceLost, &name, 0..size, message);
             }
         }
         None
@@ -99,7 +112,7 @@ impl Survey<'_, '_> {
                 hint.next = match hint.reader.next_entry() {
                     Ok(next) => next,
                     Err(what) => {
-                        self.pend_hint(n, what);
+                        self.ledger.pend_hint(n, what);
                         None
                     }
                 };
@@ -110,11 +123,11 @@ impl Survey<'_, '_> {
                 break;
             };
             hint.has_begun = false;
-            self.note_known(n, entry, first_place)?;
+            self.ledger.note_known(n, entry, first_place)?;
         }
         let Some((offset, header)) = record else { return Ok(()) };
         let Some(entry) = hint.next.filter(|entry| Some(entry.offset_units) == units) else {
-            self.pend_hint(
+            self.ledger.pend_hint(
                 n,
                 "the hint leaves a record of the data file out: an opening that believes it misses keys",
             );
@@ -122,7 +135,7 @@ impl Survey<'_, '_> {
         };
         hint.has_begun = false;
         let key_at = offset + header.key_range().start as u64;
-        let hash = self.hasher.hash(content.get(key_at, u64::from(header.key_len))?);
+        let hash = self.ledger.about.hasher.hash(content.get(key_at, u64::from(header.key_len))?);
         let of_hint = (entry.hash, entry.size_units, entry.seq, entry.expiry_ms, entry.tombstone);
         let of_data = (
             (hash.root, hash.word, hash.fingerprint),
@@ -132,7 +145,8 @@ impl Survey<'_, '_> {
             header.kind == Kind::Tombstone,
         );
         if of_hint != of_data {
-            self.pend_hint(n, "the hint says something else of a record than the data file: remove the hint");
+            self.ledger
+                .pend_hint(n, "the hint says something else of a record than the data file: remove the hint");
         }
         Ok(())
     }
@@ -144,10 +158,18 @@ impl Survey<'_, '_> {
         if !manifest.clean || manifest.checkpoint == 0 {
             return Ok(());
         }
-        let Some(mut content) = files::open(self.disk, names::CHECKPOINT)? else {
-            let message = "the checkpoint is missing; nothing is lost, the next opening takes longer";
-            self.pend(Severity::Note, names::CHECKPOINT, 0..0, message.into());
-            return Ok(());
+        let mut content = match files::open(self.disk, names::CHECKPOINT)? {
+            Opened::File(content) => content,
+            Opened::Missing => {
+                let message = "the checkpoint is missing; nothing is lost, the next opening takes longer";
+                self.ledger.pend(Severity::Note, names::CHECKPOINT, 0..0, message.into());
+                return Ok(());
+            }
+            Opened::Lost(why) => {
+                let message = format!("{why}; nothing is lost, the next opening takes longer");
+                self.ledger.pend(Severity::SpaceLost, names::CHECKPOINT, 0..0, message);
+                return Ok(());
+            }
         };
         let size = content.size();
         let header = match self.checkpoint_header(&mut content) {
@@ -169,7 +191,7 @@ impl Survey<'_, '_> {
             let message = format!(
                 "{what}; the checkpoint is not used, and nothing is lost: the next opening takes longer"
             );
-            self.pend(Severity::SpaceLost, names::CHECKPOINT, 0..size, message);
+            self.ledger.pend(Severity::SpaceLost, names::CHECKPOINT, 0..size, message);
         }
         Ok(())
     }
@@ -204,15 +226,25 @@ impl Survey<'_, '_> {
     ) -> Told<Result<(), Damage>> {
         let slots: HashMap<u16, u32> = header.files.iter().map(|file| (file.slot, file.id)).collect();
         let files: HashMap<u32, usize> =
-            self.files.iter().enumerate().map(|(n, file)| (file.entry.id, n)).collect();
-        self.places.sort_by_key(|place| (place.file, place.range.start));
+            self.ledger.files.iter().enumerate().map(|(n, file)| (file.entry.id, n)).collect();
+        self.ledger.places.sort_by_key(|place| (place.file, place.range.start));
         let elements = self.elements_by_hash(header.elements.is_some())?;
         let named = elements.values().filter(|element| element.is_named).count() as u64;
+        // As many keys and elements as were found, and as have room where none was.
+        let missing =
+            header.files.iter().filter(|file| !files.contains_key(&file.id)).map(|file| file.records);
+        let damaged = self
+            .ledger
+            .places
+            .iter()
+            .map(|place| (place.range.end - place.range.start) / SMALLEST_RECORD + 1);
+        let found = (self.ledger.keys.len() + elements.len()) as u64;
+        let most = missing.chain(damaged).fold(found, u64::saturating_add);
+        let longest = most.saturating_mul(KEY_ROOM).saturating_add(1 << 20).min(LONGEST_ROOT);
         let (mut at, mut agreed, mut agreed_elements, mut wrong) = (start, 0u64, 0u64, 0u64);
         let of_elements = header.elements.iter().flat_map(|elements| &elements.roots);
         for (n, line) in header.roots.iter().chain(of_elements).enumerate() {
             let (root, is_of_elements) = (n as u8, n >= ROOTS);
-            let longest = (1 << 20) + 32 * (self.keys.len() + self.places.len() * 4096) as u64;
             let end = at.saturating_add(line.bytes);
             if line.records > line.bytes || line.bytes > longest || end > content.size() {
                 return Ok(Err("its counts are too large"));
@@ -245,13 +277,14 @@ impl Survey<'_, '_> {
                     }
                     continue;
                 }
-                match self.keys.get(&hash) {
+                match self.ledger.keys.get(&hash) {
                     Some(version) if (Some(version.place().0), version.place().1) == place => {
                         agreed += u64::from(matches!(version.holds(), Holds::Value | Holds::Head));
+                        self.ledger.keys.mark(&hash);
                     }
-                    _ if self.is_damaged_at(place, &hash) => {}
+                    _ if self.is_damaged_at(place, &hash) => self.ledger.keys.mark(&hash),
                     // A file that is missing was told.
-                    _ if place.0.is_none() => {}
+                    _ if place.0.is_none() => self.ledger.keys.mark(&hash),
                     _ => wrong += 1,
                 }
             }
@@ -259,14 +292,16 @@ impl Survey<'_, '_> {
         if at != content.size() {
             return Ok(Err("its length does not match the keys in it"));
         }
-        let has_damage = !self.places.is_empty() || self.files.len() < header.files.len();
-        let has_all = agreed == self.keys.count() && agreed_elements == named;
+        let has_damage = !self.ledger.places.is_empty() || self.ledger.files.len() < header.files.len();
+        let has_all = agreed == self.ledger.keys.count() && agreed_elements == named;
         if wrong > 0 || !(has_all || has_damage) {
             let message = "the checkpoint and the data files do not agree on where the newest records are: remove it, and the \
                            next opening reads the data files";
-            self.pend(Severity::DataLost, names::CHECKPOINT, 0..at, message.into());
+            self.ledger.pend(Severity::DataLost, names::CHECKPOINT, 0..at, message.into());
         } else {
-            self.is_compared = true;
+            self.ledger.is_compared = true;
+            // A key that is not in it was removed, by a record that is damaged.
+            self.ledger.keys.drop_unmarked();
         }
         Ok(Ok(()))
     }
@@ -277,11 +312,15 @@ impl Survey<'_, '_> {
         if !has_elements {
             return Ok(elements);
         }
-        let heads: HashMap<u64, ListHead> = self.keys.lists().map(|list| (list.head.id, list.head)).collect();
-        for (id, position, version) in self.keys.elements() {
+        let heads: HashMap<u64, ListHead> =
+            self.ledger.keys.lists().map(|list| (list.head.id, list.head)).collect();
+        for (id, position, version) in self.ledger.keys.elements() {
             let is_named = heads.get(&id).is_some_and(|head| (head.first..head.end).contains(&position));
-            let hash =
-                self.hasher.hash(&ListHead { id, first: position, end: position }.element_key(position));
+            let hash = self
+                .ledger
+                .about
+                .hasher
+                .hash(&ListHead { id, first: position, end: position }.element_key(position));
             elements.try_reserve(1).map_err(|_| Error::NoMemory { bytes: elements.len() as u64 * 48 })?;
             elements.insert(name(&hash), Element { place: version.place(), is_named });
         }
@@ -291,13 +330,16 @@ impl Survey<'_, '_> {
     /// Whether the place of a record is damaged: then the newest version of a key is lost with it.
     fn is_damaged_at(&mut self, (file, offset): (Option<usize>, u64), hash: &KeyHash) -> bool {
         let Some(file) = file else { return false };
-        let at = self.places.partition_point(|place| (place.file, place.range.start) <= (file, offset));
-        let Some(place) = at.checked_sub(1).and_then(|at| self.places.get_mut(at)) else { return false };
+        let at =
+            self.ledger.places.partition_point(|place| (place.file, place.range.start) <= (file, offset));
+        let Some(place) = at.checked_sub(1).and_then(|at| self.ledger.places.get_mut(at)) else {
+            return false;
+        };
         let is_there = place.file == file && place.range.contains(&offset);
         if is_there {
             place.alive += 1;
             // Whether the key that can be read there is the one that was.
-            let hasher: &KeyHasher = &self.hasher;
+            let hasher: &KeyHasher = &self.ledger.about.hasher;
             place.is_key_sure |= place.key.as_ref().is_some_and(|key| hasher.hash(key) == *hash);
         }
         is_there

@@ -13,14 +13,22 @@ const LITTLE: u64 = 16 << 10;
 /// What cannot be read is passed over in pieces of this size.
 const BLOCK: u64 = 4096;
 
+/// The most that is looked at without moving the window.
+const PEEKED: usize = 64;
+/// So many holes are known: no disk has as many. Those past it are found again each time.
+const HOLES: usize = 1 << 16;
+
 /// A file that is read through a window. What the disk cannot read is zeros, which are no frame.
 pub struct Content {
     file: Arc<dyn DiskFile>,
     size: u64,
     buffer: Vec<u8>,
     window: Range<u64>,
+    /// Little that stands elsewhere.
+    peeked: [u8; PEEKED],
     /// So much is read at once.
     at_once: u64,
+    /// What the disk cannot read, in order; none touches the next.
     unreadable: Vec<Range<u64>>,
     /// Bytes that were read.
     pub bytes_read: u64,
@@ -34,6 +42,7 @@ impl Content {
             size,
             buffer: Vec::new(),
             window: 0..0,
+            peeked: [0; PEEKED],
             at_once: WINDOW,
             unreadable: Vec::new(),
             bytes_read: 0,
@@ -69,7 +78,23 @@ impl Content {
 
     /// Whether the disk could not read some of a range that was asked for.
     pub fn is_unreadable(&self, range: &Range<u64>) -> bool {
-        self.unreadable.iter().any(|hole| hole.start < range.end && range.start < hole.end)
+        let first = self.unreadable.partition_point(|hole| hole.end <= range.start);
+        self.unreadable.get(first).is_some_and(|hole| hole.start < range.end)
+    }
+
+    /// As [`Content::get`], of few bytes that may stand anywhere: what is read next is most likely not behind them.
+    pub fn peek(&mut self, offset: u64, len: u64) -> Result<&[u8]> {
+        let end = offset.saturating_add(len.min(PEEKED as u64)).min(self.size).max(offset);
+        if (offset >= self.window.start && end <= self.window.end) || self.is_unreadable(&(offset..end)) {
+            return self.get(offset, end - offset);
+        }
+        let len = (end - offset) as usize;
+        let place = self.peeked.get_mut(..len).unwrap_or_default();
+        if self.file.read_at(place, offset).is_err() {
+            return self.get(offset, end - offset);
+        }
+        self.bytes_read += len as u64;
+        Ok(self.peeked.get(..len).unwrap_or_default())
     }
 
     /// The bytes from `offset` on, `len` of them, or fewer where the file ends; `len` is at most that of a header and a key.
@@ -171,7 +196,9 @@ impl Content {
         self.buffer.clear();
         self.buffer.try_reserve_exact(len).map_err(|_| Error::NoMemory { bytes: len as u64 })?;
         self.buffer.resize(len, 0);
-        if len == 0 || self.file.read_at(&mut self.buffer, offset).is_ok() {
+        let window = self.window.clone();
+        let is_whole = !self.is_unreadable(&window);
+        if len == 0 || (is_whole && self.file.read_at(&mut self.buffer, offset).is_ok()) {
             self.bytes_read += len as u64;
             return Ok(());
         }
@@ -182,29 +209,61 @@ impl Content {
             self.window.end = size.max(offset);
             self.buffer.truncate((self.window.end - offset) as usize);
         }
-        let mut at = 0;
-        while at < self.buffer.len() {
-            let next = (at + BLOCK as usize - ((offset + at as u64) % BLOCK) as usize).min(self.buffer.len());
-            if let Some(block) = self.buffer.get_mut(at..next)
-                && self.file.read_at(block, offset + at as u64).is_err()
-            {
-                block.fill(0);
-                self.note_unreadable(offset + at as u64..offset + next as u64);
-            }
-            at = next;
-        }
+        self.load_pieces(offset);
         self.bytes_read += self.buffer.len() as u64;
         Ok(())
     }
 
+    /// Fills the window, which the disk cannot read at once. What it was not able to read before is not asked for again.
+    fn load_pieces(&mut self, offset: u64) {
+        let end = offset + self.buffer.len() as u64;
+        let mut at = offset;
+        while at < end {
+            let hole = self.unreadable.partition_point(|hole| hole.end <= at);
+            let hole = self.unreadable.get(hole).filter(|hole| hole.start < end).cloned();
+            let next = match hole {
+                Some(hole) if hole.start <= at => {
+                    at = hole.end.min(end);
+                    continue;
+                }
+                Some(hole) => hole.start,
+                None => end,
+            };
+            if !self.read(offset, at..next) {
+                let mut block = at;
+                while block < next {
+                    let behind = (block + BLOCK - block % BLOCK).min(next);
+                    if !self.read(offset, block..behind) {
+                        self.note_unreadable(block..behind);
+                    }
+                    block = behind;
+                }
+            }
+            at = next;
+        }
+    }
+
+    /// Reads a range into the window, which begins at `start`; zeros where that fails.
+    fn read(&mut self, start: u64, range: Range<u64>) -> bool {
+        let place = (range.start - start) as usize..(range.end - start) as usize;
+        let Some(place) = self.buffer.get_mut(place) else { return true };
+        let is_read = self.file.read_at(place, range.start).is_ok();
+        if !is_read {
+            place.fill(0);
+        }
+        is_read
+    }
+
     fn note_unreadable(&mut self, hole: Range<u64>) {
-        /// No disk has so many that each has to be known by itself.
-        const MOST: usize = 4096;
-        let is_full = self.unreadable.len() >= MOST;
-        match self.unreadable.last_mut() {
-            Some(last) if (last.start..=last.end).contains(&hole.start) => last.end = last.end.max(hole.end),
-            Some(last) if is_full => last.end = last.end.max(hole.end),
-            _ => self.unreadable.push(hole),
+        let first = self.unreadable.partition_point(|other| other.end < hole.start);
+        let behind = self.unreadable.partition_point(|other| other.start <= hole.end);
+        match (self.unreadable.get(first), self.unreadable.get(behind.wrapping_sub(1))) {
+            (Some(one), Some(other)) if first < behind => {
+                let joined = one.start.min(hole.start)..other.end.max(hole.end);
+                self.unreadable.splice(first..behind, [joined]);
+            }
+            _ if self.unreadable.len() < HOLES => self.unreadable.insert(first, hole),
+            _ => {}
         }
     }
 }

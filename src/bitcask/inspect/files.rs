@@ -1,8 +1,13 @@
 //! Which data files a store has: those that its manifest lists, or, where that is lost, those that are there.
 
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::ops::Range;
 
 use super::content::Content;
+use super::ledger::{Ledger, Looked};
+use super::survey::Survey;
+use super::telling::Told;
 use crate::disk::Disk;
 use crate::format::features::{ORDERED, Refusal};
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
@@ -11,57 +16,40 @@ use crate::format::names::{self, Name};
 use crate::format::{Damage, FileId, frame::Origin};
 use crate::log::catalog::MAX_FILES;
 use crate::store::error::{Error, Result};
+use crate::store::findings::Severity;
 
 /// Where in a header the fields stand that only the header knows: time and number, and its checksum.
 const OWN_FIELDS: [Range<usize>; 2] = [40..56, 60..64];
 
-/// A data file that is looked at.
-pub struct Looked {
-    /// Its name in the directory.
-    pub name: String,
-    /// What its frames are told relative to.
-    pub origin: Origin,
-    /// The manifest's line for it, or what is taken for one where there is no manifest.
-    pub entry: FileEntry,
-    /// Intact frames end here: of an open file the log.
-    pub end: u64,
-    /// Where and why the log in it ends before the file does.
-    pub damage: Option<(Range<u64>, Damage)>,
-    /// Damage behind the end of the log.
-    pub damage_behind: u64,
-    /// Intact frames behind it.
-    pub frames_behind: u64,
-    /// The first and the last number in it up to its end; zeros where there is none.
-    pub seqs: (u64, u64),
-    /// The largest durable frontier that a frame carries.
-    pub frontier: u64,
-    /// Where records stand that may belong to a batch that is damaged.
-    pub doubts: Vec<Range<u64>>,
+/// What is in the place of a file.
+pub enum Opened {
+    /// A file.
+    File(Content),
+    /// Nothing.
+    Missing,
+    /// Something that cannot be read, and why.
+    Lost(String),
 }
 
-impl Looked {
-    pub fn new(name: String, origin: Origin, entry: FileEntry) -> Self {
-        Looked {
-            name,
-            origin,
-            entry,
-            end: FILE_HEADER_SIZE,
-            damage: None,
-            damage_behind: 0,
-            frames_behind: 0,
-            seqs: (0, 0),
-            frontier: 0,
-            doubts: Vec::new(),
+impl Opened {
+    /// The file, where there is one that can be read.
+    pub fn file(self) -> Option<Content> {
+        match self {
+            Opened::File(content) => Some(content),
+            Opened::Missing | Opened::Lost(_) => None,
         }
     }
 }
+
+/// The name of each data file, by number, salt and store, as its header says them.
+pub type Strays = HashMap<(FileId, u32, [u8; 16]), (String, Origin)>;
 
 /// What is in the place of the manifest.
 pub enum Listed {
     /// A manifest.
     Whole(Box<Manifest>, Vec<u8>),
-    /// Bytes that are none.
-    Damaged(Damage),
+    /// Bytes that are none, or what cannot be read; and why.
+    Damaged(String),
     /// Nothing.
     Missing,
 }
@@ -87,27 +75,25 @@ fn has_runs(disk: &dyn Disk) -> Result<bool> {
 /// # Errors
 /// [`Error::Unsupported`] where another version of filedb is needed, [`Error::Io`].
 pub fn read_manifest(disk: &dyn Disk) -> Result<Listed> {
-    let path = disk.path().join(names::MANIFEST);
-    let file = match disk.open_plain(names::MANIFEST) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return if has_runs(disk)? { Err(ordered(disk)) } else { Ok(Listed::Missing) };
-        }
-        Err(error) => return Err(Error::io("open", &path, &error)),
+    let damaged = |what: String| match has_runs(disk)? {
+        true => Err(ordered(disk)),
+        false => Ok(Listed::Damaged(what)),
     };
-    let size = file.size().map_err(|e| Error::io("read the size of", &path, &e))?;
+    let mut content = match open(disk, names::MANIFEST)? {
+        Opened::File(content) => content,
+        Opened::Missing if has_runs(disk)? => return Err(ordered(disk)),
+        Opened::Missing => return Ok(Listed::Missing),
+        Opened::Lost(why) => return damaged(why),
+    };
+    let size = content.size();
     if size > Manifest::size(MAX_FILES) {
-        if has_runs(disk)? {
-            return Err(ordered(disk));
-        }
-        return Ok(Listed::Damaged("it is longer than a manifest can be"));
+        return damaged("it is longer than a manifest can be".into());
     }
-    let bytes = Content::new(file, size).copy(0..size)?;
+    let bytes = content.copy(0..size)?;
     match Manifest::decode(&bytes) {
         Ok(manifest) if manifest.needs.has(ORDERED) => Err(ordered(disk)),
         Ok(manifest) => Ok(Listed::Whole(Box::new(manifest), bytes)),
-        Err(Refusal::Damaged(_)) if has_runs(disk)? => Err(ordered(disk)),
-        Err(Refusal::Damaged(what)) => Ok(Listed::Damaged(what)),
+        Err(Refusal::Damaged(what)) => damaged(what.into()),
         Err(Refusal::NoMemory(refused)) => Err(refused.into()),
         Err(Refusal::OtherVersion(words)) => {
             let message = format!("the store '{}' {words}; nothing was changed", disk.path().display());
@@ -185,15 +171,169 @@ pub fn unlisted(header: &FileHeader) -> FileEntry {
     }
 }
 
-/// Opens a data file to be looked at; `None` where there is none of this name.
-pub fn open(disk: &dyn Disk, name: &str) -> Result<Option<Content>> {
-    let io = |action, error: &std::io::Error| Error::io(action, &disk.path().join(name), error);
-    let file = match disk.open_plain(name) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io("open the data file", &error)),
+/// Opens a file of the store to be looked at.
+///
+/// # Errors
+/// [`Error::Io`] where this process has no room for one more: that says nothing about the file.
+pub fn open(disk: &dyn Disk, name: &str) -> Result<Opened> {
+    let opened = disk.open_suspect(name).and_then(|file| Ok((file.size()?, file)));
+    let (size, file) = match opened {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::Missing),
+        Err(error) if is_lack(&error) => return Err(Error::io("open", &disk.path().join(name), &error)),
+        Err(error) => return Ok(Opened::Lost(format!("the file cannot be opened ({error})"))),
     };
-    let size = file.size().map_err(|e| io("read the size of", &e))?;
     // No offset is behind this; a hole of any size costs the disk nothing, and its reader much.
-    Ok(Some(Content::new(file, size.min(u64::from(u32::MAX) * crate::format::ALIGNMENT + (8 << 30)))))
+    let size = size.min(u64::from(u32::MAX) * crate::format::ALIGNMENT + (8 << 30));
+    Ok(Opened::File(Content::new(file, size)))
+}
+
+/// Whether a failure is for lack of descriptors or memory.
+fn is_lack(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
+/// All data files by what their headers say.
+fn strays(disk: &dyn Disk, names: &[String]) -> Result<Strays> {
+    let mut strays = HashMap::new();
+    for (_, name) in data_names(names) {
+        let Some(mut content) = open(disk, name)?.file() else { continue };
+        if let Beginning::Header(header) = read_header(&mut content, None)? {
+            let key = (header.id, header.origin.salt, header.store_id);
+            strays.insert(key, (name.clone(), header.origin));
+        }
+    }
+    Ok(strays)
+}
+
+/// The data files that belong together where no manifest says which do: of each its name, its header and its length. What is
+/// left out is told.
+pub fn choose(
+    disk: &dyn Disk,
+    names: &[String],
+    ledger: &mut Ledger,
+) -> Result<Vec<(String, FileHeader, u64)>> {
+    let mut found: Vec<(String, Beginning, u64)> = Vec::new();
+    for (_, name) in data_names(names) {
+        match open(disk, name)? {
+            Opened::File(mut content) => {
+                let beginning = read_header(&mut content, None)?;
+                found.push((name.clone(), beginning, content.size()));
+            }
+            Opened::Missing => {}
+            Opened::Lost(why) => {
+                let message = format!("{why}; what was in it is lost");
+                ledger.pend(Severity::DataLost, name, 0..0, message);
+            }
+        }
+    }
+    // The store that most of the bytes belong to.
+    let mut stores: Vec<([u8; 16], u64)> = Vec::new();
+    for (_, beginning, size) in &found {
+        if let Beginning::Header(header) = beginning {
+            let has_room = stores.len() < 1024;
+            match stores.iter_mut().find(|(id, _)| *id == header.store_id) {
+                Some((_, bytes)) => *bytes += size,
+                None if has_room => stores.push((header.store_id, *size)),
+                None => {}
+            }
+        }
+    }
+    let store_id = stores.iter().max_by_key(|(_, bytes)| *bytes).map(|(id, _)| *id);
+    // Of copies the one under its own name counts.
+    found.sort_by_key(|(name, beginning, _)| match beginning {
+        Beginning::Header(header) => *name != names::data(header.id),
+        _ => true,
+    });
+    let mut known = HashSet::new();
+    let mut chosen = Vec::new();
+    for (name, beginning, size) in found {
+        match beginning {
+            Beginning::Header(header) if Some(header.store_id) == store_id => {
+                if known.insert((header.id, header.origin.salt)) {
+                    chosen.push((name, header, size));
+                } else {
+                    let message = "it is a copy of another data file, which is read instead";
+                    ledger.pend(Severity::SpaceLost, &name, 0..0, message.into());
+                }
+            }
+            Beginning::Header(_) => {
+                ledger.pend(Severity::SpaceLost, &name, 0..0, "it belongs to another store".into());
+            }
+            Beginning::Lost(what) | Beginning::Recovered(_, what) => {
+                let message = format!("{what}; what was in it is lost");
+                ledger.pend(Severity::DataLost, &name, 0..0, message);
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+impl Survey<'_, '_> {
+    /// The file of a line of the manifest.
+    pub fn find(&mut self, manifest: &Manifest, entry: &FileEntry) -> Told<Option<(Looked, Content)>> {
+        let name = names::data(entry.id);
+        let looked = |name: String, origin| Looked::new(name, origin, *entry);
+        let why = match open(self.disk, &name)? {
+            Opened::Missing => "the file is missing".to_string(),
+            Opened::Lost(why) => why,
+            Opened::File(mut content) => {
+                match read_header(&mut content, Some((entry, &manifest.store_id)))? {
+                    Beginning::Header(header) => {
+                        let is_it = (header.id, header.origin.salt, header.store_id)
+                            == (entry.id, entry.salt, manifest.store_id);
+                        if is_it {
+                            return Ok(Some((looked(name, header.origin), content)));
+                        }
+                        "the file is another one than the manifest names".into()
+                    }
+                    Beginning::Recovered(header, what) => {
+                        let message = format!(
+                            "{what}; the store does not open, but the manifest knows enough of the file to read it"
+                        );
+                        self.ledger.pend(Severity::SpaceLost, &name, 0..FILE_HEADER_SIZE, message);
+                        return Ok(Some((looked(name, header.origin), content)));
+                    }
+                    Beginning::Lost(what) => what.into(),
+                }
+            }
+        };
+        // It may be there under another name.
+        let strays = match self.strays.take() {
+            Some(strays) => strays,
+            None => strays(self.disk, &self.names)?,
+        };
+        let stray = self.strays.insert(strays).get(&(entry.id, entry.salt, manifest.store_id)).cloned();
+        if let Some((other, origin)) = stray
+            && let Some(content) = open(self.disk, &other)?.file()
+        {
+            let message = format!("{why}; it is there as '{other}', and has to be renamed");
+            self.ledger.pend(Severity::SpaceLost, &name, 0..0, message);
+            return Ok(Some((looked(other, origin), content)));
+        }
+        let message = format!("{why}; what was in it, up to {} bytes, is lost", entry.length);
+        self.ledger.pend(Severity::DataLost, &name, 0..0, message);
+        Ok(None)
+    }
+
+    /// Names of files that are no part of the store, and what becomes of them.
+    pub fn debris(&self) -> Vec<(String, &'static str)> {
+        let Some(manifest) = &self.manifest else { return Vec::new() };
+        let is_listed = |id: &FileId| manifest.files.binary_search_by_key(id, |entry| entry.id).is_ok();
+        let looked: HashSet<&str> = self.ledger.files.iter().map(|file| file.name.as_str()).collect();
+        let debris = self.names.iter().filter_map(|name| match names::parse(name) {
+            Some(Name::Data(id)) if !is_listed(&id) && !looked.contains(name.as_str()) => Some((
+                name.clone(),
+                "the manifest does not list it, so it does not count; the next opening for writing removes it",
+            )),
+            Some(Name::Hint(id)) if !is_listed(&id) => {
+                Some((name.clone(), "it belongs to no data file; the next opening for writing removes it"))
+            }
+            Some(Name::Temporary) => {
+                Some((name.clone(), "a crash left it; the next opening for writing removes it"))
+            }
+            _ => None,
+        });
+        debris.collect()
+    }
 }

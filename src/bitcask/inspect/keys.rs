@@ -27,9 +27,12 @@ pub struct Version {
     /// Its number.
     pub seq: u64,
     units: u32,
-    /// The file and, in the lowest two bits, what it holds.
+    /// The file and, in the lowest three bits, a mark and what it holds.
     file: u32,
 }
+
+/// The mark of a key that the checkpoint has.
+const MARK: u32 = 4;
 
 impl Version {
     /// A version in the file of this number, in the order of those that are looked at.
@@ -40,12 +43,12 @@ impl Version {
             Holds::Nothing => 2,
             Holds::Expired => 3,
         };
-        Version { seq, units: (offset / ALIGNMENT) as u32, file: (file as u32) << 2 | holds }
+        Version { seq, units: (offset / ALIGNMENT) as u32, file: (file as u32) << 3 | holds }
     }
 
     /// The file, and the offset in it.
     pub fn place(&self) -> (usize, u64) {
-        ((self.file >> 2) as usize, u64::from(self.units) * ALIGNMENT)
+        ((self.file >> 3) as usize, u64::from(self.units) * ALIGNMENT)
     }
 
     /// What the key holds.
@@ -69,6 +72,43 @@ pub struct Keys {
     elements: HashMap<ElementKey, Version>,
     /// The newest heads, with their numbers.
     heads: HashMap<(u64, u16), (u64, ListHead)>,
+    /// What was taken out at the ends of lists, by their numbers.
+    taken: HashMap<u64, Taken>,
+}
+
+/// Up to which places a list was cut, and by heads of which numbers.
+#[derive(Default)]
+struct Taken {
+    /// Heads that ended before this place; the later, the farther.
+    back: Vec<(i64, u64)>,
+    /// Heads that began with this place; the later, the nearer to the front.
+    front: Vec<(i64, u64)>,
+}
+
+/// So many cuts are known of each end of a list.
+const CUTS_HELD: usize = 64;
+
+impl Taken {
+    fn cut_back(&mut self, end: i64, seq: u64) {
+        self.back.retain(|(other, _)| *other < end);
+        self.back.push((end, seq));
+        let more = self.back.len().saturating_sub(CUTS_HELD);
+        self.back.drain(..more);
+    }
+
+    fn cut_front(&mut self, first: i64, seq: u64) {
+        self.front.retain(|(other, _)| *other > first);
+        self.front.push((first, seq));
+        let more = self.front.len().saturating_sub(CUTS_HELD);
+        self.front.drain(..more);
+    }
+
+    /// The number of the last head that a place was not in.
+    fn last_without(&self, position: i64) -> u64 {
+        let back = self.back.iter().filter(|(end, _)| *end <= position).map(|(_, seq)| *seq);
+        let front = self.front.iter().filter(|(first, _)| *first > position).map(|(_, seq)| *seq);
+        back.chain(front).max().unwrap_or(0)
+    }
 }
 
 /// The 80 bits that stand for a key, in 16 bytes.
@@ -103,9 +143,38 @@ impl Keys {
         self.heads.try_reserve(1).map_err(|_| Error::NoMemory { bytes: self.heads.len() as u64 * 48 })?;
         let held = self.heads.entry(name(hash)).or_insert((seq, head));
         if held.0 < seq {
-            *held = (seq, head);
+            let before = std::mem::replace(held, (seq, head)).1;
+            let (is_back, is_front) = (head.end < before.end, head.first > before.first);
+            if before.id == head.id && (is_back || is_front) {
+                let bytes = self.taken.len() as u64 * 64;
+                self.taken.try_reserve(1).map_err(|_| Error::NoMemory { bytes })?;
+                let taken = self.taken.entry(head.id).or_default();
+                if is_back {
+                    taken.cut_back(head.end, seq);
+                }
+                if is_front {
+                    taken.cut_front(head.first, seq);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Whether a version of an element is what the list has at its place: nothing was taken out there since it was written.
+    pub fn is_current(&self, list: u64, position: i64, seq: u64) -> bool {
+        self.taken.get(&list).is_none_or(|taken| taken.last_without(position) < seq)
+    }
+
+    /// Notes that the checkpoint has a key.
+    pub fn mark(&mut self, hash: &KeyHash) {
+        if let Some(version) = self.keys.get_mut(&name(hash)) {
+            version.file |= MARK;
+        }
+    }
+
+    /// Forgets the keys that are not marked.
+    pub fn drop_unmarked(&mut self) {
+        self.keys.retain(|_, version| version.file & MARK != 0);
     }
 
     /// The lists, without their elements.

@@ -1,13 +1,14 @@
 //! Looks for damage in a store, and saves what is intact. Neither changes the store.
 //!
 //! [`survey`] reads all of a store through `pread`, and holds what it finds against each other; [`check`] tells the findings, also of
-//! a store that is in use; [`salvage`] copies what is intact to another one. `walk` finds the intact frames of a file, `keys` holds the
-//! newest version of each key, `files` knows which files count, `agree` compares them with hints and the checkpoint.
+//! a store that is in use; [`salvage`] copies what is intact to another one. `walk` finds the intact frames of a file, `ledger` and `keys` hold
+//! what was found, `files` knows which files count, `agree` compares them with hints and the checkpoint, `verdict` says what it means.
 
 mod agree;
 mod content;
 mod files;
 mod keys;
+mod ledger;
 mod salvage;
 mod survey;
 mod telling;

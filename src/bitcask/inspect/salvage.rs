@@ -1,15 +1,15 @@
 //! Copies what is intact in a damaged store to a new one: the newest version of each key, lists with their elements.
 //!
 //! What is copied was found with a checksum that matches, and is compared with it again on its way. A key whose newest intact
-//! record removes it, or has expired, is not copied. The new store is there when this returns, or it is gone again.
+//! record removes it, or has expired, is not copied. The new store is made under another name and gets its own when it is whole: so what a
+//! salvage leaves that was killed is not taken for one that came to its end.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::content::Content;
-use super::files;
+use super::files::{self, Opened};
 use super::keys::{FoundList, Holds};
 use super::survey::Survey;
 use super::telling::{Ended, Telling, Told, number_of};
@@ -17,7 +17,7 @@ use super::verdict::read_key;
 use super::{Visit, Watch, open_directory};
 use crate::bitcask::Bitcask;
 use crate::bitcask::lifecycle::open::remove_all;
-use crate::disk::fs::{FsDisk, Io};
+use crate::disk::fs::{FsDisk, Io, rename_new};
 use crate::disk::{Disk, LockKind};
 use crate::format::frame::{Header, Kind, MAX_HEADER_SIZE};
 use crate::format::names;
@@ -26,13 +26,15 @@ use crate::store::batch::Batch;
 use crate::store::error::{Error, Result};
 use crate::store::findings::{CheckReport, Severity};
 use crate::store::options::{MergeMode, Options, SyncMode};
-use crate::store::write::PutOptions;
+use crate::store::write::Expiry;
 
 /// Elements are pushed so many at a time, or so many bytes.
 const PUSHED_AT_ONCE: (usize, usize) = (256, 1 << 20);
 /// A record that was read: header, key and value.
 type Record = (Header, Vec<u8>, Vec<u8>);
 
+/// The new store has this behind its name until it is whole.
+const UNFINISHED: &str = ".unfinished";
 /// So many files are held open while lists are copied.
 const FILES_HELD: usize = 32;
 
@@ -49,14 +51,41 @@ pub fn salvage(from: &Path, to: &Path, visit: Visit<'_>, watch: Watch<'_>) -> Re
             "a salvage cannot put the new store into the damaged one, which it must not change",
         ));
     }
-    let target = FsDisk::create(to, Io::Mapped { synced: false }).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::Exists { path: to.to_path_buf() },
-        _ => Error::io("make the directory of the new store", to, &error),
+    if to.symlink_metadata().is_ok() {
+        return Err(Error::Exists { path: to.to_path_buf() });
+    }
+    let unfinished = unfinished_name(to)?;
+    let target = FsDisk::create(&unfinished, Io::Mapped { synced: false }).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::invalid(format!(
+            "'{}' exists, which a salvage leaves that was ended before it was done: remove it, and begin again",
+            unfinished.display()
+        )),
+        _ => Error::io("make the directory of the new store", &unfinished, &error),
     })?;
-    salvage_to(disk, Arc::new(target), true, visit, watch)
+    let target: Arc<dyn Disk> = Arc::new(target);
+    // Also where a panic goes through.
+    let mut made = Unfinished(Some(target.clone()));
+    let report = save(&disk, &target, true, visit, watch)?;
+    rename_new(&unfinished, to).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::Exists { path: to.to_path_buf() },
+        _ => Error::io("give the new store its name", to, &error),
+    })?;
+    made.0 = None;
+    target.sync_name().map_err(|e| Error::io("make durable the name of", to, &e))?;
+    Ok(report)
+}
+
+/// What the new store is called until it is whole.
+fn unfinished_name(to: &Path) -> Result<PathBuf> {
+    let name =
+        to.file_name().ok_or_else(|| Error::invalid("the path of the new store has to end with its name"))?;
+    let mut name = name.to_os_string();
+    name.push(UNFINISHED);
+    Ok(to.with_file_name(name))
 }
 
 /// As [`salvage`], from any disk to another one, on which there is no store.
+#[cfg(any(test, feature = "testing"))]
 pub fn salvage_to(
     from: Arc<dyn Disk>,
     to: Arc<dyn Disk>,
@@ -127,9 +156,11 @@ impl Survey<'_, '_> {
         self.look()?;
         let lists = self.lists()?;
         self.tell_all()?;
-        let now_ms = self.now_ms.max(self.max_time_ms);
+        let now_ms = self.ledger.about.now_ms.max(self.ledger.max_time_ms);
+        // The time of the new store begins with that of the machine.
+        let times = Times { now_ms, ahead_ms: now_ms.saturating_sub(self.began_ms) };
         let mut places = Vec::new();
-        for version in self.keys.all().filter(|version| version.holds() == Holds::Value) {
+        for version in self.ledger.keys.all().filter(|version| version.holds() == Holds::Value) {
             places.try_reserve(1).map_err(|_| Error::NoMemory { bytes: places.len() as u64 * 16 })?;
             places.push(version.place());
         }
@@ -137,17 +168,20 @@ impl Survey<'_, '_> {
         let mut open: Option<(usize, Content)> = None;
         for (n, offset) in places {
             if open.as_ref().is_none_or(|(held, _)| *held != n) {
-                let found = files::open(self.disk, &self.files[n].name)?;
+                let found = files::open(self.disk, &self.ledger.files[n].name)?.file();
                 open = found.map(|content| (n, content));
                 if let Some((_, content)) = &open {
                     self.telling.will_read(content.size());
                 }
             }
-            let Some((_, content)) = &mut open else { continue };
+            let Some((_, content)) = &mut open else {
+                self.tell_changed(n, offset)?;
+                continue;
+            };
             let before = content.bytes_read;
             match self.read(n, offset, content)? {
                 Some((header, key, value)) if header.kind == Kind::Put => {
-                    put(store, &key, &value, header.expiry_ms, now_ms)?;
+                    put(store, &key, &value, header.expiry_ms, times)?;
                 }
                 _ => self.tell_changed(n, offset)?,
             }
@@ -159,14 +193,14 @@ impl Survey<'_, '_> {
         drop(open);
         let mut held = HashMap::new();
         for list in lists {
-            self.save_list(store, &list, now_ms, &mut held)?;
+            self.save_list(store, &list, times, &mut held)?;
         }
         Ok(())
     }
 
     /// The record at a place, if it is intact still.
     fn read(&mut self, n: usize, offset: u64, content: &mut Content) -> Told<Option<Record>> {
-        let origin = self.files[n].origin;
+        let origin = self.ledger.files[n].origin;
         let Ok(header) = Header::decode(content.get(offset, MAX_HEADER_SIZE as u64)?, &origin) else {
             return Ok(None);
         };
@@ -182,7 +216,7 @@ impl Survey<'_, '_> {
 
     fn tell_changed(&mut self, n: usize, offset: u64) -> Told<()> {
         self.telling.report.keys_lost += 1;
-        let name = self.files[n].name.clone();
+        let name = self.ledger.files[n].name.clone();
         let what = "the record was intact and is not any more: somebody changes the file, or the disk reads it differently each time";
         self.telling.tell(Severity::DataLost, &name, offset..offset, None, what)
     }
@@ -191,7 +225,7 @@ impl Survey<'_, '_> {
         &mut self,
         store: &Bitcask,
         list: &FoundList,
-        now_ms: u64,
+        times: Times,
         held: &mut HashMap<usize, Content>,
     ) -> Told<()> {
         let (n, offset) = list.version.place();
@@ -200,9 +234,10 @@ impl Survey<'_, '_> {
             return self.tell_changed(n, offset);
         };
         let (header, key, _) = head;
-        if header.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
-            return Ok(());
-        }
+        let expiry = match times.of(header.expiry_ms) {
+            Some(expiry) => expiry,
+            None => return Ok(()),
+        };
         let (mut batch, mut bytes) = (Batch::new(), 0);
         let mut is_there = false;
         for (position, version) in &list.elements {
@@ -224,11 +259,10 @@ impl Survey<'_, '_> {
                 bytes = 0;
             }
         }
-        store.write(&batch)?;
-        if let Some(expiry_ms) = header.expiry_ms.filter(|_| is_there) {
-            store.set_ttl(&key, Some(expiry_ms.saturating_sub(now_ms)))?;
+        if is_there && expiry != Expiry::Never {
+            batch.list_expire(&key, expiry)?;
         }
-        Ok(())
+        Ok(store.write(&batch)?)
     }
 
     /// As [`Survey::read`], of files of which some are held open.
@@ -242,7 +276,9 @@ impl Survey<'_, '_> {
             if held.len() >= FILES_HELD {
                 held.clear();
             }
-            let Some(mut content) = files::open(self.disk, &self.files[n].name)? else { return Ok(None) };
+            let Opened::File(mut content) = files::open(self.disk, &self.ledger.files[n].name)? else {
+                return Ok(None);
+            };
             content.read_little();
             held.insert(n, content);
         }
@@ -253,14 +289,35 @@ impl Survey<'_, '_> {
     }
 }
 
+/// How the times in the damaged store become those of the new one.
+#[derive(Clone, Copy)]
+struct Times {
+    /// The damaged store's time when it was read.
+    now_ms: u64,
+    /// So far was that ahead of the machine's clock.
+    ahead_ms: u64,
+}
+
+impl Times {
+    /// When a key expires in the new store; `None` where it has expired. Not counted from when it is copied, which may be hours later.
+    fn of(self, expiry_ms: Option<u64>) -> Option<Expiry> {
+        match expiry_ms {
+            None => Some(Expiry::Never),
+            Some(expiry_ms) if expiry_ms <= self.now_ms => None,
+            Some(expiry_ms) => Some(Expiry::At(expiry_ms - self.ahead_ms.min(expiry_ms))),
+        }
+    }
+}
+
 /// Puts a value, unless it has expired.
-fn put(store: &Bitcask, key: &[u8], value: &[u8], expiry_ms: Option<u64>, now_ms: u64) -> Result<()> {
-    match expiry_ms.map(|expiry_ms| expiry_ms.saturating_sub(now_ms)) {
-        None => store.put(key, value),
-        Some(0) => Ok(()),
-        Some(ttl_ms) => {
-            let lives = PutOptions::new().ttl(Duration::from_millis(ttl_ms));
-            store.put_with(key, value, &lives).map(drop)
+fn put(store: &Bitcask, key: &[u8], value: &[u8], expiry_ms: Option<u64>, times: Times) -> Result<()> {
+    match times.of(expiry_ms) {
+        None => Ok(()),
+        Some(Expiry::Never) => store.put(key, value),
+        Some(expiry) => {
+            let mut batch = Batch::new();
+            batch.put_with_expiry(key, value, expiry)?;
+            store.write(&batch)
         }
     }
 }

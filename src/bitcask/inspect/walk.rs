@@ -9,7 +9,9 @@
 //!   have one time and numbers without a gap: the records behind damage for which that holds are *in doubt*, because a batch
 //!   counts as a whole or not at all.
 //!
-//! The work is bounded: bytes that were made to look like many large frames cost a few passes over the file, and no more.
+//! The work is bounded: bytes that were made to look like many large frames cost a few passes over the file, and no more. What is
+//! looked at on the chance that it is a frame (a *guess*) has a budget of its own, so that no guess costs an intact frame that stands
+//! where the walk comes to: there only what turns out to be no frame is counted.
 
 use std::ops::Range;
 
@@ -21,6 +23,20 @@ use crate::store::error::Result;
 
 /// The bits of a header that say where the frame ends: those of the length of the value, of the key, of kind and flags.
 const BITS_OF_SIZE: [Range<usize>; 2] = [32..64, 136..160];
+
+/// Guesses that nothing like a frame follows may be this part of their budget each, so that a few of them do not use it up.
+const LONE_SHARE: u64 = 16;
+
+/// Which sequence numbers the records of a file can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// Any.
+    Any,
+    /// Those from the first to the last.
+    Between(u64, u64),
+    /// They grow by one from record to record.
+    Log,
+}
 
 /// What stands next in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,22 +74,31 @@ pub struct Walk<'a> {
     end: u64,
     /// The end of the batch that the walk is in.
     batch_end: u64,
-    /// The number of the last intact record or mark.
-    last_seq: Option<u64>,
+    /// The number of the last intact record or mark, and where that ends.
+    last: Option<(u64, u64)>,
+    numbers: Numbers,
     /// From here on there are zeros.
     zeros_from: Option<u64>,
     /// The first intact frame behind damage, while that is where the walk has not come yet: `Some(None)`: there is none.
     next_intact: Option<Option<u64>>,
     /// The time and the next number of the batch that the records here may belong to.
     doubt: Option<(u64, u64)>,
-    /// So many bytes more are looked at on the chance that they are a frame.
-    budget: u64,
+    /// So many bytes more that turn out to be no frame are looked at where the walk comes to.
+    own: u64,
+    /// So many bytes of guesses more are looked at that something like a frame follows.
+    guesses: u64,
+    /// As above, of those that nothing follows.
+    lone: u64,
     is_done: bool,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk through a range of a file.
-    pub fn new(content: &'a mut Content, (id, origin): (FileId, Origin), range: Range<u64>) -> Self {
+    /// A walk through a range of a file whose records have these numbers.
+    pub fn new(
+        content: &'a mut Content,
+        (id, origin, numbers): (FileId, Origin, Numbers),
+        range: Range<u64>,
+    ) -> Self {
         let budget = (range.end - range.start.min(range.end)).saturating_mul(8).saturating_add(16 << 20);
         let (at, end) = (range.start, range.end.min(content.size()));
         Walk {
@@ -83,13 +108,22 @@ impl<'a> Walk<'a> {
             at,
             end,
             batch_end: 0,
-            last_seq: None,
+            last: None,
+            numbers,
             zeros_from: None,
             next_intact: None,
             doubt: None,
-            budget,
+            own: budget,
+            guesses: budget,
+            lone: budget,
             is_done: false,
         }
+    }
+
+    /// A walk that begins behind the record or mark of this number; 0 where there is none.
+    pub fn behind(self, seq: u64) -> Self {
+        let last = Some((seq, self.at)).filter(|_| seq != 0);
+        Walk { last, ..self }
     }
 
     /// The next thing in the file; after [`Step::End`], or damage that is the last, `None`.
@@ -104,7 +138,7 @@ impl<'a> Walk<'a> {
             return Ok(Some(Step::End(self.at)));
         }
         let offset = self.at;
-        match self.frame_at(offset)? {
+        match self.own_frame_at(offset)? {
             Ok(header) => Ok(Some(self.take(offset, header))),
             Err(what) => self.damaged(offset, what).map(Some),
         }
@@ -115,7 +149,10 @@ impl<'a> Walk<'a> {
         self.next_intact = None;
         let is_inside = offset < self.batch_end;
         self.at = offset + header.frame_size();
-        self.last_seq = Some(header.seq).filter(|_| header.kind != Kind::Batch).or(self.last_seq);
+        self.own = self.own.saturating_add(header.frame_size());
+        if header.kind != Kind::Batch {
+            self.last = Some((header.seq, self.at));
+        }
         if header.kind == Kind::Batch {
             self.batch_end = self.at;
             self.at = offset + header.value_range().start;
@@ -134,15 +171,16 @@ impl<'a> Walk<'a> {
             self.is_done = true;
             return Ok(Step::End(offset));
         }
-        let next = self.next_intact(offset + ALIGNMENT)?;
-        let what = match self.content.is_unreadable(&(offset..next.unwrap_or(self.end))) {
-            true => "the disk cannot read it",
-            false => what,
-        };
         let header = self.header_at(offset)?.ok();
+        if let Some(header) = header
+            && let Some(end) = self.end_by_numbers(offset, &header)?
+        {
+            return Ok(self.pass(offset..end, what, header, false));
+        }
+        let next = self.next_intact(offset + ALIGNMENT)?;
         // The number of a batch is that of the first record in it.
-        let follows = match (self.last_seq, next) {
-            (Some(last), Some(next)) => {
+        let follows = match (self.last, next) {
+            (Some((last, _)), Some(next)) => {
                 self.header_at(next)?.is_ok_and(|header| header.seq == last.wrapping_add(1))
             }
             _ => false,
@@ -153,24 +191,54 @@ impl<'a> Walk<'a> {
             None => self.end_by_one_bit(offset)?,
         };
         if let Some((end, header)) = ends {
-            self.at = end;
             self.next_intact = self.next_intact.filter(|next| next.is_none_or(|next| next >= end));
-            // No batch stands in another one.
-            let is_batch = header.kind == Kind::Batch;
-            let doubt = self.doubt.filter(|_| !is_batch);
-            self.doubt = doubt.map(|(time_ms, seq)| (time_ms, seq.wrapping_add(1)));
-            let is_like_a_batch = is_like_a_batch || is_batch;
-            return Ok(Step::Damage { range: offset..end, what, header: Some(header), is_like_a_batch });
+            return Ok(self.pass(offset..end, what, header, is_like_a_batch));
         }
-        let Some(next) = next else {
-            self.is_done = true;
-            return Ok(Step::Damage { range: offset..self.end, what, header: None, is_like_a_batch });
+        let end = next.unwrap_or(self.end);
+        let what = self.why(offset..end, what);
+        match next {
+            None => self.is_done = true,
+            Some(next) => {
+                self.at = next;
+                if let Ok(header) = self.header_at(next)? {
+                    self.doubt = Some((header.time_ms, header.seq));
+                }
+            }
+        }
+        Ok(Step::Damage { range: offset..end, what, header: None, is_like_a_batch })
+    }
+
+    /// Goes behind a damaged frame of which is known where it ends and what its header was.
+    fn pass(&mut self, range: Range<u64>, what: Damage, header: Header, is_like_a_batch: bool) -> Step {
+        self.at = range.end;
+        // No batch stands in another one.
+        let is_batch = header.kind == Kind::Batch;
+        let doubt = self.doubt.filter(|_| !is_batch);
+        self.doubt = doubt.map(|(time_ms, seq)| (time_ms, seq.wrapping_add(1)));
+        let is_like_a_batch = is_like_a_batch || is_batch;
+        let what = self.why(range.clone(), what);
+        Step::Damage { range, what, header: Some(header), is_like_a_batch }
+    }
+
+    /// What is wrong with a range.
+    fn why(&self, range: Range<u64>, what: Damage) -> Damage {
+        if self.content.is_unreadable(&range) { "the disk cannot read it" } else { what }
+    }
+
+    /// Where the damaged frame ends that has this header, if the numbers before and behind it say that nothing else is lost with it: then
+    /// nothing has to be searched for in it.
+    fn end_by_numbers(&mut self, offset: u64, header: &Header) -> Result<Option<u64>> {
+        let end = offset + header.frame_size();
+        // A merge brings numbers together that are not in their order.
+        let continues = match self.last {
+            Some((last, _)) => header.seq == last.wrapping_add(1),
+            None => self.numbers == Numbers::Log,
         };
-        self.at = next;
-        if let Ok(header) = self.header_at(next)? {
-            self.doubt = Some((header.time_ms, header.seq));
+        if header.kind == Kind::Batch || !continues || end >= self.end {
+            return Ok(None);
         }
-        Ok(Step::Damage { range: offset..next, what, header: None, is_like_a_batch })
+        let is_next = self.header_at(end)?.is_ok_and(|next| next.seq == header.seq.wrapping_add(1));
+        Ok((is_next && self.is_intact_at(end)?).then_some(end))
     }
 
     /// Where the damaged frame ends that has this header, and the header as it was; `None` where it does not fit to what is around it.
@@ -219,15 +287,20 @@ impl<'a> Walk<'a> {
             bytes[bit / 8] ^= 1 << (bit % 8);
             let Ok(header) = header else { continue };
             let size = header.frame_size();
-            if size > self.end - offset || size > self.budget {
+            if size > self.end - offset || size > self.guesses || !self.may_end_at(offset + size)? {
                 continue;
             }
-            self.budget -= size;
+            self.guesses -= size;
             if self.is_intact_with(offset..offset + size, bit / 8, flipped)? {
                 return Ok(Some((offset + size, header)));
             }
         }
         Ok(None)
+    }
+
+    /// Whether what stands at `offset` is what stands behind a frame: the header of another one, or nothing.
+    fn may_end_at(&mut self, offset: u64) -> Result<bool> {
+        Ok(offset == self.end || self.header_at(offset)?.is_ok() || self.is_zeros_from(offset)?)
     }
 
     /// Whether the frame in a range would be intact if it had another byte at `at`.
@@ -262,7 +335,7 @@ impl<'a> Walk<'a> {
         if offset >= end {
             return Ok(Err("the file ends inside a frame"));
         }
-        let bytes = self.content.get(offset, (MAX_HEADER_SIZE as u64).min(end - offset))?;
+        let bytes = self.content.peek(offset, (MAX_HEADER_SIZE as u64).min(end - offset))?;
         Ok(match Header::decode(bytes, &self.origin) {
             Ok(header) if header.frame_size() > end - offset => {
                 Err("a frame is longer than what it stands in")
@@ -271,35 +344,51 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The intact frame at `offset`; a batch is intact with all that is in it.
-    fn frame_at(&mut self, offset: u64) -> Result<std::result::Result<Header, Damage>> {
+    /// The intact frame where the walk has come to.
+    fn own_frame_at(&mut self, offset: u64) -> Result<std::result::Result<Header, Damage>> {
         let header = match self.header_at(offset)? {
             Ok(header) => header,
             Err(what) => return Ok(Err(what)),
         };
         let size = header.frame_size();
-        if size > self.budget {
+        if size > self.own {
             return Ok(Err("too many bytes before it look like the beginnings of frames"));
         }
-        if !self.content.is_intact(self.origin.seed(offset), offset..offset + size)? {
-            self.budget -= size;
+        let checked = self.check(offset, &header)?;
+        if checked.is_err() {
+            self.own -= size;
+        }
+        Ok(checked.map(|()| header))
+    }
+
+    /// Whether the frame at `offset` is intact; a batch is with all that is in it.
+    fn check(&mut self, offset: u64, header: &Header) -> Result<std::result::Result<(), Damage>> {
+        if !self.content.is_intact(self.origin.seed(offset), offset..offset + header.frame_size())? {
             return Ok(Err("the checksum of a frame does not match"));
         }
         match header.kind {
             Kind::Batch if offset < self.batch_end => Ok(Err("a batch holds something that is no record")),
-            Kind::Batch => {
-                let checked = self.check_batch(offset, &header)?;
-                if checked.is_err() {
-                    self.budget -= size;
-                }
-                Ok(checked.map(|()| header))
-            }
-            _ => Ok(Ok(header)),
+            Kind::Batch => self.check_batch(offset, header),
+            _ => Ok(Ok(())),
         }
     }
 
+    /// Whether there is an intact frame at `offset`, on the chance.
     fn is_intact_at(&mut self, offset: u64) -> Result<bool> {
-        Ok(self.frame_at(offset)?.is_ok())
+        let Ok(header) = self.header_at(offset)? else { return Ok(false) };
+        let size = header.frame_size();
+        let is_followed = self.may_end_at(offset + size)?;
+        let most = if is_followed { self.guesses } else { self.lone / LONE_SHARE };
+        if size > most {
+            return Ok(false);
+        }
+        let is_intact = self.check(offset, &header)?.is_ok();
+        // What is intact is passed over, and no second time.
+        if !is_intact {
+            let left = if is_followed { &mut self.guesses } else { &mut self.lone };
+            *left -= size;
+        }
+        Ok(is_intact)
     }
 
     /// Whether what is in a batch is records and nothing else.
@@ -353,6 +442,24 @@ impl<'a> Walk<'a> {
     /// Whether a frame may stand at `offset`.
     fn is_candidate(&mut self, offset: u64) -> Result<bool> {
         let Ok(header) = self.header_at(offset)? else { return Ok(false) };
-        Ok(header.frontier.is_none_or(|at| at <= Position::new(self.id, offset).0))
+        let is_earlier = header.frontier.is_none_or(|at| at <= Position::new(self.id, offset).0);
+        Ok(is_earlier && (header.kind == Kind::Mark || self.can_be(&header, offset)))
+    }
+
+    /// Whether a record at `offset` can have the number that a header says.
+    fn can_be(&self, header: &Header, offset: u64) -> bool {
+        /// No record takes less.
+        const SMALLEST: u64 = (FRAME_HEADER_SIZE as u64 + 1).next_multiple_of(ALIGNMENT);
+        match (self.numbers, self.last) {
+            (Numbers::Any, _) => true,
+            (Numbers::Between(first, last), _) => (first..=last).contains(&header.seq),
+            // The log has no far frames.
+            (Numbers::Log, _) if header.is_far => false,
+            (Numbers::Log, None) => true,
+            (Numbers::Log, Some((last, end))) => {
+                let between = offset.saturating_sub(end) / SMALLEST + 1;
+                header.seq > last && header.seq - last <= between
+            }
+        }
     }
 }

@@ -35,7 +35,7 @@ use crate::store::memory;
 use crate::store::options::Options;
 
 /// No store has written this many records: a number past it was made up.
-const LAST_SEQ: u64 = 1 << 56;
+pub const LAST_SEQ: u64 = 1 << 56;
 
 /// Opens the store in `disk`, or creates it. `ask` wakes whoever does the log's work.
 pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send + Sync>) -> Result<Engine> {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::rebuild::Outcome;
-use super::sequence::{self, Sequence};
+use super::sequence::{self, Sequence, Walked};
+use crate::format::Damage;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::log::Position;
@@ -12,6 +13,30 @@ use crate::log::file::DataFile;
 use crate::log::scan::is_zeros;
 use crate::store::error::Result;
 use crate::store::options::{Options, SyncMode};
+
+/// What is wrong with the end of an open file, and where, if it is damage and no torn tail. `is_empty` says whether there is nothing
+/// but zeros from an offset on.
+pub fn damage_of(
+    file: &Walked,
+    frontier: Position,
+    is_empty: impl FnOnce(u64) -> Result<bool>,
+) -> Result<Option<(u64, Damage)>> {
+    let id = file.entry.id;
+    if file.end < file.entry.length {
+        return Ok(Some(file.damage.unwrap_or((file.end, "the file ends before what a close left"))));
+    }
+    if Position::new(id, file.end) >= frontier {
+        return Ok(None);
+    }
+    if let Some((offset, what)) = file.damage
+        // A file before the frontier's may only end where the log went on in the next one: in reserved space.
+        && !(frontier.file() > id && is_empty(offset)?)
+    {
+        return Ok(Some((offset, what)));
+    }
+    let is_short = frontier.file() == id;
+    Ok(is_short.then_some((file.end, "the log ends before what was durable")))
+}
 
 /// Cuts torn tails off, and gives the durable frontier and what the sequence numbers say. What stands behind that may be in the kernel's memory only, where a
 /// killed process left it. Writing it to the disk may take long; the next sync does it. But it is done here where
@@ -26,24 +51,21 @@ pub fn repair_tails(
 ) -> Result<(Position, Sequence)> {
     let frontier = Position(outcomes.iter().map(|outcome| outcome.frontier).max().unwrap_or(0));
     let open = || files.iter().zip(outcomes).filter(|((entry, _), _)| entry.state == FileState::Open);
+    let mut walked = Vec::with_capacity(files.len());
     for ((entry, file), outcome) in open() {
-        if outcome.end < entry.length {
-            let (offset, what) =
-                outcome.damage.unwrap_or((outcome.end, "the file ends before what a close left"));
+        let found = Walked { entry: *entry, seqs: outcome.seqs, end: outcome.end, damage: outcome.damage };
+        if let Some((offset, what)) = damage_of(&found, frontier, |from| is_zeros(file, from, file.tail()))? {
             return Err(file.corrupt(offset, what));
         }
-        if Position::new(file.id, outcome.end) < frontier
-            && let Some((offset, what)) = outcome.damage
-            // A file before the frontier's may only end where the log went on in the next one: in reserved space.
-            && !(frontier.file() > file.id && is_zeros(file, offset, file.tail())?)
-        {
-            return Err(file.corrupt(offset, what));
-        }
-        if frontier.file() == file.id && Position::new(file.id, outcome.end) < frontier {
-            return Err(file.corrupt(outcome.end, "the log ends before what was durable"));
-        }
+        walked.push((found, file));
     }
-    let sequence = sequence::check(manifest, files, outcomes, frontier)?;
+    let found: Vec<Walked> = walked.iter().map(|(found, _)| *found).collect();
+    let (sequence, breaks) = sequence::compare(manifest.last_seq, &found, frontier);
+    if let Some(place) = breaks.iter().find(|place| place.before.is_none())
+        && let Some((_, file)) = walked.get(place.at.0)
+    {
+        return Err(file.corrupt(place.at.1, place.what));
+    }
     if options.read_only {
         return Ok((frontier, sequence));
     }
