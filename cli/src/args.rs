@@ -66,10 +66,13 @@ pub enum Command {
         /// Write a page that draws where the space is to this file.
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
+        /// Also where there is such a file.
+        #[arg(long, requires = "html")]
+        force: bool,
     },
     /// Look for damage; the store may be open.
     Check { store: PathBuf },
-    /// Copy what is intact in a damaged store to a new one.
+    /// Copy what is intact in a damaged store to a new one, which is called TO.unfinished until it is whole.
     Salvage {
         store: PathBuf,
         /// The new store, which must not exist.
@@ -101,7 +104,8 @@ pub enum Command {
         #[arg(long)]
         prefix: Option<std::ffi::OsString>,
     },
-    /// Read from standard input what dump prints, and put it into the store.
+    /// Read from standard input what dump prints, and put it into the store. A list is replaced in one step, one of more than 256 MiB in
+    /// several.
     Load {
         store: PathBuf,
         #[arg(long, value_enum, default_value_t = Format::Json)]

@@ -6,6 +6,7 @@ mod output;
 mod progress;
 mod text;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -18,8 +19,8 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(answer) => answer.into(),
         Err(error) => {
-            // Whoever reads the output has had enough.
-            if is_broken_pipe(&error) {
+            // Whoever reads the output of a command that does nothing else has had enough.
+            if is_broken_pipe(&error) && matches!(args.command, Command::List { .. } | Command::Dump { .. }) {
                 return Answer::Done.into();
             }
             eprintln!("filedb: {error:#}");
@@ -43,8 +44,8 @@ fn run(args: &Args) -> anyhow::Result<Answer> {
             lists::push(args, &store(path, false)?, key, values, *front)
         }
         Command::Pop { store: path, key, front } => lists::pop(args, &store(path, false)?, key, *front),
-        Command::Stats { store: path, html } => {
-            stats::stats(args, &store(path, true)?, path, html.as_deref())
+        Command::Stats { store: path, html, force } => {
+            stats::stats(args, &store(path, true)?, path, html.as_deref(), *force)
         }
         Command::Check { store } => damage::check(args, store),
         Command::Salvage { store, to } => damage::salvage(args, store, to),
@@ -58,7 +59,9 @@ fn run(args: &Args) -> anyhow::Result<Answer> {
         Command::Bench(bench) => bench::bench(args, &store(&bench.store, false)?, bench),
         Command::Repl { store: path } => repl::repl(&store(path, false)?),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Args::command(), "filedb", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "filedb", &mut script);
+            std::io::stdout().write_all(&script)?;
             Ok(Answer::Done)
         }
         Command::Man => {

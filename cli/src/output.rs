@@ -1,5 +1,7 @@
-//! What a command ends with.
+//! What a command prints, and what it ends with.
 
+use std::fmt::Arguments;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// How a command ended; the numbers are in the manual page.
@@ -41,4 +43,11 @@ impl From<Answer> for ExitCode {
     fn from(answer: Answer) -> Self {
         ExitCode::from(answer as u8)
     }
+}
+
+/// Prints a line on standard output; unlike `println!` it does not end the program where nobody reads that.
+pub fn say(line: Arguments<'_>) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
 }

@@ -144,6 +144,165 @@ fn damage_is_found_and_the_rest_is_saved() {
     assert_eq!(code(&run(&["get", &store, "lost"])), 3);
 }
 
+/// Runs the tool where nobody reads what it prints; gives its exit code.
+fn run_unread(args: &[&str]) -> i32 {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_filedb"))
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.wait().unwrap().code().unwrap()
+}
+
+#[test]
+fn what_cannot_be_printed_is_not_lost_and_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, saved) = (path(&home, "store"), path(&home, "saved"));
+    says(&["push", &store, "jobs", "a", "b"]);
+    assert_eq!(run_unread(&["pop", &store, "jobs"]), 6);
+    assert_eq!(run_unread(&["pop", &store, "jobs", "--front"]), 6);
+    assert_eq!(says(&["get", &store, "jobs"]), "a\nb\n");
+    for args in [
+        &["count", &store][..],
+        &["ttl", &store, "jobs"],
+        &["stats", &store],
+        &["check", &store],
+        &["get", &store, "jobs"],
+    ] {
+        assert_eq!(run_unread(args), 6, "{args:?}");
+    }
+    for args in [["list", &store], ["dump", &store]] {
+        assert_eq!(run_unread(&args), 0, "{args:?}");
+    }
+    std::fs::remove_file(Path::new(&store).join("MANIFEST")).unwrap();
+    assert_eq!(run_unread(&["salvage", &store, &saved]), 6);
+    assert_eq!(says(&["get", &saved, "jobs"]), "a\nb\n");
+}
+
+#[test]
+fn a_salvage_that_lost_the_manifest_or_elements_does_not_say_that_all_was_saved() {
+    let home = tempfile::tempdir().unwrap();
+    let store = path(&home, "store");
+    says(&["push", &store, "jobs", "a"]);
+    says(&["push", &store, "jobs", "damaged"]);
+    says(&["push", &store, "jobs", "c"]);
+    let whole = run(&["salvage", &store, &path(&home, "whole")]);
+    assert!(code(&whole) == 0 && String::from_utf8_lossy(&whole.stdout).contains("everything was saved"));
+    let manifest = std::fs::read(Path::new(&store).join("MANIFEST")).unwrap();
+    std::fs::remove_file(Path::new(&store).join("MANIFEST")).unwrap();
+    let output = run(&["salvage", &store, &path(&home, "first")]);
+    assert!(
+        code(&output) == 3 && String::from_utf8_lossy(&output.stdout).contains("what is intact was saved")
+    );
+    std::fs::write(Path::new(&store).join("MANIFEST"), manifest).unwrap();
+    let file = Path::new(&store).join("0000000001.data");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(7).position(|part| part == b"damaged").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let output = run(&["salvage", &store, &path(&home, "second")]);
+    assert!(code(&output) == 3 && String::from_utf8_lossy(&output.stdout).contains("elements"));
+    assert_eq!(says(&["get", &path(&home, "second"), "jobs"]), "a\nc\n");
+}
+
+#[test]
+fn what_expires_during_a_dump_is_dumped_with_its_time_or_not_at_all() {
+    use std::io::Read;
+    let home = tempfile::tempdir().unwrap();
+    let store = path(&home, "store");
+    let db = filedb::Db::open(Path::new(&store), &filedb::Options::default()).unwrap();
+    let life = std::time::Duration::from_millis(1500);
+    for n in 0..400u32 {
+        db.put_with(format!("key {n}"), vec![b'v'; 20_000], &filedb::PutOptions::new().ttl(life)).unwrap();
+        if n % 10 == 0 {
+            db.push_back(format!("list {n}"), vec![b'v'; 20_000]).unwrap();
+            db.expire(format!("list {n}"), life).unwrap();
+        }
+    }
+    db.close().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_filedb"))
+        .args(["dump", &store])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It waits until somebody reads; by then all has expired.
+    std::thread::sleep(life);
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["ttl_ms"].is_u64() && line["expires_at_ms"].is_u64(), "{}", line["key"]);
+    }
+}
+
+#[test]
+fn a_load_replaces_lists_and_keeps_the_times_of_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let store = path(&home, "store");
+    let db = filedb::Db::open(Path::new(&store), &filedb::Options::default()).unwrap();
+    for n in 0..3000u32 {
+        db.push_back(b"long", n.to_string()).unwrap();
+    }
+    db.expire(b"long", std::time::Duration::from_secs(3600)).unwrap();
+    db.close().unwrap();
+    says(&["push", &store, "brief", "a"]);
+    let elements = says(&["get", &store, "long"]);
+    for format in ["json", "text", "redis"] {
+        let dumped = run(&["dump", &store, "--format", format]).stdout;
+        let copy = path(&home, format);
+        for _ in 0..2 {
+            let loaded = run_with(&dumped, &["load", &copy, "--format", format]);
+            assert_eq!((code(&loaded), &*loaded.stdout), (0, &b"2 keys loaded\n"[..]), "{format}");
+            assert_eq!(says(&["get", &copy, "long"]), elements, "{format}");
+            assert_eq!(says(&["get", &copy, "brief"]), "a\n", "{format}");
+            let left: u64 = says(&["ttl", &copy, "long", "--json"]).trim().parse().unwrap();
+            assert!((3_000_000..=3_600_000).contains(&left), "{format}");
+        }
+    }
+    // An hour ago, whatever the line says of how long it lives.
+    let line = b"{\"key\":\"old\",\"value\":\"v\",\"ttl_ms\":3600000,\"expires_at_ms\":1700000000000}\n";
+    assert_eq!(code(&run_with(line, &["load", &store])), 0);
+    assert_eq!(code(&run(&["get", &store, "old"])), 1);
+    // What ends in the middle of a list leaves the list that was there.
+    let dumped = run(&["dump", &store, "--format", "redis", "--prefix", "long"]).stdout;
+    for cut in [dumped.len() / 2, dumped.len() - 60] {
+        assert_eq!(code(&run_with(&dumped[..cut], &["load", &store, "--format", "redis"])), 6, "{cut}");
+        assert_eq!(says(&["get", &store, "long"]), elements, "{cut}");
+    }
+}
+
+#[test]
+fn a_command_that_reads_makes_no_store_by_url_either() {
+    let home = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", path(&home, "absent"));
+    for args in
+        [&["get", &url, "key"][..], &["list", &url], &["count", &url], &["dump", &url], &["ttl", &url, "key"]]
+    {
+        assert_eq!(code(&run(args)), 5, "{args:?}");
+        assert!(!home.path().join("absent").exists());
+    }
+    says(&["put", &url, "key", "value"]);
+    assert_eq!(says(&["get", &url, "key"]), "value");
+}
+
+#[test]
+fn a_page_replaces_no_file_unless_it_is_told_to() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, page) = (path(&home, "store"), path(&home, "page.html"));
+    says(&["put", &store, "key", "value"]);
+    std::fs::write(&page, "precious").unwrap();
+    let refused = run(&["stats", &store, "--html", &page]);
+    assert!(code(&refused) == 6 && String::from_utf8_lossy(&refused.stderr).contains("--force"));
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "precious");
+    says(&["stats", &store, "--html", &page, "--force"]);
+    assert!(std::fs::read_to_string(&page).unwrap().contains("<svg"));
+}
+
 #[test]
 fn a_store_is_backed_up_and_restored() {
     let home = tempfile::tempdir().unwrap();

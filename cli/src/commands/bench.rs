@@ -7,7 +7,7 @@ use filedb::Db;
 use serde_json::json;
 
 use crate::args::{Args, Bench};
-use crate::output::Answer;
+use crate::output::{Answer, say};
 use crate::progress;
 
 pub fn bench(args: &Args, db: &Db, bench: &Bench) -> Result<Answer> {
@@ -20,8 +20,11 @@ pub fn bench(args: &Args, db: &Db, bench: &Bench) -> Result<Answer> {
     for (what, time) in [("put", puts), ("get", gets), ("delete", deletes)] {
         let per_second = bench.keys as f64 / time.as_secs_f64().max(1e-9);
         match args.json {
-            true => println!("{}", json!({ "what": what, "count": bench.keys, "per_second": per_second })),
-            false => println!("{what:7} {per_second:12.0} per second"),
+            true => say(format_args!(
+                "{}",
+                json!({ "what": what, "count": bench.keys, "per_second": per_second })
+            ))?,
+            false => say(format_args!("{what:7} {per_second:12.0} per second"))?,
         }
     }
     db.close()?;

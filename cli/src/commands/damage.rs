@@ -3,20 +3,48 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use filedb::{CheckReport, Finding, Severity};
 use serde_json::json;
 
 use crate::args::Args;
-use crate::output::Answer;
+use crate::output::{Answer, say};
 use crate::{progress, text};
+
+/// Prints findings, and knows the worst. That nobody reads them any more ends no salvage.
+struct Told<'a> {
+    args: &'a Args,
+    worst: Option<Severity>,
+    printed: std::io::Result<()>,
+}
+
+impl<'a> Told<'a> {
+    fn new(args: &'a Args) -> Self {
+        Told { args, worst: None, printed: Ok(()) }
+    }
+
+    fn tell(&mut self, finding: &Finding<'_>) {
+        self.worst = self.worst.max(Some(finding.severity));
+        if self.printed.is_ok() {
+            self.printed = tell(self.args, finding);
+        }
+    }
+
+    /// Prints the sum of it.
+    fn end(self, report: &CheckReport, what: &str, answer: Answer) -> Result<Answer> {
+        let printed = self.printed.and_then(|()| summarise(self.args, report, what));
+        printed.with_context(|| format!("not all could be printed; {what}"))?;
+        Ok(answer)
+    }
+}
 
 pub fn check(args: &Args, store: &Path) -> Result<Answer> {
     let bar = progress::bytes("checking");
+    let mut told = Told::new(args);
     let report = filedb::check_watched(
         store,
         |finding| {
-            bar.suspend(|| tell(args, finding));
+            bar.suspend(|| told.tell(finding));
             ControlFlow::Continue(())
         },
         |seen| {
@@ -25,17 +53,20 @@ pub fn check(args: &Args, store: &Path) -> Result<Answer> {
         },
     )?;
     bar.finish_and_clear();
-    summarise(args, &report, if report.is_sound() { "the store is sound" } else { "the store is damaged" });
-    Ok(if report.is_sound() { Answer::Done } else { Answer::Damaged })
+    match report.is_sound() {
+        true => told.end(&report, "the store is sound", Answer::Done),
+        false => told.end(&report, "the store is damaged", Answer::Damaged),
+    }
 }
 
 pub fn salvage(args: &Args, store: &Path, to: &Path) -> Result<Answer> {
     let bar = progress::bytes("salvaging");
+    let mut told = Told::new(args);
     let report = filedb::salvage_watched(
         store,
         to,
         |finding| {
-            bar.suspend(|| tell(args, finding));
+            bar.suspend(|| told.tell(finding));
             ControlFlow::Continue(())
         },
         |seen| {
@@ -44,15 +75,13 @@ pub fn salvage(args: &Args, store: &Path, to: &Path) -> Result<Answer> {
         },
     )?;
     bar.finish_and_clear();
-    let what = match report.keys_lost {
-        0 => "everything was saved",
-        _ => "what is intact was saved",
-    };
-    summarise(args, &report, what);
-    Ok(if report.keys_lost == 0 { Answer::Done } else { Answer::Damaged })
+    match told.worst < Some(Severity::DataLost) {
+        true => told.end(&report, "everything was saved", Answer::Done),
+        false => told.end(&report, "what is intact was saved", Answer::Damaged),
+    }
 }
 
-fn tell(args: &Args, finding: &Finding<'_>) {
+fn tell(args: &Args, finding: &Finding<'_>) -> std::io::Result<()> {
     let severity = match finding.severity {
         Severity::Note => "note",
         Severity::SpaceLost => "space lost",
@@ -63,24 +92,22 @@ fn tell(args: &Args, finding: &Finding<'_>) {
             "severity": severity, "file": finding.file, "offset": finding.offset, "length": finding.length,
             "key": finding.key.map(text::to_json), "message": finding.message,
         });
-        println!("{line}");
-        return;
+        return say(format_args!("{line}"));
     }
     let key = finding.key.map(|key| format!(" (key {})", text::escape(key))).unwrap_or_default();
-    println!("{severity}: {} at {}{key}: {}", finding.file, finding.offset, finding.message);
+    say(format_args!("{severity}: {} at {}{key}: {}", finding.file, finding.offset, finding.message))
 }
 
-fn summarise(args: &Args, report: &CheckReport, what: &str) {
+fn summarise(args: &Args, report: &CheckReport, what: &str) -> std::io::Result<()> {
     if args.json {
         let line = json!({ "report": {
             "sound": report.is_sound(), "files": report.files, "bytes": report.bytes, "records": report.records,
             "keys": report.keys, "damaged_files": report.damaged_files,
             "damaged_places": report.damaged_places, "keys_lost": report.keys_lost,
         }});
-        println!("{line}");
-        return;
+        return say(format_args!("{line}"));
     }
-    println!(
+    say(format_args!(
         "{what}: {} files, {}, {} records, {} keys; {} damaged places in {} files, {} keys lost",
         report.files,
         text::size(report.bytes),
@@ -89,5 +116,5 @@ fn summarise(args: &Args, report: &CheckReport, what: &str) {
         report.damaged_places,
         report.damaged_files,
         report.keys_lost
-    );
+    ))
 }

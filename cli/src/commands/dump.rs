@@ -1,10 +1,11 @@
 //! Prints a store, in a form that `load` reads again, or `redis-cli --pipe`.
 //!
-//! - `json`: `{"key": K, "value": V, "ttl_ms": N}`, or `"list": [V, ...]` in place of the value; without an expiry no `ttl_ms`. A `K` or
-//!   `V` that is no UTF-8 is `{"base64": "..."}`.
+//! - `json`: `{"key": K, "value": V, "ttl_ms": N, "expires_at_ms": T}`, or `"list": [V, ...]` in place of the value; without an expiry
+//!   neither of the last two. `T` is the time, in milliseconds since 1970, by the clock of the store, and what a load goes by; `ttl_ms` is how
+//!   long that was from the dump on. A `K` or `V` that is no UTF-8 is `{"base64": "..."}`.
 //! - `text`: words with one space between: `value KEY TTL VALUE` and `list KEY TTL ELEMENT...`; TTL is in milliseconds or `-`. What is no
 //!   printable ASCII is an escape, and an empty word is `\e`.
-//! - `redis`: the commands SET, RPUSH and PEXPIRE, as clients send them.
+//! - `redis`: the commands DEL, SET, RPUSH and PEXPIRE, as clients send them.
 
 use std::ffi::OsString;
 use std::io::{BufWriter, Write};
@@ -29,6 +30,15 @@ enum Held {
     List(Vec<Vec<u8>>),
 }
 
+/// When a key expires.
+#[derive(Clone, Copy)]
+struct Expiry {
+    /// So many milliseconds from when it was looked at.
+    ttl_ms: u64,
+    /// By the clock of the store.
+    at_ms: u64,
+}
+
 pub fn dump(args: &Args, db: &Db, format: Format, prefix: Option<&OsString>) -> Result<Answer> {
     let prefix = prefix.map(|prefix| bytes(args, prefix)).transpose()?.unwrap_or_default();
     let bar = progress::count("dumping", db.count()?);
@@ -38,17 +48,24 @@ pub fn dump(args: &Args, db: &Db, format: Format, prefix: Option<&OsString>) -> 
         let key = row.key();
         let held = match row.type_of() {
             Type::Value => Held::Value(row.value().to_vec()),
-            _ => Held::List(elements(db, key)?),
+            _ => match elements(db, key)? {
+                Some(elements) => Held::List(elements),
+                None => continue,
+            },
         };
-        // A key that is gone by now was there when the walk began; it is dumped as one that does not expire.
-        let ttl_ms = match db.ttl(key)? {
-            Some(Ttl::Left(life)) => Some(life.as_millis() as u64),
-            _ => None,
+        // Last: what it holds is from before it expires. A key that is gone by now is left out, for nobody knows for how long it would live.
+        let expiry = match db.ttl(key)? {
+            Some(Ttl::Left(life)) => {
+                let ttl_ms = life.as_millis() as u64;
+                Some(Expiry { ttl_ms, at_ms: db.now_ms()?.saturating_add(ttl_ms) })
+            }
+            Some(Ttl::Forever) => None,
+            None => continue,
         };
         match format {
-            Format::Json => json(&mut out, key, &held, ttl_ms)?,
-            Format::Text => line(&mut out, key, &held, ttl_ms)?,
-            Format::Redis => commands(&mut out, key, &held, ttl_ms)?,
+            Format::Json => json(&mut out, key, &held, expiry)?,
+            Format::Text => line(&mut out, key, &held, expiry)?,
+            Format::Redis => commands(&mut out, key, &held, expiry)?,
         }
         bar.inc(1);
     }
@@ -57,33 +74,35 @@ pub fn dump(args: &Args, db: &Db, format: Format, prefix: Option<&OsString>) -> 
     Ok(Answer::Done)
 }
 
-fn elements(db: &Db, key: &[u8]) -> Result<Vec<Vec<u8>>> {
+/// The elements of a list; `None` where it is gone meanwhile.
+fn elements(db: &Db, key: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
     let mut elements = Vec::new();
     let mut from = 0;
     loop {
-        let some = db.list_range(key, from, from + ELEMENTS_AT_ONCE - 1)?.unwrap_or_default();
+        let Some(some) = db.list_range(key, from, from + ELEMENTS_AT_ONCE - 1)? else { return Ok(None) };
         elements.extend(some.iter().map(<[u8]>::to_vec));
         if (some.len() as i64) < ELEMENTS_AT_ONCE {
-            return Ok(elements);
+            return Ok(Some(elements));
         }
         from += ELEMENTS_AT_ONCE;
     }
 }
 
-fn json(out: &mut impl Write, key: &[u8], held: &Held, ttl_ms: Option<u64>) -> Result<()> {
+fn json(out: &mut impl Write, key: &[u8], held: &Held, expiry: Option<Expiry>) -> Result<()> {
     let mut line = json!({ "key": text::to_json(key) });
     match held {
         Held::Value(value) => line["value"] = text::to_json(value),
         Held::List(list) => line["list"] = list.iter().map(|element| text::to_json(element)).collect(),
     }
-    if let Some(ttl_ms) = ttl_ms {
+    if let Some(Expiry { ttl_ms, at_ms }) = expiry {
         line["ttl_ms"] = json!(ttl_ms);
+        line["expires_at_ms"] = json!(at_ms);
     }
     Ok(writeln!(out, "{line}")?)
 }
 
-fn line(out: &mut impl Write, key: &[u8], held: &Held, ttl_ms: Option<u64>) -> Result<()> {
-    let ttl = ttl_ms.map_or("-".into(), |ttl_ms| ttl_ms.to_string());
+fn line(out: &mut impl Write, key: &[u8], held: &Held, expiry: Option<Expiry>) -> Result<()> {
+    let ttl = expiry.map_or("-".into(), |expiry| expiry.ttl_ms.to_string());
     let (what, values) = match held {
         Held::Value(value) => ("value", std::slice::from_ref(value)),
         Held::List(list) => ("list", list.as_slice()),
@@ -96,12 +115,14 @@ fn line(out: &mut impl Write, key: &[u8], held: &Held, ttl_ms: Option<u64>) -> R
     Ok(writeln!(out)?)
 }
 
-fn commands(out: &mut impl Write, key: &[u8], held: &Held, ttl_ms: Option<u64>) -> Result<()> {
-    let ttl = ttl_ms.map(|ttl_ms| ttl_ms.to_string().into_bytes());
+fn commands(out: &mut impl Write, key: &[u8], held: &Held, expiry: Option<Expiry>) -> Result<()> {
+    let ttl = expiry.map(|expiry| expiry.ttl_ms.to_string().into_bytes());
     match (held, &ttl) {
         (Held::Value(value), None) => command(out, &[b"SET", key, value]),
         (Held::Value(value), Some(ttl)) => command(out, &[b"SET", key, value, b"PX", ttl]),
         (Held::List(list), ttl) => {
+            // Loading it twice gives the same list.
+            command(out, &[b"DEL", key])?;
             for some in list.chunks(ELEMENTS_AT_ONCE as usize) {
                 let words: Vec<&[u8]> =
                     [&b"RPUSH"[..], key].into_iter().chain(some.iter().map(Vec::as_slice)).collect();

@@ -9,13 +9,13 @@ use filedb::{Db, Options, PutOptions, Ttl, Type};
 use serde_json::json;
 
 use crate::args::{Args, Put};
-use crate::output::Answer;
+use crate::output::{Answer, say};
 use crate::text;
 
 /// Opens the store of a command. One that only reads makes none and keeps no reader out.
 pub fn open(args: &Args, path: &Path, read_only: bool) -> Result<Db> {
     let mut options = Options::default();
-    options.read_only = read_only && !path.to_string_lossy().contains("://");
+    options.read_only = read_only && is_directory(path);
     options.create_if_missing = !options.read_only;
     for option in &args.options {
         let (name, value) = option.split_once('=').with_context(|| {
@@ -24,6 +24,12 @@ pub fn open(args: &Args, path: &Path, read_only: bool) -> Result<Db> {
         options.set(name, value)?;
     }
     Ok(Db::open(path, &options)?)
+}
+
+/// Whether a path or URL names a directory: other stores are not opened for reading only.
+fn is_directory(path: &Path) -> bool {
+    let path = path.to_string_lossy();
+    path.split_once("://").is_none_or(|(scheme, _)| scheme.eq_ignore_ascii_case("file"))
 }
 
 /// The bytes of an argument.
@@ -58,6 +64,7 @@ pub fn get(args: &Args, db: &Db, key: &OsString) -> Result<Answer> {
             }
         }
     }
+    out.flush()?;
     Ok(Answer::Done)
 }
 
@@ -110,18 +117,19 @@ pub fn list(args: &Args, db: &Db, prefix: &OsString, raw: bool) -> Result<Answer
 }
 
 pub fn count(_: &Args, db: &Db) -> Result<Answer> {
-    println!("{}", db.count()?);
+    say(format_args!("{}", db.count()?))?;
     Ok(Answer::Done)
 }
 
 pub fn ttl(args: &Args, db: &Db, key: &OsString) -> Result<Answer> {
-    match db.ttl(bytes(args, key)?)? {
+    let words = match db.ttl(bytes(args, key)?)? {
         None => return Ok(Answer::No),
-        Some(Ttl::Forever) if args.json => println!("null"),
-        Some(Ttl::Forever) => println!("never"),
-        Some(Ttl::Left(life)) if args.json => println!("{}", life.as_millis()),
-        Some(Ttl::Left(life)) => println!("{}ms", life.as_millis()),
-    }
+        Some(Ttl::Forever) if args.json => "null".into(),
+        Some(Ttl::Forever) => "never".into(),
+        Some(Ttl::Left(life)) if args.json => life.as_millis().to_string(),
+        Some(Ttl::Left(life)) => format!("{}ms", life.as_millis()),
+    };
+    say(format_args!("{words}"))?;
     Ok(Answer::Done)
 }
 

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use filedb::{Batch, Db};
 
 use super::keys::bytes;
 use crate::args::Args;
-use crate::output::Answer;
+use crate::output::{Answer, say};
 use crate::text;
 
 /// All values or none.
@@ -19,21 +19,35 @@ pub fn push(args: &Args, db: &Db, key: &OsString, values: &[OsString], front: bo
         if front { batch.push_front(&key, value)? } else { batch.push_back(&key, value)? }
     }
     db.write(&batch)?;
-    println!("{}", db.list_length(&key)?.unwrap_or(0));
+    let length = db.list_length(&key)?.unwrap_or(0);
     db.close()?;
+    say(format_args!("{length}"))?;
     Ok(Answer::Done)
 }
 
 pub fn pop(args: &Args, db: &Db, key: &OsString, front: bool) -> Result<Answer> {
     let key = bytes(args, key)?;
-    let popped = if front { db.pop_front(key)? } else { db.pop_back(key)? };
+    let popped = if front { db.pop_front(&key)? } else { db.pop_back(&key)? };
     let Some(value) = popped else { return Ok(Answer::No) };
-    let mut out = std::io::stdout().lock();
-    match args.json {
-        true => writeln!(out, "{}", text::to_json(&value))?,
-        false => out.write_all(&value)?,
+    if let Err(error) = print(args, &value) {
+        // Nobody has it but this command.
+        if front {
+            db.push_front(&key, &value)?
+        } else {
+            db.push_back(&key, &value)?
+        };
+        db.close()?;
+        return Err(error).context("the value could not be printed, and was put back");
     }
-    out.flush()?;
     db.close()?;
     Ok(Answer::Done)
+}
+
+fn print(args: &Args, value: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", text::to_json(value))?,
+        false => out.write_all(value)?,
+    }
+    Ok(out.flush()?)
 }

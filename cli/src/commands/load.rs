@@ -4,12 +4,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use filedb::{Batch, Db};
+use filedb::{Batch, Db, Expiry};
 use serde_json::Value;
 
 use super::dump::EMPTY;
 use crate::args::{Args, Format};
-use crate::output::Answer;
+use crate::output::{Answer, say};
 use crate::{progress, text};
 
 /// Writes are put together up to so many, or so many bytes.
@@ -18,12 +18,19 @@ const TOGETHER: (usize, usize) = (1000, 1 << 20);
 const LONGEST: usize = u32::MAX as usize;
 const MOST_WORDS: usize = 1 << 24;
 
+/// A list is replaced in one step up to so many bytes, which are held in memory.
+const LIST_AT_ONCE: usize = 256 << 20;
+
 /// Writes on their way into a store.
 struct Loading<'a> {
     db: &'a Db,
     batch: Batch,
     bytes: usize,
     keys: u64,
+    /// The list that the commands of Redis push to, one after the other.
+    pushed_to: Vec<u8>,
+    /// Whether nothing was written since keys were removed.
+    begins_list: bool,
 }
 
 impl Loading<'_> {
@@ -39,34 +46,83 @@ impl Loading<'_> {
         Ok(())
     }
 
-    fn value(&mut self, key: &[u8], value: &[u8], ttl_ms: Option<u64>) -> Result<()> {
-        match ttl_ms {
-            None => self.batch.put(key, value)?,
-            Some(ttl_ms) => self.batch.put_with_ttl(key, value, Duration::from_millis(ttl_ms))?,
+    fn value(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Result<()> {
+        if !self.pushed_to.is_empty() {
+            self.flush()?;
+            self.pushed_to.clear();
         }
+        self.begins_list = false;
+        self.batch.put_with_expiry(key, value, expiry)?;
         self.keys += 1;
         self.wrote(key.len() + value.len())
     }
 
-    fn list(&mut self, key: &[u8], elements: &[Vec<u8>], ttl_ms: Option<u64>) -> Result<()> {
-        self.batch.delete(key)?;
-        self.push(key, elements)?;
-        if let Some(ttl_ms) = ttl_ms {
-            self.expire(key, ttl_ms)?;
-        }
+    /// Replaces a list: all of it or nothing, unless it is very long.
+    fn list(&mut self, key: &[u8], elements: &[Vec<u8>], expiry: Expiry) -> Result<()> {
+        self.flush()?;
         self.keys += 1;
-        Ok(())
+        let written = self.write_list(key, elements, expiry);
+        if written.is_err() {
+            self.forget();
+        }
+        written
+    }
+
+    fn write_list(&mut self, key: &[u8], elements: &[Vec<u8>], expiry: Expiry) -> Result<()> {
+        self.batch.delete(key)?;
+        let mut bytes = 0;
+        for element in elements {
+            self.batch.push_back(key, element)?;
+            bytes += element.len();
+            if bytes >= LIST_AT_ONCE {
+                self.flush()?;
+                bytes = 0;
+            }
+        }
+        if expiry != Expiry::Never && !elements.is_empty() {
+            self.batch.list_expire(key, expiry)?;
+        }
+        self.flush()
+    }
+
+    /// Leaves out the list that was being written.
+    fn forget(&mut self) {
+        self.batch.clear();
+        self.bytes = 0;
+        self.keys -= 1;
+    }
+
+    /// Removes keys. What is pushed to one behind that is written with it.
+    fn delete(&mut self, keys: &[Vec<u8>]) -> Result<()> {
+        self.flush()?;
+        self.pushed_to.clear();
+        self.begins_list = true;
+        Ok(keys.iter().try_for_each(|key| self.batch.delete(key))?)
     }
 
     fn push(&mut self, key: &[u8], elements: &[Vec<u8>]) -> Result<()> {
+        if self.pushed_to != key {
+            if !self.begins_list {
+                self.flush()?;
+            }
+            self.keys += 1;
+            self.pushed_to = key.to_vec();
+            self.begins_list = false;
+        }
         for element in elements {
             self.batch.push_back(key, element)?;
-            self.wrote(key.len() + element.len())?;
+            self.bytes += key.len() + element.len();
         }
-        Ok(())
+        // What follows may belong to it: a list and the time that it has to live are written together.
+        if self.bytes >= LIST_AT_ONCE { self.flush() } else { Ok(()) }
     }
 
+    /// Lets a key expire, which was written before.
     fn expire(&mut self, key: &[u8], ttl_ms: u64) -> Result<()> {
+        if self.pushed_to == key && !self.batch.is_empty() {
+            self.batch.list_expire(key, Expiry::After(ttl_ms))?;
+            return self.flush();
+        }
         self.flush()?;
         self.db.expire(key, Duration::from_millis(ttl_ms))?;
         Ok(())
@@ -75,22 +131,26 @@ impl Loading<'_> {
 
 pub fn load(args: &Args, db: &Db, format: Format) -> Result<Answer> {
     let mut input = BufReader::with_capacity(1 << 20, std::io::stdin().lock());
-    let mut loading = Loading { db, batch: Batch::new(), bytes: 0, keys: 0 };
+    let (batch, pushed_to) = (Batch::new(), Vec::new());
+    let mut loading = Loading { db, batch, bytes: 0, keys: 0, pushed_to, begins_list: false };
     let bar = progress::endless("keys loaded");
     let loaded = match format {
         Format::Redis => commands(&mut input, &mut loading, &bar),
         Format::Json => lines(&mut input, &mut loading, &bar, json),
         Format::Text => lines(&mut input, &mut loading, &bar, words),
     };
-    // What came before a mistake is loaded.
+    // What came before a mistake is loaded, but for a list that may not be whole.
+    if loaded.is_err() && !loading.pushed_to.is_empty() && !loading.batch.is_empty() {
+        loading.forget();
+    }
     loading.flush()?;
     bar.finish_and_clear();
     let keys = loading.keys;
     db.close()?;
     loaded.with_context(|| format!("{keys} keys were loaded before"))?;
     match args.json {
-        true => println!("{}", serde_json::json!({ "keys": keys })),
-        false => println!("{keys} keys loaded"),
+        true => say(format_args!("{}", serde_json::json!({ "keys": keys })))?,
+        false => say(format_args!("{keys} keys loaded"))?,
     }
     Ok(Answer::Done)
 }
@@ -119,15 +179,23 @@ fn lines(
 fn json(line: &[u8], loading: &mut Loading<'_>) -> Result<()> {
     let line: Value = serde_json::from_slice(line).context("it is no JSON")?;
     let key = text::from_json(line.get("key").context("there is no 'key'")?)?;
-    let ttl_ms = match line.get("ttl_ms") {
-        None | Some(Value::Null) => None,
-        Some(ttl) => Some(ttl.as_u64().context("'ttl_ms' is a number of milliseconds")?),
+    let number = |name: &str| match line.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(number) => {
+            let number = number.as_u64().with_context(|| format!("'{name}' is a number of milliseconds"));
+            number.map(Some)
+        }
+    };
+    let expiry = match (number("expires_at_ms")?, number("ttl_ms")?) {
+        (Some(at_ms), _) => Expiry::At(at_ms),
+        (None, Some(ttl_ms)) => Expiry::After(ttl_ms),
+        (None, None) => Expiry::Never,
     };
     match (line.get("value"), line.get("list")) {
-        (Some(value), None) => loading.value(&key, &text::from_json(value)?, ttl_ms),
+        (Some(value), None) => loading.value(&key, &text::from_json(value)?, expiry),
         (None, Some(Value::Array(list))) => {
             let elements = list.iter().map(text::from_json).collect::<Result<Vec<_>>>()?;
-            loading.list(&key, &elements, ttl_ms)
+            loading.list(&key, &elements, expiry)
         }
         _ => bail!("there has to be either a 'value' or a 'list'"),
     }
@@ -138,14 +206,17 @@ fn words(line: &[u8], loading: &mut Loading<'_>) -> Result<()> {
     let what = words.next().unwrap_or_default();
     let word = |word: &[u8]| if word == EMPTY.as_bytes() { Ok(Vec::new()) } else { text::unescape(word) };
     let key = word(words.next().context("there is no key")?)?;
-    let ttl_ms = match words.next().context("there is no time to live; '-' is none")? {
-        b"-" => None,
-        ttl => Some(std::str::from_utf8(ttl)?.parse().context("the time to live is a number or '-'")?),
+    let expiry = match words.next().context("there is no time to live; '-' is none")? {
+        b"-" => Expiry::Never,
+        ttl => {
+            let ttl = std::str::from_utf8(ttl)?.parse();
+            Expiry::After(ttl.context("the time to live is a number or '-'")?)
+        }
     };
     let values = words.map(word).collect::<Result<Vec<_>>>()?;
     match (what, values.as_slice()) {
-        (b"value", [value]) => loading.value(&key, value, ttl_ms),
-        (b"list", values) => loading.list(&key, values, ttl_ms),
+        (b"value", [value]) => loading.value(&key, value, expiry),
+        (b"list", values) => loading.list(&key, values, expiry),
         _ => bail!("it has to be 'value KEY TTL VALUE' or 'list KEY TTL ELEMENT...'"),
     }
 }
@@ -196,23 +267,17 @@ fn apply(words: &[Vec<u8>], loading: &mut Loading<'_>) -> Result<()> {
         std::str::from_utf8(word)?.parse::<u64>().context("a time is a number")
     };
     match (name.as_slice(), words.get(1..).unwrap_or_default()) {
-        (b"SET", [key, value]) => loading.value(key, value, None),
+        (b"SET", [key, value]) => loading.value(key, value, Expiry::Never),
         (b"SET", [key, value, unit, ttl]) if unit.eq_ignore_ascii_case(b"px") => {
-            loading.value(key, value, Some(time(ttl)?))
+            loading.value(key, value, Expiry::After(time(ttl)?))
         }
         (b"SET", [key, value, unit, ttl]) if unit.eq_ignore_ascii_case(b"ex") => {
-            loading.value(key, value, Some(time(ttl)?.saturating_mul(1000)))
+            loading.value(key, value, Expiry::After(time(ttl)?.saturating_mul(1000)))
         }
-        (b"RPUSH", [key, elements @ ..]) if !elements.is_empty() => {
-            loading.keys += 1;
-            loading.push(key, elements)
-        }
+        (b"RPUSH", [key, elements @ ..]) if !elements.is_empty() => loading.push(key, elements),
         (b"PEXPIRE", [key, ttl]) => loading.expire(key, time(ttl)?),
         (b"EXPIRE", [key, ttl]) => loading.expire(key, time(ttl)?.saturating_mul(1000)),
-        (b"DEL", keys) if !keys.is_empty() => {
-            keys.iter().try_for_each(|key| loading.batch.delete(key))?;
-            loading.wrote(0)
-        }
+        (b"DEL", keys) if !keys.is_empty() => loading.delete(keys),
         _ => bail!(
             "{} is none of the commands that a load knows: SET, RPUSH, EXPIRE, PEXPIRE, DEL",
             text::escape(&name)

@@ -1,5 +1,7 @@
 //! A store in numbers, and its merges.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -9,14 +11,14 @@ use serde_json::json;
 
 use super::html;
 use crate::args::Args;
-use crate::output::Answer;
+use crate::output::{Answer, say};
 use crate::{progress, text};
 
-pub fn stats(args: &Args, db: &Db, store: &Path, page: Option<&Path>) -> Result<Answer> {
+pub fn stats(args: &Args, db: &Db, store: &Path, page: Option<&Path>, force: bool) -> Result<Answer> {
     let (stats, files) = (db.stats()?, db.file_stats()?);
     if let Some(page) = page {
         let content = html::page(&store.display().to_string(), &stats, &files);
-        std::fs::write(page, content).with_context(|| format!("could not write '{}'", page.display()))?;
+        write(page, content.as_bytes(), force)?;
     }
     if args.json {
         let line = json!({
@@ -29,16 +31,34 @@ pub fn stats(args: &Args, db: &Db, store: &Path, page: Option<&Path>) -> Result<
                 "live_records": file.live_records,
             })).collect::<Vec<_>>(),
         });
-        println!("{line}");
+        say(format_args!("{line}"))?;
         return Ok(Answer::Done);
     }
-    println!("keys                 {}", stats.keys);
-    println!("data files           {}", stats.files);
-    println!("data                 {}", text::size(stats.data_bytes));
-    println!("alive                {}", text::size(stats.live_bytes));
-    println!("space amplification  {:.2}", stats.space_amplification());
-    println!("index in memory      {}", text::size(stats.index_bytes));
+    say(format_args!("keys                 {}", stats.keys))?;
+    say(format_args!("data files           {}", stats.files))?;
+    say(format_args!("data                 {}", text::size(stats.data_bytes)))?;
+    say(format_args!("alive                {}", text::size(stats.live_bytes)))?;
+    say(format_args!("space amplification  {:.2}", stats.space_amplification()))?;
+    say(format_args!("index in memory      {}", text::size(stats.index_bytes)))?;
     Ok(Answer::Done)
+}
+
+/// Writes a file, which is replaced by force only.
+fn write(path: &Path, content: &[u8], force: bool) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
+    let written = options.open(path).and_then(|mut file| file.write_all(content));
+    written.with_context(|| match force {
+        true => format!("could not write '{}'", path.display()),
+        false => {
+            format!("could not make '{}'; with --force a file that is there is replaced", path.display())
+        }
+    })
 }
 
 pub fn merge(args: &Args, db: &Db) -> Result<Answer> {
@@ -52,8 +72,8 @@ pub fn merge(args: &Args, db: &Db) -> Result<Answer> {
     bar.finish_and_clear();
     let after = db.stats()?.data_bytes;
     match args.json {
-        true => println!("{}", json!({ "bytes_before": before, "bytes_after": after })),
-        false => println!("{} before, {} after", text::size(before), text::size(after)),
+        true => say(format_args!("{}", json!({ "bytes_before": before, "bytes_after": after })))?,
+        false => say(format_args!("{} before, {} after", text::size(before), text::size(after)))?,
     }
     db.close()?;
     Ok(Answer::Done)
