@@ -22,6 +22,7 @@ pub struct Feature {
 const KNOWN: &[Feature] = &[
     COLLECTIONS,
     ORDERED,
+    NUMBERED_LISTS,
     #[cfg(test)]
     TESTED,
 ];
@@ -31,6 +32,9 @@ pub const COLLECTIONS: Feature = Feature { bit: 0, since: [0, 2, 0] };
 
 /// The store is one of the ordered engine: runs, and records of its own in the log.
 pub const ORDERED: Feature = Feature { bit: 1, since: [0, 2, 0] };
+
+/// The manifest of a store of the ordered engine tells a number that no list of its runs has.
+pub const NUMBERED_LISTS: Feature = Feature { bit: 2, since: [0, 2, 0] };
 
 /// A feature for tests of the mechanism: it stands for nothing.
 #[cfg(any(test, feature = "testing"))]

@@ -3,7 +3,7 @@
 //! Its own description is `docs/FORMAT.md`; every field is here in the order of the file.
 
 use super::bytes::{Reader, append_checksum, split_checked};
-use super::features::{Needs, ORDERED, Refusal};
+use super::features::{NUMBERED_LISTS, Needs, ORDERED, Refusal};
 use super::ordered::Ordered;
 use super::{FORMAT_VERSION, FORMAT_VERSION_WITH_FEATURES, FileId};
 use crate::store::memory::{Refused, vec_with_room};
@@ -105,7 +105,7 @@ impl Manifest {
             bytes.extend_from_slice(&file.max_seq.to_le_bytes());
         }
         if self.needs.has(ORDERED) {
-            self.ordered.encode(&mut bytes)?;
+            self.ordered.encode(self.needs.has(NUMBERED_LISTS), &mut bytes)?;
         }
         append_checksum(&mut bytes);
         Ok(bytes)
@@ -156,7 +156,10 @@ impl Manifest {
             let (length, min_seq, max_seq) = (reader.u64()?, reader.u64()?, reader.u64()?);
             files.push(FileEntry { id, state, salt, follows: follows & 1 != 0, length, min_seq, max_seq });
         }
-        let ordered = if has_more { Ordered::decode(&mut reader)? } else { Ordered::default() };
+        let ordered = match has_more {
+            true => Ordered::decode(needs.has(NUMBERED_LISTS), &mut reader)?,
+            false => Ordered::default(),
+        };
         let is_run = |run: &super::ordered::RunEntry| run.id < next_file_id;
         if !reader.rest().is_empty() || !ordered.runs.iter().all(is_run) {
             return Err("what it says of runs is not what was written".into());
@@ -236,10 +239,16 @@ mod tests {
         use crate::format::ordered::{RangeDelete, RunEntry};
         let mut manifest = manifest(Needs::default());
         manifest.needs.add(ORDERED);
+        manifest.needs.add(NUMBERED_LISTS);
         let run = RunEntry { id: 5, level: 1, salt: 4, length: 9_000, min_seq: 1, max_seq: 4, cleaned: 2 };
         let range = RangeDelete { id: 3, seq: 5, from: vec![1], to: vec![1, 255] };
-        manifest.ordered =
-            Ordered { flushed_seq: 4, next_range: 7, runs: vec![run, run], ranges: vec![range] };
+        manifest.ordered = Ordered {
+            flushed_seq: 4,
+            next_range: 7,
+            runs: vec![run, run],
+            ranges: vec![range],
+            next_list: 6,
+        };
         let mut bytes = encode(&manifest);
         assert_eq!(Manifest::decode(&bytes), Ok(manifest));
         for bit in 0..bytes.len() * 8 {

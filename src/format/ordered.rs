@@ -1,10 +1,11 @@
 //! What a manifest says of the ordered engine: its runs, and the deletes of ranges that count in them.
 //!
 //! ```text
-//! ordered = flushed{u64} next-range{u64} runs{u32} ranges{u32} run{48}* range*
+//! ordered = flushed{u64} next-range{u64} runs{u32} ranges{u32} run{48}* range* [next-list{u64}]
 //! run     = id{u32} level{u32} salt{u32} 0{u32} length{u64} min-seq{u64} max-seq{u64} cleaned{u64}
 //! range   = id{u64} seq{u64} from-len{u32} to-len{u32} from to
 //! ```
+//! The next number of a list is there where the manifest has the feature for it.
 
 use super::FileId;
 use super::bytes::Reader;
@@ -14,6 +15,9 @@ use crate::store::memory::{self, Refused};
 /// The sizes of a run's line, and of what a delete of a range has beside its keys.
 const RUN_SIZE: usize = 48;
 const RANGE_SIZE: usize = 24;
+
+/// So many levels there are at most: each holds ten times the bytes of the one above.
+pub const LEVELS: u32 = 32;
 
 /// One run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,11 +89,13 @@ pub struct Ordered {
     pub runs: Vec<RunEntry>,
     /// The deletes of ranges that may have something left to delete.
     pub ranges: Vec<RangeDelete>,
+    /// No list that runs or deletes of ranges know of has this number or a larger one; 0 where that is not known.
+    pub next_list: u64,
 }
 
 impl Default for Ordered {
     fn default() -> Self {
-        Ordered { flushed_seq: 0, next_range: 1, runs: Vec::new(), ranges: Vec::new() }
+        Ordered { flushed_seq: 0, next_range: 1, runs: Vec::new(), ranges: Vec::new(), next_list: 0 }
     }
 }
 
@@ -100,11 +106,16 @@ impl Ordered {
         Ok(Ordered { runs, ranges, ..*self })
     }
 
-    /// Appends its bytes.
-    pub fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), Refused> {
+    /// The bytes that it takes at most.
+    pub fn size(&self) -> u64 {
         let of_ranges = self.ranges.iter().map(|range| RANGE_SIZE + range.from.len() + range.to.len());
-        // The fields before them, and the checksum that the manifest ends with.
-        memory::reserve(bytes, 32 + self.runs.len() * RUN_SIZE + of_ranges.sum::<usize>())?;
+        (32 + self.runs.len() * RUN_SIZE + of_ranges.sum::<usize>()) as u64
+    }
+
+    /// Appends its bytes; `with_lists` where the manifest has the feature for the numbers of lists.
+    pub fn encode(&self, with_lists: bool, bytes: &mut Vec<u8>) -> Result<(), Refused> {
+        // And the checksum that the manifest ends with.
+        memory::reserve(bytes, self.size() as usize + 4)?;
         bytes.extend_from_slice(&self.flushed_seq.to_le_bytes());
         bytes.extend_from_slice(&self.next_range.to_le_bytes());
         bytes.extend_from_slice(&(self.runs.len() as u32).to_le_bytes());
@@ -125,21 +136,27 @@ impl Ordered {
             bytes.extend_from_slice(&range.from);
             bytes.extend_from_slice(&range.to);
         }
+        if with_lists {
+            bytes.extend_from_slice(&self.next_list.to_le_bytes());
+        }
         Ok(())
     }
 
     /// Reads it.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Refusal> {
+    pub fn decode(with_lists: bool, reader: &mut Reader<'_>) -> Result<Self, Refusal> {
         let (flushed_seq, next_range) = (reader.u64()?, reader.u64()?);
         let (run_count, range_count) = (reader.u32()?, reader.u32()?);
         // A count that was made up asks for no more than what has been read.
         let most = |count: u32, size: usize| (count as usize).min(reader.rest().len() / size);
         let (runs, ranges) = (most(run_count, RUN_SIZE), most(range_count, RANGE_SIZE));
         let (runs, ranges) = (memory::vec_with_room(runs)?, memory::vec_with_room(ranges)?);
-        let mut ordered = Ordered { flushed_seq, next_range, runs, ranges };
+        let mut ordered = Ordered { flushed_seq, next_range, runs, ranges, next_list: 0 };
         for _ in 0..run_count {
             let (id, level, salt) = (reader.u32()?, reader.u32()?, reader.u32()?);
             reader.u32()?;
+            if level >= LEVELS {
+                return Err("the level of a run is larger than there are".into());
+            }
             let (length, min_seq, max_seq, cleaned) =
                 (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
             let run = RunEntry { id, level, salt, length, min_seq, max_seq, cleaned };
@@ -150,6 +167,9 @@ impl Ordered {
             let (from, to) = (reader.u32()? as usize, reader.u32()? as usize);
             let (from, to) = (memory::copy_of(reader.take(from)?)?, memory::copy_of(reader.take(to)?)?);
             memory::push(&mut ordered.ranges, RangeDelete { id, seq, from, to })?;
+        }
+        if with_lists {
+            ordered.next_list = reader.u64()?;
         }
         Ok(ordered)
     }

@@ -67,6 +67,8 @@ pub struct Catalog {
     manifest: Mutex<Manifest>,
     /// How many files it lists: for who must not wait for it, which is locked while it is written.
     listed: AtomicUsize,
+    /// The bytes that it has for the ordered engine.
+    ordered_bytes: AtomicU64,
     /// The features that the manifest on disk names.
     features: AtomicU64,
     held: Mutex<HeldNames>,
@@ -109,11 +111,17 @@ impl Catalog {
             events,
             reserves: Reserves::new(&disk, max_file_size),
             listed: AtomicUsize::new(manifest.files.len()),
+            ordered_bytes: AtomicU64::new(manifest.ordered.size()),
             features: AtomicU64::new(manifest.needs.features),
             held: Mutex::default(),
             manifest: Mutex::new(manifest),
             disk,
         })
+    }
+
+    /// The catalog of a store that looks up no file by its place: see [`Table::without_look_ups`].
+    pub fn without_look_ups(self) -> Result<Self> {
+        Ok(Catalog { files: Table::without_look_ups(MAX_FILES)?, ..self })
     }
 
     /// The manifest as it is on disk, and as it stays for as long as this is held.
@@ -149,7 +157,7 @@ impl Catalog {
     }
 
     fn manifest_size(&self) -> u64 {
-        Manifest::size(self.listed.load(Ordering::Relaxed))
+        Manifest::size(self.listed.load(Ordering::Relaxed)) + self.ordered_bytes.load(Ordering::Relaxed)
     }
 
     /// Says that from now on only who knows `feature` may open the store. That is on the disk when this returns: it must be
@@ -215,6 +223,7 @@ impl Catalog {
             Ok(()) => {
                 *current = next;
                 self.listed.store(current.files.len(), Ordering::Relaxed);
+                self.ordered_bytes.store(current.ordered.size(), Ordering::Relaxed);
                 Ok(())
             }
             Err(Failure::Before(error)) => Err(error),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::shared::Shared;
-use super::{flush as flushing, install, merge as merging};
+use super::{flush as flushing, merge as merging};
 use crate::store::error::Error;
 use crate::store::events::LogLevel;
 use crate::store::options::MergeMode;
@@ -14,8 +14,8 @@ use crate::sync::signal::Signal;
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
-/// Log files that are not needed any more are looked after so soon.
-const COLLECT_AGAIN: Duration = Duration::from_millis(20);
+/// That is doubled so many times while failures follow one another.
+const MOST_DOUBLED: u32 = 4;
 
 /// Runs the body of a thread. A panic in it, which would be a bug, stops all writes and is reported.
 fn guard(shell: &Weak<Shared>, thread: &str, work: impl FnOnce()) {
@@ -33,30 +33,45 @@ fn report(engine: &Engine, error: &Error) {
     engine.catalog.events.log(LogLevel::Warn, || error);
 }
 
+/// How long to wait after so many failures in a row: a full disk stays full for a while.
+fn after_failures(count: u32) -> Duration {
+    AFTER_FAILURE * (1 << count.saturating_sub(1).min(MOST_DOUBLED))
+}
+
 /// The body of the thread that writes memtables out and seals log files.
 pub fn flush(shell: &Weak<Shared>, signal: &Signal) {
     guard(shell, "the thread that writes memtables out", || {
-        let mut nap = Duration::ZERO;
+        let (mut nap, mut failures) = (Duration::ZERO, 0);
         while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
-            nap = LONGEST_SLEEP;
-            let failed = {
+            let sealed = {
                 let Some(engine) = shell.engine.enter() else { return };
                 engine.log_told_time();
-                flushing::seal(&shell, &engine)
+                flushing::seal(&engine)
             };
-            install::collect(&shell);
-            if let Err(error) = failed.and_then(|()| flushing::flush_in_background(&shell)) {
-                if let Some(engine) = shell.engine.enter() {
-                    report(&engine, &error);
-                }
-                nap = AFTER_FAILURE;
-            }
+            // Memtables that wait are in the writers' way, log files are not.
+            let flushed = flushing::flush_in_background(&shell, || !signal.is_stopped());
             shell.merge_signal.wake();
             let Some(engine) = shell.engine.enter() else { return };
-            let (begun, ended) = engine.catalog.files.retired();
-            if ended < begun {
-                nap = nap.min(COLLECT_AGAIN);
+            nap = LONGEST_SLEEP;
+            failures = match flushed.and(sealed) {
+                Ok(()) => 0,
+                Err(error) => {
+                    report(&engine, &error);
+                    failures + 1
+                }
+            };
+            if failures > 0 {
+                if engine.catalog.poison.check().is_err() {
+                    // Nothing is written any more.
+                    continue;
+                }
+                drop(engine);
+                drop(shell);
+                signal.pause(after_failures(failures));
+                nap = Duration::ZERO;
+            } else if !engine.tree().frozen.is_empty() {
+                nap = Duration::ZERO;
             }
         }
     });
@@ -65,19 +80,30 @@ pub fn flush(shell: &Weak<Shared>, signal: &Signal) {
 /// The body of the thread that merges.
 pub fn merge(shell: &Weak<Shared>, signal: &Signal) {
     guard(shell, "the thread that merges", || {
-        let mut nap = Duration::ZERO;
+        let (mut nap, mut failures) = (Duration::ZERO, 0);
         while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
             let is_auto = {
                 let Some(engine) = shell.engine.enter() else { return };
                 nap = Duration::from_millis(engine.options.merge_interval_ms);
-                engine.options.merge == MergeMode::Auto
+                engine.options.merge == MergeMode::Auto && engine.catalog.poison.check().is_ok()
             };
-            if is_auto && let Err(error) = merging::run_if_due(&shell) {
-                if let Some(engine) = shell.engine.enter() {
-                    report(&engine, &error);
+            if !is_auto {
+                continue;
+            }
+            failures = match merging::run_if_due(&shell) {
+                Ok(()) => 0,
+                Err(error) => {
+                    if let Some(engine) = shell.engine.enter() {
+                        report(&engine, &error);
+                    }
+                    failures + 1
                 }
-                signal.pause(AFTER_FAILURE);
+            };
+            if failures > 0 {
+                drop(shell);
+                signal.pause(after_failures(failures));
+                nap = Duration::ZERO;
             }
         }
     });

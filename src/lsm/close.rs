@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::engine::Engine;
+use super::flush;
 use super::shared::Shared;
-use super::{flush, install};
 use crate::format::manifest::FileState;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
@@ -27,6 +27,7 @@ pub fn close(shared: &Shared) -> Result<()> {
     threads.into_iter().for_each(|thread| drop(thread.join()));
     let flushed = flush_rest(shared);
     let engine = shared.engine.take().ok_or(Error::Closed)?;
+    engine.removing.end();
     flushed.and_then(|()| finish(&engine)).map_err(|error| sync_after(&engine, error))
 }
 
@@ -46,7 +47,6 @@ fn flush_rest(shared: &Shared) -> Result<()> {
         Err(Error::NoSpace { .. } | Error::NoMemory { .. }) => {}
         flushed => flushed?,
     }
-    install::collect(shared);
     Ok(())
 }
 

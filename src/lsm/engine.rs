@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::key::{self, RangeDelete};
 use super::memtable::{self, Memtable, Version};
+use super::places::Places;
 use super::ranges::Ranges;
-use super::run::{Questions, Run};
+use super::run::{Questions, Removing, Run};
 use crate::bitcask::engine::clock::StoreClock;
 use crate::format::frame::{self, Kind};
 use crate::format::run::block::{Meta, What};
@@ -36,6 +37,9 @@ const MOST_RANGES: usize = 256;
 const FEW_FROZEN: usize = 3;
 /// Where runs cannot be written, puts are refused when so many wait, and everything when twice as many do.
 const MOST_FROZEN: usize = 4;
+/// When so many wait, no writer goes on until one was written out, as long as that works: with the one that is written to they take
+/// seven eighths of `lsm_memory`.
+const MOST_WAITING: usize = 6;
 /// So many runs that overlap make writers wait a little.
 const MANY_RUNS: usize = 20;
 /// A write waits for at most this long.
@@ -147,6 +151,8 @@ pub struct Engine {
     /// Held by who writes to the log and the memtable.
     writer: Mutex<()>,
     tree: RwLock<Arc<Tree>>,
+    /// How many memtables of the tree are full, and, from bit 16 on, how many runs level 0 has: for who only wants to know that.
+    backlog: AtomicUsize,
     /// All writes up to this sequence number are in the memtable, or in runs.
     visible: AtomicU64,
     /// The moments that are read, and by how many.
@@ -159,9 +165,17 @@ pub struct Engine {
     pub merging: Mutex<Vec<u32>>,
     /// Whether a merge is under way.
     pub is_merging: AtomicBool,
+    /// Whether runs of level 0 will be merged without anybody's doing: writers wait for that.
+    merges_come: AtomicBool,
     /// A memtable with so many bytes is full.
     pub memtable_size: usize,
+    /// The number of the next list. The manifest has it as it was with the last flush, and the log all that came after that: so the
+    /// next opening finds one that is not smaller than any that counts, whatever attempts failed.
     next_list: AtomicU64,
+    /// Whether files of runs may be removed.
+    pub removing: Arc<Removing>,
+    /// Where scans go on.
+    pub places: Places,
     /// Why the last memtable was not written out.
     pub flush_failure: Mutex<Option<Error>>,
     /// Whether threads of their own do the work that writers wait for.
@@ -184,6 +198,8 @@ pub struct Parts {
     pub hasher: KeyHasher,
     pub tree: Tree,
     pub next_seq: u64,
+    pub next_list: u64,
+    pub removing: Arc<Removing>,
     pub time_ms: u64,
     pub is_background: bool,
     pub flush_signal: Arc<Signal>,
@@ -205,6 +221,8 @@ impl Engine {
             hasher,
             tree,
             next_seq,
+            next_list,
+            removing,
             time_ms,
             is_background,
             flush_signal,
@@ -218,6 +236,7 @@ impl Engine {
             hasher,
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             writer: Mutex::new(()),
+            backlog: AtomicUsize::new(backlog_of(&tree)),
             tree: RwLock::new(Arc::new(tree)),
             visible: AtomicU64::new(next_seq - 1),
             snapshots: Mutex::default(),
@@ -225,7 +244,10 @@ impl Engine {
             flushing: Mutex::default(),
             merging: Mutex::default(),
             is_merging: AtomicBool::new(false),
-            next_list: AtomicU64::new(next_seq),
+            merges_come: AtomicBool::new(true),
+            next_list: AtomicU64::new(next_list),
+            removing,
+            places: Places::default(),
             flush_failure: Mutex::default(),
             is_background,
             flush_signal,
@@ -248,7 +270,9 @@ impl Engine {
     /// Makes another of what it consists of. That is small, and cannot be refused.
     pub fn change_tree(&self, next: impl FnOnce(&Tree) -> Tree) {
         let mut tree = self.tree.write();
-        *tree = Arc::new(next(&tree));
+        let next = next(&tree);
+        self.backlog.store(backlog_of(&next), Ordering::Relaxed);
+        *tree = Arc::new(next);
     }
 
     /// `Err` where the store takes no writes.
@@ -260,9 +284,14 @@ impl Engine {
         Ok(memory::room_for_more()?)
     }
 
-    /// A number that no list of this store ever had.
-    pub fn next_list(&self) -> u64 {
+    /// A number that no list of this store ever had, or will have. An attempt that fails leaves it unused.
+    pub fn take_list_number(&self) -> u64 {
         self.next_list.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// No list that is in a memtable or in a run has this number or a larger one.
+    pub fn next_list(&self) -> u64 {
+        self.next_list.load(Ordering::Relaxed)
     }
 
     /// The hash of one of the engine's keys, for filters.
@@ -425,33 +454,42 @@ impl Engine {
 
     /// Whether a writer should wait a little before it writes more.
     pub fn is_behind(&self) -> bool {
-        let tree = self.tree();
-        tree.frozen.len() >= FEW_FROZEN || self.unmerged(&tree) >= MANY_RUNS
+        let (waiting, runs) = self.backlog();
+        waiting >= FEW_FROZEN || runs >= MANY_RUNS
     }
 
-    /// Runs that wait for a merge which comes by itself.
-    fn unmerged(&self, tree: &Tree) -> usize {
-        match self.options.merge {
-            MergeMode::Auto => tree.levels.first().map_or(0, Vec::len),
-            MergeMode::Manual => 0,
-        }
+    /// How many memtables wait to be written out, and how many runs for a merge that comes by itself.
+    fn backlog(&self) -> (usize, usize) {
+        let backlog = self.backlog.load(Ordering::Relaxed);
+        let is_merged = self.options.merge == MergeMode::Auto && self.merges_come.load(Ordering::Relaxed);
+        (backlog & 0xffff, if is_merged { backlog >> 16 } else { 0 })
     }
 
-    /// Lets a writer wait a little where memtables wait to be written out, or runs to be merged. `Err` where runs cannot be written and
-    /// too many memtables wait. To be called without a lock.
-    pub fn pause(&self, makes_room: bool) -> Result<()> {
-        let tree = self.tree();
-        let (waiting, runs) = (tree.frozen.len(), self.unmerged(&tree));
-        drop(tree);
-        if waiting < FEW_FROZEN && runs < MANY_RUNS {
+    /// Says whether writers should wait for merges.
+    pub fn set_merges_come(&self, merges_come: bool) {
+        self.merges_come.store(merges_come, Ordering::Relaxed);
+    }
+
+    /// `Err` where memtables cannot be written out and too many of them wait.
+    pub fn check_flushes(&self, makes_room: bool) -> Result<()> {
+        let most = if makes_room { 2 * MOST_FROZEN } else { MOST_FROZEN };
+        if self.backlog().0 < most {
             return Ok(());
         }
-        let most = if makes_room { 2 * MOST_FROZEN } else { MOST_FROZEN };
-        if waiting >= most
-            && let Some(failure) = self.flush_failure.lock().clone()
-        {
-            return Err(failure);
+        match self.flush_failure.lock().clone() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
         }
+    }
+
+    /// Lets a writer wait a little where memtables wait to be written out, or runs to be merged. True where it is to call again before
+    /// it writes. `Err` where memtables cannot be written out and too many wait. To be called without a lock.
+    pub fn pause(&self, makes_room: bool) -> Result<bool> {
+        let (waiting, runs) = self.backlog();
+        if waiting < FEW_FROZEN && runs < MANY_RUNS {
+            return Ok(false);
+        }
+        self.check_flushes(makes_room)?;
         if self.is_background {
             let behind = waiting.saturating_sub(FEW_FROZEN - 1).max(runs.saturating_sub(MANY_RUNS - 1));
             let pause =
@@ -461,7 +499,11 @@ impl Engine {
         }
         // What fails there stops the writes that come after this one.
         let _ = self.log.stay_near_disk();
-        Ok(())
+        let is_written_out = self.is_background
+            && !self.options.read_only
+            && self.flush_failure.lock().is_none()
+            && self.catalog.poison.check().is_ok();
+        Ok(is_written_out && self.backlog().0 >= MOST_WAITING)
     }
 
     /// Something was done that writers may be waiting for.
@@ -573,6 +615,10 @@ impl Engine {
         let Counters { logged_time_ms, told_time_ms, .. } = &self.counters;
         logged_time_ms.load(Ordering::Relaxed).max(told_time_ms.load(Ordering::Relaxed))
     }
+}
+
+fn backlog_of(tree: &Tree) -> usize {
+    tree.frozen.len().min(0xffff) | tree.levels.first().map_or(0, Vec::len) << 16
 }
 
 /// What a record makes of the memtable.

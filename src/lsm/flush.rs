@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::install::{Installation, install};
+use super::install::{Installation, free_log_file, install};
 use super::key::RangeDelete;
 use super::shared::Shared;
 use super::survivors::{Around, Survivors};
@@ -32,7 +32,7 @@ impl Around for OnTop {
 }
 
 /// Seals the log files that were rotated out, and takes those out of the store that were never written to.
-pub fn seal(shared: &Shared, engine: &Engine) -> Result<()> {
+pub fn seal(engine: &Engine) -> Result<()> {
     let files = engine.log.take_unsealed();
     if files.is_empty() {
         return Ok(());
@@ -46,7 +46,7 @@ pub fn seal(shared: &Shared, engine: &Engine) -> Result<()> {
         return Err(error);
     }
     for file in files.iter().filter(|file| file.seqs().1 == 0) {
-        engine.catalog.files.retire(usize::from(file.slot), &shared.engine);
+        free_log_file(engine, file);
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ pub fn seal(shared: &Shared, engine: &Engine) -> Result<()> {
 /// Writes all memtables out that are full, for a user. Where that fails, and there is a thread for it, that tries again: writes are refused
 /// only where it fails there too. From outside the gate.
 pub fn flush_all(shared: &Shared) -> Result<()> {
-    let flushed = flush_each(shared);
+    let flushed = flush_each(shared, || true);
     if flushed.is_err() {
         if shared.background {
             shared.flush_signal.wake();
@@ -65,9 +65,9 @@ pub fn flush_all(shared: &Shared) -> Result<()> {
     flushed
 }
 
-/// As [`flush_all`], for the thread.
-pub fn flush_in_background(shared: &Shared) -> Result<()> {
-    let flushed = flush_each(shared);
+/// As [`flush_all`], for the thread, while `goes_on` says so.
+pub fn flush_in_background(shared: &Shared, goes_on: impl Fn() -> bool) -> Result<()> {
+    let flushed = flush_each(shared, goes_on);
     note_failure(shared, &flushed);
     flushed
 }
@@ -78,26 +78,36 @@ fn note_failure(shared: &Shared, flushed: &Result<()>) {
     }
 }
 
-fn flush_each(shared: &Shared) -> Result<()> {
-    loop {
+/// Those that get full meanwhile are left to the next call, or it had no end where writers are faster. Who merges is woken after each.
+fn flush_each(shared: &Shared, goes_on: impl Fn() -> bool) -> Result<()> {
+    let count = shared.engine.enter().map_or(0, |engine| engine.tree().frozen.len());
+    let mut left = count.max(1);
+    while left > 0 && goes_on() {
         let Some(engine) = shared.engine.enter() else { return Ok(()) };
         if engine.options.read_only {
             return Ok(());
         }
-        let more = flush_oldest(shared, &engine)?;
+        let mut flushed = flush_oldest(&engine);
+        if matches!(flushed, Err(Error::NoSpace { .. })) && engine.catalog.release_for_merges() {
+            // What is written out gives the log back, which takes as much.
+            flushed = flush_oldest(&engine);
+        }
+        let more = flushed?;
         *engine.flush_failure.lock() = None;
-        drop(engine);
-        super::install::collect(shared);
         if !more {
             return Ok(());
         }
+        shared.merge_signal.wake();
+        left -= 1;
     }
+    Ok(())
 }
 
 /// Writes the oldest memtable out that is full. False where there is none.
-fn flush_oldest(shared: &Shared, engine: &Engine) -> Result<bool> {
+fn flush_oldest(engine: &Engine) -> Result<bool> {
     let _alone = engine.flushing.lock();
-    seal(shared, engine)?;
+    engine.catalog.poison.check()?;
+    seal(engine)?;
     let tree = engine.tree();
     let Some(table) = tree.frozen.first().cloned() else { return Ok(false) };
     let Some((min_seq, max_seq)) = table.seqs() else { return Ok(false) };
@@ -150,7 +160,7 @@ fn flush_oldest(shared: &Shared, engine: &Engine) -> Result<bool> {
         cleaned: if is_blocked { 0 } else { cleaned },
         ..Installation::default()
     };
-    install(shared, engine, change)?;
+    install(engine, change)?;
     Ok(true)
 }
 

@@ -7,11 +7,12 @@ use super::key::RangeDelete;
 use super::memtable::Memtable;
 use super::ranges::Ranges;
 use super::run::Run;
-use super::shared::Shared;
 use super::write;
 use crate::format::FileId;
+use crate::format::features::NUMBERED_LISTS;
 use crate::format::manifest::{FileState, Manifest};
 use crate::format::ordered::RunEntry;
+use crate::log::file::DataFile;
 use crate::store::error::Result;
 use crate::store::memory::{self, Refused};
 
@@ -50,10 +51,23 @@ fn is_needed<'a>(
         })
 }
 
+/// Drops deletes of ranges that lie within one of the newer ones, where nobody reads a moment between the two.
+fn drop_covered(ranges: &mut Vec<RangeDelete>, newer: &[RangeDelete], snapshots: &[u64]) {
+    ranges.retain(|range| {
+        !newer.iter().any(|newer| {
+            newer.from <= range.from
+                && range.to <= newer.to
+                && range.seq < newer.seq
+                && !snapshots.iter().any(|snapshot| (range.seq..newer.seq).contains(snapshot))
+        })
+    });
+}
+
 /// Makes a change count. After an error nothing has changed, unless the store is poisoned then.
-pub fn install(shared: &Shared, engine: &Engine, mut change: Installation) -> Result<()> {
-    let installed = try_install(shared, engine, &mut change);
-    if installed.is_err() && engine.catalog.poison.check().is_ok() {
+pub fn install(engine: &Engine, mut change: Installation) -> Result<()> {
+    let mut may_count = false;
+    let installed = try_install(engine, &mut change, &mut may_count);
+    if installed.is_err() && !may_count {
         // The old manifest counts, for certain.
         write::remove(engine.catalog.disk.as_ref(), change.added.iter().map(|run| run.id));
     }
@@ -62,7 +76,7 @@ pub fn install(shared: &Shared, engine: &Engine, mut change: Installation) -> Re
     Ok(())
 }
 
-fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> Result<()> {
+fn try_install(engine: &Engine, change: &mut Installation, may_count: &mut bool) -> Result<()> {
     let _alone = engine.changing.lock();
     engine.catalog.poison.check()?;
     if change.flushed.is_some() && !seeded_bug!("run-counts-before-the-log-is-synced") {
@@ -84,10 +98,12 @@ fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> R
     let mut added = memory::vec_with_room(change.added.len())?;
     for run in &mut change.added {
         run.cleaned = cleaned;
-        added.push(Run::open(&engine.catalog.disk, run, &store_id, engine.options.verify_checksums)?);
+        let (disk, verify) = (&engine.catalog.disk, engine.options.verify_checksums);
+        added.push(Run::open(disk, run, &store_id, verify, &engine.removing)?);
     }
     let tree = engine.tree();
     let stays = |run: &&Arc<Run>| !change.removed.contains(&run.entry.id);
+    drop_covered(&mut ordered.ranges, &change.ranges, &engine.snapshots()?);
     memory::reserve(&mut ordered.ranges, change.ranges.len())?;
     ordered.ranges.append(&mut change.ranges);
     let flushed = change.flushed.as_ref().map(|(table, _)| table);
@@ -98,19 +114,28 @@ fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> R
     ordered.runs.sort_unstable_by_key(|run| run.id);
     if let Some((_, seq)) = &change.flushed {
         ordered.flushed_seq = ordered.flushed_seq.max(*seq);
+        // After all that the memtable has, which nobody changes any more.
+        ordered.next_list = ordered.next_list.max(engine.next_list());
     }
-    let ranges = Arc::new(Ranges::new(RangeDelete::copies(&ordered.ranges)?)?);
+    // Who reads an older moment has the tree of that.
+    let ranges = Arc::new(Ranges::for_later(RangeDelete::copies(&ordered.ranges)?)?);
     // Nobody else changes which runs there are. What comes after the manifest must not fail.
     let removed = memory::collect(tree.runs().filter(|run| !stays(run)).cloned())?;
     let levels = Arc::new(levels_with(tree.runs().filter(stays).chain(&added))?);
     let known_time_ms = engine.known_time_ms();
-    engine.catalog.update(|manifest| {
+    let updated = engine.catalog.update(|manifest| {
         let flushed_seq = ordered.flushed_seq;
         manifest.last_seq = manifest.last_seq.max(flushed_seq);
         manifest.clock_ms = manifest.clock_ms.max(known_time_ms);
+        if ordered.next_list > 0 {
+            manifest.needs.add(NUMBERED_LISTS);
+        }
         manifest.ordered = ordered;
         drop_log_files(manifest, flushed_seq);
-    })?;
+    });
+    // Which manifest a crash would leave is not known where the store takes no writes any more.
+    *may_count = engine.catalog.poison.check().is_err();
+    updated?;
     let flushed = change.flushed.as_ref().map(|(table, _)| table);
     let is_flushed = |table: &&Arc<Memtable>| flushed.is_some_and(|flushed| Arc::ptr_eq(table, flushed));
     engine.change_tree(|tree| Tree {
@@ -121,7 +146,7 @@ fn try_install(shared: &Shared, engine: &Engine, change: &mut Installation) -> R
     });
     // Their files go with the last who reads them.
     removed.iter().for_each(|run| run.set_obsolete());
-    take_log_files_out(shared, engine);
+    free_log_files(engine);
     Ok(())
 }
 
@@ -153,23 +178,23 @@ fn drop_log_files(manifest: &mut Manifest, flushed_seq: u64) {
     manifest.files.retain(|file| file.state == FileState::Open || file.max_seq > needed);
 }
 
-/// Takes log files out of use that the manifest has no more. For who changes the set of runs.
-fn take_log_files_out(shared: &Shared, engine: &Engine) {
+/// Frees log files that the manifest has no more: they are read by an opening only. For who changes the set of runs.
+fn free_log_files(engine: &Engine) {
+    // Where memory is refused, the next change does it.
+    let Ok(files) = engine.catalog.files.all() else { return };
     let manifest = engine.catalog.manifest();
-    engine.catalog.files.for_each(|file| {
+    for file in files {
         let is_listed = manifest.files.binary_search_by_key(&file.id, |entry| entry.id).is_ok();
         // A file that was made and is not listed yet has no record.
-        if !is_listed && file.seqs().1 > 0 && !file.is_replaced() {
-            file.set_replaced();
-            engine.catalog.files.retire(usize::from(file.slot), &shared.engine);
+        if !is_listed && file.seqs().1 > 0 {
+            free_log_file(engine, &file);
         }
-    });
+    }
 }
 
-/// Frees what was taken out. From outside the gate.
-pub fn collect(shared: &Shared) {
-    let Some(catalog) = shared.engine.enter().map(|engine| engine.catalog.clone()) else { return };
-    while let Some(file) = catalog.files.next_unused(&shared.engine) {
-        catalog.unlink(&file);
+/// Frees a log file that the manifest does not list.
+pub fn free_log_file(engine: &Engine, file: &DataFile) {
+    if engine.catalog.files.take(usize::from(file.slot)).is_some() {
+        engine.catalog.unlink(file);
     }
 }

@@ -46,6 +46,12 @@ pub fn of_element(id: u64, position: i64) -> [u8; 17] {
     bytes
 }
 
+/// The number of the list of an element's key, or of the bound of a range of elements.
+pub fn list_of_element(key: &[u8]) -> Option<u64> {
+    let (tag, rest) = key.split_first()?;
+    (*tag == ELEMENT).then(|| rest.first_chunk().map(|id| u64::from_be_bytes(*id))).flatten()
+}
+
 /// The engine's key for an element as the log names it.
 pub fn of_logged_element(key: &[u8]) -> std::result::Result<[u8; 17], Damage> {
     let mut reader = Reader::new(key);
@@ -62,6 +68,11 @@ pub fn dead_list(id: u64, seq: u64) -> RangeDelete {
     let end = |id: u64| of_element(id, i64::MIN)[..9].to_vec();
     let to = id.checked_add(1).map_or_else(|| vec![ELEMENT + 1], end);
     RangeDelete { id: 0, seq, from: end(id), to }
+}
+
+/// The delete of all elements of lists from the first number on and before the second.
+pub fn dead_lists(first: u64, behind: u64, seq: u64) -> RangeDelete {
+    RangeDelete { from: dead_list(first, seq).from, ..dead_list(behind.saturating_sub(1), seq) }
 }
 
 /// Puts deletes of lists with neighbouring numbers together: nothing of such a list is newer than its delete.

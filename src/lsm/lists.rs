@@ -51,7 +51,8 @@ impl Engine {
 
     /// A list with one more place at an end, and that place; a new list where there is none.
     pub fn grown(&self, list: Option<List>, end: End) -> Result<(List, i64)> {
-        let new = || List { head: ListHead { id: self.next_list(), first: 0, end: 0 }, expiry_ms: None };
+        let new =
+            || List { head: ListHead { id: self.take_list_number(), first: 0, end: 0 }, expiry_ms: None };
         let mut list = list.unwrap_or_else(new);
         let full = || Error::Unsupported { message: "the list has used up its positions".into() };
         let position = match end {

@@ -16,7 +16,9 @@ use crate::store::memory::{self, Refused};
 use crate::sync::lock::RwLock;
 
 /// What the tables that the standard library makes take for an entry beside its bytes, about.
-const OVERHEAD: usize = 120;
+const OVERHEAD: usize = 210;
+/// And for the number of a list that is no more.
+const DEAD_LIST: usize = 48;
 
 /// What is in the log cannot be refused when it comes here. So all that a write needs is in trees, which ask for small pieces of memory
 /// only; this is where to make sure, before the log, that there is memory for so many.
@@ -54,13 +56,43 @@ impl Versions {
 #[derive(Default)]
 struct Content {
     keys: BTreeMap<Box<[u8]>, Versions>,
-    /// By sequence number.
+    /// Deletes of ranges of the user's keys, by sequence number.
     ranges: BTreeMap<u64, RangeDelete>,
+    /// Lists that are no more, neighbours together: the first number, the one behind the last, and the place in the order of writes.
+    /// Nothing of a list is newer than its delete, so that of neighbours the later one serves both.
+    dead: BTreeMap<u64, (u64, u64)>,
     bytes: usize,
     seqs: Option<(u64, u64)>,
 }
 
 impl Content {
+    fn add_dead_list(&mut self, id: u64, seq: u64) {
+        let (mut first, mut behind, mut seq) = (id, id.saturating_add(1), seq);
+        if let Some((before, (end, other))) =
+            self.dead.range(..=id).next_back().map(|(id, dead)| (*id, *dead))
+            && end >= id
+        {
+            (first, behind, seq) = (before, behind.max(end), seq.max(other));
+        }
+        if let Some((end, other)) = self.dead.remove(&behind) {
+            (behind, seq) = (end, seq.max(other));
+            self.bytes = self.bytes.saturating_sub(DEAD_LIST);
+        }
+        if self.dead.insert(first, (behind, seq)).is_none() {
+            self.bytes += DEAD_LIST;
+        }
+    }
+
+    /// The newest delete with `key` in it that a reader at `seq` sees; 0 for none.
+    fn covering(&self, key: &[u8], seq: u64) -> u64 {
+        let Some(id) = key::list_of_element(key) else {
+            let mut newest_first = self.ranges.range(..=seq).rev();
+            return newest_first.find(|(_, range)| range.holds(key)).map_or(0, |(seq, _)| *seq);
+        };
+        let dead = self.dead.range(..=id).next_back();
+        dead.filter(|(_, (behind, own))| id < *behind && *own <= seq).map_or(0, |(_, (_, own))| *own)
+    }
+
     fn note(&mut self, seq: u64, bytes: usize) {
         self.bytes += bytes + OVERHEAD;
         let (min, max) = self.seqs.unwrap_or((seq, seq));
@@ -101,7 +133,7 @@ impl Memtable {
         content.note(seq, size);
         content.bytes = content.bytes.saturating_sub(let_go);
         if let Some(id) = dead {
-            content.ranges.insert(seq, key::dead_list(id, seq));
+            content.add_dead_list(id, seq);
         }
     }
 
@@ -117,20 +149,25 @@ impl Memtable {
     pub fn get(&self, key: &[u8], seq: u64) -> (Option<Version>, u64) {
         let content = self.content.read();
         let version = content.keys.get(key).and_then(|versions| versions.at(seq)).cloned();
-        (version, covering(&content.ranges, key, seq))
+        (version, content.covering(key, seq))
     }
 
     /// The newest delete of a range with `key` in it that a reader at `seq` sees; 0 for none.
     pub fn covering(&self, key: &[u8], seq: u64) -> u64 {
-        covering(&self.content.read().ranges, key, seq)
+        self.content.read().covering(key, seq)
     }
 
-    /// The deletes of ranges.
+    /// The deletes of ranges, and of lists that are no more.
     pub fn ranges(&self) -> Result<Vec<RangeDelete>, Refused> {
-        RangeDelete::copies(self.content.read().ranges.values())
+        let content = self.content.read();
+        let mut all = RangeDelete::copies(content.ranges.values())?;
+        memory::reserve(&mut all, content.dead.len())?;
+        let dead = content.dead.iter();
+        all.extend(dead.map(|(first, (behind, seq))| key::dead_lists(*first, *behind, *seq)));
+        Ok(all)
     }
 
-    /// How many there are.
+    /// How many deletes of ranges of the user's keys there are.
     pub fn range_count(&self) -> usize {
         self.content.read().ranges.len()
     }
@@ -194,12 +231,6 @@ impl Memtable {
     }
 }
 
-/// The newest of these deletes with `key` in it that a reader at `seq` sees; 0 for none.
-fn covering(ranges: &BTreeMap<u64, RangeDelete>, key: &[u8], seq: u64) -> u64 {
-    let mut newest_first = ranges.range(..=seq).rev();
-    newest_first.find(|(_, range)| range.holds(key)).map_or(0, |(seq, _)| *seq)
-}
-
 /// The list that is no more, where a version goes that was followed by `newer`, or by a delete.
 pub fn dead_list(meta: &Meta, value: &[u8], newer: Option<(&Meta, &[u8])>) -> Option<u64> {
     let id = |meta: &Meta, value: &[u8]| {
@@ -248,5 +279,23 @@ impl Cursor {
             self.rows.pop_front();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_are_no_more_join_their_neighbours() {
+        let mut content = Content::default();
+        for (seq, id) in [(10, 3), (20, 5), (30, 9), (40, 4), (50, 4)] {
+            content.add_dead_list(id, seq);
+        }
+        assert_eq!(content.dead, BTreeMap::from([(3, (6, 50)), (9, (10, 30))]));
+        assert_eq!(content.bytes, 2 * DEAD_LIST);
+        let covering = |id, seq| content.covering(&key::of_element(id, 0), seq);
+        let found = [(2, 99), (3, 99), (5, 50), (5, 49), (6, 99), (9, 30), (10, 99)];
+        assert_eq!(found.map(|(id, seq)| covering(id, seq)), [0, 50, 50, 0, 0, 30, 0]);
     }
 }

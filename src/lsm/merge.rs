@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::engine::{Engine, Tree};
 use super::flush::add_written;
 use super::install::{Installation, install, levels_with};
-use super::key::RangeDelete;
+use super::key::{self, RangeDelete};
 use super::run::{Run, Versions};
 use super::shared::Shared;
 use super::survivors::{Around, Survivors};
@@ -24,9 +24,11 @@ use crate::store::stats::MergeProgress;
 
 /// So many runs of level 0 are merged.
 const MOST_ON_TOP: usize = 4;
+/// A run that is not of level 0 becomes no smaller than this, or than the largest file that the options allow: each costs syncs.
+const LEAST_RUN: u64 = 4 << 20;
 /// A level may have so many times the bytes of the one above.
 const GROWTH: u64 = 10;
-/// With so many deletes of ranges everything is merged.
+/// With so many deletes of ranges a run is written anew that they have something left to delete in.
 const MOST_RANGES: usize = 4096;
 
 /// What watches a merge, and may end it.
@@ -40,7 +42,8 @@ struct Choice {
 
 /// How large a run becomes that is not of level 0.
 fn run_size(engine: &Engine) -> u64 {
-    (engine.memtable_size as u64 * 2).clamp(4 << 10, 64 << 20)
+    let least = LEAST_RUN.min(engine.options.max_file_size);
+    (engine.memtable_size as u64 * 2).clamp(4 << 10, 64 << 20).max(least)
 }
 
 fn most_bytes(engine: &Engine, level: usize) -> u64 {
@@ -70,29 +73,83 @@ fn with_overlapping(runs: &[Arc<Run>], level: &[Arc<Run>]) -> Result<Vec<Arc<Run
 
 /// What a merge should take now; damaged runs are left alone, and so is what is above them.
 fn choose(engine: &Engine, tree: &Tree, damaged: &[u32]) -> Result<Option<Choice>> {
-    let level = |n: usize| tree.levels.get(n).map(Vec::as_slice).unwrap_or_default();
     let is_sound = |choice: &Choice| !choice.inputs.iter().any(|run| damaged.contains(&run.entry.id));
-    if level(0).len() >= MOST_ON_TOP {
-        let inputs = with_overlapping(level(0), level(1))?;
-        return Ok(Some(Choice { inputs, to: 1 }).filter(is_sound));
+    let on_top = level(tree, 0);
+    // What is furthest beyond its measure comes first: so no level waits for ever while writers are fast.
+    let scores = (1..tree.levels.len())
+        .map(|n| (bytes(level(tree, n)) as f64 / most_bytes(engine, n) as f64, n))
+        .filter(|(score, _)| *score > 1.0);
+    let mut due: Vec<(f64, usize)> = memory::collect(scores)?;
+    if on_top.len() >= MOST_ON_TOP {
+        memory::push(&mut due, (on_top.len() as f64 / MOST_ON_TOP as f64, 0))?;
     }
-    for n in 1..tree.levels.len() {
-        if bytes(level(n)) > most_bytes(engine, n) {
-            // The one that is oldest by number: so all of them have their turn.
-            for run in sorted_by_id(level(n))? {
-                let inputs = with_overlapping(std::slice::from_ref(&run), level(n + 1))?;
-                if let Some(choice) = Some(Choice { inputs, to: n + 1 }).filter(is_sound) {
-                    return Ok(Some(choice));
-                }
+    due.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (_, n) in due {
+        if n == 0 {
+            let inputs = with_overlapping(on_top, level(tree, 1))?;
+            let choice = Some(Choice { inputs, to: 1 }).filter(is_sound);
+            if let Some(choice) = choice.map_or_else(|| newest_on_top(on_top, damaged), |c| Ok(Some(c)))? {
+                return Ok(Some(choice));
+            }
+            continue;
+        }
+        // The one that is oldest by number: so all of them have their turn.
+        for run in sorted_by_id(level(tree, n))? {
+            let inputs = with_overlapping(std::slice::from_ref(&run), level(tree, n + 1))?;
+            if let Some(choice) = Some(Choice { inputs, to: n + 1 }).filter(is_sound) {
+                return Ok(Some(choice));
             }
         }
     }
-    let is_worth_it = tree.ranges.all.len() > MOST_RANGES
-        && engine.snapshot_count() == 0
-        && tree.ranges.all.iter().any(|range| {
-            tree.runs().any(|run| run.entry.cleaned <= range.id && run.entry.min_seq < range.seq)
+    let is_worth_it = tree.ranges.all.len() > MOST_RANGES && engine.snapshot_count() == 0;
+    if is_worth_it { with_most_deletes(tree, damaged) } else { Ok(None) }
+}
+
+fn level(tree: &Tree, n: usize) -> &[Arc<Run>] {
+    tree.levels.get(n).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Where damage keeps level 0 from being merged into the next: runs of it that are newer than what is damaged there become one. Each
+/// is at most twice as large as all newer ones, so that few bytes are written again and again.
+fn newest_on_top(on_top: &[Arc<Run>], damaged: &[u32]) -> Result<Option<Choice>> {
+    let (mut inputs, mut total) = (Vec::new(), 0u64);
+    for run in on_top {
+        let fits = inputs.is_empty() || run.entry.length <= total.saturating_mul(2);
+        if !fits || damaged.contains(&run.entry.id) {
+            break;
+        }
+        total += run.entry.length;
+        memory::push(&mut inputs, run.clone())?;
+    }
+    Ok((inputs.len() >= MOST_ON_TOP).then_some(Choice { inputs, to: 0 }))
+}
+
+/// The run that most deletes of ranges have something left to delete in, written anew; one of level 0 with all of that level.
+fn with_most_deletes(tree: &Tree, damaged: &[u32]) -> Result<Option<Choice>> {
+    let deletes = |run: &Run| {
+        let ranges = tree.ranges.all.iter().filter(|range| {
+            run.entry.cleaned <= range.id
+                && run.entry.min_seq < range.seq
+                && range.overlaps(run.first_key(), &run.last_key)
         });
-    Ok(if is_worth_it { choose_all(tree)?.filter(is_sound) } else { None })
+        ranges.count()
+    };
+    let runs = tree.levels.iter().enumerate().flat_map(|(n, runs)| runs.iter().map(move |run| (n, run)));
+    let mut most: Option<(usize, Choice)> = None;
+    for (n, run) in runs {
+        let count = deletes(run);
+        if count == 0 || most.as_ref().is_some_and(|(most, _)| count <= *most) {
+            continue;
+        }
+        let inputs = match n {
+            0 => with_overlapping(level(tree, 0), level(tree, 1))?,
+            _ => memory::collect([run.clone()])?,
+        };
+        if !inputs.iter().any(|run| damaged.contains(&run.entry.id)) {
+            most = Some((count, Choice { inputs, to: n.max(1) }));
+        }
+    }
+    Ok(most.map(|(_, choice)| choice))
 }
 
 fn sorted_by_id(level: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
@@ -110,13 +167,35 @@ fn choose_all(tree: &Tree) -> Result<Option<Choice>, Refused> {
 /// What the rest of the store says to a merge.
 struct Below<'a> {
     engine: &'a Engine,
-    /// Runs of levels below the one that is written to.
-    runs: Vec<Arc<Run>>,
+    /// Runs that may have something older, and overlap.
+    on_top: Vec<Arc<Run>>,
+    /// Those of levels below the one that is written to.
+    levels: Vec<Vec<Arc<Run>>>,
+}
+
+impl<'a> Below<'a> {
+    fn new(engine: &'a Engine, tree: &Tree, choice: &Choice) -> Result<Self> {
+        let is_input = |run: &Run| choice.inputs.iter().any(|input| input.entry.id == run.entry.id);
+        let on_top = match choice.to {
+            0 => memory::collect(level(tree, 0).iter().filter(|run| !is_input(run)).cloned())?,
+            _ => Vec::new(),
+        };
+        let mut levels = Vec::new();
+        for level in tree.levels.iter().skip(choice.to + 1) {
+            memory::push(&mut levels, memory::copy_of(level)?)?;
+        }
+        Ok(Below { engine, on_top, levels })
+    }
 }
 
 impl Around for Below<'_> {
     fn is_bottom(&self, key: &[u8]) -> bool {
-        seeded_bug!("ordered-tombstone-dropped-early") || !self.runs.iter().any(|run| run.overlaps(key, key))
+        let holds = |level: &Vec<Arc<Run>>| {
+            let n = level.partition_point(|run| run.last_key.as_slice() < key);
+            level.get(n).is_some_and(|run| run.overlaps(key, key))
+        };
+        seeded_bug!("ordered-tombstone-dropped-early")
+            || !self.on_top.iter().any(|run| run.overlaps(key, key)) && !self.levels.iter().any(holds)
     }
 
     fn has_expired(&self, expiry_ms: u64) -> bool {
@@ -124,30 +203,47 @@ impl Around for Below<'_> {
     }
 
     fn is_newest(&self, key: &[u8], seq: u64) -> Result<Option<u64>> {
-        let is_newest = self.engine.newest_seq(key)? == seq;
-        Ok(is_newest.then(|| self.engine.visible() + 1))
+        // Whoever found the list before it expired, and changes it, is done before this looks; who comes later finds it expired.
+        let _locked = self.engine.lock_key(key::user_part(key));
+        match self.engine.newest_seq(key) {
+            Ok(newest) => Ok((newest == seq).then(|| self.engine.visible() + 1)),
+            // In a run that this merge does not read, or it would have failed. Then that is not known.
+            Err(Error::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
 /// Merges as long as something is due. From outside the gate.
 pub fn run_if_due(shared: &Shared) -> Result<()> {
-    loop {
-        let Some(engine) = shared.engine.enter() else { return Ok(()) };
-        if engine.options.read_only || shared.merge_signal.is_stopped() {
-            return Ok(());
-        }
-        let mut damaged = engine.merging.lock();
-        let Some(choice) = choose(&engine, &engine.tree(), &damaged)? else { return Ok(()) };
-        let mut progress = MergeProgress::default();
-        let go_on =
-            merge(shared, &engine, &choice, &mut damaged, &mut progress, &mut |_| ControlFlow::Continue(()))?;
-        drop(damaged);
-        drop(engine);
-        super::install::collect(shared);
-        if !go_on {
-            return Ok(());
-        }
+    while run_once(shared)? {}
+    Ok(())
+}
+
+/// Makes the merge that is due most. False where none is, or where it was ended.
+pub fn run_once(shared: &Shared) -> Result<bool> {
+    let Some(engine) = shared.engine.enter() else { return Ok(false) };
+    if engine.options.read_only || shared.merge_signal.is_stopped() {
+        return Ok(false);
     }
+    let mut damaged = engine.merging.lock();
+    let tree = engine.tree();
+    let Some(choice) = choose(&engine, &tree, &damaged)? else {
+        engine.set_merges_come(level(&tree, 0).len() < MOST_ON_TOP);
+        return Ok(false);
+    };
+    drop(tree);
+    let mut attempt = || {
+        let mut progress = MergeProgress::default();
+        merge(shared, &engine, &choice, &mut damaged, &mut progress, &mut |_| ControlFlow::Continue(()))
+    };
+    let mut merged = attempt();
+    if matches!(merged, Err(Error::NoSpace { .. })) && engine.catalog.release_for_merges() {
+        merged = attempt();
+    }
+    // Writers wait for what comes.
+    engine.set_merges_come(merged.is_ok());
+    merged
 }
 
 /// Merges everything into one level. False where `watch` ended it before. From outside the gate, after a flush.
@@ -166,7 +262,15 @@ pub fn run_all(shared: &Shared, watch: Watch<'_>) -> Result<bool> {
     if is_merged {
         return Ok(true);
     }
-    merge(shared, &engine, &choice, &mut damaged, &mut MergeProgress::default(), watch)
+    // That may take long, and no writer waits for it.
+    engine.set_merges_come(false);
+    let mut attempt = || merge(shared, &engine, &choice, &mut damaged, &mut MergeProgress::default(), watch);
+    let mut merged = attempt();
+    if matches!(merged, Err(Error::NoSpace { .. })) && engine.catalog.release_for_merges() {
+        merged = attempt();
+    }
+    engine.set_merges_come(true);
+    merged
 }
 
 /// Merges some runs. False where it was ended before it was done: nothing has changed then.
@@ -178,6 +282,7 @@ fn merge(
     progress: &mut MergeProgress,
     watch: Watch<'_>,
 ) -> Result<bool> {
+    engine.catalog.poison.check()?;
     engine.is_merging.store(true, Ordering::Relaxed);
     let mut written = Vec::new();
     let merged = write_all(shared, engine, choice, &mut written, progress, watch);
@@ -190,7 +295,9 @@ fn merge(
         }
         Err(error) => {
             remove(engine.catalog.disk.as_ref(), written.iter().map(|run| run.id));
-            if let Error::Corrupt { file_id, .. } = &error {
+            if let Error::Corrupt { file_id, .. } = &error
+                && choice.inputs.iter().any(|run| run.entry.id == *file_id)
+            {
                 // What is whole in it stays where it is; nothing is written anew that would hide the damage.
                 damaged.push(*file_id);
             }
@@ -205,11 +312,7 @@ fn merge(
             return Err(refused.into());
         }
     };
-    install(
-        shared,
-        engine,
-        Installation { removed, added: written, ranges, cleaned, ..Installation::default() },
-    )?;
+    install(engine, Installation { removed, added: written, ranges, cleaned, ..Installation::default() })?;
     engine.counters.merges.fetch_add(1, Ordering::Relaxed);
     Ok(true)
 }
@@ -230,24 +333,22 @@ fn write_all(
         let manifest = engine.catalog.manifest();
         (RangeDelete::copies(&manifest.ordered.ranges)?, manifest.ordered.next_range)
     };
-    let below = memory::collect(tree.levels.iter().skip(choice.to + 1).flatten().cloned())?;
-    let around = Below { engine, runs: below };
+    let around = Below::new(engine, &tree, choice)?;
+    drop(tree);
     let mut survivors = Survivors::new(engine.snapshots()?, ranges, &around)?;
     let base = choice.inputs.iter().map(|run| run.entry.min_seq).min().unwrap_or(0);
-    let most = run_size(engine);
+    // In level 0 each run is looked at: so they are few.
+    let most = if choice.to == 0 { u64::MAX } else { run_size(engine) };
     let largest = choice.inputs.iter().map(|run| run.entry.length).max().unwrap_or(0);
-    let capacity = most.saturating_add(largest).saturating_mul(2).saturating_add(4 << 20);
     let (total, level) = (bytes(&choice.inputs), choice.to as u32);
+    let capacity = most.min(total).saturating_add(largest).saturating_mul(2).saturating_add(4 << 20);
     progress.files = (0, choice.inputs.len() as u64);
     progress.bytes = (0, total);
     let mut sources = sources(&choice.inputs)?;
-    let (mut writer, mut key, mut last_key): (Option<RunWriter>, Vec<u8>, Vec<u8>) =
-        (None, Vec::new(), Vec::new());
+    let (mut writer, mut last_key): (Option<RunWriter>, Vec<u8>) = (None, Vec::new());
     let (mut value, mut copied, mut is_over) = (Vec::new(), 0u64, false);
     while let Some(n) = first(&sources) {
-        let Some((own, meta)) = sources[n].current() else { break };
-        memory::copy_to(&mut key, own)?;
-        let meta = *meta;
+        let Some((key, meta)) = sources[n].current() else { break };
         sources[n].copy_value(&mut value)?;
         let mut emit = |key: &[u8], meta: &Meta, value: &[u8]| {
             if writer
@@ -268,7 +369,7 @@ fn write_all(
             }
             Ok(())
         };
-        survivors.take(&key, &meta, &value, &mut emit)?;
+        survivors.take(key, meta, &value, &mut emit)?;
         copied += (key.len() + value.len()) as u64;
         sources[n].advance(false)?;
         if copied >= 1 << 20 {
@@ -296,7 +397,7 @@ fn write_all(
     }
     let cleaned = if survivors.is_blocked { 0 } else { cleaned };
     let mut dead = std::mem::take(&mut survivors.dead);
-    super::key::join_dead_lists(&mut dead);
+    key::join_dead_lists(&mut dead);
     Ok(Some((dead, cleaned)))
 }
 
@@ -315,10 +416,10 @@ fn sources(inputs: &[Arc<Run>]) -> Result<Vec<Versions>> {
     let mut levels = levels_with(inputs.iter())?.into_iter();
     let mut all = Vec::new();
     for run in levels.next().unwrap_or_default() {
-        memory::push(&mut all, Versions::new(memory::collect([run])?))?;
+        memory::push(&mut all, Versions::verified(memory::collect([run])?))?;
     }
     for level in levels.filter(|level| !level.is_empty()) {
-        memory::push(&mut all, Versions::new(level))?;
+        memory::push(&mut all, Versions::verified(level))?;
     }
     for versions in &mut all {
         versions.seek(Bound::Unbounded, false)?;
@@ -343,4 +444,40 @@ fn first(sources: &[Versions]) -> Option<usize> {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::sim::SimDisk;
+    use crate::lsm::Lsm;
+    use crate::store::Store;
+    use crate::store::options::{EngineKind, MergeMode, Options};
+
+    #[test]
+    fn no_level_grows_without_end_while_writers_are_faster_than_merges() {
+        let options = Options {
+            engine: EngineKind::Lsm,
+            lsm_memory: 16 << 10,
+            max_file_size: 4 << 10,
+            merge: MergeMode::Manual,
+            ..Options::default()
+        };
+        let store = Lsm::start(Arc::new(SimDisk::new()), &options, false).unwrap();
+        let mut largest = 0.0f64;
+        for n in 0..3_000u32 {
+            // In an order that lets all runs overlap.
+            store.put(&n.wrapping_mul(0x9e37_79b9).to_be_bytes(), &[7; 100]).unwrap();
+            store.shared.enter().unwrap().flush_signal.wake();
+            if n % 40 == 39 {
+                // One merge in the time of some flushes: level 0 never gets small.
+                store.flush().unwrap();
+                run_once(&store.shared).unwrap();
+            }
+            let engine = store.shared.enter().unwrap();
+            largest = largest.max(bytes(level(&engine.tree(), 1)) as f64 / most_bytes(&engine, 1) as f64);
+        }
+        assert!(largest < 3.0, "level 1 had {largest} times the bytes that it may have");
+        store.close().unwrap();
+    }
 }

@@ -13,6 +13,7 @@ mod lists;
 mod memtable;
 mod merge;
 mod open;
+mod places;
 mod ranges;
 mod run;
 mod shared;
@@ -125,7 +126,7 @@ impl Lsm {
 
     /// Makes a change from inside the gate. Stores without a thread do the work that comes of it after that.
     fn change<R>(&self, makes_room: bool, mut change: impl FnMut(&Engine) -> Result<R>) -> Result<R> {
-        let mut paused = self.shared.enter()?.pause(makes_room);
+        let mut paused = self.pause(makes_room);
         if paused.is_err() && !self.shared.background && self.shared.check_may_wait().is_ok() {
             paused = flush::flush_all(&self.shared);
         }
@@ -160,12 +161,17 @@ impl Lsm {
         Ok(done)
     }
 
+    /// Waits as long as memory is used up that a thread is about to free; for a moment where that is near. Between two looks it is
+    /// outside the gate.
+    fn pause(&self, makes_room: bool) -> Result<()> {
+        while self.shared.enter()?.pause(makes_room)? {}
+        Ok(())
+    }
+
     fn make_room(&self) -> Result<()> {
         self.shared.enter()?.freeze_all();
         flush::flush_all(&self.shared)?;
         merge::run_all(&self.shared, &mut |_| std::ops::ControlFlow::Continue(())).map(drop)?;
-        install::collect(&self.shared);
-        install::collect(&self.shared);
         Ok(())
     }
 
@@ -178,9 +184,8 @@ impl Lsm {
             }
             engine.log.prepare()?;
             engine.log_told_time();
-            flush::seal(&self.shared, &engine)?;
+            flush::seal(&engine)?;
         }
-        install::collect(&self.shared);
         flush::flush_all(&self.shared)?;
         if self.shared.enter()?.options.merge == MergeMode::Auto {
             merge::run_if_due(&self.shared)?;

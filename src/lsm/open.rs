@@ -21,7 +21,7 @@ use crate::bitcask::lifecycle::sequence::Sequence;
 use crate::bitcask::lifecycle::tails::repair_tails;
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
-use crate::format::features::{Needs, ORDERED};
+use crate::format::features::{NUMBERED_LISTS, Needs, ORDERED};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
@@ -91,11 +91,15 @@ pub fn open(
     Ok(opened?.holding(lock))
 }
 
-/// The options of the log: its files are small, so that what is in runs goes soon.
-fn of_log(options: &Options) -> Options {
-    let max_file_size =
-        (memtable_size(options) as u64 / 2).clamp(16 << 10, 64 << 20).min(options.max_file_size);
-    Options { max_file_size, ..options.clone() }
+/// Where files of the log are as large as this, each is followed by another when it is half full, if that is ready by then: so no
+/// writer waits for one.
+const DIVIDED: u64 = 8 << 20;
+
+/// The options of the log: its files are small, so that what is in runs goes soon; but each costs syncs, where there is a disk.
+fn of_log(disk: &dyn Disk, options: &Options) -> Options {
+    let wanted = memtable_size(options) as u64;
+    let wanted = if disk.is_volatile() { wanted / 2 } else { wanted.max(DIVIDED) };
+    Options { max_file_size: wanted.clamp(16 << 10, 64 << 20).min(options.max_file_size), ..options.clone() }
 }
 
 fn open_locked(
@@ -108,28 +112,32 @@ fn open_locked(
 ) -> Result<Engine> {
     let mut needs = Needs::default();
     needs.add(ORDERED);
+    needs.add(NUMBERED_LISTS);
     let manifest = load_manifest(disk.as_ref(), options, names, needs)?;
     if !manifest.needs.has(ORDERED) {
         return Err(Error::invalid(
             "the store in this directory was made with engine=bitcask; open it with that, or with engine=auto",
         ));
     }
-    let options = &of_log(options);
+    let options = &of_log(disk.as_ref(), options);
     let events = Events::new(options.log.clone(), options.log_level);
     let listed = manifest.copy_with_room(0)?;
-    let catalog = Arc::new(Catalog::new(disk.clone(), listed, events, options.max_file_size)?);
+    let catalog = Catalog::new(disk.clone(), listed, events, options.max_file_size)?;
+    let catalog = Arc::new(catalog.without_look_ups()?);
+    let removing = Arc::default();
     let mut runs = memory::vec_with_room(manifest.ordered.runs.len())?;
     for run in &manifest.ordered.runs {
-        runs.push(Run::open(disk, run, &manifest.store_id, options.verify_checksums)?);
+        runs.push(Run::open(disk, run, &manifest.store_id, options.verify_checksums, &removing)?);
     }
     let mut tree = Tree {
         active: Arc::default(),
         frozen: Vec::new(),
         levels: Arc::new(levels_with(runs.iter())?),
-        ranges: Arc::new(Ranges::new(RangeDelete::copies(&manifest.ordered.ranges)?)?),
+        ranges: Arc::new(Ranges::for_later(RangeDelete::copies(&manifest.ordered.ranges)?)?),
     };
     check_levels(&tree)?;
     let replayed = replay(&catalog, &manifest, options, &mut tree)?;
+    let next_list = replayed.next_list.max(next_list(&manifest, &tree));
     if !options.read_only {
         // Not before the files that the manifest lists were found to be this store's, and not before that manifest is
         // certain: the renaming that made it count may not be on the disk yet.
@@ -149,15 +157,22 @@ fn open_locked(
     if !tree.frozen.is_empty() {
         flush_signal.wake();
     }
+    let log = Log::new(catalog.clone(), options.max_file_size, start, ask);
+    if options.max_file_size >= DIVIDED && !options.read_only {
+        log.divide_at(options.max_file_size / 2);
+    }
     Ok(Engine::new(Parts {
-        log: Log::new(catalog.clone(), options.max_file_size, start, ask),
+        log,
         options: options.clone(),
         hasher: KeyHasher::new(&manifest.hash_key),
         catalog,
         clock,
         tree,
         next_seq,
+        // Before manifests told it, it was about this.
+        next_list: next_list.max(next_seq),
         time_ms,
+        removing,
         is_background,
         flush_signal,
     }))
@@ -176,12 +191,24 @@ fn check_levels(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
+/// A number that no list has which runs know of, or deletes of ranges. Manifests tell it, but for those of early builds.
+fn next_list(manifest: &Manifest, tree: &Tree) -> u64 {
+    // The keys of elements come last, and of these those of the list with the largest number.
+    let of_runs = tree.runs().filter_map(|run| key::list_of_element(&run.last_key));
+    // Where a range ends no list of it is.
+    let of_ranges = manifest.ordered.ranges.iter().filter_map(|range| key::list_of_element(&range.to));
+    let known = of_runs.map(|id| id.saturating_add(1)).chain(of_ranges).max();
+    manifest.ordered.next_list.max(known.unwrap_or(0))
+}
+
 /// What the log said.
 struct Replayed {
     max_seq: u64,
     max_time_ms: u64,
     frontier: Position,
     sequence: Option<Sequence>,
+    /// No list that is in the log and in no run has this number or a larger one.
+    next_list: u64,
 }
 
 type File = (FileEntry, Arc<DataFile>);
@@ -223,7 +250,7 @@ fn replay(catalog: &Catalog, manifest: &Manifest, options: &Options, tree: &mut 
     if let Some(gap) = sequence.gaps.first().copied() {
         (outcomes, (frontier, sequence)) = look(Some(gap))?;
     }
-    let (mut max_seq, mut max_time_ms) = (manifest.last_seq.max(flushed), 0);
+    let (mut max_seq, mut max_time_ms, mut next_list) = (manifest.last_seq.max(flushed), 0, 0);
     for ((entry, file), outcome) in files.iter().zip(&outcomes) {
         if outcome.seqs.1 > 0 {
             file.include_seqs(outcome.seqs.0, outcome.seqs.1);
@@ -232,10 +259,11 @@ fn replay(catalog: &Catalog, manifest: &Manifest, options: &Options, tree: &mut 
         max_time_ms = max_time_ms.max(outcome.max_time_ms);
         let is_flushed = entry.state == FileState::Sealed && entry.max_seq <= flushed;
         if !is_flushed && outcome.seqs.1 > flushed {
-            fill(file, outcome.end, flushed, options, tree)?;
+            next_list = next_list.max(fill(file, outcome.end, flushed, options, tree)?);
         }
     }
-    Ok(Replayed { max_seq, max_time_ms, frontier, sequence: (!manifest.clean).then_some(sequence) })
+    let sequence = (!manifest.clean).then_some(sequence);
+    Ok(Replayed { max_seq, max_time_ms, frontier, sequence, next_list })
 }
 
 /// What is in one file of the log.
@@ -253,6 +281,8 @@ fn outcome_of(
     let mut outcome = Outcome::default();
     let is_lost = lost_from.is_some_and(|from| file.id >= from) && entry.state == FileState::Open;
     let end = if is_lost { FILE_HEADER_SIZE } else { file.tail() };
+    // What is cut off here would fit the log again after the next crash.
+    outcome.goes_on = is_lost && file.tail() > FILE_HEADER_SIZE;
     let (end, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
         let header = &frame.header;
         outcome.max_time_ms = outcome.max_time_ms.max(header.time_ms);
@@ -270,15 +300,16 @@ fn outcome_of(
             outcome.damage = Some((offset, what));
             let behind = frames_behind(file, end, file.tail())?;
             outcome.frontier = outcome.frontier.max(behind.frontier);
-            outcome.goes_on = behind.frames || !ends_in_one_frame(file, end)?;
+            outcome.goes_on |= behind.frames || !ends_in_one_frame(file, end)?;
         }
         End::Complete => {}
     }
     Ok(outcome)
 }
 
-/// Puts the records of a file that are in no run into the memtable.
-fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut Tree) -> Result<()> {
+/// Puts the records of a file that are in no run into the memtable, and gives a number that no list of these has.
+fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut Tree) -> Result<u64> {
+    let mut next_list = 0;
     let most = memtable_size(options);
     let (_, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
         let header = &frame.header;
@@ -294,7 +325,11 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
             Record { kind: header.kind, key: frame.key(), value: frame.value(), expiry_ms: header.expiry_ms };
         let corrupt = |what| file.corrupt(frame.offset, what);
         let key = match header.kind {
-            Kind::Element | Kind::Gone => key::of_logged_element(frame.key()).map_err(corrupt)?.to_vec(),
+            Kind::Element | Kind::Gone => {
+                let key = key::of_logged_element(frame.key()).map_err(corrupt)?;
+                next_list = next_list.max(key::list_of_element(&key).map_or(0, |id| id.saturating_add(1)));
+                key.to_vec()
+            }
             Kind::Range => {
                 key::decode_bounds(frame.value()).map_err(corrupt)?;
                 Vec::new()
@@ -306,7 +341,7 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
         Ok(())
     })?;
     match why {
-        End::Complete => Ok(()),
+        End::Complete => Ok(next_list),
         End::Damaged { offset, what } => Err(file.corrupt(offset, what)),
     }
 }

@@ -1,5 +1,7 @@
 //! Deletes of ranges, arranged so that those of a key are found by halving.
 
+use std::collections::BTreeMap;
+
 use super::key::RangeDelete;
 use crate::store::memory::{self, Refused};
 
@@ -13,25 +15,54 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// These deletes.
-    pub fn new(all: Vec<RangeDelete>) -> Result<Self, Refused> {
-        let mut edges = memory::vec_with_room(2 * all.len())?;
-        edges.extend(all.iter().flat_map(|range| [range.from.as_slice(), &range.to]));
+    /// These deletes, for readers of any moment.
+    #[cfg(test)]
+    fn new(all: Vec<RangeDelete>) -> Result<Self, Refused> {
+        Ranges::arranged(all, &|_, _| true)
+    }
+
+    /// These deletes, for readers that come after all of them.
+    pub fn for_later(all: Vec<RangeDelete>) -> Result<Self, Refused> {
+        Ranges::arranged(all, &|_, newer| newer.is_none())
+    }
+
+    /// These deletes, for those who ask whether one of these moments, in their order, lies between a version and what came after it.
+    pub fn between(all: Vec<RangeDelete>, moments: &[u64]) -> Result<Self, Refused> {
+        Ranges::arranged(all, &|seq, newer| {
+            newer.is_none_or(|newer| {
+                let n = moments.partition_point(|moment| *moment < seq);
+                moments.get(n).is_some_and(|moment| *moment < newer)
+            })
+        })
+    }
+
+    /// Of the deletes of a piece those stay of which `stays` says so, by their number and that of the next newer one.
+    fn arranged(all: Vec<RangeDelete>, stays: &dyn Fn(u64, Option<u64>) -> bool) -> Result<Self, Refused> {
+        // Where a delete begins, and where it ends, in the order of keys.
+        let mut edges: Vec<(&[u8], u64, bool)> = memory::vec_with_room(2 * all.len())?;
+        for range in all.iter().filter(|range| range.from < range.to) {
+            edges.push((&range.from, range.seq, true));
+            edges.push((&range.to, range.seq, false));
+        }
         edges.sort_unstable();
-        edges.dedup();
+        let mut open: BTreeMap<u64, usize> = BTreeMap::new();
         let mut pieces: Vec<(Vec<u8>, Vec<u64>)> = memory::vec_with_room(edges.len())?;
-        for edge in edges {
-            pieces.push((memory::copy_of(edge)?, Vec::new()));
-        }
-        for range in &all {
-            let place = |edge: &[u8]| pieces.partition_point(|(piece, _)| piece.as_slice() < edge);
-            let (from, to) = (place(&range.from), place(&range.to));
-            for (_, seqs) in pieces.iter_mut().take(to).skip(from) {
-                memory::push(seqs, range.seq)?;
+        for at in edges.chunk_by(|a, b| a.0 == b.0) {
+            for (_, seq, begins) in at {
+                let count = open.entry(*seq).or_default();
+                *count = if *begins { *count + 1 } else { count.wrapping_sub(1) };
             }
-        }
-        for (_, seqs) in &mut pieces {
-            seqs.sort_unstable_by(|a, b| b.cmp(a));
+            open.retain(|_, count| *count != 0);
+            let (mut newer, mut seqs) = (None, Vec::new());
+            for seq in open.keys().rev() {
+                if stays(*seq, newer) {
+                    memory::push(&mut seqs, *seq)?;
+                }
+                newer = Some(*seq);
+            }
+            if let Some((key, ..)) = at.first() {
+                pieces.push((memory::copy_of(key)?, seqs));
+            }
         }
         Ok(Ranges { all, pieces })
     }
@@ -80,5 +111,32 @@ mod tests {
             }
         }
         assert_eq!(Ranges::default().covering(b"a", 5), 0);
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_left_out() {
+        let range = |from: u8, to: u8, seq| RangeDelete { id: 0, seq, from: vec![from], to: vec![to] };
+        // One in the other: the inner ones are the newer ones.
+        let all: Vec<_> = (0..100u8).map(|n| range(n, 255 - n, u64::from(n) + 1)).collect();
+        let later = Ranges::for_later(all.clone()).unwrap();
+        assert!(later.pieces.iter().all(|(_, seqs)| seqs.len() <= 1));
+        let moments = [10, 50];
+        let between = Ranges::between(all.clone(), &moments).unwrap();
+        assert!(between.pieces.iter().all(|(_, seqs)| seqs.len() <= 3));
+        let whole = Ranges::new(all).unwrap();
+        let is_seen = |seq, next: Option<u64>| {
+            next.is_some_and(|next| moments.iter().any(|moment| seq <= *moment && *moment < next))
+        };
+        for key in 0..=255u8 {
+            assert_eq!(later.covering(&[key], u64::MAX), whole.covering(&[key], u64::MAX), "{key}");
+            for seq in 0..110 {
+                let (one, other) = (between.first_after(&[key], seq), whole.first_after(&[key], seq));
+                assert_eq!(
+                    (one.is_some(), is_seen(seq, one)),
+                    (other.is_some(), is_seen(seq, other)),
+                    "{key} {seq}"
+                );
+            }
+        }
     }
 }

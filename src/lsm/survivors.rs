@@ -32,7 +32,8 @@ pub struct Survivors<'a> {
     ranges: Ranges,
     around: &'a dyn Around,
     key: Vec<u8>,
-    is_bottom: bool,
+    /// Whether nothing older of the key is anywhere else, once that was asked.
+    is_bottom: Option<bool>,
     /// What came after the version that is looked at: its number and, where it is a version, that.
     newer: Option<(Meta, Vec<u8>)>,
     /// What may go if nothing older stays.
@@ -52,11 +53,11 @@ impl<'a> Survivors<'a> {
         around: &'a dyn Around,
     ) -> Result<Self, Refused> {
         Ok(Survivors {
+            ranges: Ranges::between(ranges, &snapshots)?,
             snapshots,
-            ranges: Ranges::new(ranges)?,
             around,
             key: Vec::new(),
-            is_bottom: false,
+            is_bottom: None,
             newer: None,
             pending: Vec::new(),
             dead: Vec::new(),
@@ -103,7 +104,7 @@ impl<'a> Survivors<'a> {
         self.pending.clear();
         self.newer = None;
         memory::copy_to(&mut self.key, key)?;
-        self.is_bottom = self.around.is_bottom(key);
+        self.is_bottom = None;
         if !self.dead_are_known && !key::is_users(key) {
             // All heads were seen: they come before all elements.
             self.dead_are_known = true;
@@ -112,21 +113,21 @@ impl<'a> Survivors<'a> {
             let mut dead = RangeDelete::copies(&self.dead)?;
             memory::reserve(&mut all, dead.len())?;
             all.append(&mut dead);
-            self.ranges = Ranges::new(all)?;
+            self.ranges = Ranges::between(all, &self.snapshots)?;
         }
         Ok(())
     }
 
     /// Whether this version, of which nothing older stays, can go.
     fn may_go(&mut self, key: &[u8], meta: &Meta, value: &[u8], next: u64) -> Result<bool> {
-        if !self.is_bottom {
+        let is_over = meta.what == What::Nothing
+            || meta.expiry_ms.is_some_and(|expiry_ms| self.around.has_expired(expiry_ms));
+        // Asked last: most versions stay whatever the answer is.
+        if !is_over || !*self.is_bottom.get_or_insert_with(|| self.around.is_bottom(key)) {
             return Ok(false);
         }
         if meta.what == What::Nothing {
             return Ok(true);
-        }
-        if !meta.expiry_ms.is_some_and(|expiry_ms| self.around.has_expired(expiry_ms)) {
-            return Ok(false);
         }
         if meta.what == What::Head {
             // Only where it is the newest of all is it certain that the list is no more.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::engine::{Engine, Operation};
 use super::lists::{copied, copy_whole};
 use super::walk::Iter;
-use super::{Lsm, backup, flush, key, merge};
+use super::{Lsm, backup, flush, key, merge, places};
 use crate::disk::Disk;
 use crate::format::frame::{self, Kind};
 use crate::format::run::block::What;
@@ -33,15 +33,6 @@ fn check_can_sync(engine: &Engine) -> Result<()> {
         return Err(Error::Unsupported { message: message.into() });
     }
     Ok(())
-}
-
-/// The first eight bytes of a key as a number, in the order of keys.
-fn place_of_key(key: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    for (byte, own) in bytes.iter_mut().zip(key) {
-        *byte = *own;
-    }
-    u64::from_be_bytes(bytes)
 }
 
 impl Engine {
@@ -289,9 +280,7 @@ impl Store for Lsm {
         let _not_cancelled = NotCancelled::begin();
         self.shared.enter()?.freeze_all();
         flush::flush_all(&self.shared)?;
-        let merged = merge::run_all(&self.shared, watch);
-        super::install::collect(&self.shared);
-        merged
+        merge::run_all(&self.shared, watch)
     }
 
     fn check_can_backup(&self) -> Result<()> {
@@ -332,14 +321,13 @@ impl Store for Lsm {
 
     fn write_now(&self, batch: &Batch) -> Result<bool> {
         let engine = self.shared.enter()?;
+        engine.check_flushes(false)?;
         engine.write(batch, false)?;
         Ok(engine.is_behind())
     }
 
     fn pause(&self) -> Result<()> {
-        // What fails there stops the writes that come after this one.
-        let _ = self.shared.enter()?.pause(true);
-        Ok(())
+        Lsm::pause(self, true)
     }
 
     fn now_ms(&self) -> Result<u64> {
@@ -379,20 +367,17 @@ impl Store for Lsm {
     }
 
     fn scan(&self, from: u64, most: usize, visit: &mut dyn FnMut(&[u8], Type)) -> Result<Option<u64>> {
-        // A place is the first bytes of a key: keys that have these in common are shown together.
-        let start = from.to_be_bytes();
-        let used = start.iter().rposition(|byte| *byte != 0).map_or(0, |n| n + 1);
         let (mut first, last) = key::prefix_bounds(&[])?;
-        first.extend_from_slice(start.get(..used).unwrap_or_default());
+        let start = self.shared.enter()?.places.key_of(from)?;
+        first.extend_from_slice(&start);
         let mut walk = Iter::new(&self.shared, (first, last), false)?;
-        let (mut count, mut place) = (0, None);
+        let (mut count, mut before) = (0, None);
         while walk.pass_row()? {
             let (key, holds) = walk.key();
-            let own = place_of_key(key);
-            if count >= most.max(1) && place != Some(own) {
-                return Ok(Some(own));
+            if count >= most.max(1) {
+                return self.shared.enter()?.places.place_of(key, before).map(Some);
             }
-            (count, place) = (count + 1, Some(own));
+            (count, before) = (count + 1, Some(places::first_bytes(key)));
             let _visiting = self.shared.engine.visit();
             visit(key, holds);
         }

@@ -23,7 +23,9 @@ fn null_pointers<T>(count: usize) -> Result<Box<[AtomicPtr<T>]>, Refused> {
 
 /// See the module.
 pub struct Table<T> {
+    /// The values by place, for [`Table::get`]; none where nobody looks values up.
     fast: Box<[AtomicPtr<T>]>,
+    size: usize,
     owners: Mutex<Vec<Option<Arc<T>>>>,
     retired: Mutex<Retired>,
 }
@@ -50,8 +52,21 @@ fn next<G: Send + Sync>(queue: &mut VecDeque<(Grace, usize)>, gated: &Gated<G>) 
 impl<T: Send + Sync> Table<T> {
     /// An empty table. Place 0 is never used.
     pub fn new(size: usize) -> Result<Self, Refused> {
+        Ok(Table { fast: null_pointers(size)?, ..Table::without_look_ups(size)? })
+    }
+
+    /// An empty table in which nobody looks values up: [`Table::get`] finds none, and [`Table::take`] frees a place at once.
+    pub fn without_look_ups(size: usize) -> Result<Self, Refused> {
         let owners = Mutex::new(memory::collect([None])?);
-        Ok(Table { fast: null_pointers(size)?, owners, retired: Mutex::default() })
+        Ok(Table { fast: Box::default(), size, owners, retired: Mutex::default() })
+    }
+
+    /// Takes a value out of a table in which nobody looks values up.
+    pub fn take(&self, place: usize) -> Option<Arc<T>> {
+        if !self.fast.is_empty() {
+            return None;
+        }
+        self.owners.lock().get_mut(place).and_then(Option::take)
     }
 
     /// Puts the value that `make` returns into the lowest free place, and tells `make` which that is.
@@ -62,7 +77,7 @@ impl<T: Send + Sync> Table<T> {
     ) -> Option<Result<Arc<T>, E>> {
         let mut owners = self.owners.lock();
         let free = owners.iter().skip(1).position(Option::is_none).map_or(owners.len(), |n| n + 1);
-        if free >= self.fast.len() {
+        if free >= self.size {
             return None;
         }
         if let Err(refused) = self.make_room(&mut owners, free) {
@@ -70,7 +85,7 @@ impl<T: Send + Sync> Table<T> {
         }
         Some(make(free).inspect(|value| {
             owners[free] = Some(value.clone());
-            self.fast[free].store(Arc::as_ptr(value).cast_mut(), Ordering::SeqCst);
+            self.show(free, value);
         }))
     }
 
@@ -90,6 +105,12 @@ impl<T: Send + Sync> Table<T> {
         Ok(())
     }
 
+    fn show(&self, place: usize, value: &Arc<T>) {
+        if let Some(pointer) = self.fast.get(place) {
+            pointer.store(Arc::as_ptr(value).cast_mut(), Ordering::SeqCst);
+        }
+    }
+
     /// The value at `place`, for somebody who is inside the gate.
     #[inline]
     pub fn get<'a, G: Send + Sync>(&'a self, place: usize, _inside: &'a Entered<'_, G>) -> Option<&'a T> {
@@ -102,14 +123,14 @@ impl<T: Send + Sync> Table<T> {
     /// Puts a value into a place of the caller's choice, which must be free. False where it is not, or out of range.
     pub fn insert_at(&self, place: usize, value: Arc<T>) -> Result<bool, Refused> {
         let mut owners = self.owners.lock();
-        if place == 0 || place >= self.fast.len() {
+        if place == 0 || place >= self.size {
             return Ok(false);
         }
         self.make_room(&mut owners, place)?;
         if owners[place].is_some() {
             return Ok(false);
         }
-        self.fast[place].store(Arc::as_ptr(&value).cast_mut(), Ordering::SeqCst);
+        self.show(place, &value);
         owners[place] = Some(value);
         Ok(true)
     }

@@ -343,6 +343,8 @@ impl Rebuild<'_> {
         let mut outcome = Outcome::default();
         let is_lost = self.lost_from.is_some_and(|from| file.id >= from) && entry.state == FileState::Open;
         let end = if is_lost { FILE_HEADER_SIZE } else { file.tail() };
+        // What is cut off here would fit the log again after the next crash.
+        outcome.goes_on = is_lost && file.tail() > FILE_HEADER_SIZE;
         let (end, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
             let header = &frame.header;
             outcome.max_time_ms = outcome.max_time_ms.max(header.time_ms);
@@ -370,7 +372,7 @@ impl Rebuild<'_> {
                 outcome.damage = Some((offset, what));
                 let behind = frames_behind(file, end, file.tail())?;
                 outcome.frontier = outcome.frontier.max(behind.frontier);
-                outcome.goes_on = behind.frames || !ends_in_one_frame(file, end)?;
+                outcome.goes_on |= behind.frames || !ends_in_one_frame(file, end)?;
             }
             End::Complete => {}
         }

@@ -20,6 +20,8 @@ pub struct Versions {
     is_over: bool,
     /// A block that could not be read.
     damaged: Option<(usize, usize)>,
+    /// Checksums are compared also where the store's options say otherwise.
+    verify: bool,
 }
 
 impl Versions {
@@ -35,7 +37,13 @@ impl Versions {
             at: 0,
             is_over: true,
             damaged: None,
+            verify: false,
         }
+    }
+
+    /// As [`Versions::new`], for who writes the versions anew: what is damaged must not become valid.
+    pub fn verified(runs: Vec<Arc<Run>>) -> Self {
+        Versions { verify: true, ..Versions::new(runs) }
     }
 
     /// Decodes the block that it is at. After an error it is at its end, and knows which block that was.
@@ -63,7 +71,7 @@ impl Versions {
         let Some(run) = self.runs.get(self.run) else { return Ok(()) };
         self.entries.clear();
         self.keys.clear();
-        let block = run.block(self.block, &mut self.buffer)?;
+        let block = run.block(self.block, run.verify || self.verify, &mut self.buffer)?;
         let (mut at, mut key) = (0, Vec::new());
         while let Some(entry) =
             block.entry(at, &mut key).map_err(|refusal| run.refuses(self.block, refusal))?

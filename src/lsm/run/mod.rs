@@ -15,6 +15,7 @@ use crate::format::run::{FOOTER_SIZE, Footer, HEADER_SIZE, Header, IndexShape, f
 use crate::format::{Damage, names};
 use crate::store::error::{Error, Result};
 use crate::store::memory;
+use crate::sync::lock::Mutex;
 
 /// A part of a run that is at hand.
 enum Part {
@@ -41,6 +42,24 @@ pub struct Questions {
     pub in_vain: AtomicU64,
 }
 
+/// Files of runs are removed as long as the store is open: later another may have runs of the same names there.
+pub struct Removing {
+    is_open: Mutex<bool>,
+}
+
+impl Default for Removing {
+    fn default() -> Self {
+        Removing { is_open: Mutex::new(true) }
+    }
+}
+
+impl Removing {
+    /// From now on no file is removed.
+    pub fn end(&self) {
+        *self.is_open.lock() = false;
+    }
+}
+
 /// See the module.
 pub struct Run {
     /// What the manifest says of it.
@@ -59,11 +78,13 @@ pub struct Run {
     filter: Part,
     /// Nobody needs it any more: its file goes with it.
     obsolete: AtomicBool,
+    removing: Arc<Removing>,
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if self.obsolete.load(Ordering::Acquire) {
+        let is_open = self.removing.is_open.lock();
+        if self.obsolete.load(Ordering::Acquire) && *is_open {
             // What stays is debris that the next opening removes.
             let _ = self.disk.remove(&names::run(self.entry.id));
         }
@@ -81,6 +102,7 @@ impl Run {
         entry: &RunEntry,
         store_id: &[u8; 16],
         verify: bool,
+        removing: &Arc<Removing>,
     ) -> Result<Arc<Run>> {
         memory::room_for_small_things()?;
         let name = names::run(entry.id);
@@ -156,6 +178,7 @@ impl Run {
             shape,
             filter,
             obsolete: AtomicBool::new(false),
+            removing: removing.clone(),
             file,
         }))
     }
@@ -205,7 +228,7 @@ impl Run {
     }
 
     /// A block: the bytes of the mapping, or read into `buffer`.
-    fn block<'a>(&'a self, n: usize, buffer: &'a mut Vec<u8>) -> Result<Block<'a>> {
+    fn block<'a>(&'a self, n: usize, verify: bool, buffer: &'a mut Vec<u8>) -> Result<Block<'a>> {
         let (from, to) = self.block_range(n)?;
         let bytes = match self.view.as_ref().and_then(|view| view.get(from, to - from)) {
             Some(bytes) => bytes,
@@ -221,7 +244,7 @@ impl Run {
                 buffer
             }
         };
-        let seed = self.verify.then(|| seed(self.entry.salt, from));
+        let seed = verify.then(|| seed(self.entry.salt, from));
         Block::parse(bytes, seed, self.base).map_err(|what| self.corrupt(from, what))
     }
 
@@ -245,7 +268,7 @@ impl Run {
         let mut n = self.shape.find_block(self.index.bytes(), key);
         let mut is_there = false;
         while n < self.shape.blocks {
-            let block = self.block(n, &mut buffer)?;
+            let block = self.block(n, self.verify, &mut buffer)?;
             let mut entry = block.seek(key, &mut found).map_err(|refusal| self.refuses(n, refusal))?;
             while let Some(one) = entry {
                 if found != key {

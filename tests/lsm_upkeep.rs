@@ -1,0 +1,320 @@
+//! The upkeep of the ordered engine: what memtables, runs and the log come to when something fails, is damaged, or does not end.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use filedb::disk::sim::{Fault, Kind, SimDisk};
+use filedb::{Batch, Db, EngineKind, Error, KeyRange, MergeMode, Options, SyncMode};
+
+fn options() -> Options {
+    Options {
+        engine: EngineKind::Lsm,
+        lsm_memory: 16 << 10,
+        max_file_size: 4 << 10,
+        sync: SyncMode::None,
+        ..Options::default()
+    }
+}
+
+fn open(disk: &SimDisk, options: &Options) -> Db {
+    Db::open_on(Arc::new(disk.clone()), options).unwrap()
+}
+
+fn runs(disk: &SimDisk) -> Vec<String> {
+    disk.file_names().into_iter().filter(|name| name.ends_with(".run")).collect()
+}
+
+/// Damages the first byte of the value that begins like this, in each run that holds it. How many there were.
+fn damage(disk: &SimDisk, value: &[u8]) -> usize {
+    let mut count = 0;
+    for name in runs(disk) {
+        let mut bytes = disk.read_file(&name).unwrap();
+        if let Some(at) = bytes.windows(value.len()).position(|window| window == value) {
+            bytes[at] ^= 1;
+            disk.write_file(&name, bytes);
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn the_number_of_a_list_is_not_used_twice_after_attempts_that_failed() {
+    for (flushes, kills) in [(false, false), (true, false), (false, true), (true, true)] {
+        let disk = SimDisk::new();
+        let db = open(&disk, &options());
+        for _ in 0..100 {
+            let mut batch = Batch::new();
+            batch.push_back("never", "made").unwrap();
+            batch.pop_back("not there").unwrap();
+            assert!(matches!(db.write(&batch), Err(Error::InvalidArgument { .. })));
+        }
+        db.push_back("first", "of the first").unwrap();
+        if flushes {
+            db.merge().unwrap();
+        }
+        if !kills {
+            db.close().unwrap();
+        }
+        drop(db);
+        let db = open(&disk.kill(), &options());
+        for n in 0..150 {
+            db.push_back(format!("list {n}"), "of another").unwrap();
+            let read = db.list_get("first", 0).unwrap();
+            assert_eq!(read.as_deref(), Some(&b"of the first"[..]), "list {n}, {flushes} {kills}");
+        }
+        db.close().unwrap();
+    }
+}
+
+#[test]
+fn a_number_that_no_key_of_a_run_tells_any_more_is_not_used_again() {
+    let disk = SimDisk::new();
+    let db = open(&disk, &options());
+    for _ in 0..50 {
+        let mut batch = Batch::new();
+        batch.push_back("never", "made").unwrap();
+        batch.pop_back("not there").unwrap();
+        assert!(db.write(&batch).is_err());
+    }
+    db.push_back("list", "value").unwrap();
+    db.merge().unwrap();
+    db.pop_back("list").unwrap();
+    db.merge().unwrap();
+    db.close().unwrap();
+    // Nothing of the list is anywhere, and its number is still one that was.
+    let db = open(&disk, &options());
+    db.push_back("other", "value").unwrap();
+    db.merge().unwrap();
+    let name = runs(&disk).pop().unwrap();
+    let bytes = disk.read_file(&name).unwrap();
+    // The key of the element, as the index of the run has it: 2, the number, and the position plus 2^63.
+    let number = (0..1000u64).find(|id| {
+        let key = [&[2][..], &id.to_be_bytes(), &(1u64 << 63).to_be_bytes()].concat();
+        bytes.windows(17).any(|window| window == key)
+    });
+    assert!(number.unwrap() > 50, "{number:?}");
+}
+
+#[test]
+fn a_failed_sync_leaves_no_run_behind() {
+    let disk = SimDisk::new();
+    let db = open(&disk, &Options { merge: MergeMode::Manual, ..options() });
+    for n in 0..20u32 {
+        db.put(n.to_be_bytes(), [7; 100]).unwrap();
+    }
+    db.flush().unwrap();
+    db.put("more", "of it").unwrap();
+    let before = runs(&disk);
+    disk.fail(Fault::once(disk.operations(), libc::EIO).of(&[Kind::Sync]));
+    assert!(db.sync().is_err());
+    for _ in 0..10 {
+        assert!(matches!(db.flush(), Err(Error::Poisoned { .. })));
+        assert!(matches!(db.merge(), Err(Error::Poisoned { .. })));
+        assert_eq!(runs(&disk), before);
+    }
+}
+
+#[test]
+fn a_sync_that_fails_while_a_run_is_made_leaves_none_that_does_not_count() {
+    for n in 0..40 {
+        let disk = SimDisk::new();
+        let db = open(&disk, &Options { merge: MergeMode::Manual, lsm_memory: 1 << 20, ..options() });
+        for n in 0..20u32 {
+            db.put(n.to_be_bytes(), [7; 100]).unwrap();
+        }
+        disk.fail(Fault::once(disk.operations() + n, libc::EIO).of(&[Kind::Sync, Kind::SyncDir]));
+        let flushed = db.flush();
+        for _ in 0..5 {
+            let _ = db.flush();
+        }
+        disk.repair();
+        // One may count or not: which manifest a crash would leave is not known.
+        assert!(runs(&disk).len() <= 1, "operation {n}: {flushed:?}, {:?}", runs(&disk));
+    }
+}
+
+#[test]
+fn a_damaged_run_does_not_keep_newer_ones_from_being_merged() {
+    let disk = SimDisk::new();
+    let auto = options();
+    let manual = Options { merge: MergeMode::Manual, ..options() };
+    let db = open(&disk, &manual);
+    for round in 0..3u32 {
+        for n in 0..10u32 {
+            db.put(format!("key {n}"), format!("round {round} value {n}")).unwrap();
+        }
+        db.flush().unwrap();
+    }
+    db.close().unwrap();
+    drop(db);
+    assert_eq!(damage(&disk, b"round 1 value 3"), 1);
+    let db = open(&disk, &auto);
+    for round in 3..60u32 {
+        for n in 0..10u32 {
+            db.put(format!("key {n}"), format!("round {round} value {n}")).unwrap();
+        }
+        let _ = db.flush();
+        assert!(runs(&disk).len() < 14, "{:?}", runs(&disk));
+    }
+    for n in 0..10u32 {
+        let value = db.get(format!("key {n}")).unwrap();
+        assert_eq!(value, Some(format!("round 59 value {n}").into_bytes()));
+    }
+    // What was deleted after the damage stays deleted.
+    db.delete("key 5").unwrap();
+    for _ in 0..8 {
+        db.put("other", "value").unwrap();
+        let _ = db.flush();
+    }
+    assert_eq!(db.get("key 5").unwrap(), None);
+}
+
+#[test]
+fn a_merge_does_not_make_damage_valid_where_checksums_are_not_compared() {
+    let disk = SimDisk::new();
+    let options = Options { merge: MergeMode::Manual, verify_checksums: false, ..options() };
+    let db = open(&disk, &options);
+    for round in 0..2u32 {
+        for n in 0..10u32 {
+            db.put(format!("key {n} of {round}"), format!("round {round} value {n}")).unwrap();
+        }
+        db.flush().unwrap();
+    }
+    db.close().unwrap();
+    drop(db);
+    assert_eq!(damage(&disk, b"round 1 value 3"), 1);
+    let db = open(&disk, &options);
+    assert!(matches!(db.merge(), Err(Error::Corrupt { .. })));
+    db.close().unwrap();
+    let db = open(&disk, &Options { verify_checksums: true, ..options });
+    assert!(matches!(db.get("key 3 of 1"), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn a_walk_over_several_damaged_blocks_does_not_turn_back() {
+    let disk = SimDisk::new();
+    let options = Options { merge: MergeMode::Manual, lsm_memory: 8 << 20, ..options() };
+    let db = open(&disk, &options);
+    // The same keys in the same blocks of three runs, of about four keys each.
+    for round in 0..3u32 {
+        for n in 0..40u32 {
+            db.put(format!("key {n:02}"), format!("round {round} value {n:02}{:1000}", "")).unwrap();
+        }
+        db.flush().unwrap();
+    }
+    db.close().unwrap();
+    drop(db);
+    // Newest first, 2 is before 1 and 0.
+    for value in ["round 2 value 09", "round 1 value 09", "round 0 value 25"] {
+        assert_eq!(damage(&disk, value.as_bytes()), 1);
+    }
+    let db = open(&disk, &options);
+    let mut walk = db.iter("").unwrap();
+    let (mut keys, mut failures) = (Vec::new(), 0);
+    loop {
+        match walk.next_row() {
+            Ok(Some(row)) => keys.push(row.key().to_vec()),
+            Ok(None) => break,
+            Err(_) => failures += 1,
+        }
+        assert!(failures < 10);
+    }
+    assert!(failures >= 2 && keys.is_sorted_by(|a, b| a < b), "{failures} {keys:?}");
+}
+
+#[test]
+fn a_walk_that_outlives_its_store_removes_no_run_of_the_next() {
+    let disk = SimDisk::new();
+    let db = open(&disk, &options());
+    for n in 0..20u32 {
+        db.put(n.to_be_bytes(), [7; 100]).unwrap();
+    }
+    db.flush().unwrap();
+    let before = runs(&disk);
+    let walk = db.iter("").unwrap();
+    db.put("more", "of it").unwrap();
+    db.merge().unwrap();
+    db.close().unwrap();
+    drop(db);
+    let old = before.iter().filter(|name| disk.read_file(name).is_some()).count();
+    assert!(old > 0, "the walk keeps what was merged");
+    drop(walk);
+    assert_eq!(before.iter().filter(|name| disk.read_file(name).is_some()).count(), old);
+    open(&disk, &options()).close().unwrap();
+    assert_eq!(runs(&disk).len(), 1, "the next opening removes what is left");
+}
+
+#[test]
+fn a_full_disk_has_room_again_once_everything_was_deleted() {
+    let disk = SimDisk::new();
+    let options = Options { max_file_size: 16 << 10, ..options() };
+    let db = open(&disk, &options);
+    db.put("first", "").unwrap();
+    db.flush().unwrap();
+    disk.set_room(Some(disk.used() + 300_000));
+    for round in 0..3 {
+        let mut count = 0u32;
+        let full = loop {
+            match db.put(count.to_be_bytes(), [round; 100]) {
+                Ok(()) => count += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, Error::NoSpace { .. }), "{full}");
+        assert!(count > 500, "{count} in round {round}");
+        db.delete_range(&KeyRange::ALL).unwrap();
+        db.merge().unwrap();
+        db.flush().unwrap();
+    }
+    db.close().unwrap();
+}
+
+#[test]
+fn writers_wait_for_memory_that_is_being_written_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let (memory, size, threads) = (512 << 10, 64 << 10, 8u32);
+    let options = Options { lsm_memory: memory, max_file_size: 1 << 20, ..options() };
+    let db = Db::open(directory.path().join("store"), &options).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let db = &db;
+            scope.spawn(move || {
+                for n in 0..40u32 {
+                    db.put(format!("{thread}/{n}"), vec![7; size]).unwrap();
+                    let held = db.stats().unwrap().index_bytes;
+                    // Each thread may have found that there is room, just before the others took it.
+                    let most = memory + u64::from(threads) * (size as u64 + 1_000);
+                    assert!(held <= most, "{held} bytes");
+                }
+            });
+        }
+    });
+    assert_eq!(db.count().unwrap(), u64::from(40 * threads));
+    db.close().unwrap();
+}
+
+#[test]
+fn a_scan_shows_no_more_keys_than_it_is_asked_for_and_all_of_them_in_the_end() {
+    let db = open(&SimDisk::new(), &Options { lsm_memory: 1 << 20, ..options() });
+    let mut wanted = Vec::new();
+    for n in 0..500u32 {
+        wanted.push(format!("the same beginning {n:04}").into_bytes());
+        wanted.push(vec![0; n as usize % 9]);
+        wanted.push(n.to_be_bytes().to_vec());
+    }
+    wanted.retain(|key| !key.is_empty());
+    wanted.sort();
+    wanted.dedup();
+    wanted.iter().for_each(|key| db.put(key, "").unwrap());
+    for most in [1, 7, 100, 10_000] {
+        let (mut found, mut at) = (Vec::new(), Some(0));
+        while let Some(from) = at {
+            let before = found.len();
+            at = db.scan(from, most, |key, _| found.push(key.to_vec())).unwrap();
+            assert!(found.len() - before <= most && at != Some(0));
+        }
+        assert_eq!(found, wanted);
+    }
+}
