@@ -128,7 +128,12 @@ impl Engine {
     }
 
     fn stats(&self) -> Stats {
-        let (manifest, tree) = (self.catalog.manifest(), self.tree());
+        let tree = self.tree();
+        let files = {
+            // Not held any longer: who appends waits for the manifest with the log's lock.
+            let manifest = self.catalog.manifest();
+            manifest.files.len() + manifest.ordered.runs.len()
+        };
         let log_bytes = self.catalog.bytes();
         let of_runs = |count: fn(&super::run::Run) -> u64| tree.runs().map(|run| count(run)).sum::<u64>();
         let in_memory: u64 = tree.memtables().map(|table| table.keys() as u64).sum();
@@ -136,7 +141,7 @@ impl Engine {
         Stats {
             // No more than this: a key may be in several places. A count goes through all of them.
             keys: of_runs(|run| run.footer.keys) + in_memory,
-            files: (manifest.files.len() + manifest.ordered.runs.len()) as u64,
+            files: files as u64,
             data_bytes: log_bytes + of_runs(|run| run.entry.length),
             live_bytes: memory + of_runs(|run| run.footer.data_bytes),
             index_bytes: memory + of_runs(|run| run.memory_bytes()),
