@@ -57,7 +57,7 @@ pub fn backup(
 fn seal(shared: &Shared) -> Result<()> {
     let engine = shared.enter()?;
     let _alone = engine.flushing.lock();
-    match flush::seal(shared, &engine) {
+    match flush::seal(&engine) {
         Err(Error::NoSpace { .. }) => Ok(()),
         sealed => sealed,
     }
