@@ -426,6 +426,10 @@ fn a_directory_that_is_not_a_backup_of_the_store_is_refused_and_left_as_it_is() 
         let names = |of: &str| -> Vec<_> {
             let mut names: Vec<_> =
                 std::fs::read_dir(at(of)).unwrap().map(|it| it.unwrap().file_name()).collect();
+            // A thread of the store makes its next file ahead, and writes the manifest for that.
+            names.retain(|name| {
+                of != "store" || [".data", ".tmp"].iter().all(|own| !name.to_str().unwrap().ends_with(own))
+            });
             names.sort();
             names
         };

@@ -66,6 +66,11 @@ pub fn flush(shell: &Weak<Shared>, signal: &Signal) {
                     // Nothing is written any more.
                     continue;
                 }
+                if engine.catalog.disk.is_volatile() {
+                    // What waits takes memory too: it is tried again with each memtable that gets full.
+                    nap = AFTER_FAILURE;
+                    continue;
+                }
                 drop(engine);
                 drop(shell);
                 signal.pause(after_failures(failures));
@@ -115,8 +120,6 @@ pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
         while signal.sleep(LONGEST_SLEEP) {
             let Some(shell) = shell.upgrade() else { return };
             let Some(engine) = shell.engine.enter() else { return };
-            let memory = engine.tree().memtables().map(|table| table.bytes() as u64).sum();
-            engine.catalog.disk.note_memory(memory);
             if let Err(error) = engine.log.prepare() {
                 report(&engine, &error);
                 drop(engine);

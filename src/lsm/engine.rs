@@ -421,6 +421,7 @@ impl Engine {
                 }
             }
             self.visible.store(last, Ordering::Release);
+            self.note_memory();
             if table.bytes() >= self.memtable_size || table.range_count() >= MOST_RANGES {
                 self.freeze();
             }
@@ -450,6 +451,20 @@ impl Engine {
         if self.tree().active.seqs().is_some() {
             self.freeze();
         }
+    }
+
+    /// Tells a disk in memory what memtables take, which counts for its limit: late, and they would take what is kept free for deletes.
+    pub fn note_memory(&self) {
+        if self.catalog.disk.is_volatile() {
+            let memory = self.tree().memtables().map(|table| table.bytes() as u64).sum();
+            self.catalog.disk.note_memory(memory);
+        }
+    }
+
+    /// Gives what is set aside for merges to who writes runs. False where that was done before, and in memory, where the limit is kept
+    /// to in another way.
+    pub fn release_room_for_runs(&self) -> bool {
+        !self.catalog.disk.is_volatile() && self.catalog.release_for_merges()
     }
 
     /// Whether a writer should wait a little before it writes more.

@@ -88,7 +88,7 @@ fn flush_each(shared: &Shared, goes_on: impl Fn() -> bool) -> Result<()> {
             return Ok(());
         }
         let mut flushed = flush_oldest(&engine);
-        if matches!(flushed, Err(Error::NoSpace { .. })) && engine.catalog.release_for_merges() {
+        if matches!(flushed, Err(Error::NoSpace { .. })) && engine.release_room_for_runs() {
             // What is written out gives the log back, which takes as much.
             flushed = flush_oldest(&engine);
         }

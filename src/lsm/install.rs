@@ -147,6 +147,7 @@ fn try_install(engine: &Engine, change: &mut Installation, may_count: &mut bool)
     // Their files go with the last who reads them.
     removed.iter().for_each(|run| run.set_obsolete());
     free_log_files(engine);
+    engine.note_memory();
     Ok(())
 }
 

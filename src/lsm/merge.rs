@@ -238,7 +238,7 @@ pub fn run_once(shared: &Shared) -> Result<bool> {
         merge(shared, &engine, &choice, &mut damaged, &mut progress, &mut |_| ControlFlow::Continue(()))
     };
     let mut merged = attempt();
-    if matches!(merged, Err(Error::NoSpace { .. })) && engine.catalog.release_for_merges() {
+    if matches!(merged, Err(Error::NoSpace { .. })) && engine.release_room_for_runs() {
         merged = attempt();
     }
     // Writers wait for what comes.
@@ -266,7 +266,7 @@ pub fn run_all(shared: &Shared, watch: Watch<'_>) -> Result<bool> {
     engine.set_merges_come(false);
     let mut attempt = || merge(shared, &engine, &choice, &mut damaged, &mut MergeProgress::default(), watch);
     let mut merged = attempt();
-    if matches!(merged, Err(Error::NoSpace { .. })) && engine.catalog.release_for_merges() {
+    if matches!(merged, Err(Error::NoSpace { .. })) && engine.release_room_for_runs() {
         merged = attempt();
     }
     engine.set_merges_come(true);
