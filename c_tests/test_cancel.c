@@ -150,7 +150,9 @@ static void merge(int n) {
 }
 
 static void back_up(int n) {
-  EXPECT(FILEDB_OK, filedb_backup(db, in_temp("backup"), n % 2 == 0 ? FILEDB_BACKUP_COPY : 0, &err));
+  char name[32]; /* each store has backups of its own */
+  snprintf(name, sizeof name, "backup-%s", sync_mode);
+  EXPECT(FILEDB_OK, filedb_backup(db, in_temp(name), n % 2 == 0 ? FILEDB_BACKUP_COPY : 0, &err));
 }
 
 static void open_and_close(int n) {
