@@ -131,7 +131,9 @@ proptest! {
                     #[cfg(feature = "testing")]
                     {
                         db.maintain().unwrap();
-                        db.recount().unwrap();
+                        // The store's own thread may take out what is left of a list meanwhile.
+                        let counted = std::iter::repeat_with(|| db.recount()).take(1000).find(Result::is_ok);
+                        assert!(counted.is_some(), "{:?}", db.recount());
                     }
                     db.close().unwrap();
                     db = Db::open(&path, &Options::default()).unwrap();
