@@ -420,6 +420,7 @@ static filedb_status_t do_salvage(void) {
   CHECK(status != FILEDB_OK || stat(in_temp("saved"), &found) == 0);
   /* To look what is to be removed of a new store takes memory too. */
   remove_tree(in_temp("saved"));
+  remove_tree(in_temp("saved.unfinished"));
   return has_order() && status == FILEDB_ERR_UNSUPPORTED ? FILEDB_OK : status;
 }
 

@@ -474,12 +474,14 @@ fn cut_while_lists_change(engine: EngineKind) {
                     std::ops::ControlFlow::Continue(())
                 });
                 // Nothing is there before the first manifest.
-                let is_there = match report {
+                let can_be_saved = match report {
                     Ok(report) => {
                         assert!(report.is_sound(), "seed {seed}, step {step}, {policy:?}: {told:?}");
                         true
                     }
                     Err(Error::Missing { .. }) => false,
+                    // The ordered engine is not checked yet.
+                    Err(Error::Unsupported { .. }) if options.engine == EngineKind::Lsm => false,
                     Err(why) => panic!("seed {seed}, step {step}, {policy:?}: {why}"),
                 };
                 let again = Db::open_on(Arc::new(cut), &options).unwrap_or_else(|why| {
@@ -497,7 +499,7 @@ fn cut_while_lists_change(engine: EngineKind) {
                     image.operation
                 );
                 again.recount().unwrap();
-                if is_there && random.one_in(4) {
+                if can_be_saved && random.one_in(4) {
                     let to = SimDisk::new();
                     let visit = |_: &filedb::Finding<'_>| std::ops::ControlFlow::Continue(());
                     filedb::salvage_on(whole, Arc::new(to.clone()), visit).unwrap();

@@ -450,7 +450,7 @@ test "a store in use is copied" {
     try db.backup(to, .{});
     try db.put("planet", "mars");
     try db.backup(to, .{ .copy = true });
-    var copied = try filedb.Store.open(to, .{ .read_only = true }, null);
+    var copied = try filedb.Store.open(to, .{ .read_only = "true" }, null);
     defer copied.deinit();
     var buffer: [16]u8 = undefined;
     try testing.expectEqualStrings("mars", (try copied.getInto("planet", &buffer)).?);

@@ -22,17 +22,17 @@ static int add(const char *url, const char *seconds) {
   return failed(filedb_put_with(db, url_key, strlen(url_key), url, strlen(url), &more, &err), &err);
 }
 
-static void *visit(void *unused) {
+static void *visit(void *failed_too) {
   filedb_error_t err = FILEDB_ERROR_INIT;
-  for (int i = 0, bad = 0; i < times && !bad; i++) {
+  for (int i = 0, *bad = failed_too; i < times && !*bad; i++) {
     filedb_pinned_t url; /* not a copy: the value where it lies */
     int64_t hits = 0;
-    if ((bad = failed(filedb_get_pinned(db, url_key, strlen(url_key), &url, &err), &err))) continue;
-    bad = failed(filedb_increment(db, hits_key, strlen(hits_key), 1, &hits, &err), &err);
-    if (!bad) printf("%.*s %lld\n", (int)url.len, (const char *)url.data, (long long)hits), fflush(stdout);
+    if ((*bad = failed(filedb_get_pinned(db, url_key, strlen(url_key), &url, &err), &err))) continue;
+    *bad = failed(filedb_increment(db, hits_key, strlen(hits_key), 1, &hits, &err), &err);
+    if (!*bad) printf("%.*s %lld\n", (int)url.len, (const char *)url.data, (long long)hits), fflush(stdout);
     filedb_unpin(&url);
   }
-  return unused;
+  return NULL;
 }
 
 static int list(void) {
@@ -48,13 +48,13 @@ int main(int n, char **a) {
   filedb_error_t err = FILEDB_ERROR_INIT;
   pthread_t threads[4];
   if (n < 3 || failed(filedb_open(a[1], NULL, &db, &err), &err)) return 2;
-  int bad = 0, visits = n == 5 && !strcmp(a[2], "visit");
+  int bad = 0, failures[4] = {0}, visits = n == 5 && !strcmp(a[2], "visit");
   snprintf(url_key, sizeof url_key, "url/%.240s", n > 3 ? a[3] : "");
   snprintf(hits_key, sizeof hits_key, "hits/%.240s", n > 3 ? a[3] : "");
   if (!strcmp(a[2], "list")) bad = list();
   else if (n == 6 && !strcmp(a[2], "add")) bad = add(a[4], a[5]);
   if (visits) times = atoi(a[4]);
-  for (int i = 0; i < 4 && visits; i++) bad |= pthread_create(&threads[i], NULL, visit, NULL);
-  for (int i = 0; i < 4 && visits && !bad; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < 4 && visits; i++) if (pthread_create(&threads[i], NULL, visit, &failures[i]) != 0) abort();
+  for (int i = 0; i < 4 && visits; i++) pthread_join(threads[i], NULL), bad |= failures[i];
   return failed(filedb_close(db, &err), &err) || bad;
 }

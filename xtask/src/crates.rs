@@ -19,7 +19,8 @@ const FILES: &[&str] = &[
     "include/filedb.h",
     "include/filedb.hpp",
 ];
-const FOLDERS: &[(&str, &str)] = &[("src/", ".rs"), ("src/", ".md"), ("docs/", ".md")];
+const FOLDERS: &[(&str, &str)] =
+    &[("src/", ".rs"), ("src/", ".md"), ("docs/", ".md"), ("examples/rust/", ".rs")];
 
 /// The package holds the crate and its documents and nothing else of this repository, and what is in it builds.
 pub fn package(workspace: &Workspace) -> Result<()> {

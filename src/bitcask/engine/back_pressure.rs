@@ -35,10 +35,11 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 const ASK_EVERY: u64 = 256 << 10;
 const ASK_EVERY_TIME: f64 = 0.01;
 
-/// So many files may wait to be sealed. Where there are more, writers append so many bytes in a second; where seals go on, a
-/// quarter of that when there are twice as many.
+/// So many files may wait to be sealed. Where there are more, writers append so many bytes in a second, and no more than so many
+/// files, each of which takes a descriptor; where seals go on, a quarter of that when there are twice as many.
 const MOST_UNSEALED: usize = 16;
 const PACE_OF_SEALS: f64 = (25 << 20) as f64;
+const FILES_OF_SEALS: f64 = 100.0;
 
 /// A store takes at most so many times its target of space.
 const BOUND: f64 = 1.5;
@@ -217,7 +218,8 @@ impl Engine {
             (lag > 0.0 && is_waited_for).then(|| work.gain(now) / (2.0 * lag).powi(2).min(LEAST_PART));
         // Files that wait to be sealed take descriptors, also where a merge keeps seals from them or fails.
         let too_many = if is_waited_for { unsealed as f64 / MOST_UNSEALED as f64 } else { 1.0 };
-        let seals = seals_are_behind.then(|| PACE_OF_SEALS / (too_many * too_many));
+        let pace_of_seals = PACE_OF_SEALS.min(self.options.max_file_size as f64 * FILES_OF_SEALS);
+        let seals = seals_are_behind.then(|| pace_of_seals / (too_many * too_many));
         [merges, seals].into_iter().flatten().reduce(f64::min)
     }
 
@@ -426,10 +428,11 @@ mod tests {
         }
         assert!(engine.log.unsealed_files() > MOST_UNSEALED);
         engine.back_pressure.note_pass(true, true);
-        assert_eq!(engine.pace(), Some(PACE_OF_SEALS));
+        let slowed = (64 << 10) as f64 * FILES_OF_SEALS;
+        assert_eq!(engine.pace(), Some(slowed));
         engine.back_pressure.note_pass(true, false);
         engine.back_pressure.goes_on();
-        assert!(engine.pace() < Some(PACE_OF_SEALS));
+        assert!(engine.pace() < Some(slowed));
         drop((engine, merging, sealing));
     }
 

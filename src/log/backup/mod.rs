@@ -174,6 +174,9 @@ impl<'a> Copying<'a> {
                 (salt, length, max_seq) == (tail.salt, tail.length, tail.max_seq) && entry.id != tail.id
             };
             let before = self.target.old.iter().flat_map(|old| &old.files).find(has_it);
+            // A store that is opened for reading only gives the same number again, which the end of the log had in the last backup.
+            let is_taken = |id| self.target.old.iter().flat_map(|old| &old.files).any(|entry| entry.id == id);
+            let number = if is_taken(number) { number.saturating_add(1) } else { number };
             files.push(FileEntry { id: before.map_or(number, |entry| entry.id), ..tail });
         }
         files.sort_unstable_by_key(|entry| entry.id);
