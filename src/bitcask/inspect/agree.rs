@@ -20,6 +20,7 @@ use crate::index::{Index, KeyHash, KeyHasher};
 use crate::log::catalog::MAX_FILES;
 use crate::store::error::Error;
 use crate::store::findings::Severity;
+use crate::store::memory;
 
 const FIRST_UNITS: u32 = (FILE_HEADER_SIZE / ALIGNMENT) as u32;
 /// The room that a key takes in a checkpoint at most, and the keys of one root, of a store with as many keys as a machine has memory for.
@@ -47,6 +48,7 @@ pub struct HintCursor<'a> {
 impl Survey<'_, '_> {
     /// The bytes of the hint of a sealed file, if it has one.
     pub fn read_hint(&mut self, n: usize, data_size: u64) -> Told<Option<Vec<u8>>> {
+        memory::room_for_small_things()?;
         let entry = self.ledger.files[n].entry;
         let name = names::hint(entry.id);
         if self.manifest.is_none() || entry.state != FileState::Sealed {
@@ -153,6 +155,7 @@ impl Survey<'_, '_> {
 
     /// Compares the checkpoint of a store that was closed with what is in its files.
     pub fn look_at_checkpoint(&mut self) -> Told<()> {
+        memory::room_for_small_things()?;
         let Some(manifest) = &self.manifest else { return Ok(()) };
         let manifest = manifest.copy_with_room(0)?;
         if !manifest.clean || manifest.checkpoint == 0 {

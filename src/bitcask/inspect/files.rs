@@ -17,6 +17,7 @@ use crate::format::{Damage, FileId, frame::Origin};
 use crate::log::catalog::MAX_FILES;
 use crate::store::error::{Error, Result};
 use crate::store::findings::Severity;
+use crate::store::memory;
 
 /// Where in a header the fields stand that only the header knows: time and number, and its checksum.
 const OWN_FIELDS: [Range<usize>; 2] = [40..56, 60..64];
@@ -272,6 +273,7 @@ pub fn choose(
 impl Survey<'_, '_> {
     /// The file of a line of the manifest.
     pub fn find(&mut self, manifest: &Manifest, entry: &FileEntry) -> Told<Option<(Looked, Content)>> {
+        memory::room_for_small_things()?;
         let name = names::data(entry.id);
         let looked = |name: String, origin| Looked::new(name, origin, *entry);
         let why = match open(self.disk, &name)? {

@@ -17,6 +17,7 @@ use crate::format::names;
 use crate::index::KeyHasher;
 use crate::store::error::Error;
 use crate::store::findings::Severity;
+use crate::store::memory;
 
 /// So often a store that changes meanwhile is looked at again.
 const ATTEMPTS: usize = 8;
@@ -67,6 +68,7 @@ impl<'a, 't> Survey<'a, 't> {
 
     /// Reads everything; what is found is pending then.
     pub fn look(&mut self) -> Told<()> {
+        memory::room_for_small_things()?;
         for attempt in 1.. {
             self.strays = None;
             self.names = self
@@ -161,6 +163,7 @@ impl<'a, 't> Survey<'a, 't> {
 
     /// Looks at the files that a manifest lists; gives those that are open.
     fn look_at_files(&mut self, manifest: &Manifest) -> Told<Vec<usize>> {
+        memory::room_for_small_things()?;
         let sealed = self.ledger.files.iter().filter(|file| file.entry.state == FileState::Sealed);
         let is_looked_at: HashSet<(FileId, u32)> =
             sealed.map(|file| (file.entry.id, file.entry.salt)).collect();
@@ -230,6 +233,7 @@ impl<'a, 't> Survey<'a, 't> {
 
     /// A file that has its final length.
     fn look_at_whole(&mut self, n: usize, content: &mut Content, end: u64) -> Told<()> {
+        memory::room_for_small_things()?;
         self.telling.will_read(end);
         let bytes = self.read_hint(n, content.size())?;
         let mut hint = bytes.as_deref().and_then(|bytes| self.open_hint(n, bytes));
@@ -297,6 +301,7 @@ impl<'a, 't> Survey<'a, 't> {
 
     /// Reads on in an open file, from where its log ended so far.
     fn go_on(&mut self, n: usize, content: &mut Content) -> Told<()> {
+        memory::room_for_small_things()?;
         // What is incomplete may be under way: it is looked at again, with what stands behind it.
         const LOOKS: usize = 3;
         let mut looks = 0;
@@ -346,6 +351,7 @@ impl<'a, 't> Survey<'a, 't> {
 
     /// Looks at what stands behind the end of the log in an open file, and takes it; `is_damage` where it is no torn tail.
     pub fn look_behind(&mut self, n: usize, is_damage: bool) -> Told<()> {
+        memory::room_for_small_things()?;
         let Some(mut content) = files::open(self.disk, &self.ledger.files[n].name.clone())?.file() else {
             return Ok(());
         };

@@ -20,6 +20,7 @@ use crate::format::{Damage, FileId, names};
 use crate::index::KeyHash;
 use crate::log::Position;
 use crate::store::findings::Severity;
+use crate::store::memory;
 
 /// What an opening has to know of an open file.
 fn walked(file: &Looked) -> Walked {
@@ -31,6 +32,7 @@ impl Survey<'_, '_> {
     /// Tells torn tails from damage in the files that were not sealed, which are in the order of the log. Gives the file before which an
     /// opening would end the log, where there is one and that has not been done yet: what is told then is nothing.
     pub fn judge(&mut self, manifest: &Manifest, open: &[usize]) -> Told<Option<FileId>> {
+        memory::room_for_small_things()?;
         let files = &self.ledger.files;
         let frontier = Position(files.iter().map(|file| file.frontier).max().unwrap_or(0));
         let walked: Vec<Walked> = open.iter().filter_map(|n| files.get(*n)).map(walked).collect();
@@ -149,6 +151,7 @@ impl Survey<'_, '_> {
 
     /// Looks whether each list has its elements.
     pub fn look_at_lists(&mut self) -> Told<()> {
+        memory::room_for_small_things()?;
         for list in self.lists()? {
             if list.missing() == 0 {
                 continue;
@@ -239,6 +242,7 @@ impl Survey<'_, '_> {
 
     /// Tells what is lost with a damaged place.
     fn tell_place(&mut self, place: &Place) -> Told<()> {
+        memory::room_for_small_things()?;
         let hash = place.key.as_ref().map(|key| self.ledger.about.hasher.hash(key));
         let lost = self.lost_with(place, hash);
         self.telling.report.keys_lost += lost;
