@@ -16,7 +16,9 @@ use filedb::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use filedb::format::frame::{Header, Kind, seal};
 use filedb::format::manifest::{FileState, Manifest};
 use filedb::format::names;
-use filedb::{CheckReport, Db, Error, IoMode, MergeMode, Options, PutOptions, Severity, SyncMode, Ttl};
+use filedb::{
+    Batch, CheckReport, Db, Error, IoMode, MergeMode, Options, PutOptions, Severity, SyncMode, Ttl,
+};
 
 type Files = BTreeMap<String, Vec<u8>>;
 /// What was told: severity and sentence.
@@ -352,6 +354,8 @@ fn a_key_that_the_checkpoint_does_not_have_does_not_come_back() {
     db.close().unwrap();
     let mut files = files_of(&disk);
     assert!(files.contains_key(names::CHECKPOINT));
+    // A hint would know that it was removed.
+    files.retain(|name, _| !name.ends_with(".hint"));
     let (name, at) = data_names(&files)
         .into_iter()
         .find_map(|name| {
@@ -363,6 +367,30 @@ fn a_key_that_the_checkpoint_does_not_have_does_not_come_back() {
     files.get_mut(&name).unwrap()[at] ^= 1;
     let (report, found, db) = salvage(&disk_with(&files, disk.now_ms(true)));
     assert_eq!((db.get(b"removed").unwrap(), report.keys), (None, 2), "{found:?}");
+}
+
+/// The only batch of a store is cut in its middle. What is whole in front of the cut was promised to nobody by itself.
+#[test]
+fn nothing_of_a_batch_that_its_file_was_cut_inside_of_comes_back() {
+    let disk = SimDisk::new();
+    let db = open(&disk, 600);
+    db.put(b"first", b"as it was before").unwrap();
+    db.put(b"fills the file", [1; 600]).unwrap();
+    let mut batch = Batch::new();
+    for key in [&b"first"[..], b"second", b"third"] {
+        batch.put(key, [2; 150]).unwrap();
+    }
+    db.write(&batch).unwrap();
+    db.put(b"fills the next file", [1; 600]).unwrap();
+    db.maintain().unwrap();
+    db.close().unwrap();
+    let mut files = files_of(&disk);
+    let (name, at) = place_of(&files, b"third");
+    files.get_mut(&name).unwrap().truncate(at);
+    let (report, found, db) = salvage(&disk_with(&files, disk.now_ms(true)));
+    assert_eq!(db.get(b"first").unwrap().unwrap(), b"as it was before", "{found:?}");
+    assert_eq!((db.get(b"second").unwrap(), db.get(b"third").unwrap()), (None, None), "{found:?}");
+    assert!(report.keys_lost > 0, "{found:?}");
 }
 
 #[test]

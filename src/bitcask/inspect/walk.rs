@@ -185,7 +185,9 @@ impl<'a> Walk<'a> {
             }
             _ => false,
         };
-        let is_like_a_batch = follows || header.is_some_and(|header| header.kind == Kind::Batch);
+        // Also where the file was cut inside of it, and the records before the cut are whole.
+        let is_like_a_batch =
+            follows || self.decoded_at(offset)?.is_ok_and(|header| header.kind == Kind::Batch);
         let ends = match header {
             Some(header) => self.end_of(offset, &header, next)?,
             None => self.end_by_one_bit(offset)?,
@@ -331,17 +333,28 @@ impl<'a> Walk<'a> {
 
     /// The header at `offset`, if a frame with it has room there.
     fn header_at(&mut self, offset: u64) -> Result<std::result::Result<Header, Damage>> {
-        let end = if offset < self.batch_end { self.batch_end } else { self.end };
-        if offset >= end {
-            return Ok(Err("the file ends inside a frame"));
-        }
-        let bytes = self.content.peek(offset, (MAX_HEADER_SIZE as u64).min(end - offset))?;
-        Ok(match Header::decode(bytes, &self.origin) {
+        let end = self.end_around(offset);
+        Ok(match self.decoded_at(offset)? {
             Ok(header) if header.frame_size() > end - offset => {
                 Err("a frame is longer than what it stands in")
             }
             decoded => decoded,
         })
+    }
+
+    /// What stands at `offset`, taken for a header.
+    fn decoded_at(&mut self, offset: u64) -> Result<std::result::Result<Header, Damage>> {
+        let end = self.end_around(offset);
+        if offset >= end {
+            return Ok(Err("the file ends inside a frame"));
+        }
+        let bytes = self.content.peek(offset, (MAX_HEADER_SIZE as u64).min(end - offset))?;
+        Ok(Header::decode(bytes, &self.origin))
+    }
+
+    /// The end of the batch that `offset` is in, or of what is walked through.
+    fn end_around(&self, offset: u64) -> u64 {
+        if offset < self.batch_end { self.batch_end } else { self.end }
     }
 
     /// The intact frame where the walk has come to.
