@@ -692,8 +692,6 @@ static void a_process_that_may_have_little_more_is_told_so_when_it_opens(void) {
   rlim_t more;
   merge_mode = "manual";
   if (!can_refuse() || data_bytes() == 0 || kind->place == ON_SERVER) return;
-  /* It starts more threads, each of which takes some bytes of malloc() that nobody can ask for before: docs/FAULTS.md. */
-  if (has_order() && kind->place == ON_DISK) return;
   for (more = 0; more < 12 << 20; more += more >= 2 << 20 ? 2 << 20 : kind == kinds ? 64 << 10 : 256 << 10) {
     in_child(open_with_little, &more);
   }
