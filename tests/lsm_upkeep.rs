@@ -318,3 +318,27 @@ fn a_scan_shows_no_more_keys_than_it_is_asked_for_and_all_of_them_in_the_end() {
         assert_eq!(found, wanted);
     }
 }
+
+/// The oldest memtable is written out first. The records of the younger ones are in the log alone until they are written out too.
+#[test]
+fn log_files_stay_until_all_that_is_in_them_is_in_runs() {
+    let disk = SimDisk::new();
+    let options = Options { max_file_size: 1 << 10, ..options() };
+    let db = open(&disk, &options);
+    let put = |n: u32| db.put(n.to_be_bytes(), vec![n as u8; 200]).unwrap();
+    put(0);
+    // Nothing is written out from inside a visit, so memtables wait; the first put after it writes them out.
+    db.read(0u32.to_be_bytes(), |_| (1..70).for_each(put)).unwrap();
+    assert_eq!(runs(&disk), Vec::<String>::new());
+    disk.capture_images(1);
+    put(70);
+    let images = disk.take_images();
+    assert!(runs(&disk).len() > 1, "{:?}", disk.file_names());
+    for image in images {
+        let db = open(&image.disk.kill(), &options);
+        for n in 0..70u32 {
+            let value = db.get(n.to_be_bytes()).unwrap();
+            assert_eq!(value, Some(vec![n as u8; 200]), "key {n}, killed at {}", image.operation);
+        }
+    }
+}
