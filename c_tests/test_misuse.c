@@ -5,7 +5,6 @@
 #include "harness.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 
 static void *value;
@@ -219,13 +218,13 @@ static void go_on_in_the_background(filedb_t *inherited) {
   close_store(db);
 }
 
-/* Tells its number, goes on when its parent is gone, tells how that went, and waits to be killed, as in in_child(). */
-static void in_the_background(filedb_t *inherited, pid_t parent, int told) {
+/* Tells its number, goes on when it is told that its parent has ended, tells how that went, and waits to be killed, as in in_child(). */
+static void in_the_background(filedb_t *inherited, int ended, int told) {
   pid_t self = getpid();
   char answer;
   if (write(told, &self, sizeof self) != sizeof self) _exit(1);
-  /* By the time that a process is no parent any more its files are closed. */
-  while (getppid() == parent) sched_yield();
+  /* Another parent is not enough: threads of the one that ends may have its files open still. Whoever waited for it knows. */
+  if (read(ended, &answer, 1) != 1) _exit(1);
   go_on_in_the_background(inherited);
   fflush(stdout);
   answer = checks_failed_here == 0 ? 'y' : 'n';
@@ -234,22 +233,21 @@ static void in_the_background(filedb_t *inherited, pid_t parent, int told) {
 }
 
 static void a_store_can_be_opened_again_in_the_background(void) {
-  int told[2], ended;
+  int told[2], gone[2], ended;
   char answer = '?';
   filedb_t *db;
   pid_t parent, background = 0;
-  NEED(pipe(told) == 0);
+  NEED(pipe(told) == 0 && pipe(gone) == 0);
   fflush(stdout);
   parent = fork();
   if (parent == 0) {
     alarm(120);
     checks_failed_here = 0;
-    parent = getpid();
     db = open_store(in_temp("store"));
     if (db == NULL || !EXPECT(FILEDB_OK, put_text(db, "k", "of the parent"))) _exit(1);
     if (fork() == 0) {
       alarm(120);
-      in_the_background(db, parent, told[1]);
+      in_the_background(db, gone[0], told[1]);
     }
     pause();
     _exit(1);
@@ -257,9 +255,12 @@ static void a_store_can_be_opened_again_in_the_background(void) {
   close(told[1]);
   NEED(parent > 0 && read(told[0], &background, sizeof background) == sizeof background);
   CHECK(kill(parent, SIGKILL) == 0 && waitpid(parent, &ended, 0) == parent);
+  CHECK(write(gone[1], "", 1) == 1);
   CHECK(read(told[0], &answer, 1) == 1 && answer == 'y');
   CHECK(kill(background, SIGKILL) == 0);
   close(told[0]);
+  close(gone[0]);
+  close(gone[1]);
   db = open_store(in_temp("store"));
   NEED(db != NULL);
   CHECK(has_text(db, "k", "of the background"));

@@ -55,9 +55,11 @@ fn run(task: &str, io: &str, path: &Path) -> String {
         .stdout(Stdio::null())
         .spawn()
         .expect("starting this program");
+    process.wait().expect("waiting for it");
+    // Its children may wait for this word. Where there are none, nobody is there to take it.
+    let _ = mine.write_all(b"it has ended\n");
     let mut report = String::new();
     mine.read_to_string(&mut report).expect("reading the report");
-    process.wait().expect("waiting for it");
     report
 }
 
@@ -234,14 +236,13 @@ fn a_second_opening_is_refused_though_somebody_deleted_the_lock_file() {
 fn go_on_in_a_child(path: &Path, io: &str, closes: bool) {
     let db = must_open(path, io);
     db.put(b"parent", b"1").expect("put");
-    let parent = std::process::id() as libc::pid_t;
     if fork() != 0 {
         end_at_once();
     }
-    // SAFETY: it only answers. Whoever has no child any more has closed all its files before that.
-    while unsafe { libc::getppid() } == parent {
-        std::thread::yield_now();
-    }
+    // That it has another parent is not enough: threads of the one that ends may still have its files open, and so the lock.
+    // They are closed when a process has been waited for.
+    let mut word = [0; "it has ended\n".len()];
+    std::io::stdin().read_exact(&mut word).expect("waiting for the end of the parent");
     if closes {
         assert!(matches!(db.close(), Err(Error::Forked)));
     }
