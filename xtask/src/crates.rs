@@ -22,9 +22,12 @@ const FILES: &[&str] = &[
 const FOLDERS: &[(&str, &str)] =
     &[("src/", ".rs"), ("src/", ".md"), ("docs/", ".md"), ("examples/rust/", ".rs")];
 
-/// The package holds the crate and its documents and nothing else of this repository, and what is in it builds.
+/// The package holds the crate and its documents and nothing else of this repository, and what is in it builds. The other workspace has
+/// locked the versions that this one has.
 pub fn package(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
+    let race = workspace.path("bench-compare/Cargo.toml");
+    quietly(cmd!(sh, "cargo metadata --locked --format-version 1 --manifest-path {race}"))?;
     let list =
         cmd!(sh, "cargo package --package filedb --list --allow-dirty").quiet().ignore_stderr().read()?;
     // On the way there may be generated files that git does not know: they have to stay out as well.
