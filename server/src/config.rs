@@ -59,7 +59,7 @@ pub struct Given {
     /// A Unix socket to listen on too
     #[arg(long, env = "FILEDB_SERVER_UNIXSOCKET")]
     unixsocket: Option<PathBuf>,
-    /// How a new store keeps its keys: bitcask
+    /// How a new store keeps its keys: bitcask, or lsm (in order, and not in memory); bitcask where it is not given
     #[arg(long, env = "FILEDB_SERVER_ENGINE")]
     engine: Option<String>,
     /// When a write is on the disk; interval where it is not given
@@ -158,7 +158,7 @@ impl Config {
             Sync::Always => SyncMode::Always,
         };
         let mut store = Options { sync, ..Options::default() };
-        let engine = given.engine.or(file.engine).unwrap_or_else(|| "bitcask".into());
+        let engine = given.engine.or(file.engine).unwrap_or_else(|| "auto".into());
         store.set("engine", &engine).map_err(|error| error.to_string())?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = given.threads.or(file.threads).unwrap_or(processors);

@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::backups::Backups;
+use crate::commands::counted_reply;
 use crate::config::Config;
 use crate::durability::Durability;
 use crate::keyspace::Keyspace;
@@ -153,6 +154,13 @@ pub fn start(mut config: Config) -> Result<Running, String> {
         shared.pause.run(&shared.keyspace, || shared.post_all(|| Mail::Resume));
     })?);
     let shared = server.clone();
+    others.push(spawn("count", move || {
+        shared.keyspace.counts.run(&shared.keyspace, |waiter, counted| {
+            let bytes = counted_reply(counted, waiter.is_resp3);
+            shared.post(waiter.address.event_loop, Mail::Served { to: waiter.address, bytes, ticket: 0 });
+        });
+    })?);
+    let shared = server.clone();
     others.push(spawn("seconds", move || metrics::sample(&shared))?);
     let metrics = match &config.metrics_addr {
         Some(address) => {
@@ -183,6 +191,7 @@ impl Running {
         }
         self.server.durability.end();
         self.server.pause.end();
+        self.server.keyspace.counts.end();
         for thread in self.others {
             has_panicked |= thread.join().is_err();
         }

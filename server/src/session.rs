@@ -100,6 +100,9 @@ pub struct Watched {
     pub expiry_ms: Option<u64>,
 }
 
+/// A wait, and when it ends; `None` for never.
+pub type Wait = (Arc<Waiter>, Option<Instant>);
+
 /// See the module.
 pub struct Session {
     /// What others may know.
@@ -125,7 +128,7 @@ pub struct Session {
     /// CLIENT REPLY.
     pub replies: Replies,
     /// The wait for an element, and its end.
-    pub wait: Option<(Arc<Waiter>, Option<Instant>)>,
+    pub wait: Option<Wait>,
     /// The connection ends when all was sent.
     pub ends: bool,
     /// The client will send no more than what was read, or is there to read: it has closed, or its end of the connection.

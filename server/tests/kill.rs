@@ -50,12 +50,12 @@ fn write_until_killed(port: u16, writer: u64, from: u64) -> BTreeMap<u64, (u64, 
     }
 }
 
-fn kills(sync: &str) {
+fn kills(sync: &str, engine: &str) {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store");
     let mut from = 1;
     for round in 0..setting("FILEDB_KILLS", 4) {
-        let process = Process::filedb(&store, &["--sync", sync, "--threads", "2"]);
+        let process = Process::filedb(&store, &["--engine", engine, "--sync", sync, "--threads", "2"]);
         let port = process.port;
         let writers: Vec<_> =
             (0..4).map(|writer| std::thread::spawn(move || write_until_killed(port, writer, from))).collect();
@@ -71,7 +71,7 @@ fn kills(sync: &str) {
                 let found: u64 = reply.lines().nth(1).map_or(0, |text| text.parse().unwrap());
                 assert!(
                     (*acknowledged..=*sent).contains(&found) || *acknowledged == 0,
-                    "--sync {sync}, round {round}: w{writer}:{key} is {found}, {acknowledged} was acknowledged and {sent} sent"
+                    "--engine {engine}, --sync {sync}, round {round}: w{writer}:{key} is {found}, {acknowledged} was acknowledged and {sent} sent"
                 );
                 from = from.max(*sent + 1);
             }
@@ -83,12 +83,18 @@ fn kills(sync: &str) {
 
 #[test]
 fn what_was_acknowledged_survives_a_kill_with_sync_always() {
-    kills("always");
+    kills("always", "bitcask");
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_with_the_ordered_engine() {
+    kills("always", "lsm");
+    kills("none", "lsm");
 }
 
 #[test]
 fn what_was_acknowledged_survives_a_kill_without_syncs() {
-    kills("none");
+    kills("none", "bitcask");
 }
 
 /// A worker: takes jobs until there are none, connecting again where the server was killed. A job is in the worker's own list before it is given
@@ -149,8 +155,9 @@ fn text_of(reply: &[u8]) -> Option<u64> {
 }
 
 /// Adds jobs, each once: where the server was killed before it answered, the list of what was added tells.
-fn produce(store: &Path, count: u64, port: &Arc<AtomicU64>, kills: u64) -> Process {
-    let mut process = Process::filedb(store, &["--threads", "2"]);
+fn produce(store: &Path, count: u64, port: &Arc<AtomicU64>, kills: u64, engine: &str) -> Process {
+    let options = ["--engine", engine, "--threads", "2"];
+    let mut process = Process::filedb(store, &options);
     port.store(process.port.into(), Ordering::SeqCst);
     let mut client = process.connect();
     let mut next = 0;
@@ -167,7 +174,7 @@ fn produce(store: &Path, count: u64, port: &Arc<AtomicU64>, kills: u64) -> Proce
         if killed < kills && next >= count / (kills + 1) * (killed + 1) {
             killed += 1;
             process.kill();
-            process = Process::filedb(store, &["--threads", "2"]);
+            process = Process::filedb(store, &options);
             port.store(process.port.into(), Ordering::SeqCst);
             client = process.connect();
             // The transaction is there as a whole or not at all.
@@ -184,6 +191,15 @@ fn produce(store: &Path, count: u64, port: &Arc<AtomicU64>, kills: u64) -> Proce
 
 #[test]
 fn a_queue_loses_no_job_and_gives_none_twice_where_the_server_is_killed() {
+    queue("bitcask");
+}
+
+#[test]
+fn a_queue_loses_no_job_and_gives_none_twice_with_the_ordered_engine() {
+    queue("lsm");
+}
+
+fn queue(engine: &str) {
     let count = setting("FILEDB_JOBS", 20_000);
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store");
@@ -200,7 +216,7 @@ fn a_queue_loses_no_job_and_gives_none_twice_where_the_server_is_killed() {
             })
         })
         .collect();
-    let process = produce(&store, count, &port, 3);
+    let process = produce(&store, count, &port, 3, engine);
     let mut client = process.connect();
     while client.ask("LLEN jobs") != ":0\r\n" {
         std::thread::sleep(Duration::from_millis(20));

@@ -237,3 +237,19 @@ fn replies_of_version_3_have_their_types() {
     assert_eq!(client.reply(), b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n");
     assert_eq!(client.reply(), b":1\r\n");
 }
+
+#[test]
+fn a_life_is_made_longer_or_shorter_as_asked() {
+    let (_directory, process) = server(&[]);
+    let mut client = process.connect();
+    client.ask("SET a 1");
+    // A key that does not expire lives for ever.
+    for (how, changes) in [("GT", 0), ("XX", 0), ("LT", 1), ("NX", 0), ("XX", 1)] {
+        assert_eq!(client.ask(&format!("EXPIRE a 1000 {how}")), format!(":{changes}\r\n"), "{how}");
+    }
+    for (life, how, changes) in [(900, "GT", 0), (2000, "GT", 1), (3000, "LT", 0), (1500, "LT", 1)] {
+        assert_eq!(client.ask(&format!("EXPIRE a {life} {how}")), format!(":{changes}\r\n"), "{life} {how}");
+    }
+    assert_eq!(client.ask("PERSIST a"), ":1\r\n");
+    assert_eq!(client.ask("EXPIRE a 1000 NX"), ":1\r\n");
+}

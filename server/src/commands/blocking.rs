@@ -86,23 +86,35 @@ fn timeout(text: &[u8]) -> Result<Option<Duration>> {
     Ok((millis > 0.0).then(|| Duration::from_millis(millis as u64)))
 }
 
-/// Lets the client wait; in a transaction it is told at once that there is nothing.
-pub fn wait(context: &mut Context<'_>, keys: Vec<Key>, wish: Wish, timeout: Option<Duration>) {
+/// Lets the client wait; in a transaction it is told at once that there is nothing. The wait, where there is one.
+pub fn wait(
+    context: &mut Context<'_>,
+    keys: Vec<Key>,
+    wish: Wish,
+    timeout: Option<Duration>,
+) -> Option<Arc<Waiter>> {
     if context.session.is_executing {
         let is_move = matches!(wish, Wish::Move { .. });
         let mut reply = context.reply();
-        return if is_move { reply.null() } else { reply.null_array() };
+        if is_move {
+            reply.null()
+        } else {
+            reply.null_array()
+        }
+        return None;
     }
     let address = context.session.client.address;
+    let is_nobody_there = context.session.is_at_end && wish.takes_elements();
     let waiter = Arc::new(Waiter::new(address, keys, wish, context.session.is_resp3));
-    if context.session.is_at_end || !context.work.keyspace.blocked.add(&waiter) {
+    if is_nobody_there || !context.work.keyspace.blocked.add(&waiter) {
         // The client has gone or the server ends: nobody would take what it is given.
         context.session.ends = true;
-        return;
+        return None;
     }
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    context.session.wait = Some((waiter, deadline));
+    context.session.wait = Some((waiter.clone(), deadline));
     context.session.publish_state();
+    Some(waiter)
 }
 
 fn pop(context: &mut Context<'_>, args: &[&[u8]], front: bool) -> Result {
@@ -138,7 +150,9 @@ fn moving(context: &mut Context<'_>, from: &[u8], to: &[u8], ends: (bool, bool),
     let (from_front, to_front) = ends;
     match move_element(context.work, &from, &to, from_front, to_front)? {
         Some(element) => context.reply().bulk(&element),
-        None => wait(context, vec![from], Wish::Move { to, from_front, to_front }, timeout),
+        None => {
+            wait(context, vec![from], Wish::Move { to, from_front, to_front }, timeout);
+        }
     }
     Ok(())
 }
@@ -223,7 +237,7 @@ fn serve(work: &mut Work, key: &[u8], waiter: &Arc<Waiter>) -> bool {
             reply.bulk(name);
             reply.bulks(&taken.unwrap_or_default());
         }),
-        Wish::Sleep | Wish::Durable { .. } => Ok(()),
+        Wish::Sleep | Wish::Count | Wish::Durable { .. } => Ok(()),
         Wish::Move { to, from_front, to_front } => move_element(work, key, to, *from_front, *to_front)
             .map(|element| reply.bulk_or_null(element.as_deref())),
     };

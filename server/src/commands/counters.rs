@@ -114,6 +114,7 @@ fn incrbyfloat(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 /// So many digits are behind the point.
 const DIGITS: usize = 17;
 const UNIT: i128 = 10i128.pow(DIGITS as u32);
+const MOST: i128 = 10i128.pow(20);
 
 /// A number in decimal text, in units of its 17th digit behind the point.
 fn decimal(text: &[u8]) -> Option<i128> {
@@ -130,15 +131,16 @@ fn decimal(text: &[u8]) -> Option<i128> {
     };
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 19 || part.len() > DIGITS || !is_plain(whole) || !is_plain(part) {
+    if whole.is_empty() || whole.len() > 20 || part.len() > DIGITS || !is_plain(whole) || !is_plain(part) {
         return None;
     }
     let part: i128 = format!("{part:0<DIGITS$}").parse().ok()?;
     let number = (whole.parse::<i128>().ok()? * UNIT + part).checked_mul(10i128.pow(exponent))?;
-    if number / UNIT > i128::from(u64::MAX) {
+    // A sum of two of them has its place.
+    if number / UNIT > MOST {
         return None;
     }
-    Some(if negative { -number } else { number })
+    Some(in_64_bits(if negative { -number } else { number }))
 }
 
 /// The number that is left of one where it has 64 bits, as in Redis.
@@ -151,8 +153,13 @@ fn in_64_bits(number: i128) -> i128 {
     }
     let unit = UNIT.unsigned_abs();
     let whole_bits = 128 - (number.unsigned_abs() / unit).leading_zeros();
-    if !(1..=64).contains(&whole_bits) {
+    if whole_bits == 0 {
         return number;
+    }
+    if whole_bits > 64 {
+        let step = unit << (whole_bits - 64);
+        let rounded = (divided(number.unsigned_abs(), step) * step) as i128;
+        return if number < 0 { -rounded } else { rounded };
     }
     let scale = 1u128 << (64 - whole_bits);
     let bits = divided(number.unsigned_abs() * scale, unit);
@@ -195,7 +202,10 @@ mod tests {
         assert_eq!(add("9223372036854775807", "-2.25"), "9223372036854775805");
         assert_eq!(add("-9223372036854775808", "-2.25"), "-9223372036854775810");
         assert_eq!(add("9223372036854775807", "1e2"), "9223372036854775907");
-        for none in ["", "x", "1e-1", "1e99", "1.123456789012345678", "-", "inf"] {
+        assert_eq!(add("-19223372036854775808", "1e2"), "-19223372036854775708");
+        assert_eq!(add("19223372036854775808", "1"), "19223372036854775808");
+        assert_eq!(add("99999999999999999999", "99999999999999999999"), "200000000000000000000");
+        for none in ["", "x", "100000000000000000001", "1e-1", "1e99", "1.123456789012345678", "-", "inf"] {
             assert_eq!(decimal(none.as_bytes()), None, "{none}");
         }
     }

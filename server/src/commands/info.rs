@@ -2,16 +2,13 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use filedb::SyncMode;
-use parking_lot::Mutex;
 
 use super::Context;
 use super::connection::VERSION;
 use super::fault::Result;
 use super::table::{Command, Flags, Keys, command};
-use crate::keyspace::DATABASES;
 use crate::server::Server;
 
 /// The table of this group.
@@ -241,6 +238,7 @@ fn filedb_section(server: &Server, text: &mut String) {
     let Ok(stats) = server.keyspace.db.stats() else { return };
     lines!(
         text,
+        "engine" = if server.keyspace.is_ordered { "lsm" } else { "bitcask" },
         "files" = stats.files,
         "data_bytes" = stats.data_bytes,
         "live_bytes" = stats.live_bytes,
@@ -254,27 +252,9 @@ fn filedb_section(server: &Server, text: &mut String) {
     );
 }
 
-/// The number of keys of each database, not older than some seconds where it takes a walk.
-pub fn keyspace_counts(server: &Server) -> [u64; DATABASES] {
-    static LAST: Mutex<Option<(Instant, [u64; DATABASES])>> = Mutex::new(None);
-    let keyspace = &server.keyspace;
-    if keyspace.databases.is_one() {
-        return keyspace.databases.counts(&keyspace.db).unwrap_or_default();
-    }
-    let mut last = LAST.lock();
-    if let Some((at, counts)) = *last
-        && at.elapsed() < Duration::from_secs(5)
-    {
-        return counts;
-    }
-    let counts = keyspace.databases.counts(&keyspace.db).unwrap_or_default();
-    *last = Some((Instant::now(), counts));
-    counts
-}
-
 fn keyspace(server: &Server, text: &mut String) {
     text.push_str("# Keyspace\r\n");
-    for (number, count) in keyspace_counts(server).into_iter().enumerate() {
+    for (number, count) in server.keyspace.about().into_iter().flatten().enumerate() {
         if count > 0 {
             let _ = write!(text, "db{number}:keys={count},expires=0,avg_ttl=0\r\n");
         }

@@ -39,7 +39,8 @@ use fault::{Fault, Result};
 
 pub use blocking::serve_pushed;
 pub use glob::matches;
-pub use info::{keyspace_counts, processor_seconds, resident, unsynced_changes};
+pub use info::{processor_seconds, resident, unsynced_changes};
+pub use scan::counted_reply;
 pub use server::waitaof_reply;
 pub use table::{Command, Flags, Keys};
 

@@ -1,9 +1,17 @@
 //! Walks through the keys of a database.
 
+use std::ops::Bound;
+
+use filedb::{Db, KeyRange};
+
 use super::args::{int, is};
-use super::fault::{Fault, Result, SYNTAX};
+use super::blocking::wait;
+use super::fault::{Fault, Result, SYNTAX, text_of_store};
 use super::table::{Command, Flags, Keys, command};
 use super::{Context, matches};
+use crate::keyspace::Keyspace;
+use crate::keyspace::blocked::Wish;
+use crate::resp::reply::Reply;
 
 const READ: Flags = Flags::READ;
 
@@ -59,11 +67,8 @@ fn keys(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let place = context.work.keyspace.databases.place(context.session.database);
     let (mut bytes, mut ends, mut at) = (Vec::new(), Vec::new(), Some(0));
     while let Some(from) = at {
-        at = context.work.db().scan(from, AT_ONCE, |key, _| {
-            if let Some((first, key)) = key.split_first()
-                && *first == place
-                && matches(args[1], key)
-            {
+        at = context.work.keyspace.scan(place, from, AT_ONCE, |key, _| {
+            if matches(args[1], key) {
                 bytes.extend_from_slice(key);
                 ends.push(bytes.len());
             }
@@ -103,12 +108,9 @@ fn scan(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     context.work.flush()?;
     let place = context.work.keyspace.databases.place(context.session.database);
     let mut found: Vec<Vec<u8>> = Vec::new();
-    let next = context.work.db().scan(cursor, count, |key, holds| {
+    let next = context.work.keyspace.scan(place, cursor, count, |key, holds| {
         let name = if holds == filedb::Type::List { "list" } else { "string" };
-        if let Some((first, key)) = key.split_first()
-            && *first == place
-            && pattern.is_none_or(|pattern| matches(pattern, key))
-            && wanted.is_none_or(|wanted| is(wanted, name))
+        if pattern.is_none_or(|pattern| matches(pattern, key)) && wanted.is_none_or(|wanted| is(wanted, name))
         {
             found.push(key.to_vec());
         }
@@ -120,30 +122,77 @@ fn scan(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(())
 }
 
-fn random_key(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    use std::hash::{BuildHasher, RandomState};
-    context.work.flush()?;
-    let place = context.work.keyspace.databases.place(context.session.database);
+/// From a random place to the end, and then from the beginning.
+fn random_by_hash(keyspace: &Keyspace, place: u8) -> Result<Option<Vec<u8>>> {
     let mut found: Option<Vec<u8>> = None;
-    // From a random place to the end, and then from the beginning.
-    for begin in [RandomState::new().hash_one(0), 0] {
+    for begin in [random(), 0] {
         let mut at = Some(begin);
         while let Some(from) = at.filter(|_| found.is_none()) {
-            at = context.work.db().scan(from, 1, |key, _| {
-                if found.is_none() && key.first() == Some(&place) {
-                    found = Some(key[1..].to_vec());
-                }
+            at = keyspace.scan(place, from, 1, |key, _| {
+                found.get_or_insert_with(|| key.to_vec());
             })?;
         }
     }
+    Ok(found)
+}
+
+/// The key that is some steps behind a random place between the first and the last, where what these begin with is left as it is.
+fn random_by_order(db: &Db, place: u8) -> Result<Option<Vec<u8>>> {
+    const MOST_STEPS: u64 = 64;
+    let (begin, end) = ([place], [place + 1]);
+    let range = |reverse| KeyRange { from: Bound::Included(&begin), to: Bound::Excluded(&end), reverse };
+    let (mut walk, mut back) = (db.range(&range(false))?, db.range(&range(true))?);
+    let (Some(first), Some(last)) = (walk.next_row()?, back.next_row()?) else { return Ok(None) };
+    let same = first.key().iter().zip(last.key()).take_while(|(a, b)| a == b).count();
+    let byte = |key: &[u8]| u64::from(key.get(same).copied().unwrap_or(0));
+    let (least, most) = (byte(first.key()), byte(last.key()));
+    let mut aim = last.key()[..same].to_vec();
+    aim.push((least + random() % (most.saturating_sub(least) + 1)) as u8);
+    aim.extend_from_slice(&random().to_be_bytes());
+    walk.seek(&aim)?;
+    let mut found = None;
+    for _ in 0..=random() % MOST_STEPS {
+        let Some(row) = walk.next_row()? else { break };
+        found = Some(row);
+    }
+    Ok(Some(found.as_ref().unwrap_or(&first).key()[1..].to_vec()))
+}
+
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}
+
+fn random_key(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    context.work.flush()?;
+    let keyspace = &context.work.keyspace;
+    let place = keyspace.databases.place(context.session.database);
+    let found = match keyspace.is_ordered {
+        true => random_by_order(&keyspace.db, place)?,
+        false => random_by_hash(keyspace, place)?,
+    };
     context.reply().bulk_or_null(found.as_deref());
     Ok(())
 }
 
+/// What DBSIZE answers.
+pub fn counted_reply(counted: &filedb::Result<u64>, is_resp3: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut reply = Reply { out: &mut out, is_resp3 };
+    match counted {
+        Ok(count) => reply.int(*count as i64),
+        Err(error) => reply.error(&text_of_store(error)),
+    }
+    out
+}
+
 fn dbsize(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
     context.work.flush()?;
-    let keyspace = &context.work.keyspace;
-    let count = keyspace.databases.count(&keyspace.db, context.session.database)?;
-    context.reply().int(count as i64);
+    let (keyspace, database) = (context.work.keyspace.clone(), context.session.database);
+    if let Some(count) = keyspace.count(database, context.session.is_executing)? {
+        context.reply().int(count as i64);
+    } else if let Some(waiter) = wait(context, Vec::new(), Wish::Count, None) {
+        keyspace.counts.ask(waiter, keyspace.databases.place(database));
+    }
     Ok(())
 }

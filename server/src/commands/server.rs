@@ -7,8 +7,8 @@ use super::args::{int, int_within, is};
 use super::fault::{Fault, Result, SYNTAX, not_durable};
 use super::table::{Command, Flags, Keys, command};
 use super::{Context, blocking, connection, wrong_number};
-use crate::keyspace::OWN;
 use crate::keyspace::blocked::Wish;
+use crate::keyspace::{DATABASES, OWN};
 use crate::resp::reply::Reply;
 use crate::server::wall_clock;
 
@@ -268,6 +268,12 @@ fn empty(context: &mut Context<'_>, is_meant: impl Fn(u8) -> bool) -> Result {
     keyspace.watches.touch_if(|key| {
         key.first().is_some_and(|place| is_meant(*place)) && keyspace.db.exists(key).unwrap_or(true)
     });
+    if keyspace.is_ordered {
+        for place in (0..DATABASES as u8).filter(|place| is_meant(*place)) {
+            context.work.remove_place(place)?;
+        }
+        return Ok(());
+    }
     let mut at = Some(0);
     while let Some(from) = at {
         let mut keys: Vec<Vec<u8>> = Vec::new();

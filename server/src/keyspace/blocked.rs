@@ -25,6 +25,8 @@ pub enum Wish {
     },
     /// Nothing: the client sleeps.
     Sleep,
+    /// The number of keys of a database.
+    Count,
     /// That a batch is on the disk.
     Durable {
         /// Its number.
@@ -39,6 +41,13 @@ pub enum Wish {
         /// Added in front.
         to_front: bool,
     },
+}
+
+impl Wish {
+    /// Whether what is given is gone elsewhere: nobody may be given it who is not there any more.
+    pub fn takes_elements(&self) -> bool {
+        matches!(self, Wish::Pop { .. } | Wish::PopMany { .. } | Wish::Move { .. })
+    }
 }
 
 /// A client that waits.

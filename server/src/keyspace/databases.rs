@@ -90,34 +90,4 @@ impl Databases {
         self.swaps.fetch_add(1, Ordering::SeqCst);
         self.save(db).inspect_err(|_| exchange())
     }
-
-    /// The number of keys of a database, as the store has them: at once where no other was ever used, else by a walk.
-    pub fn count(&self, db: &Db, database: u8) -> Result<u64> {
-        let place = self.place(database);
-        if self.is_one() {
-            return if place == 0 { db.count() } else { Ok(0) };
-        }
-        Ok(self.counts(db)?[usize::from(database).min(DATABASES - 1)])
-    }
-
-    /// The number of keys of each database.
-    pub fn counts(&self, db: &Db) -> Result<[u64; DATABASES]> {
-        let mut counts = [0; DATABASES];
-        if self.is_one() {
-            counts[0] = db.count()?;
-            return Ok(counts);
-        }
-        let mut at = Some(0);
-        while let Some(from) = at {
-            at = db.scan(from, 1 << 16, |key, _| {
-                if let Some(place) = key.first()
-                    && let Some(count) = counts.get_mut(usize::from(self.number(*place)))
-                    && *place != OWN
-                {
-                    *count += 1;
-                }
-            })?;
-        }
-        Ok(counts)
-    }
 }

@@ -5,6 +5,7 @@
 //! bytes 0x10 to 0xef are free for what hashes, sets and sorted sets will need.
 
 pub mod blocked;
+pub mod counts;
 pub mod databases;
 pub mod list;
 pub mod locks;
@@ -13,10 +14,11 @@ pub mod work;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use filedb::Db;
+use filedb::{Capabilities, Db, Type};
 use smallvec::SmallVec;
 
 use blocked::Blocked;
+use counts::Counts;
 use databases::Databases;
 use locks::Locks;
 use watch::Watches;
@@ -37,6 +39,8 @@ pub const MAX_KEY: usize = (64 << 10) - 1;
 pub struct Keyspace {
     /// The store.
     pub db: Db,
+    /// Whether its keys have an order: the engine is the ordered one.
+    pub is_ordered: bool,
     /// Who changes which keys.
     pub locks: Locks,
     /// Who wants to know of changes.
@@ -45,6 +49,8 @@ pub struct Keyspace {
     pub blocked: Blocked,
     /// Which database is where.
     pub databases: Databases,
+    /// How many keys they have.
+    pub counts: Counts,
     /// So many batches are being written that change more than one key. Who reads one key meanwhile locks it first, or it could see
     /// the batch half.
     pub writing_many: AtomicU64,
@@ -61,6 +67,8 @@ impl Keyspace {
     pub fn new(db: Db) -> filedb::Result<Self> {
         Ok(Keyspace {
             databases: Databases::load(&db)?,
+            is_ordered: db.capabilities()?.contains(Capabilities::ORDER),
+            counts: Counts::default(),
             db,
             locks: Locks::new(),
             watches: Watches::default(),
@@ -76,6 +84,26 @@ impl Keyspace {
     pub fn begin_many(&self) {
         self.many_begun.fetch_add(1, Ordering::SeqCst);
         self.writing_many.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// As [`Db::scan`], of the keys of one place; the others are passed over, or, where keys have an order, not looked at.
+    pub fn scan(
+        &self,
+        place: u8,
+        from: u64,
+        most: usize,
+        mut visit: impl FnMut(&[u8], Type),
+    ) -> filedb::Result<Option<u64>> {
+        // In the order of keys a position begins with the first byte of the key.
+        let from = if self.is_ordered { from.max(u64::from(place) << 56) } else { from };
+        let next = self.db.scan(from, most, |key, holds| {
+            if let Some((first, key)) = key.split_first()
+                && *first == place
+            {
+                visit(key, holds);
+            }
+        })?;
+        Ok(next.filter(|next| !self.is_ordered || next >> 56 == u64::from(place)))
     }
 
     /// A client's key in its database, as it is stored.

@@ -158,7 +158,10 @@ impl Work {
     /// As [`Work::begin_command`], for who holds the locks of several commands: nothing is written in between.
     #[inline]
     pub fn begin_command_at_once(&mut self) {
-        self.now_ms = None;
+        // A transaction has one time.
+        if !self.is_transaction {
+            self.now_ms = None;
+        }
     }
 
     /// The store's time, the same throughout a command.

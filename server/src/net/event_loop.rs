@@ -26,7 +26,7 @@ use crate::commands::{pubsub, transactions};
 use crate::keyspace::blocked::{Address, Wish};
 use crate::keyspace::work::Work;
 use crate::server::Server;
-use crate::session::{Client, Known, Session};
+use crate::session::{Client, Known, Session, Wait};
 
 const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
@@ -255,7 +255,9 @@ impl EventLoop {
             if !is_done && !connection.may_be_read() {
                 connection.is_readable = true;
                 // Who waits for an element and is gone must not be given one.
-                connection.is_gone |= connection.session.is_at_end && connection.session.wait.is_some();
+                let takes = |(waiter, _): &Wait| waiter.wish.takes_elements();
+                connection.is_gone |=
+                    connection.session.is_at_end && connection.session.wait.as_ref().is_some_and(takes);
                 break;
             }
             connection.is_readable = false;

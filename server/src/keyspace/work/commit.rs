@@ -1,8 +1,9 @@
 //! How what was collected is written: as one batch, and what follows from that.
 
+use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
-use filedb::{Batch, Expiry};
+use filedb::{Batch, Expiry, KeyRange};
 
 use super::{MOST_BYTES, Result, State, Work};
 
@@ -62,6 +63,19 @@ impl Work {
         self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
         self.wants_pause |= written?;
         self.keyspace.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(())
+    }
+
+    /// Takes all keys of a place away at once, which only a store whose keys have an order can. For who holds all locks.
+    pub fn remove_place(&mut self, place: u8) -> Result<()> {
+        let (from, to) = ([place], [place + 1]);
+        let range = KeyRange { from: Bound::Included(&from), to: Bound::Excluded(&to), reverse: false };
+        self.keyspace.begin_many();
+        let removed = self.keyspace.db.delete_range(&range);
+        self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
+        removed?;
+        self.keyspace.changes.fetch_add(1, Ordering::Relaxed);
         self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
         Ok(())
     }
