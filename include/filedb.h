@@ -11,7 +11,7 @@
  * - One process at a time writes to a store, through one handle, which all its threads share. A second
  *   open answers FILEDB_ERR_LOCKED. With read_only on both sides, several may have it open at once.
  * - All keys are found through an index in memory: plan 24 bytes per key, whatever its length. Values
- *   stay on the disk.
+ *   stay on the disk. With engine=lsm the keys are on the disk too.
  * - There is no order among keys, but with engine=lsm. A list is a list of everything that matches.
  * - By default a completed write survives the death of the process at once, and a power cut after a
  *   second at most. See "Durability" for both other choices.
@@ -114,7 +114,7 @@
  * and writes run side by side. Two writes of one key take place one after the other; a read that begins
  * after a write returned sees it. Batches and iterators are for one thread at a time, whichever it is.
  *
- * An open store has up to three threads of its own, which block all signals. A thread that is cancelled
+ * An open store has up to four threads of its own, which block all signals. A thread that is cancelled
  * (pthread_cancel) inside a call, or in a function of its own that the call calls, ends after the call.
  * Asynchronous cancellation (PTHREAD_CANCEL_ASYNCHRONOUS) has to be off, as for most libraries.
  *
@@ -191,7 +191,7 @@
  *
  *     sync                       none | interval | always
  *     sync_interval_ms           a time
- *     max_file_size              a size; a data file is finished and a new one begun there
+ *     max_file_size              a size; a data file is finished and a new one begun there, with engine=lsm at 64MiB at the latest
  *     io                         mmap | pread
  *     verify_checksums           true | false; whether every read checks the record
  *     create_if_missing          true | false
@@ -202,7 +202,8 @@
  *     lsm_memory                 a size; with engine=lsm, for the newest writes and to find keys
  *     memory_limit               a size; the most that a store in memory takes, 0 for half of the machine's memory
  *     merge                      auto | manual
- *     merge_space_amplification  a number; how many times the space of the live data is taken
+ *     merge_space_amplification  a number; merges keep the files at so many times the live data, and at half as much again
+ *                                while writers are fast; not with engine=lsm
  *     merge_rate_limit           a size per second; 0 for no limit
  *     merge_interval_ms          a time
  *     pool_size                  a number; the most connections of a remote store to a server
@@ -220,7 +221,7 @@
  * # What a store costs
  *
  * An open store has
- * - three threads (two unless sync=interval; none with read_only). They sleep while there is nothing to do;
+ * - three threads, four with engine=lsm (one less unless sync=interval; none with read_only). They sleep while there is nothing to do;
  * - two file descriptors, and two for each data file that is being written. With io=pread every other data
  *   file takes one too, up to a quarter of what the process may have (RLIMIT_NOFILE);
  * - addresses, with io=mmap: twice max_file_size for the file that is written, as much for the next one,
@@ -662,7 +663,7 @@ struct filedb_store_stats {
    */
   uint64_t data_bytes;
   /**
-   * How many of them are alive, to within an eighth.
+   * How many of them are alive, to within an eighth; with engine=lsm at most so many.
    */
   uint64_t live_bytes;
   /**
@@ -682,7 +683,7 @@ struct filedb_store_stats {
    */
   uint64_t merges;
   /**
-   * Bytes that merges wrote since then.
+   * Bytes that merges wrote since then; with engine=lsm also those of memtables that were written out.
    */
   uint64_t merged_bytes;
   /**
@@ -694,7 +695,7 @@ struct filedb_store_stats {
    */
   uint64_t sync_nanos;
   /**
-   * Keys that were forgotten since then because they had expired.
+   * Keys that were forgotten since then because they had expired; always 0 with engine=lsm.
    */
   uint64_t expired_keys;
   /**

@@ -1,4 +1,4 @@
-//! The public verbs of a store, and nothing else: what each of them does is in `engine`.
+//! The public verbs of a store, and which engine answers them: what each does is in `bitcask/`, `lsm/` and `remote/`.
 
 use std::ops::ControlFlow;
 use std::path::Path;

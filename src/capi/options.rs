@@ -1,4 +1,4 @@
-//! `filedb_options_t`: options by name, read from and written to the one table in `crate::options`.
+//! `filedb_options_t`: options by name, read from and written to the one table in `crate::store::options`.
 
 use super::error::{Failure, filedb_error_t};
 use super::failpoint::failpoint;

@@ -20,7 +20,7 @@ pub struct filedb_store_stats {
     pub files: u64,
     /// Bytes of records in all data files, without what is reserved ahead.
     pub data_bytes: u64,
-    /// How many of them are alive, to within an eighth.
+    /// How many of them are alive, to within an eighth; with engine=lsm at most so many.
     pub live_bytes: u64,
     /// Memory of the index and of what stands beside it (keys that expire, iterators), in bytes.
     pub index_bytes: u64,
@@ -30,13 +30,13 @@ pub struct filedb_store_stats {
     pub appended_bytes: u64,
     /// Merges since then.
     pub merges: u64,
-    /// Bytes that merges wrote since then.
+    /// Bytes that merges wrote since then; with engine=lsm also those of memtables that were written out.
     pub merged_bytes: u64,
     /// Syncs of data files since then.
     pub syncs: u64,
     /// The time that they took, in nanoseconds.
     pub sync_nanos: u64,
-    /// Keys that were forgotten since then because they had expired.
+    /// Keys that were forgotten since then because they had expired; always 0 with engine=lsm.
     pub expired_keys: u64,
     /// How far the store's time is ahead of the machine's wall clock, in milliseconds, because that was once further ahead or was
     /// set back. Keys expire when the time that they were given has passed all the same. Since 0.2.0.

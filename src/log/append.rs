@@ -33,11 +33,11 @@ pub use durable::most_behind;
 /// One operation, as it goes into a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// Put or tombstone.
+    /// What it does; one of the kinds that are records.
     pub kind: Kind,
     /// The key, within its limits.
     pub key: &'a [u8],
-    /// The value, within its limits; empty for a tombstone.
+    /// The value, within its limits; empty where the kind has none.
     pub value: &'a [u8],
     /// When it expires, in milliseconds since 1970.
     pub expiry_ms: Option<u64>,

@@ -1,6 +1,7 @@
 //! The options of a store: one table that names, describes, parses and prints them all.
 //!
-//! The C API, the tools and the bindings read the same table; an option is added here and nowhere else.
+//! The C API, the tools and the bindings read the same table. A new option is a line of it, a field of [`Options`] with a method, and a line in
+//! capi/manual.md and in README.md.
 
 use std::fmt;
 
@@ -108,7 +109,8 @@ pub struct Options {
     pub memory_limit: u64,
     /// Who decides when a merge runs.
     pub merge: MergeMode,
-    /// A merge begins when the files take this many times the space of what is alive in them.
+    /// Merges keep the files at this many times the space of what is alive in them, and at half as much again while writers are fast. Not
+    /// with `engine=lsm`.
     pub merge_space_amplification: f64,
     /// The most bytes per second that a merge writes; 0 for no limit.
     pub merge_rate_limit: u64,
@@ -234,6 +236,12 @@ impl Options {
     #[must_use]
     pub fn engine(self, engine: EngineKind) -> Self {
         Options { engine, ..self }
+    }
+
+    /// Sets [`field@Options::lsm_memory`].
+    #[must_use]
+    pub fn lsm_memory(self, lsm_memory: u64) -> Self {
+        Options { lsm_memory, ..self }
     }
 
     /// Sets [`field@Options::memory_limit`].
@@ -474,7 +482,7 @@ pub static OPTIONS: &[OptionInfo] = &[
     OptionInfo {
         name: "merge_space_amplification",
         values: "a number from 1.1 to 100",
-        help: "A merge begins when the files take this many times the space of what is alive in them.",
+        help: "Merges keep the files at this many times the space of what is alive in them.",
         set: |o, v| match v.parse::<f64>() {
             Ok(n) if (1.1..=100.0).contains(&n) => {
                 o.merge_space_amplification = n;

@@ -12,7 +12,7 @@ pub struct Stats {
     pub files: u64,
     /// Bytes of frames in all data files, without what is reserved ahead.
     pub data_bytes: u64,
-    /// How many of them are alive, to within an eighth.
+    /// How many of them are alive, to within an eighth; with `engine=lsm` at most so many.
     pub live_bytes: u64,
     /// Memory of the index and of what stands beside it (keys that expire, iterators), in bytes.
     pub index_bytes: u64,
@@ -22,13 +22,13 @@ pub struct Stats {
     pub merging: bool,
     /// Bytes that callers' writes appended since the store was opened.
     pub appended_bytes: u64,
-    /// Bytes that merges wrote since then.
+    /// Bytes that merges wrote since then; with `engine=lsm` also those of memtables that were written out.
     pub merged_bytes: u64,
     /// Syncs of data files since then, and the time that they took in nanoseconds.
     pub syncs: u64,
     /// The time that they took, in nanoseconds.
     pub sync_nanos: u64,
-    /// Keys that were forgotten because they had expired.
+    /// Keys that were forgotten because they had expired; always 0 with `engine=lsm`.
     pub expired_keys: u64,
     /// Iterators that are alive.
     pub snapshots: u64,
@@ -52,7 +52,7 @@ pub struct FileStats {
     pub id: FileId,
     /// Its bytes, without what is reserved ahead.
     pub bytes: u64,
-    /// How many of them are alive, to within an eighth.
+    /// How many of them are alive, to within an eighth; with `engine=lsm` at most so many.
     pub live_bytes: u64,
     /// Records that were written to it.
     pub records: u64,

@@ -7,8 +7,8 @@ use filedb::{FileStats, Stats};
 
 use crate::text;
 
-/// A merge begins when the files take so many times what is alive: the default of merge_space_amplification.
-const DUE: f64 = 2.0;
+/// A merge begins when the files take so many times what is alive: at four fifths of the way to the default of merge_space_amplification, 2.
+const DUE: f64 = 1.8;
 /// A file of which less than this is alive is worth a merge.
 const WORTH: f64 = 0.5;
 
@@ -76,9 +76,9 @@ fn merges(stats: &Stats, files: &[FileStats]) -> String {
     let gain: u64 = due.iter().map(|file| file.bytes.saturating_sub(file.live_bytes)).sum();
     let copied: u64 = due.iter().map(|file| file.live_bytes).sum();
     let when = if stats.space_amplification() >= DUE {
-        "A merge is due by the default of merge_space_amplification (2.0)."
+        "A merge is due by the default of merge_space_amplification (2)."
     } else {
-        "No merge is due by the default of merge_space_amplification (2.0)."
+        "No merge is due by the default of merge_space_amplification (2)."
     };
     format!(
         "<h2>Merges to come</h2>\n<p>{when} {} files are less than half alive (outlined in red): to merge them copies {} and frees {}.</p>\n",

@@ -80,9 +80,9 @@ pub struct Engine {
 pub struct Counters {
     /// The latest time that is known to be in the log.
     pub logged_time_ms: AtomicU64,
-    /// The latest time that somebody was told of, or is about to be. Later than what is in the log only where that took it not.
+    /// The latest time that somebody was told of, or is about to be. Later than what is in the log only where it could not be written there.
     pub told_time_ms: AtomicU64,
-    /// Merges that ended, and bytes that they wrote.
+    /// Merges that ended.
     pub merges: AtomicU64,
     /// Bytes of frames that merges wrote.
     pub merged_bytes: AtomicU64,

@@ -45,7 +45,7 @@ use policy::{choose, file_size, mergeable, unblock_tombstones};
 /// Between pieces of an input of so many bytes it is asked whether to go on.
 const PIECE: u64 = 256 << 10;
 
-/// After each commit it is waited so long for those who are reading what was merged.
+/// So long a merge waits, after each commit, for those who are reading what was merged.
 const WAIT_FOR_READERS: Duration = Duration::from_millis(50);
 
 /// Is told, from time to time, how far a merge has come, and ends it with `Break`. Called from outside the gate.
