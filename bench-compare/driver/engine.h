@@ -61,6 +61,14 @@ class Visitor {
   virtual void visit(Bytes key, Bytes value) = 0;
 };
 
+// A part of all keys in the order of their bytes, or against it.
+struct Walk {
+  // The first key that is shown, or what is in the place of it; empty for the beginning, or backwards for the end.
+  Bytes from;
+  bool backwards = false;
+  uint64_t most = UINT64_MAX;
+};
+
 // What one thread does with an open store.
 class Session {
  public:
@@ -76,6 +84,8 @@ class Session {
   virtual void erase(Bytes key) = 0;
   // Every key and its value, in the order that the store likes best.
   virtual void scan(Visitor& visitor) = 0;
+  // For stores that keep their keys in order.
+  virtual void walk(const Walk& /*walk*/, Visitor& /*visitor*/) { throw std::runtime_error("this store has no order"); }
 };
 
 // An open store: open from its constructor to its destructor, which closes it cleanly.
@@ -95,6 +105,7 @@ struct EngineKind {
 
 std::unique_ptr<Engine> open_filedb(const Config&);
 std::unique_ptr<Engine> open_filedb_pread(const Config&);
+std::unique_ptr<Engine> open_filedb_lsm(const Config&);
 std::unique_ptr<Engine> open_floor(const Config&);
 std::unique_ptr<Engine> open_lmdb(const Config&);
 std::unique_ptr<Engine> open_leveldb(const Config&);
@@ -106,9 +117,10 @@ std::unique_ptr<Engine> open_fjall(const Config&);
 std::unique_ptr<Engine> open_sled(const Config&);
 
 inline constexpr EngineKind kEngines[] = {
-    {"filedb", open_filedb},   {"filedb_pread", open_filedb_pread}, {"floor", open_floor}, {"lmdb", open_lmdb},
-    {"leveldb", open_leveldb}, {"rocksdb", open_rocksdb},           {"tkrzw", open_tkrzw}, {"sqlite", open_sqlite},
-    {"redb", open_redb},       {"fjall", open_fjall},               {"sled", open_sled},
+    {"filedb", open_filedb}, {"filedb_pread", open_filedb_pread}, {"filedb_lsm", open_filedb_lsm},
+    {"floor", open_floor},   {"lmdb", open_lmdb},                 {"leveldb", open_leveldb},
+    {"rocksdb", open_rocksdb}, {"tkrzw", open_tkrzw},             {"sqlite", open_sqlite},
+    {"redb", open_redb},     {"fjall", open_fjall},               {"sled", open_sled},
 };
 
 }  // namespace race

@@ -39,6 +39,9 @@ typedef struct race_peer {
   int32_t (*get)(void *store, const void *key, size_t key_len, void *buffer, size_t capacity, size_t *value_len);
   int32_t (*erase)(void *store, const void *key, size_t key_len);
   int32_t (*scan)(void *store, race_peer_visit visit, void *context);
+  /* At most `most` keys from `from` on, or backwards; from the first, or backwards from the last, where `from_len` is 0. */
+  int32_t (*walk)(void *store, const void *from, size_t from_len, int32_t backwards, uint64_t most, race_peer_visit visit,
+                  void *context);
   /* Lines of "name<tab>value", for a store that was opened with this configuration. */
   const char *(*settings)(const race_peer_config *config);
 } race_peer;

@@ -18,8 +18,10 @@ constexpr double kMostReady = 6.0 * (1 << 30);
 // The names are those of the table that the orchestrator prints: ../race/src/lines.rs.
 constexpr Row kRows[] = {
     {"load", [](Race& race) { race.load(); }},
+    {"load_in_order", [](Race& race) { race.load_in_order(); }},
     {"load_batch", [](Race& race) { race.load_batch(); }},
     {"overwrite", [](Race& race) { race.overwrite(); }},
+    {"overwrite_twice", [](Race& race) { race.overwrite_twice(); }},
     {"delete", [](Race& race) { race.erase(); }},
     {"get", [](Race& race) { race.get(Choice::kUniform, 1); }},
     {"get_chain", [](Race& race) { race.get_chain(); }},
@@ -30,6 +32,8 @@ constexpr Row kRows[] = {
     {"absent_all", [](Race& race) { race.absent(race.cores()); }},
     {"get_many", [](Race& race) { race.get_many(); }},
     {"scan", [](Race& race) { race.scan(); }},
+    {"scan_backwards", [](Race& race) { race.scan_backwards(); }},
+    {"range_100", [](Race& race) { race.range_of_100(); }},
     {"mixed", [](Race& race) { race.mixed(Choice::kUniform, 1); }},
     {"mixed_all", [](Race& race) { race.mixed(Choice::kUniform, race.cores()); }},
     {"mixed_zipf", [](Race& race) { race.mixed(Choice::kZipfian, 1); }},
@@ -39,6 +43,7 @@ constexpr Row kRows[] = {
     {"latency", [](Race& race) { race.latency(); }},
     {"close", [](Race& race) { race.close(); }},
     {"close_overwritten", [](Race& race) { race.close(); }},
+    {"close_overwritten_thrice", [](Race& race) { race.close(); }},
     {"open_closed", [](Race& race) { race.open_closed(); }},
     {"open_killed", [](Race& race) { race.open_killed(); }},
     {"die", [](Race& race) { race.die(); }},

@@ -1,6 +1,7 @@
 // One store in one process: it is opened, rows are measured one after the other, it is closed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,8 +32,10 @@ class Race {
 
   // In rows_write.cc.
   void load();
+  void load_in_order();
   void load_batch();
   void overwrite();
+  void overwrite_twice();
   void erase();
   void put_synced(unsigned threads);
   void die();
@@ -43,6 +46,8 @@ class Race {
   void get_many();
   void mixed(Choice choice, unsigned threads);
   void scan();
+  void scan_backwards();
+  void range_of_100();
   void latency();
   // In rows_open.cc.
   void open_closed();
@@ -74,6 +79,7 @@ class Race {
   // Puts keys order(from) to order(to - 1) in this version, as many as the time allows one by one, the rest in batches.
   template <class Order>
   Totals fill(uint64_t from, uint64_t to, uint64_t version, double seconds, Order&& order);
+  void load(const std::function<uint64_t(uint64_t)>& order);
   // Waits for rest, then reports the room on the disk.
   void weigh();
   // Bytes of all keys and values.

@@ -7,11 +7,13 @@ namespace {
 
 constexpr size_t kManyKeys = 64;
 
+enum class Order { kAny, kForwards, kBackwards };
+
 // Checks every key and value of a scan, and counts them.
 class Census final : public Visitor {
  public:
-  Census(const Values& values, std::optional<uint64_t> version, uint64_t newest)
-      : values_(values), version_(version), newest_(newest) {}
+  Census(const Values& values, std::optional<uint64_t> version, uint64_t newest, Order order = Order::kAny)
+      : values_(values), version_(version), newest_(newest), order_(order) {}
 
   void visit(Bytes key, Bytes value) override {
     uint64_t n = 0;
@@ -22,8 +24,18 @@ class Census final : public Visitor {
     } else {
       values_.verify_any(value, n, newest_);
     }
+    if (order_ != Order::kAny) {
+      const int compared = last_.compare(key);
+      if (!last_.empty() && (order_ == Order::kForwards ? compared >= 0 : compared <= 0)) {
+        throw std::runtime_error("keys are out of order");
+      }
+      last_ = key;
+    }
     count_++;
   }
+
+  // What comes next is a walk of its own.
+  void begin() { last_.clear(); }
 
   uint64_t count() const { return count_; }
 
@@ -31,6 +43,8 @@ class Census final : public Visitor {
   const Values& values_;
   std::optional<uint64_t> version_;
   uint64_t newest_;
+  Order order_;
+  std::string last_;
   uint64_t count_ = 0;
 };
 
@@ -127,6 +141,33 @@ void Race::scan() {
     throw std::runtime_error("the scan saw " + std::to_string(census.count()) + " keys");
   }
   rate({census.count(), seconds});
+}
+
+void Race::scan_backwards() {
+  Session& session = this->session();
+  Census census(values_, version_, newest_, Order::kBackwards);
+  const Stopwatch watch;
+  session.walk({{}, true, UINT64_MAX}, census);
+  const double seconds = watch.seconds();
+  if (census.count() != plan_.config.keys) {
+    throw std::runtime_error("the scan backwards saw " + std::to_string(census.count()) + " keys");
+  }
+  rate({census.count(), seconds});
+}
+
+// From a key that is there; ranges are counted, not keys.
+void Race::range_of_100() {
+  constexpr uint64_t kRange = 100;
+  Session& session = this->session();
+  const std::vector<uint32_t> drawn = draw(Choice::kUniform, plan_.operations, plan_.config.keys, 17);
+  Census census(values_, version_, newest_, Order::kForwards);
+  const Totals totals = repeat(drawn.size(), plan_.seconds, [&](uint64_t i) {
+    census.begin();
+    session.walk({Key(drawn[i]).bytes(), false, kRange}, census);
+  });
+  // Few keys are so near to the end that a range has less.
+  if (census.count() < totals.operations * (kRange - 2)) throw std::runtime_error("ranges left keys out");
+  rate(totals);
 }
 
 void Race::latency() {

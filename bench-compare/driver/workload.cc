@@ -1,5 +1,6 @@
 #include "workload.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -81,6 +82,18 @@ std::vector<uint32_t> draw(Choice choice, uint64_t count, uint64_t keys, uint64_
     n = static_cast<uint32_t>(mix(zipfian.rank(u)) % keys);
   }
   return drawn;
+}
+
+std::vector<uint32_t> in_order_of_bytes(uint64_t keys) {
+  std::vector<std::pair<uint64_t, uint32_t>> order;
+  order.reserve(keys);
+  // No two keys have the same first eight bytes.
+  for (uint64_t n = 0; n < keys; n++) order.emplace_back(__builtin_bswap64(mix(n)), static_cast<uint32_t>(n));
+  std::sort(order.begin(), order.end());
+  std::vector<uint32_t> sorted;
+  sorted.reserve(keys);
+  for (const auto& pair : order) sorted.push_back(pair.second);
+  return sorted;
 }
 
 Permutation::Permutation(uint64_t keys) : keys_(keys), stride_(2654435761u % keys) {

@@ -68,6 +68,9 @@ class ValueWriter {
 
 enum class Choice { kUniform, kZipfian };
 
+// All numbers below `keys`, in the order of the bytes of their keys.
+std::vector<uint32_t> in_order_of_bytes(uint64_t keys);
+
 // `count` numbers below `keys`, drawn before the clock starts. Zipfian as in YCSB: exponent 0.99, the favourites scattered.
 std::vector<uint32_t> draw(Choice choice, uint64_t count, uint64_t keys, uint64_t seed);
 

@@ -68,22 +68,37 @@ class FiledbSession final : public Session {
   void scan(Visitor& visitor) override {
     filedb_iter_t* iter = nullptr;
     if (filedb_iter_new(db_, nullptr, 0, &iter, &error_) != FILEDB_OK) fail("iter_new", error_);
+    show(iter, UINT64_MAX, visitor);
+  }
+
+  void walk(const Walk& walk, Visitor& visitor) override {
+    filedb_range_t range = FILEDB_RANGE_INIT;
+    filedb_slice_t& bound = walk.backwards ? range.to : range.from;
+    if (!walk.from.empty()) bound = {walk.from.data(), walk.from.size()};
+    if (walk.backwards) range.flags = FILEDB_RANGE_REVERSE | FILEDB_RANGE_TO_INCLUDED;
+    filedb_iter_t* iter = nullptr;
+    if (filedb_range_new(db_, &range, &iter, &error_) != FILEDB_OK) fail("range_new", error_);
+    show(iter, walk.most, visitor);
+  }
+
+ private:
+  void show(filedb_iter_t* iter, uint64_t most, Visitor& visitor) {
     std::array<filedb_slice_t, 256> keys;
     std::array<filedb_slice_t, 256> values;
     filedb_status_t status = FILEDB_OK;
-    while (status == FILEDB_OK) {
-      const size_t count =
-          filedb_iter_next_batch(iter, keys.data(), values.data(), keys.size(), &status, &error_);
+    while (status == FILEDB_OK && most > 0) {
+      const auto wanted = static_cast<size_t>(most < keys.size() ? most : keys.size());
+      const size_t count = filedb_iter_next_batch(iter, keys.data(), values.data(), wanted, &status, &error_);
+      most -= count;
       for (size_t i = 0; i < count; i++) {
         visitor.visit(Bytes(static_cast<const char*>(keys[i].data), keys[i].len),
                       Bytes(static_cast<const char*>(values[i].data), values[i].len));
       }
     }
     filedb_iter_free(iter);
-    if (status != FILEDB_DONE) fail("iter_next_batch", error_);
+    if (status != FILEDB_DONE && status != FILEDB_OK) fail("iter_next_batch", error_);
   }
 
- private:
   filedb_t* db_;
   filedb_batch_t* batch_;
   filedb_error_t error_ = FILEDB_ERROR_INIT;
@@ -94,13 +109,17 @@ class FiledbSession final : public Session {
 
 class Filedb final : public Engine {
  public:
-  Filedb(const Config& config, const char* io) {
+  Filedb(const Config& config, const char* io, const char* engine = "auto") {
     filedb_error_t error = FILEDB_ERROR_INIT;
     options_ = filedb_options_new();
     if (filedb_options_set(options_, "sync", config.durable ? "always" : "none", &error) != FILEDB_OK) {
       fail("options_set", error);
     }
     if (filedb_options_set(options_, "io", io, &error) != FILEDB_OK) fail("options_set", error);
+    if (filedb_options_set(options_, "engine", engine, &error) != FILEDB_OK) fail("options_set", error);
+    // Under a limit of memory no more than a quarter of it, as the others' caches.
+    const std::string memory = std::to_string(config.buffer_bytes(128 << 20, 4));
+    if (filedb_options_set(options_, "lsm_memory", memory.c_str(), &error) != FILEDB_OK) fail("options_set", error);
     if (filedb_open(config.directory.c_str(), options_, &db_, &error) != FILEDB_OK) fail("open", error);
   }
 
@@ -143,5 +162,6 @@ class Filedb final : public Engine {
 
 std::unique_ptr<Engine> open_filedb(const Config& config) { return std::make_unique<Filedb>(config, "mmap"); }
 std::unique_ptr<Engine> open_filedb_pread(const Config& config) { return std::make_unique<Filedb>(config, "pread"); }
+std::unique_ptr<Engine> open_filedb_lsm(const Config& config) { return std::make_unique<Filedb>(config, "mmap", "lsm"); }
 
 }  // namespace race

@@ -18,7 +18,11 @@ Bytes bytes(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; 
 
 class LeveldbSession final : public Session {
  public:
-  LeveldbSession(leveldb::DB* db, bool durable) : db_(db) { write_.sync = durable; }
+  LeveldbSession(leveldb::DB* db, bool durable) : db_(db) {
+    write_.sync = durable;
+    // The other stores do that by themselves.
+    read_.verify_checksums = true;
+  }
 
   void put(Bytes key, Bytes value) override { check(db_->Put(write_, slice(key), slice(value)), "Put"); }
 
@@ -39,10 +43,31 @@ class LeveldbSession final : public Session {
   void erase(Bytes key) override { check(db_->Delete(write_, slice(key)), "Delete"); }
 
   void scan(Visitor& visitor) override {
-    leveldb::ReadOptions options;
+    leveldb::ReadOptions options = read_;
     options.fill_cache = false;
     const std::unique_ptr<leveldb::Iterator> it(db_->NewIterator(options));
     for (it->SeekToFirst(); it->Valid(); it->Next()) visitor.visit(bytes(it->key()), bytes(it->value()));
+    check(it->status(), "Iterator");
+  }
+
+  void walk(const Walk& walk, Visitor& visitor) override {
+    leveldb::ReadOptions options = read_;
+    options.fill_cache = walk.most != UINT64_MAX;
+    const std::unique_ptr<leveldb::Iterator> it(db_->NewIterator(options));
+    if (walk.from.empty()) {
+      walk.backwards ? it->SeekToLast() : it->SeekToFirst();
+    } else {
+      it->Seek(slice(walk.from));
+      if (walk.backwards && !it->Valid()) {
+        it->SeekToLast();
+      } else if (walk.backwards && bytes(it->key()) != walk.from) {
+        it->Prev();
+      }
+    }
+    for (uint64_t left = walk.most; left > 0 && it->Valid(); left--) {
+      visitor.visit(bytes(it->key()), bytes(it->value()));
+      walk.backwards ? it->Prev() : it->Next();
+    }
     check(it->status(), "Iterator");
   }
 
@@ -81,6 +106,7 @@ class Leveldb final : public Engine {
             {"block_cache", std::to_string(cache_bytes_ >> 20) + " MiB"},
             {"filter_policy", "bloom, 10 bits"},
             {"compression", "none: the values do not compress"},
+            {"ReadOptions.verify_checksums", "true"},
             {"WriteOptions.sync", durable_ ? "true" : "false"}};
   }
 

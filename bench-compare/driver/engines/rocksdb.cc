@@ -63,6 +63,22 @@ class RocksdbSession final : public Session {
     check(it->status(), "Iterator");
   }
 
+  void walk(const Walk& walk, Visitor& visitor) override {
+    rocksdb::ReadOptions options;
+    options.fill_cache = walk.most != UINT64_MAX;
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, family_));
+    if (walk.from.empty()) {
+      walk.backwards ? it->SeekToLast() : it->SeekToFirst();
+    } else {
+      walk.backwards ? it->SeekForPrev(slice(walk.from)) : it->Seek(slice(walk.from));
+    }
+    for (uint64_t left = walk.most; left > 0 && it->Valid(); left--) {
+      visitor.visit(bytes(it->key()), bytes(it->value()));
+      walk.backwards ? it->Prev() : it->Next();
+    }
+    check(it->status(), "Iterator");
+  }
+
  private:
   rocksdb::DB* db_;
   rocksdb::ColumnFamilyHandle* family_;

@@ -11,17 +11,17 @@ int32_t check(int32_t code, const char* what) {
 }
 
 // What a Rust store calls for each entry. An exception must not pass through Rust: it waits until the scan has ended.
-struct Walk {
+struct Shower {
   Visitor& visitor;
   std::exception_ptr failure;
 
   static void visit(void* context, const void* key, size_t key_len, const void* value, size_t value_len) noexcept {
-    auto& walk = *static_cast<Walk*>(context);
-    if (walk.failure) return;
+    auto& shower = *static_cast<Shower*>(context);
+    if (shower.failure) return;
     try {
-      walk.visitor.visit(Bytes(static_cast<const char*>(key), key_len), Bytes(static_cast<const char*>(value), value_len));
+      shower.visitor.visit(Bytes(static_cast<const char*>(key), key_len), Bytes(static_cast<const char*>(value), value_len));
     } catch (...) {
-      walk.failure = std::current_exception();
+      shower.failure = std::current_exception();
     }
   }
 };
@@ -52,9 +52,16 @@ class PeerSession final : public Session {
   void erase(Bytes key) override { check(peer_.erase(store_, key.data(), key.size()), "erase"); }
 
   void scan(Visitor& visitor) override {
-    Walk walk = {visitor, nullptr};
-    check(peer_.scan(store_, Walk::visit, &walk), "scan");
-    if (walk.failure) std::rethrow_exception(walk.failure);
+    Shower shower = {visitor, nullptr};
+    check(peer_.scan(store_, Shower::visit, &shower), "scan");
+    if (shower.failure) std::rethrow_exception(shower.failure);
+  }
+
+  void walk(const Walk& walk, Visitor& visitor) override {
+    Shower shower = {visitor, nullptr};
+    check(peer_.walk(store_, walk.from.data(), walk.from.size(), walk.backwards ? 1 : 0, walk.most, Shower::visit, &shower),
+          "walk");
+    if (shower.failure) std::rethrow_exception(shower.failure);
   }
 
  private:

@@ -21,6 +21,14 @@ pub(crate) struct Config<'a> {
     pub value_size: u64,
 }
 
+/// A part of all keys, from one on or, backwards, from one down.
+pub(crate) struct Walk<'a> {
+    /// From the first, or the last, where it is empty.
+    pub from: &'a [u8],
+    pub backwards: bool,
+    pub most: u64,
+}
+
 /// A store of the race. All methods from any thread.
 pub(crate) trait Store: Send + Sync + Sized + 'static {
     fn open(config: &Config<'_>) -> Result<Self>;
@@ -31,6 +39,10 @@ pub(crate) trait Store: Send + Sync + Sized + 'static {
     fn get(&self, key: &[u8], visit: impl FnOnce(&[u8]) -> Result<()>) -> Result<bool>;
     fn erase(&self, key: &[u8]) -> Result<()>;
     fn scan(&self, visit: impl FnMut(&[u8], &[u8])) -> Result<()>;
+    /// Part of all keys in their order, or against it. Only what races there has it.
+    fn walk(&self, _walk: &Walk<'_>, _visit: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        Err("this store does not race in the order of keys".into())
+    }
     /// Everything that was written reaches the disk.
     fn close(self) -> Result<()>;
     /// Name and value, as they are shown to people.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::ptr;
 
 use crate::engines::{Fjall, Redb, Sled};
-use crate::{Config, Result, Store};
+use crate::{Config, Result, Store, Walk};
 
 const OK: i32 = 0;
 const NOT_FOUND: i32 = 1;
@@ -48,6 +48,7 @@ pub struct Peer {
     get: unsafe extern "C" fn(*mut c_void, *const c_void, usize, *mut c_void, usize, *mut usize) -> i32,
     erase: unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> i32,
     scan: unsafe extern "C" fn(*mut c_void, PeerVisit, *mut c_void) -> i32,
+    walk: unsafe extern "C" fn(*mut c_void, *const c_void, usize, i32, u64, PeerVisit, *mut c_void) -> i32,
     settings: unsafe extern "C" fn(*const PeerConfig) -> *const c_char,
 }
 
@@ -60,6 +61,7 @@ const fn of<S: Store>() -> Peer {
         get: get::<S>,
         erase: erase::<S>,
         scan: scan::<S>,
+        walk: walk::<S>,
         settings: settings::<S>,
     }
 }
@@ -235,6 +237,24 @@ unsafe extern "C" fn scan<S: Store>(handle: *mut c_void, visit: PeerVisit, conte
         visit(context, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len());
     };
     guarded(|| store.scan(show)).map_or(FAILED, |()| OK)
+}
+
+unsafe extern "C" fn walk<S: Store>(
+    handle: *mut c_void,
+    from: *const c_void,
+    from_len: usize,
+    backwards: i32,
+    most: u64,
+    visit: PeerVisit,
+    context: *mut c_void,
+) -> i32 {
+    // SAFETY: the driver passes an open store and a true length.
+    let (store, from) = unsafe { (store::<S>(handle), slice(from, from_len)) };
+    let show = |key: &[u8], value: &[u8]| {
+        visit(context, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len());
+    };
+    let walk = Walk { from, backwards: backwards != 0, most };
+    guarded(|| store.walk(&walk, show)).map_or(FAILED, |()| OK)
 }
 
 unsafe extern "C" fn settings<S: Store>(peer_config: *const PeerConfig) -> *const c_char {

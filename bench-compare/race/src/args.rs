@@ -15,6 +15,7 @@ usage: cargo xtask race [OPTION...]
   --keys N[,N]       numbers of keys with 100-byte values (1M,10M)
   --values N[,N]     value sizes to run, in bytes (100,1024,65536)
   --limited          only data that are 2 and 4 times as large as the memory that the stores may take
+  --ordered          only stores that keep their keys in order
   --only ROW[,ROW]   these rows only; --list names them
   --engines E[,E]    these stores only
   --repeat N         how often everything is measured (3); the median counts
@@ -31,6 +32,7 @@ pub struct Args {
     pub driver: Option<PathBuf>,
     pub quick: bool,
     pub limited: bool,
+    pub ordered: bool,
     pub keys: Vec<u64>,
     pub values: Vec<u64>,
     pub only: Vec<&'static Line>,
@@ -47,7 +49,7 @@ pub struct Args {
 impl Args {
     pub fn parse(mut arguments: lexopt::Parser) -> Result<Self> {
         let (mut quick, mut resume, mut show, mut list, mut help) = (false, false, false, false, false);
-        let mut limited = false;
+        let (mut limited, mut ordered) = (false, false);
         let (mut driver, mut stores, mut repeat, mut seconds) = (None, None, None, None);
         let (mut keys, mut values, mut only, mut engines) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut out = PathBuf::from("target/race");
@@ -55,6 +57,7 @@ impl Args {
             match argument {
                 Long("quick") => quick = true,
                 Long("limited") => limited = true,
+                Long("ordered") => ordered = true,
                 Long("keys") => keys = numbers(&arguments.value()?.string()?)?,
                 Long("values") => values = numbers(&arguments.value()?.string()?)?,
                 Long("only") => only = chosen(&arguments.value()?.string()?, "row", lines::find)?,
@@ -81,7 +84,12 @@ impl Args {
             bail!("--repeat takes 1 or more, --seconds 0.01 to 3600");
         }
         if keys.is_empty() {
-            keys = if quick { vec![200_000] } else { vec![1_000_000, 10_000_000] };
+            keys = match (quick, ordered) {
+                (false, _) => vec![1_000_000, 10_000_000],
+                (true, false) => vec![200_000],
+                // With fewer the peers have everything in memory that they have not written out yet.
+                (true, true) => vec![1_000_000],
+            };
         }
         if keys.iter().any(|keys| !(1_000..=u64::from(u32::MAX)).contains(keys)) {
             bail!("--keys takes 1000 to {}", u32::MAX);
@@ -94,6 +102,7 @@ impl Args {
             driver,
             quick,
             limited,
+            ordered,
             keys,
             values,
             only,

@@ -1,13 +1,18 @@
 //! The lines of the result: what each is called, which figure of the driver it shows, and what filedb must reach there.
 
 /// What is measured on: so many keys of 16 bytes, with values of so many bytes, under a limit of memory or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Shape {
     pub keys: u64,
     pub value_size: u64,
     /// All memory that a store may take, its files' pages included; 0 where that is the machine's.
     #[serde(default)]
     pub memory_bytes: u64,
+    /// Only stores that keep their keys in order race.
+    #[serde(default)]
+    pub is_ordered: bool,
 }
 
 impl Shape {
@@ -18,9 +23,19 @@ impl Shape {
 
     pub fn name(self) -> String {
         let shape = format!("{} keys, values of {}", count(self.keys), size(self.value_size));
-        match self.memory_bytes {
+        let shape = match self.memory_bytes {
             0 => shape,
             memory => format!("{shape}, {:.0} times the memory", self.live_bytes() as f64 / memory as f64),
+        };
+        if self.is_ordered { format!("{shape}, in order") } else { shape }
+    }
+
+    /// Which of ours race there, the first in the first place.
+    pub fn ours(self) -> &'static [&'static str] {
+        match self {
+            Shape { is_ordered: true, .. } => &[OURS_ORDERED],
+            Shape { memory_bytes: 0, .. } => &[OURS],
+            _ => &[OURS, OURS_PREAD],
         }
     }
 
@@ -110,6 +125,8 @@ pub enum Target {
     TimesFloorTime(f64),
     /// So many times filedb's own figure in another line.
     TimesOwn(&'static str, f64),
+    /// So many times as good as this peer.
+    TimesPeer(&'static str, f64),
 }
 
 pub struct Line {
@@ -125,19 +142,34 @@ pub struct Line {
     pub large: Option<Target>,
     /// With data that are larger than the memory.
     pub limited: Option<Target>,
+    /// Where only stores that keep their keys in order race; and there under a limit of memory.
+    pub ordered: Option<Target>,
+    pub ordered_limited: Option<Target>,
     /// Peers may answer with this line too: the best of both counts.
     pub peers_also: Option<&'static str>,
 }
 
 const fn line(id: &'static str, title: &'static str, figure: &'static str, unit: Unit) -> Line {
-    Line { id, title, row: id, figure, unit, small: None, large: None, limited: None, peers_also: None }
+    Line {
+        id,
+        title,
+        row: id,
+        figure,
+        unit,
+        small: None,
+        large: None,
+        limited: None,
+        ordered: None,
+        ordered_limited: None,
+        peers_also: None,
+    }
 }
 
 const fn rate(id: &'static str, title: &'static str) -> Line {
     line(id, title, "per_second", Unit::PerSecond)
 }
 
-use Target::{AtMost, AtMostPerMillion, TimesBestPeer, TimesFloorTime, TimesOwn};
+use Target::{AtMost, AtMostPerMillion, TimesBestPeer, TimesFloorTime, TimesOwn, TimesPeer};
 
 /// In the order in which they are shown.
 pub const LINES: &[Line] = &[
@@ -145,7 +177,12 @@ pub const LINES: &[Line] = &[
         small: Some(TimesBestPeer(2.0)),
         large: Some(TimesBestPeer(1.2)),
         limited: Some(TimesBestPeer(1.5)),
+        ordered: Some(TimesBestPeer(1.5)),
         ..rate("load", "Load, 1 thread")
+    },
+    Line {
+        ordered: Some(TimesBestPeer(1.5)),
+        ..rate("load_in_order", "Load in the order of keys, 1 thread")
     },
     Line {
         small: Some(TimesFloorTime(1.4)),
@@ -155,26 +192,42 @@ pub const LINES: &[Line] = &[
     Line {
         small: Some(TimesBestPeer(1.5)),
         limited: Some(TimesBestPeer(1.5)),
+        ordered: Some(TimesBestPeer(1.5)),
         ..rate("overwrite", "Overwrite, 1 thread")
     },
     Line {
         small: Some(TimesBestPeer(2.0)),
         large: Some(TimesBestPeer(1.2)),
         limited: Some(TimesBestPeer(1.0)),
+        ordered: Some(TimesBestPeer(1.3)),
+        ordered_limited: Some(TimesBestPeer(1.0)),
         ..rate("get", "Get, 1 thread")
     },
     Line { small: Some(TimesFloorTime(1.25)), row: "get", ..rate("get_floor", "Get against the bare floor") },
     rate("get_chain", "Get, 1 thread, each key known from the value before"),
-    Line { small: Some(TimesBestPeer(2.0)), ..rate("get_all", "Get, all cores") },
+    Line {
+        small: Some(TimesBestPeer(2.0)),
+        ordered: Some(TimesBestPeer(1.3)),
+        ..rate("get_all", "Get, all cores")
+    },
     Line {
         small: Some(TimesOwn("get", 1.8)),
         row: "get_all",
         ..rate("get_scaling", "Get, all cores against one thread")
     },
-    Line { limited: Some(TimesBestPeer(1.0)), ..rate("get_zipf", "Get, zipfian, 1 thread") },
-    rate("get_zipf_all", "Get, zipfian, all cores"),
-    Line { small: Some(TimesBestPeer(1.5)), ..rate("absent", "Get of an absent key, 1 thread") },
-    rate("absent_all", "Get of an absent key, all cores"),
+    Line {
+        limited: Some(TimesBestPeer(1.0)),
+        ordered: Some(TimesBestPeer(1.3)),
+        ordered_limited: Some(TimesBestPeer(1.0)),
+        ..rate("get_zipf", "Get, zipfian, 1 thread")
+    },
+    Line { ordered: Some(TimesBestPeer(1.3)), ..rate("get_zipf_all", "Get, zipfian, all cores") },
+    Line {
+        small: Some(TimesBestPeer(1.5)),
+        ordered: Some(TimesBestPeer(1.5)),
+        ..rate("absent", "Get of an absent key, 1 thread")
+    },
+    Line { ordered: Some(TimesBestPeer(1.5)), ..rate("absent_all", "Get of an absent key, all cores") },
     Line {
         small: Some(TimesBestPeer(3.0)),
         peers_also: Some("get"),
@@ -187,17 +240,33 @@ pub const LINES: &[Line] = &[
     Line {
         small: Some(TimesBestPeer(0.7)),
         limited: Some(TimesBestPeer(0.7)),
+        ordered: Some(TimesBestPeer(1.0)),
         ..rate("scan", "Scan of everything")
+    },
+    Line { ordered: Some(TimesBestPeer(1.0)), ..rate("scan_backwards", "Scan of everything, backwards") },
+    Line {
+        ordered: Some(TimesBestPeer(1.2)),
+        ordered_limited: Some(TimesBestPeer(1.0)),
+        ..rate("range_100", "Range of 100 from a random key")
     },
     rate("delete", "Delete, 1 thread"),
     rate("load_batch", "Load in batches of 1 MiB of values"),
-    Line { small: Some(TimesBestPeer(1.0)), ..rate("sync_1", "Put with sync, 1 thread") },
-    Line { small: Some(TimesBestPeer(1.2)), ..rate("sync_16", "Put with sync, 16 threads") },
+    Line {
+        small: Some(TimesBestPeer(1.0)),
+        ordered: Some(TimesBestPeer(1.0)),
+        ..rate("sync_1", "Put with sync, 1 thread")
+    },
+    Line {
+        small: Some(TimesBestPeer(1.2)),
+        ordered: Some(TimesBestPeer(1.2)),
+        ..rate("sync_16", "Put with sync, 16 threads")
+    },
     Line { row: "latency", ..line("latency_p50", "Get while loading, median", "p50_ns", Unit::Nanoseconds) },
     Line { row: "latency", ..line("latency_p99", "Get while loading, p99", "p99_ns", Unit::Nanoseconds) },
     Line { row: "latency", ..line("latency_p999", "Get while loading, p99.9", "p999_ns", Unit::Nanoseconds) },
     Line {
         small: Some(AtMostPerMillion(10.0)),
+        ordered: Some(AtMost(100.0)),
         ..line(
             "open_closed",
             "Open after a clean close, first get included",
@@ -205,7 +274,10 @@ pub const LINES: &[Line] = &[
             Unit::Milliseconds,
         )
     },
-    line("open_killed", "Open after kill -9, first get included", "milliseconds", Unit::Milliseconds),
+    Line {
+        ordered: Some(AtMost(2_000.0)),
+        ..line("open_killed", "Open after kill -9, first get included", "milliseconds", Unit::Milliseconds)
+    },
     Line {
         small: Some(AtMost(24.0)),
         row: "load",
@@ -253,6 +325,26 @@ pub const LINES: &[Line] = &[
         )
     },
     Line {
+        ordered: Some(AtMost(1.3)),
+        row: "overwrite_twice",
+        ..line(
+            "disk_overwritten_thrice",
+            "Disk per live byte, all overwritten three times, settled, still open",
+            "disk_per_live_byte",
+            Unit::Times,
+        )
+    },
+    Line {
+        ordered: Some(TimesPeer("rocksdb", 1.0)),
+        row: "close_overwritten_thrice",
+        ..line(
+            "written_overwrite_thrice",
+            "Bytes written per byte stored, loaded, overwritten three times, closed",
+            "written_per_byte",
+            Unit::Times,
+        )
+    },
+    Line {
         row: "close",
         ..line(
             "written_load",
@@ -274,13 +366,17 @@ pub const LINES: &[Line] = &[
 
 impl Line {
     pub fn target(&self, shape: Shape) -> Option<Target> {
-        let target = match (shape.memory_bytes, shape.is_small()) {
-            (0, true) => self.small,
-            (0, false) => self.large,
-            _ => self.limited,
+        let target = match (shape.is_ordered, shape.memory_bytes, shape.is_small()) {
+            (true, 0, _) => self.ordered,
+            (true, ..) => self.ordered_limited,
+            (false, 0, true) => self.small,
+            (false, 0, false) => self.large,
+            (false, ..) => self.limited,
         };
         // What a store takes before its first key weighs too much in a small one.
-        target.filter(|target| !matches!(target, AtMost(_)) || shape.keys >= WEIGHABLE)
+        target.filter(|target| {
+            !matches!(target, AtMost(_)) || shape.keys >= WEIGHABLE || self.unit == Unit::Milliseconds
+        })
     }
 
     /// A line that only compares filedb with the floor or with itself has no ranking of its own.
@@ -296,6 +392,8 @@ pub fn find(id: &str) -> Option<&'static Line> {
 /// The store whose race this is, and how it is called where it reads by calls (io=pread).
 pub const OURS: &str = "filedb";
 pub const OURS_PREAD: &str = "filedb_pread";
+/// Its ordered engine.
+pub const OURS_ORDERED: &str = "filedb_lsm";
 /// What is no store: the bare loop.
 pub const FLOOR: &str = "floor";
 
@@ -318,14 +416,15 @@ mod tests {
         assert_eq!(Unit::Milliseconds.show(0.25), "250 µs");
         assert_eq!(Unit::Nanoseconds.show(5_823.0), "5.82 µs");
         assert_eq!(
-            Shape { keys: 10_000_000, value_size: 100, memory_bytes: 0 }.name(),
+            Shape { keys: 10_000_000, value_size: 100, memory_bytes: 0, is_ordered: false }.name(),
             "10 million keys, values of 100 B"
         );
         assert_eq!(
-            Shape { keys: 20_000, value_size: 65_536, memory_bytes: 0 }.name(),
+            Shape { keys: 20_000, value_size: 65_536, memory_bytes: 0, is_ordered: false }.name(),
             "20,000 keys, values of 64 KiB"
         );
-        let limited = Shape { keys: 1_000_000, value_size: 500, memory_bytes: 129_000_000 };
+        let limited =
+            Shape { keys: 1_000_000, value_size: 500, memory_bytes: 129_000_000, is_ordered: false };
         assert_eq!(limited.name(), "1 million keys, values of 500 B, 4 times the memory");
     }
 

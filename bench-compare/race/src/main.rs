@@ -58,8 +58,14 @@ fn measure(args: &Args) -> Result<Figures> {
     fs::create_dir_all(&args.stores).with_context(|| args.stores.display().to_string())?;
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let (file, page) = (args.out.join("figures.json"), args.out.join("race.html"));
-    let mut shapes =
-        if args.limited { plan::limited_shapes(args.quick) } else { plan::shapes(&args.keys, args.quick) };
+    let mut shapes = match args {
+        Args { ordered: true, .. } => plan::ordered_shapes(&args.keys, args.quick),
+        Args { limited: true, .. } => plan::limited_shapes(args.quick),
+        _ => plan::shapes(&args.keys, args.quick),
+    };
+    if args.ordered && args.limited {
+        shapes.retain(|shape| shape.memory_bytes > 0);
+    }
     shapes.retain(|shape| args.values.is_empty() || args.values.contains(&shape.value_size));
     let machine = Machine::this(&args.stores);
     let driver =

@@ -4,10 +4,22 @@
 //! group of rows one after the other, then the next group comes, and all of it is repeated: a noisy minute of the machine hits
 //! every store, and a run that is cut off has all rows, with fewer repeats.
 
-use crate::lines::{FLOOR, LINES, Line, OURS, OURS_PREAD, SMALL, Shape};
+use crate::lines::{FLOOR, LINES, Line, OURS, OURS_ORDERED, OURS_PREAD, SMALL, Shape};
 
-pub const ENGINES: &[&str] =
-    &[OURS, OURS_PREAD, FLOOR, "lmdb", "leveldb", "rocksdb", "tkrzw", "sqlite", "redb", "fjall", "sled"];
+pub const ENGINES: &[&str] = &[
+    OURS,
+    OURS_PREAD,
+    OURS_ORDERED,
+    FLOOR,
+    "lmdb",
+    "leveldb",
+    "rocksdb",
+    "tkrzw",
+    "sqlite",
+    "redb",
+    "fjall",
+    "sled",
+];
 
 /// One process of the driver.
 pub struct Process {
@@ -107,6 +119,58 @@ const LIMITED: Group = Group {
 };
 /// The stores that race there.
 const LIMITED_ENGINES: &[&str] = &[OURS, OURS_PREAD, "lmdb", "tkrzw", "leveldb", "rocksdb"];
+/// What is worth knowing about stores that keep their keys in order.
+const ORDERED_READ: Group = Group {
+    name: "read",
+    durable: false,
+    only_full: false,
+    processes: &[
+        process(
+            &[
+                "load",
+                "get",
+                "get_all",
+                "get_zipf",
+                "get_zipf_all",
+                "absent",
+                "absent_all",
+                "scan",
+                "scan_backwards",
+                "range_100",
+                "close",
+            ],
+            &["load", "close"],
+        ),
+        process(&["open_closed"], &[]),
+        Process { rows: &["open_closed", "die"], needed: &["open_closed", "die"], dies: true },
+        process(&["open_killed"], &["open_killed"]),
+    ],
+};
+const ORDERED_LOAD: Group = Group {
+    name: "load in order",
+    durable: false,
+    only_full: false,
+    processes: &[process(&["load_in_order"], &[])],
+};
+const ORDERED_WRITE: Group = Group {
+    name: "write",
+    durable: false,
+    only_full: false,
+    processes: &[process(
+        &["load", "overwrite", "overwrite_twice", "close_overwritten_thrice"],
+        &["load", "overwrite", "overwrite_twice"],
+    )],
+};
+const ORDERED_LIMITED: Group = Group {
+    name: "limited",
+    durable: false,
+    only_full: false,
+    processes: &[process(&["load", "get", "get_zipf", "range_100"], &["load"])],
+};
+/// The stores that race there.
+const ORDERED_ENGINES: &[&str] = &[OURS_ORDERED, "leveldb", "rocksdb", "fjall"];
+const ORDERED_GROUPS: &[&Group] = &[&ORDERED_READ, &ORDERED_LOAD, &ORDERED_WRITE, &SYNC_1, &SYNC_16];
+const ORDERED_LIMITED_GROUPS: &[&Group] = &[&ORDERED_LIMITED];
 const LIMITED_GROUPS: &[&Group] = &[&LIMITED];
 const SMALL_GROUPS: &[&Group] = &[&READ, &WRITE, &SYNC_1, &SYNC_16, &LATENCY, &BATCH];
 const LARGE_GROUPS: &[&Group] = &[&VALUES];
@@ -150,8 +214,9 @@ impl Job {
     /// Tells it from every other job of a race.
     pub fn id(&self) -> String {
         format!(
-            "{} {}x{}/{} {} {}",
+            "{} {}{}x{}/{} {} {}",
             self.repeat,
+            if self.shape.is_ordered { "ordered " } else { "" },
             self.shape.keys,
             self.shape.value_size,
             self.shape.memory_bytes,
@@ -164,6 +229,7 @@ impl Job {
     pub fn guessed_seconds(&self, effort: Effort) -> f64 {
         let micros = match self.engine {
             OURS | OURS_PREAD | FLOOR => 0.5,
+            OURS_ORDERED => 2.0,
             "tkrzw" => 1.0,
             "lmdb" | "fjall" => 4.0,
             "leveldb" | "rocksdb" => 7.0,
@@ -174,10 +240,16 @@ impl Job {
         let fill = alone.min(effort.load_seconds + alone * 0.3);
         let rows = self.processes.iter().flat_map(|(_, rows)| rows);
         rows.map(|row| match *row {
-            "load" | "overwrite" | "latency" => fill + 2.5,
+            "load" | "load_in_order" | "overwrite" | "latency" => fill + 2.5,
+            "overwrite_twice" => fill * 2.0 + 2.5,
             "load_batch" => fill * 0.5,
             "delete" => fill,
-            "close" | "close_overwritten" | "open_closed" | "open_killed" | "die" => 0.3,
+            "close"
+            | "close_overwritten"
+            | "close_overwritten_thrice"
+            | "open_closed"
+            | "open_killed"
+            | "die" => 0.3,
             _ => effort.seconds,
         })
         .sum()
@@ -186,7 +258,7 @@ impl Job {
 
 /// The shapes of a race. `keys` stands for the numbers of keys with small values.
 pub fn shapes(keys: &[u64], is_quick: bool) -> Vec<Shape> {
-    let free = |(keys, value_size)| Shape { keys, value_size, memory_bytes: 0 };
+    let free = |(keys, value_size)| Shape { keys, value_size, ..Shape::default() };
     let small = keys.iter().map(|&keys| free((keys, SMALL)));
     let large: [(u64, u64); 2] = if is_quick {
         [(20_000, 1 << 10), (1_000, 64 << 10)]
@@ -201,9 +273,19 @@ pub fn shapes(keys: &[u64], is_quick: bool) -> Vec<Shape> {
 
 /// Data that are 2 and 4 times as large as the memory.
 pub fn limited_shapes(is_quick: bool) -> Vec<Shape> {
-    let shape = Shape { keys: if is_quick { 400_000 } else { 1_000_000 }, value_size: 500, memory_bytes: 0 };
+    let keys = if is_quick { 400_000 } else { 1_000_000 };
+    let shape = Shape { keys, value_size: 500, ..Shape::default() };
     let limited = |times| Shape { memory_bytes: shape.live_bytes() / times, ..shape };
     vec![limited(2), limited(4)]
+}
+
+/// Where stores race that keep their keys in order: in memory, and with data that are four times as large.
+pub fn ordered_shapes(keys: &[u64], is_quick: bool) -> Vec<Shape> {
+    let shape = |keys| Shape { keys, value_size: SMALL, is_ordered: true, ..Shape::default() };
+    let mut shapes: Vec<_> = keys.iter().map(|&keys| shape(keys)).collect();
+    let limited = shape(if is_quick { 2_000_000 } else { 10_000_000 });
+    shapes.push(Shape { memory_bytes: limited.live_bytes() / 4, ..limited });
+    shapes
 }
 
 /// The jobs of a race in their order. `lines` are what is asked for: all when there are none.
@@ -213,6 +295,8 @@ pub fn jobs(shapes: &[Shape], engines: &[&'static str], lines: &[&'static Line],
     for repeat in 0..effort.repeats {
         for &shape in shapes {
             let groups = match (shape.is_small(), effort.is_quick) {
+                _ if shape.is_ordered && shape.memory_bytes > 0 => ORDERED_LIMITED_GROUPS,
+                _ if shape.is_ordered => ORDERED_GROUPS,
                 _ if shape.memory_bytes > 0 => LIMITED_GROUPS,
                 (true, _) => SMALL_GROUPS,
                 (false, true) => QUICK_LARGE_GROUPS,
@@ -226,10 +310,10 @@ pub fn jobs(shapes: &[Shape], engines: &[&'static str], lines: &[&'static Line],
                 for k in 0..engines.len() {
                     // Nobody always runs behind the same store.
                     let engine = engines[(k + i + repeat as usize) % engines.len()];
-                    let races = if shape.memory_bytes > 0 {
-                        LIMITED_ENGINES.contains(&engine)
-                    } else {
-                        engine != OURS_PREAD
+                    let races = match shape {
+                        Shape { is_ordered: true, .. } => ORDERED_ENGINES.contains(&engine),
+                        Shape { memory_bytes: 0, .. } => ![OURS_PREAD, OURS_ORDERED].contains(&engine),
+                        _ => LIMITED_ENGINES.contains(&engine),
                     };
                     if races {
                         jobs.extend(job(repeat, shape, group, engine, lines));
@@ -297,7 +381,7 @@ mod tests {
 
     fn rows(only: &str, engine: &'static str, group: &'static Group) -> Vec<Vec<&'static str>> {
         let lines: Vec<_> = lines::find(only).into_iter().collect();
-        let shape = Shape { keys: 1000, value_size: SMALL, memory_bytes: 0 };
+        let shape = Shape { keys: 1000, value_size: SMALL, ..Shape::default() };
         let job = job(0, shape, group, engine, &lines);
         job.map(|job| job.processes.into_iter().map(|(_, rows)| rows).collect()).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! From samples to verdicts: the best peer of each line, filedb's ratio to it, and whether a target is met.
 
 use crate::figures::{Figures, Spread};
-use crate::lines::{self, FLOOR, LINES, Line, OURS, OURS_PREAD, Shape, Target};
+use crate::lines::{self, FLOOR, LINES, Line, OURS, OURS_ORDERED, OURS_PREAD, Shape, Target};
 use crate::plan::ENGINES;
 
 /// One line for one shape.
@@ -36,14 +36,13 @@ pub struct Rival {
 
 /// All lines of a shape that have figures.
 pub fn outcomes(figures: &Figures, shape: Shape) -> Vec<Outcome> {
-    let ours: &[&'static str] = if shape.memory_bytes > 0 { &[OURS, OURS_PREAD] } else { &[OURS] };
-    let lines = LINES.iter().flat_map(|line| ours.iter().map(move |engine| (line, *engine)));
+    let lines = LINES.iter().flat_map(|line| shape.ours().iter().map(move |engine| (line, *engine)));
     lines.filter_map(|(line, engine)| outcome(figures, shape, line, engine)).collect()
 }
 
 impl Outcome {
     pub fn title(&self) -> String {
-        let mode = if self.engine == OURS { "" } else { ", io=pread" };
+        let mode = if self.engine == OURS_PREAD { ", io=pread" } else { "" };
         format!("{}{mode}", self.line.title)
     }
 }
@@ -64,7 +63,10 @@ fn outcome(figures: &Figures, shape: Shape, line: &'static Line, engine: &'stati
 
     let target = line.target(shape);
     let ours = figures.result(shape, line, engine);
-    let rival = match line.small {
+    let rival = match if shape.is_ordered { target } else { line.small } {
+        Some(Target::TimesPeer(peer, _)) => {
+            figures.result(shape, line, peer).map(|own| Rival { name: peer.into(), value: own.median })
+        }
         Some(Target::TimesFloorTime(_)) => {
             figures.result(shape, line, FLOOR).map(|floor| Rival { name: FLOOR.into(), value: floor.median })
         }
@@ -87,7 +89,7 @@ fn outcome(figures: &Figures, shape: Shape, line: &'static Line, engine: &'stati
 }
 
 fn best_peer(figures: &Figures, shape: Shape, line: &Line, ranking: &[Entry]) -> Option<Rival> {
-    let is_peer = |engine: &str| ![OURS, OURS_PREAD, FLOOR].contains(&engine);
+    let is_peer = |engine: &str| ![OURS, OURS_PREAD, OURS_ORDERED, FLOOR].contains(&engine);
     let best = ranking.iter().find(|entry| is_peer(entry.engine) && entry.discounted.is_none());
     let mut best = best.map(|entry| Rival { name: entry.engine.into(), value: entry.spread.median });
     let Some(also) = line.peers_also.and_then(lines::find) else { return best };
@@ -106,7 +108,9 @@ fn limit_per_million(shape: Shape, limit: f64) -> f64 {
 
 fn is_met(target: Target, shape: Shape, ours: f64, ratio: Option<f64>) -> Option<bool> {
     Some(match target {
-        Target::TimesBestPeer(wanted) | Target::TimesOwn(_, wanted) => ratio? >= wanted,
+        Target::TimesBestPeer(wanted) | Target::TimesOwn(_, wanted) | Target::TimesPeer(_, wanted) => {
+            ratio? >= wanted
+        }
         Target::TimesFloorTime(wanted) => ratio? >= 1.0 / wanted,
         Target::AtMost(limit) => ours <= limit,
         Target::AtMostPerMillion(limit) => ours <= limit_per_million(shape, limit),
@@ -115,7 +119,9 @@ fn is_met(target: Target, shape: Shape, ours: f64, ratio: Option<f64>) -> Option
 
 fn wanted_ratio(target: Target) -> Option<f64> {
     match target {
-        Target::TimesBestPeer(wanted) | Target::TimesOwn(_, wanted) => Some(wanted),
+        Target::TimesBestPeer(wanted) | Target::TimesOwn(_, wanted) | Target::TimesPeer(_, wanted) => {
+            Some(wanted)
+        }
         Target::TimesFloorTime(wanted) => Some(1.0 / wanted),
         Target::AtMost(_) | Target::AtMostPerMillion(_) => None,
     }
@@ -123,7 +129,9 @@ fn wanted_ratio(target: Target) -> Option<f64> {
 
 fn describe(target: Target, line: &Line, shape: Shape) -> String {
     match target {
-        Target::TimesBestPeer(wanted) | Target::TimesOwn(_, wanted) => format!("≥ {wanted:.1}"),
+        Target::TimesBestPeer(wanted) | Target::TimesOwn(_, wanted) | Target::TimesPeer(_, wanted) => {
+            format!("≥ {wanted:.1}")
+        }
         Target::TimesFloorTime(wanted) => format!("≥ {:.2}", 1.0 / wanted),
         Target::AtMost(limit) => format!("≤ {}", line.unit.show(limit)),
         Target::AtMostPerMillion(limit) => format!("≤ {}", line.unit.show(limit_per_million(shape, limit))),

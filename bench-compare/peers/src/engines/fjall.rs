@@ -6,7 +6,7 @@ use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable,
 };
 
-use crate::{Config, Result, Store};
+use crate::{Config, Result, Store, Walk};
 
 /// The documentation recommends separation for values of more than 1 KiB.
 const SEPARATED: u64 = 1024;
@@ -75,6 +75,21 @@ impl Store for Fjall {
             visit(&key, &value);
         }
         Ok(())
+    }
+
+    fn walk(&self, walk: &Walk<'_>, mut visit: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        let most = usize::try_from(walk.most).unwrap_or(usize::MAX);
+        let mut show = |entry: fjall::Guard| -> Result<()> {
+            let (key, value) = entry.into_inner()?;
+            visit(&key, &value);
+            Ok(())
+        };
+        let snapshot = self.db.snapshot();
+        match (walk.backwards, walk.from) {
+            (false, from) => snapshot.range(&self.keyspace, from..).take(most).try_for_each(&mut show),
+            (true, []) => snapshot.iter(&self.keyspace).rev().take(most).try_for_each(&mut show),
+            (true, from) => snapshot.range(&self.keyspace, ..=from).rev().take(most).try_for_each(&mut show),
+        }
     }
 
     fn close(self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::lines::{FLOOR, OURS, OURS_PREAD, Unit};
+use crate::lines::{FLOOR, OURS, OURS_ORDERED, OURS_PREAD, Unit};
 use crate::summary::{self, Entry, Outcome};
 
 const WIDTH: f64 = 560.0;
@@ -49,7 +49,7 @@ fn bars(id: &str, outcome: &Outcome) -> Markup {
 fn bar(unit: Unit, entry: &Entry, y: f64, x: &impl Fn(f64) -> f64) -> Markup {
     let spread = entry.spread;
     let kind = match entry.engine {
-        OURS | OURS_PREAD => "ours",
+        OURS | OURS_PREAD | OURS_ORDERED => "ours",
         FLOOR => "floor",
         _ if entry.discounted.is_some() => "discounted",
         _ => "peer",
