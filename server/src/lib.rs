@@ -12,6 +12,7 @@ pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod pause;
+mod rdb;
 pub mod resp;
 pub mod run;
 pub mod server;

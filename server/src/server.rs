@@ -139,6 +139,11 @@ impl Server {
         }
     }
 
+    /// Whether an event loop has not yet come to what was published some time ago.
+    pub fn has_full_mailbox(&self) -> bool {
+        self.mailboxes.get().is_some_and(|all| all.iter().any(|mailbox| mailbox.is_full()))
+    }
+
     /// Sends bytes to a client.
     pub fn send(&self, to: Address, bytes: Arc<[u8]>, ticket: u64) {
         self.post(to.event_loop, Mail::Bytes { to, bytes, ticket });

@@ -8,7 +8,6 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::commands::Command;
-use crate::keyspace::Key;
 use crate::keyspace::blocked::{Address, Waiter};
 use crate::keyspace::watch::Flag;
 
@@ -40,6 +39,27 @@ pub struct Client {
     pub is_blocked: AtomicBool,
     /// Whether it speaks version 3.
     pub is_resp3: AtomicBool,
+}
+
+impl Client {
+    /// A client that has just come, `now_ms` after the server was started.
+    pub fn new(address: Address, peer: String, local: String, now_ms: u64) -> Self {
+        Client {
+            address,
+            peer,
+            local,
+            since: Instant::now(),
+            known: Mutex::new(Known::default()),
+            heard_ms: now_ms.into(),
+            database: 0.into(),
+            channels: 0.into(),
+            patterns: 0.into(),
+            queued: (-1).into(),
+            unsent: 0.into(),
+            is_blocked: false.into(),
+            is_resp3: false.into(),
+        }
+    }
 }
 
 /// What a client said of itself, and its last command.
@@ -94,8 +114,10 @@ pub struct Queue {
 
 /// A key that is watched.
 pub struct Watched {
-    /// As it is stored.
-    pub key: Key,
+    /// Its database.
+    pub database: u8,
+    /// As the client calls it.
+    pub name: Vec<u8>,
     /// When it expires, if it was there.
     pub expiry_ms: Option<u64>,
 }

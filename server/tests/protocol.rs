@@ -253,3 +253,19 @@ fn a_life_is_made_longer_or_shorter_as_asked() {
     assert_eq!(client.ask("PERSIST a"), ":1\r\n");
     assert_eq!(client.ask("EXPIRE a 1000 NX"), ":1\r\n");
 }
+
+#[test]
+fn who_watches_a_key_watches_it_in_its_database_also_after_swapdb() {
+    let (_directory, process) = server(&[]);
+    let (mut client, mut other) = (process.connect(), process.connect());
+    for (changed_in, reply) in [("0", "*-1\r\n"), ("2", "*1\r\n+PONG\r\n")] {
+        assert_eq!(client.ask("WATCH k"), "+OK\r\n");
+        assert_eq!(other.ask("SWAPDB 0 2"), "+OK\r\n");
+        other.ask(&format!("SELECT {changed_in}"));
+        assert_eq!(other.ask("SET k 1"), "+OK\r\n");
+        client.ask("MULTI");
+        client.ask("PING");
+        assert_eq!(client.ask("EXEC"), reply, "the key was changed in database {changed_in}");
+        other.ask("FLUSHALL");
+    }
+}

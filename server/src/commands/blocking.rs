@@ -227,12 +227,12 @@ fn serve(work: &mut Work, key: &[u8], waiter: &Arc<Waiter>) -> bool {
     let mut reply = Reply { out: &mut bytes, is_resp3: waiter.is_resp3 };
     let name = key.get(1..).unwrap_or_default();
     let served = match &waiter.wish {
-        Wish::Pop { front } => take(work, key, *front, 1).map_err(Fault::from).map(|taken| {
+        Wish::Pop { front } => take(work, key, *front, 1).map(|taken| {
             reply.array(2);
             reply.bulk(name);
             reply.bulk_or_null(taken.as_ref().and_then(|taken| taken.first()).map(Vec::as_slice));
         }),
-        Wish::PopMany { front, count } => take(work, key, *front, *count).map_err(Fault::from).map(|taken| {
+        Wish::PopMany { front, count } => take(work, key, *front, *count).map(|taken| {
             reply.array(2);
             reply.bulk(name);
             reply.bulks(&taken.unwrap_or_default());

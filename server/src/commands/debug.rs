@@ -161,10 +161,14 @@ fn encoding(context: &mut Context<'_>, key: &[u8]) -> Result<Option<&'static str
         None => None,
         Some(Some(encoding)) => Some(encoding),
         Some(None) => {
+            // As many bytes as Redis keeps in one piece, with 4 for each element.
             let small = context.work.look_at_list(key, |list, db| {
-                let elements =
-                    if list.len() <= 4096 { list.range(db, key, 0, u64::MAX)? } else { return Ok(false) };
-                Ok(elements.iter().map(|element| element.len() + 4).sum::<usize>() <= 8192)
+                let (is_short, mut bytes) = (list.len() <= 4096, 0);
+                Ok(is_short
+                    && list.visit(db, key, 0, u64::MAX, |element| {
+                        bytes += element.len() + 4;
+                        bytes <= 8192
+                    })?)
             })?;
             Some(if small == Some(true) { "listpack" } else { "quicklist" })
         }
@@ -213,16 +217,27 @@ fn object(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(())
 }
 
-/// About the bytes that a key takes in the log.
-fn usage(context: &mut Context<'_>, key: &[u8]) -> Result<Option<usize>> {
+/// As in Redis.
+const SAMPLES: u64 = 5;
+
+/// About the bytes that a key takes in the log; of a list so many elements are looked at, or all for 0.
+fn usage(context: &mut Context<'_>, key: &[u8], samples: u64) -> Result<Option<usize>> {
     let found = context.work.find(key, |found| found.map(|found| (found.is_list, found.value.len())))?;
     Ok(match found {
         None => None,
         Some((false, length)) => Some(16 + key.len() + length),
         Some((true, _)) => {
-            let elements = context.work.look_at_list(key, |list, db| list.range(db, key, 0, u64::MAX))?;
-            let elements: usize = elements.unwrap_or_default().iter().map(|element| element.len() + 40).sum();
-            Some(48 + key.len() + elements)
+            let (mut bytes, mut seen) = (0, 0);
+            let length = context.work.look_at_list(key, |list, db| {
+                let count = if samples == 0 { u64::MAX } else { samples };
+                list.visit(db, key, 0, count, |element| {
+                    (bytes, seen) = (bytes + element.len() + 40, seen + 1);
+                    true
+                })?;
+                Ok(list.len())
+            })?;
+            let elements = bytes as f64 / f64::from(seen.max(1)) * length.unwrap_or(0) as f64;
+            Some(48 + key.len() + elements as usize)
         }
     })
 }
@@ -230,15 +245,15 @@ fn usage(context: &mut Context<'_>, key: &[u8]) -> Result<Option<usize>> {
 fn memory(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     match args[1].to_ascii_lowercase().as_slice() {
         b"usage" => {
-            match args[3..] {
-                [] => {}
+            let samples = match args[3..] {
+                [] => SAMPLES,
                 [word, samples] if is(word, "SAMPLES") => {
-                    super::args::int_within(samples, 0, i64::MAX, SYNTAX)?;
+                    super::args::int_within(samples, 0, i64::MAX, SYNTAX)? as u64
                 }
                 _ => return Err(Fault::from(SYNTAX)),
-            }
+            };
             let key = context.key(args[2]);
-            match usage(context, &key)? {
+            match usage(context, &key, samples)? {
                 Some(bytes) => context.reply().count(bytes),
                 None => context.reply().null(),
             }
@@ -291,7 +306,7 @@ fn debug(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         (b"object", 3..) => {
             let key = context.key(args[2]);
             let encoding = encoding(context, &key)?.ok_or(Fault::from(NO_SUCH_KEY))?;
-            let bytes = usage(context, &key)?.unwrap_or_default();
+            let bytes = usage(context, &key, SAMPLES)?.unwrap_or_default();
             context.reply().simple(&format!(
                 "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{bytes} lru:0 lru_seconds_idle:0"
             ));

@@ -34,6 +34,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("stats", stats),
     ("replication", replication),
     ("cpu", cpu),
+    ("cluster", cluster),
     ("filedb", filedb_section),
     ("keyspace", keyspace),
 ];
@@ -216,6 +217,11 @@ fn stats(server: &Server, text: &mut String) {
 fn replication(_: &Server, text: &mut String) {
     text.push_str("# Replication\r\n");
     lines!(text, "role" = "master", "connected_slaves" = 0, "master_repl_offset" = 0);
+}
+
+fn cluster(_: &Server, text: &mut String) {
+    text.push_str("# Cluster\r\n");
+    lines!(text, "cluster_enabled" = 0);
 }
 
 /// The processor time of the process, in seconds: for the system, and for itself.

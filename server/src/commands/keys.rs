@@ -3,6 +3,7 @@
 use super::Context;
 use super::args::{int32, is};
 use super::fault::{Fault, NO_SUCH_KEY, Result, SYNTAX};
+use super::lists::whole;
 use super::table::{Command, Flags, Keys, command};
 use crate::keyspace::{DATABASES, Key};
 
@@ -134,7 +135,7 @@ fn contents(context: &mut Context<'_>, key: &[u8]) -> Result<Option<(Contents, O
         None => None,
         Some((false, value, expiry_ms)) => Some((Contents::Value(value), expiry_ms)),
         Some((true, _, expiry_ms)) => {
-            let elements = context.work.look_at_list(key, |list, db| list.range(db, key, 0, u64::MAX))?;
+            let elements = whole(context, key)?;
             elements.map(|elements| (Contents::List(elements), expiry_ms))
         }
     })

@@ -4,7 +4,9 @@ use super::args::{int, int_within, is, range};
 use super::fault::{Fault, Result, SYNTAX, WRONG_TYPE};
 use super::table::{Command, Flags, Keys, command};
 use super::{Context, wrong_number};
-use crate::keyspace::work::Found;
+use crate::keyspace::list::{Element, MOST_WHOLE, PIECE as AT_ONCE};
+use crate::keyspace::work::{Found, Work};
+use crate::resp::reply::Reply;
 
 const READ: Flags = Flags::READ;
 const FAST_READ: Flags = Flags(Flags::READ.0 | Flags::FAST.0);
@@ -137,9 +139,6 @@ pub static COMMANDS: &[Command] = &[
     ),
 ];
 
-/// So many elements of a list are looked at together.
-const AT_ONCE: u64 = 1024;
-
 /// Whether a key holds a list; a string is an error.
 pub fn is_list(found: Option<Found<'_>>) -> Result<bool> {
     match found {
@@ -181,28 +180,42 @@ fn rpushx(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     push(context, args, false, true)
 }
 
-/// Takes up to `count` elements out at an end; `None` where there is no list.
-pub fn take(
-    context_work: &mut crate::keyspace::work::Work,
-    key: &[u8],
-    front: bool,
-    count: u64,
-) -> filedb::Result<Option<Vec<Vec<u8>>>> {
-    let taken = context_work.change_list(key, |list, db| {
-        let mut taken = Vec::new();
-        while (taken.len() as u64) < count {
-            let element = if front { list.pop_front(db, key)? } else { list.pop_back(db, key)? };
-            match element {
-                Some(element) => taken.push(element),
-                None => break,
-            }
+/// What a list is told that takes too much memory.
+pub fn too_large() -> Fault {
+    Fault::from(format!(
+        "OOM the elements take more than {MOST_WHOLE} bytes, too many for a command that holds them all"
+    ))
+}
+
+/// Copies of all elements; `None` where there is no list.
+pub fn whole(context: &mut Context<'_>, key: &[u8]) -> Result<Option<Vec<Element>>> {
+    match context.work.look_at_list(key, |list, db| list.whole(db, key))? {
+        Some(None) => Err(too_large()),
+        whole => Ok(whole.flatten()),
+    }
+}
+
+/// Takes up to `count` elements out at an end; `None` where there is no list. Where that fails nothing is taken out.
+pub fn take(work: &mut Work, key: &[u8], front: bool, count: u64) -> Result<Option<Vec<Element>>> {
+    let taken = work.change_list(key, |list, db| {
+        let count = count.min(list.len());
+        let from = if front { 0 } else { list.len() - count };
+        let Some(mut taken) = list.within(db, key, (from, count), MOST_WHOLE)? else {
+            return Ok((None, false));
+        };
+        if front {
+            list.trim(count, 0);
+        } else {
+            taken.reverse();
+            list.trim(0, count);
         }
-        Ok((taken, list.is_empty()))
+        Ok((Some(taken), list.is_empty()))
     })?;
     let Some((taken, is_gone)) = taken else { return Ok(None) };
-    context_work.notify(b'l', if front { "lpop" } else { "rpop" }, key);
+    let taken = taken.ok_or_else(too_large)?;
+    work.notify(b'l', if front { "lpop" } else { "rpop" }, key);
     if is_gone {
-        context_work.notify(b'g', "del", key);
+        work.notify(b'g', "del", key);
     }
     Ok(Some(taken))
 }
@@ -254,11 +267,20 @@ fn llen(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn lrange(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (first, last) = (int(args[2])?, int(args[3])?);
     let key = context.key(args[1]);
-    let elements = context.work.look_at_list(&key, |list, db| {
+    let (begin, is_resp3, out) = (context.out.len(), context.session.is_resp3, &mut *context.out);
+    let is_shown = context.work.look_at_list(&key, |list, db| {
         let (from, count) = range(list.len(), first, last);
-        list.range(db, &key, from, count)
+        Reply { out, is_resp3 }.array(count as usize);
+        list.visit(db, &key, from, count, |element| {
+            Reply { out, is_resp3 }.bulk(element);
+            out.len() - begin <= MOST_WHOLE as usize
+        })
     })?;
-    context.reply().bulks(&elements.unwrap_or_default());
+    match is_shown {
+        None => context.reply().array(0),
+        Some(true) => {}
+        Some(false) => return Err(too_large()),
+    }
     Ok(())
 }
 
@@ -368,7 +390,7 @@ pub fn end_of(word: &[u8]) -> Result<bool> {
 
 /// Moves an element from one list to another; `None` where there is nothing to move.
 pub fn move_element(
-    work: &mut crate::keyspace::work::Work,
+    work: &mut Work,
     from: &[u8],
     to: &[u8],
     from_front: bool,
@@ -378,6 +400,10 @@ pub fn move_element(
         return Ok(None);
     }
     work.find(to, is_list)??;
+    if from != to {
+        // What can fail comes before an element is taken out.
+        work.make_ready(to)?;
+    }
     let add = |list: &mut crate::keyspace::list::List, element: Vec<u8>| {
         if to_front { list.push_front(element) } else { list.push_back(element) }
     };

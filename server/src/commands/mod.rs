@@ -13,6 +13,7 @@ mod connection;
 mod counters;
 mod debug;
 pub mod dispatch;
+mod dump;
 mod expiry;
 pub mod fault;
 mod glob;
@@ -81,6 +82,7 @@ pub static GROUPS: &[&[Command]] = &[
     bits::COMMANDS,
     lcs::COMMANDS,
     keys::COMMANDS,
+    dump::COMMANDS,
     expiry::COMMANDS,
     scan::COMMANDS,
     sort::COMMANDS,

@@ -327,6 +327,7 @@ fn swapdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
                 })
         });
         keyspace.databases.swap(&keyspace.db, first, second)?;
+        keyspace.watches.swap(places);
     }
     context.reply().ok();
     Ok(())

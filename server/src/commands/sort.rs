@@ -3,7 +3,7 @@
 use super::Context;
 use super::args::{int, is, parse_float};
 use super::fault::{Fault, Result, SYNTAX};
-use super::lists::is_list;
+use super::lists::{is_list, whole};
 use super::strings::copy;
 use super::table::{Command, Flags, Keys, command};
 
@@ -129,7 +129,7 @@ fn run(context: &mut Context<'_>, args: &[&[u8]], may_store: bool) -> Result {
     let options = options(&args[2..], may_store)?;
     let key = context.key(args[1]);
     context.work.find(&key, is_list)??;
-    let elements = context.work.look_at_list(&key, |list, db| list.range(db, &key, 0, u64::MAX))?;
+    let elements = whole(context, &key)?;
     let elements = elements.unwrap_or_default();
     let sorts = options.by.is_none_or(|by| by.contains(&b'*'));
     let mut weighed: Vec<(f64, Option<Vec<u8>>, Vec<u8>)> = Vec::with_capacity(elements.len());

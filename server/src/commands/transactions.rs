@@ -77,7 +77,7 @@ pub fn discard(session: &mut Session, keyspace: &Keyspace) {
 /// Ends all watches.
 pub fn unwatch(session: &mut Session, keyspace: &Keyspace) {
     for watched in session.watched.drain(..) {
-        keyspace.watches.remove(&watched.key, &session.touched);
+        keyspace.watches.remove(&watched.name, &session.touched);
     }
     session.touched.store(false, Ordering::SeqCst);
 }
@@ -95,15 +95,23 @@ fn watch(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     if context.session.queue.is_some() {
         return Err(Fault::from("ERR WATCH inside MULTI is not allowed"));
     }
+    let database = context.session.database;
     for name in &args[1..] {
-        let key = context.key(name);
-        context.work.lock([key.as_slice()].into_iter());
-        if context.session.watched.iter().any(|watched| watched.key == key) {
+        let key = loop {
+            let swaps = context.work.keyspace.databases.swaps();
+            let key = context.key(name);
+            context.work.lock([key.as_slice()].into_iter());
+            if context.work.keyspace.databases.swaps() == swaps {
+                break key;
+            }
+        };
+        let is_it = |watched: &Watched| watched.database == database && watched.name == *name;
+        if context.session.watched.iter().any(is_it) {
             continue;
         }
         let expiry_ms = context.work.find(&key, |found| found.and_then(|found| found.expiry_ms))?;
         context.work.keyspace.watches.add(&key, &context.session.touched);
-        context.session.watched.push(Watched { key, expiry_ms });
+        context.session.watched.push(Watched { database, name: name.to_vec(), expiry_ms });
     }
     context.reply().ok();
     Ok(())
@@ -170,7 +178,9 @@ fn lock_all(context: &mut Context<'_>, queue: &Queue) -> Result {
 /// All keys of a transaction, and those that are watched; `None` where it reads or changes whatever there is.
 fn keys_of(context: &mut Context<'_>, queue: &Queue) -> Result<Option<Vec<Key>>> {
     let database = context.session.database;
-    let mut keys: Vec<Key> = context.session.watched.iter().map(|watched| watched.key.clone()).collect();
+    let keyspace = &context.work.keyspace;
+    let stored = |watched: &Watched| keyspace.key(watched.database, &watched.name);
+    let mut keys: Vec<Key> = context.session.watched.iter().map(stored).collect();
     let mut all = false;
     let mut found = Ok(());
     for queued in &queue.commands {

@@ -7,6 +7,15 @@ use filedb::{Batch, Db, Error, Expiry, Result};
 /// An element.
 pub type Element = Vec<u8>;
 
+/// A command that needs a list as a whole takes one of so many bytes at most, with [`PER_ELEMENT`] for each element.
+pub const MOST_WHOLE: u64 = 512 << 20;
+/// What an element takes beside its bytes.
+pub const PER_ELEMENT: u64 = 64;
+/// So many elements of a list are read, or taken out, at a time.
+pub const PIECE: u64 = 1024;
+/// More than this are not written anew where others are taken out.
+const MOST_ANEW: u64 = 1 << 16;
+
 /// See the module. Indices count from the front; there is a lock on the key as long as this lives.
 #[derive(Debug, Default)]
 pub struct List {
@@ -97,6 +106,45 @@ impl List {
             elements.extend(self.back.iter().skip(skipped).take((last - first) as usize).cloned());
         }
         Ok(elements)
+    }
+
+    /// Shows `count` elements from an index on to `visit`, some at a time, until it says false. False where it did.
+    pub fn visit(
+        &self,
+        db: &Db,
+        key: &[u8],
+        from: u64,
+        count: u64,
+        mut visit: impl FnMut(&[u8]) -> bool,
+    ) -> Result<bool> {
+        let end = from.saturating_add(count).min(self.len());
+        let mut at = from;
+        while at < end {
+            let some = self.range(db, key, at, PIECE.min(end - at))?;
+            at += some.len() as u64;
+            if !some.iter().all(|element| visit(element)) || some.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Copies of `count` elements from an index on; `None` where they take more than `most` bytes.
+    pub fn within(&self, db: &Db, key: &[u8], part: (u64, u64), most: u64) -> Result<Option<Vec<Element>>> {
+        let (mut elements, mut bytes) = (Vec::new(), 0);
+        let is_whole = self.visit(db, key, part.0, part.1, |element| {
+            bytes += element.len() as u64 + PER_ELEMENT;
+            if bytes <= most {
+                elements.push(element.to_vec());
+            }
+            bytes <= most
+        })?;
+        Ok(is_whole.then_some(elements))
+    }
+
+    /// Copies of all elements; `None` where they take more than [`MOST_WHOLE`].
+    pub fn whole(&self, db: &Db, key: &[u8]) -> Result<Option<Vec<Element>>> {
+        self.within(db, key, (0, u64::MAX), MOST_WHOLE)
     }
 
     /// Adds an element in front.
@@ -208,15 +256,20 @@ impl List {
     pub fn write(&mut self, db: &Db, key: &[u8], was_there: bool, batch: &mut Batch) -> Result<()> {
         if !self.is_new && self.expires_soon(db)? {
             // It may be gone for the store when the batch is written: then it cannot be changed, and it can always be replaced.
-            match self.range(db, key, 0, u64::MAX) {
-                Ok(all) => self.replace(all),
+            match self.whole(db, key) {
+                Ok(Some(all)) => self.replace(all),
+                Ok(None) => {}
                 Err(_) => return batch.delete(key),
             }
         }
-        let taken = self.taken_front + self.taken_back;
-        if !self.is_new && taken > 64 && taken > self.kept() {
-            // Less is written anew than would be taken out one by one.
-            let all = self.range(db, key, 0, u64::MAX)?;
+        let (taken, left) = (self.taken_front + self.taken_back, self.kept());
+        // Less is written anew than would be taken out one by one.
+        if !self.is_new
+            && taken > 64
+            && taken > left
+            && left <= MOST_ANEW
+            && let Some(all) = self.whole(db, key)?
+        {
             self.replace(all);
         }
         let is_new = self.is_new || self.kept() == 0;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::Key;
+use super::{DATABASES, Key};
 
 /// A client's: true once a key that it watches was changed.
 pub type Flag = Arc<AtomicBool>;
@@ -30,16 +30,33 @@ impl Watches {
         self.count.store(by_key.len(), Ordering::SeqCst);
     }
 
-    /// Ends the watch of a key.
-    pub fn remove(&self, key: &Key, flag: &Flag) {
+    /// Ends the watch of a key of this name, in whatever place it is by now.
+    pub fn remove(&self, name: &[u8], flag: &Flag) {
         let mut by_key = self.by_key.lock();
-        if let Some(flags) = by_key.get_mut(key) {
-            flags.retain(|other| !Arc::ptr_eq(other, flag));
-            if flags.is_empty() {
-                by_key.remove(key);
+        for place in 0..DATABASES as u8 {
+            let mut key = Key::from_slice(&[place]);
+            key.extend_from_slice(name);
+            if let Some(flags) = by_key.get_mut(&key) {
+                flags.retain(|other| !Arc::ptr_eq(other, flag));
+                if flags.is_empty() {
+                    by_key.remove(&key);
+                }
             }
         }
         self.count.store(by_key.len(), Ordering::SeqCst);
+    }
+
+    /// The databases in two places were exchanged: who watches a key of one of them watches what it has become. For who holds all locks.
+    pub fn swap(&self, places: [u8; 2]) {
+        let mut by_key = self.by_key.lock();
+        let moved: Vec<_> =
+            by_key.extract_if(|key, _| key.first().is_some_and(|at| places.contains(at))).collect();
+        for (mut key, flags) in moved {
+            if let Some(place) = key.first_mut() {
+                *place = if *place == places[0] { places[1] } else { places[0] };
+            }
+            by_key.insert(key, flags);
+        }
     }
 
     /// A key was changed. For who holds its lock.

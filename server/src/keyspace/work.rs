@@ -326,6 +326,11 @@ impl Work {
         self.keyspace.changes.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Reads what a key has, so that a change of it that follows does not fail. For who holds its lock.
+    pub fn make_ready(&mut self, key: &[u8]) -> Result<()> {
+        self.load(key).map(drop)
+    }
+
     /// Gives a key a string, whatever it had. For who holds its lock.
     pub fn set(&mut self, key: &[u8], value: &[u8], expiry_ms: Option<u64>) {
         let at = match self.position(key) {

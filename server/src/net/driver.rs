@@ -168,7 +168,7 @@ pub fn drive(
                         break;
                     }
                     if let Ok(command) = &command
-                        && must_pause(server, session, command)
+                        && must_pause(server, session, command, work.has_listeners)
                     {
                         *is_paused = true;
                         break;
@@ -217,13 +217,18 @@ fn is_quick_get(command: &'static Command, session: &Session, work: &Work, key: 
         && key.len() <= MAX_KEY
 }
 
-fn must_pause(server: &Server, session: &Session, command: &Command) -> bool {
+fn must_pause(server: &Server, session: &Session, command: &Command, has_listeners: bool) -> bool {
     let executes = command.name == "exec"
         && session
             .queue
             .as_ref()
             .is_some_and(|queue| queue.commands.iter().any(|queued| queued.command.flags.has(Flags::WRITE)));
     let is_write = (command.flags.has(Flags::WRITE) && session.queue.is_none()) || executes;
+    // Who sends others more than they come to read waits for them, as all do where one thread does everything.
+    let tells = command.name == "publish" || command.name == "exec" || (is_write && has_listeners);
+    if tells && server.has_full_mailbox() {
+        return true;
+    }
     let is_exempt = command.flags.has(Flags::NO_AUTH) || command.flags.has(Flags::ADMIN);
     !is_exempt && server.pause.holds(is_write, || server.uptime_ms())
 }
@@ -267,4 +272,39 @@ fn one(
         Replies::SkipNext => Replies::Skip,
         Replies::On => Replies::On,
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::backups::Backups;
+    use crate::durability::Durability;
+    use crate::keyspace::Keyspace;
+    use crate::keyspace::blocked::Address;
+    use crate::net::event_loop::EventLoop;
+    use crate::settings::Settings;
+
+    #[test]
+    fn who_publishes_waits_while_a_mailbox_is_full() {
+        let db = filedb::Db::open("memory://", &filedb::Options::default()).unwrap();
+        let keyspace = Arc::new(Keyspace::new(db).unwrap());
+        let durability = Durability::new(filedb::SyncMode::None);
+        let server = Server::new(keyspace, Settings::default(), durability, Arc::new(Backups::new(None)));
+        let (_poll, mailbox) = EventLoop::poll().unwrap();
+        assert!(server.mailboxes.set(vec![mailbox.clone()]).is_ok());
+        let to = Address { event_loop: 0, token: 0, client: 1 };
+        let session =
+            Session::new(Arc::new(crate::session::Client::new(to, String::new(), String::new(), 0)), true);
+        let waits = |name: &str, has_listeners| {
+            must_pause(&server, &session, table::find(name.as_bytes()).unwrap(), has_listeners)
+        };
+        let all = || [waits("publish", false), waits("set", true), waits("set", false), waits("get", true)];
+        assert_eq!(all(), [false; 4]);
+        server.send(to, vec![0; 9 << 20].into(), 0);
+        assert_eq!(all(), [true, true, false, false], "who tells others waits, and nobody else");
+        mailbox.take();
+        assert_eq!(all(), [false; 4]);
+    }
 }

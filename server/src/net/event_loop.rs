@@ -26,7 +26,7 @@ use crate::commands::{pubsub, transactions};
 use crate::keyspace::blocked::{Address, Wish};
 use crate::keyspace::work::Work;
 use crate::server::Server;
-use crate::session::{Client, Known, Session, Wait};
+use crate::session::{Client, Session, Wait};
 
 const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
@@ -138,8 +138,12 @@ impl EventLoop {
             for at in std::mem::take(&mut self.again) {
                 self.read(at, false);
             }
-            for mail in self.mailbox.take() {
+            let (mails, was_full) = self.mailbox.take();
+            for mail in mails {
                 self.receive(mail);
+            }
+            if was_full {
+                self.server.post_all(|| Mail::Resume);
             }
             self.end_waits(started);
             self.finish_round();
@@ -214,21 +218,7 @@ impl EventLoop {
         }
         let (peer, local) = transport.ends("unix");
         let address = Address { event_loop: self.index, token, client: self.server.next_client() };
-        let client = Arc::new(Client {
-            address,
-            peer,
-            local,
-            since: Instant::now(),
-            known: parking_lot::Mutex::new(Known::default()),
-            heard_ms: self.server.uptime_ms().into(),
-            database: 0.into(),
-            channels: 0.into(),
-            patterns: 0.into(),
-            queued: (-1).into(),
-            unsent: 0.into(),
-            is_blocked: false.into(),
-            is_resp3: false.into(),
-        });
+        let client = Arc::new(Client::new(address, peer, local, self.server.uptime_ms()));
         self.server.clients.lock().insert(address.client, client.clone());
         let is_trusted = self.server.settings.password.read().is_empty();
         entry.insert(Some(Box::new(Connection::new(transport, Session::new(client, is_trusted)))));
