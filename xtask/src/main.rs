@@ -36,7 +36,8 @@ use crate::workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
-  test [STEP...]          everything that must hold before a change is accepted; without a STEP, all of them
+  test [STEP...]          what must hold before a change is accepted; without a STEP, all that are not long
+  test --full             the long steps too: sanitizers, valgrind, builds from source, fresh seeds
   test --list             the steps
   demo [DIR] [--io MODE]  imports a directory (/usr/include) through the C library, killed half way and resumed;
                           MODE is mmap or pread, one after the other when it is not given
@@ -77,13 +78,14 @@ fn run() -> Result<()> {
     if task == "race-server" {
         return race_server::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
     }
-    let (mut words, mut list, mut check, mut accept) = (Vec::new(), false, false, false);
+    let (mut words, mut list, mut full, mut check, mut accept) = (Vec::new(), false, false, false, false);
     let (mut io, mut prefix) = (None, None);
     let mut torture = torture::Request::default();
     while let Some(argument) = arguments.next()? {
         match (task.as_str(), argument) {
             ("test" | "demo" | "sanitize", Value(word)) => words.push(word.string()?),
             ("test" | "torture", Long("list")) => list = true,
+            ("test", Long("full")) => full = true,
             ("torture", Value(name)) => torture.names.push(name.string()?),
             ("torture", Long("seed")) => torture.seed = Some(arguments.value()?.parse()?),
             ("torture", Long("minutes")) => torture.minutes = Some(arguments.value()?.parse()?),
@@ -99,7 +101,7 @@ fn run() -> Result<()> {
     match (task.as_str(), words.as_slice()) {
         ("help", _) => print!("{USAGE}"),
         ("test", _) if list => test::list(),
-        ("test", steps) => test::run(&workspace, steps)?,
+        ("test", steps) => test::run(&workspace, steps, full)?,
         ("demo", []) => demo::run(&workspace, None, io.as_deref())?,
         ("demo", [directory]) => demo::run(&workspace, Some(directory.as_ref()), io.as_deref())?,
         ("demo", _) => bail!("demo takes one directory"),

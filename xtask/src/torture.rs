@@ -191,6 +191,11 @@ pub fn list() {
     println!("seeded          each deliberate mistake in the source is caught by a test");
 }
 
+/// The step of the tests.
+pub fn shortly(workspace: &Workspace) -> Result<()> {
+    run(workspace, &Request { minutes: Some(5), ..Request::default() })
+}
+
 pub fn run(workspace: &Workspace, request: &Request) -> Result<()> {
     if let Some(unknown) = request.names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name)) {
         bail!("there is no suite '{unknown}': cargo xtask torture --list");
