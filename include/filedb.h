@@ -206,6 +206,7 @@
  *                                while writers are fast; not with engine=lsm
  *     merge_rate_limit           a size per second; 0 for no limit
  *     merge_interval_ms          a time
+ *     keep_tombstones_ms         a time; how long merges keep deletes for those who follow the changes, 0 for no longer than needed
  *     pool_size                  a number; the most connections of a remote store to a server
  *     connect_timeout_ms         a time; the longest that making a connection takes
  *     timeout_ms                 a time; the longest that a request to a server takes, all attempts together

@@ -18,6 +18,7 @@ use crate::store::address::Address;
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
+use crate::store::changes::Changes;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Iter, KeyList};
 use crate::store::options::{EngineKind, Options};
@@ -717,6 +718,59 @@ impl Db {
         let to = FsDisk::open(&path, true, Io::Plain)
             .map_err(|e| Error::io("open the directory of the backup", &path, &e))?;
         self.store.any().backup(Arc::new(to), options, watch)
+    }
+
+    /// The number of the last change: all that was changed up to it can be read, and [`Db::changes`] goes on behind it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a store on a server; [`Error::Closed`] and [`Error::Forked`].
+    pub fn last_seq(&self) -> Result<u64> {
+        self.store.any().last_seq()
+    }
+
+    /// Follows the changes of the store behind the number `after`, in the order in which they happened and without an end: 0 for all
+    /// since the store is there; [`Changed::seq`] of the last one that was applied, to go on where another was left, also in another
+    /// process; or the number of a copy, which is what [`Db::last_seq`] of a backup says.
+    ///
+    /// **Who applies all that is shown has what the store has.** The way there may be shorter: versions that were replaced before they
+    /// were shown may be left out. Where that does not hold any more the answer is [`Followed::Gap`]: merges drop deletes, unless
+    /// [`field@Options::keep_tombstones_ms`] tells them to keep them, and the ordered engine shows only what is in its log. A batch is shown
+    /// when all of it is written; a change that is shown can be read.
+    ///
+    /// A list is told as a whole when it changes for the first time under the eyes of who follows: a delete and a push for each element. After
+    /// that pushes and pops are told as such; a list in which an element was set is told as a whole. What expires is told when it is
+    /// put; that its time has come is no change.
+    ///
+    /// What is shown is as durable as a write is when it returns: with [`SyncMode::Always`] only what is on the disk is shown. In the
+    /// other modes a power cut may take back what was shown and not synced, and its numbers are given to other changes then: call
+    /// [`Db::sync`] before you rely on a number that is to outlive the machine.
+    ///
+    /// It costs writers nothing. Who follows and does not go on holds the file that comes next.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> filedb::Result<()> {
+    /// let db = filedb::Db::open("memory://", &filedb::Options::default())?;
+    /// let mut changes = db.changes(db.last_seq()?)?;
+    /// db.put("planet", "earth")?;
+    /// match changes.next(Some(Duration::from_secs(1)))? {
+    ///     filedb::Followed::Change(change) => assert_eq!((change.key, change.value), (&b"planet"[..], &b"earth"[..])),
+    ///     filedb::Followed::Gap => panic!("begin anew with a copy"),
+    ///     filedb::Followed::Timeout => panic!("nothing changed"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Db::last_seq`]; [`Error::NoMemory`].
+    ///
+    /// [`Changed::seq`]: crate::Changed::seq
+    /// [`Followed::Gap`]: crate::Followed::Gap
+    /// [`SyncMode::Always`]: crate::SyncMode::Always
+    pub fn changes(&self, after: u64) -> Result<Changes> {
+        Ok(Changes::of(self.store.any().changes(after)?))
     }
 
     /// As [`Db::backup_with`], to a disk of the caller's.

@@ -81,6 +81,7 @@ pub use db::Db;
 pub use store::backup::{BackupOptions, BackupProgress};
 pub use store::batch::Batch;
 pub use store::capabilities::Capabilities;
+pub use store::changes::{ChangeKind, Changed, Changes, Followed};
 pub use store::error::{Error, Result};
 pub use store::events::{LogLevel, LogSink};
 pub use store::findings::{CheckProgress, CheckReport, Finding, Severity};

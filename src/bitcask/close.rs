@@ -21,6 +21,9 @@ pub fn close(shared: &Shared) -> Result<()> {
     shared.signal.stop();
     shared.ahead_signal.stop();
     shared.sync_signal.stop();
+    if let Some(engine) = shared.inside() {
+        engine.log.followers.close();
+    }
     let threads = std::mem::take(&mut *shared.threads.lock());
     threads.into_iter().for_each(|thread| drop(thread.join()));
     if let Some(engine) = shared.inside() {

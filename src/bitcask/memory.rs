@@ -11,6 +11,7 @@ use crate::disk::process::{self, ForkGuard};
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
+use crate::store::changes::Follow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
 use crate::store::options::{MIN_MEMORY_LIMIT, Options, SyncMode};
@@ -222,6 +223,14 @@ impl Store for Named {
         watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
     ) -> Result<bool> {
         self.enter()?.backup(to, options, watch)
+    }
+
+    fn last_seq(&self) -> Result<u64> {
+        self.enter()?.last_seq()
+    }
+
+    fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
+        self.enter()?.changes(after)
     }
 
     fn stats(&self) -> Result<Stats> {

@@ -5,6 +5,7 @@ pub mod background;
 mod backup;
 mod close;
 pub mod engine;
+mod following;
 pub mod inspect;
 pub mod iter;
 pub mod lifecycle;

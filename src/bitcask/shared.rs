@@ -47,6 +47,8 @@ pub struct Uncommitted {
     pub outputs: Vec<Arc<DataFile>>,
     /// Inputs of which everything that is needed has been copied.
     pub finished: Vec<Arc<DataFile>>,
+    /// The largest number of a tombstone, or of what had expired, that is not copied.
+    pub dropped: u64,
 }
 
 impl Shared {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::bitcask::background::{merge, seal};
 use crate::bitcask::engine::space::sealed;
 use crate::bitcask::engine::{Condition, Engine};
+use crate::bitcask::following::Following;
 use crate::bitcask::iter::Iter;
 use crate::bitcask::lifecycle::hints;
 use crate::bitcask::{Bitcask, backup, stats};
@@ -14,8 +15,10 @@ use crate::disk::Disk;
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
+use crate::store::changes::Follow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
+use crate::store::memory;
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
@@ -196,6 +199,18 @@ impl Store for Bitcask {
         watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
     ) -> Result<bool> {
         backup::backup(&self.shared, to, options, watch)
+    }
+
+    fn last_seq(&self) -> Result<u64> {
+        let engine = self.shared.enter()?;
+        let seq = engine.log.last_seq();
+        // Who reads after this sees all up to that number.
+        engine.index.wait_for_writers();
+        Ok(seq)
+    }
+
+    fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
+        Ok(memory::boxed(Following::new(&self.shared, after)?)?)
     }
 
     fn stats(&self) -> Result<Stats> {

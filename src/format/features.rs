@@ -23,6 +23,7 @@ const KNOWN: &[Feature] = &[
     COLLECTIONS,
     ORDERED,
     NUMBERED_LISTS,
+    KEPT_DELETES,
     #[cfg(test)]
     TESTED,
 ];
@@ -35,6 +36,9 @@ pub const ORDERED: Feature = Feature { bit: 1, since: [0, 2, 0] };
 
 /// The manifest of a store of the ordered engine tells a number that no list of its runs has.
 pub const NUMBERED_LISTS: Feature = Feature { bit: 2, since: [0, 2, 0] };
+
+/// The manifest tells from which number on merges have kept all deletes.
+pub const KEPT_DELETES: Feature = Feature { bit: 3, since: [0, 2, 0] };
 
 /// A feature for tests of the mechanism: it stands for nothing.
 #[cfg(any(test, feature = "testing"))]

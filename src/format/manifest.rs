@@ -3,7 +3,7 @@
 //! Its own description is `docs/FORMAT.md`; every field is here in the order of the file.
 
 use super::bytes::{Reader, append_checksum, split_checked};
-use super::features::{NUMBERED_LISTS, Needs, ORDERED, Refusal};
+use super::features::{KEPT_DELETES, NUMBERED_LISTS, Needs, ORDERED, Refusal};
 use super::ordered::Ordered;
 use super::{FORMAT_VERSION, FORMAT_VERSION_WITH_FEATURES, FileId};
 use crate::store::memory::{Refused, vec_with_room};
@@ -68,6 +68,9 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
     /// What there is besides in a store of the ordered engine.
     pub ordered: Ordered,
+    /// Records up to this number may be missing in the files though no newer version of their key is there: deletes, and what had
+    /// expired, that merges dropped. Of the bytes only where the store says so ([`KEPT_DELETES`]); else 0.
+    pub complete_after: u64,
 }
 
 impl Manifest {
@@ -107,6 +110,10 @@ impl Manifest {
         if self.needs.has(ORDERED) {
             self.ordered.encode(self.needs.has(NUMBERED_LISTS), &mut bytes)?;
         }
+        if self.needs.has(KEPT_DELETES) {
+            crate::store::memory::reserve(&mut bytes, 12)?;
+            bytes.extend_from_slice(&self.complete_after.to_le_bytes());
+        }
         append_checksum(&mut bytes);
         Ok(bytes)
     }
@@ -145,8 +152,10 @@ impl Manifest {
             FORMAT_VERSION_WITH_FEATURES => Needs::decode(&mut reader)?,
             _ => Needs::default(),
         };
-        let (size, has_more) = (count.saturating_mul(ENTRY_SIZE), needs.has(ORDERED));
-        if reader.rest().len() < size || (!has_more && reader.rest().len() != size) {
+        let (size, is_ordered) = (count.saturating_mul(ENTRY_SIZE), needs.has(ORDERED));
+        let behind = if needs.has(KEPT_DELETES) { 8 } else { 0 };
+        let rest = reader.rest().len().checked_sub(behind);
+        if rest.is_none_or(|rest| rest < size || (!is_ordered && rest != size)) {
             return Err("its length does not match the number of files in it".into());
         }
         let mut files = vec_with_room(count)?;
@@ -156,10 +165,11 @@ impl Manifest {
             let (length, min_seq, max_seq) = (reader.u64()?, reader.u64()?, reader.u64()?);
             files.push(FileEntry { id, state, salt, follows: follows & 1 != 0, length, min_seq, max_seq });
         }
-        let ordered = match has_more {
+        let ordered = match is_ordered {
             true => Ordered::decode(needs.has(NUMBERED_LISTS), &mut reader)?,
             false => Ordered::default(),
         };
+        let complete_after = if needs.has(KEPT_DELETES) { reader.u64()? } else { 0 };
         let is_run = |run: &super::ordered::RunEntry| run.id < next_file_id;
         if !reader.rest().is_empty() || !ordered.runs.iter().all(is_run) {
             return Err("what it says of runs is not what was written".into());
@@ -179,6 +189,7 @@ impl Manifest {
             needs,
             files,
             ordered,
+            complete_after,
         })
     }
 }
@@ -213,6 +224,7 @@ mod tests {
             needs,
             files: vec![file, FileEntry { id: 8, state: FileState::Open, follows: true, ..file }],
             ordered: Ordered::default(),
+            complete_after: 0,
         }
     }
 
@@ -261,6 +273,30 @@ mod tests {
             let mut short = bytes[..length].to_vec();
             append_checksum(&mut short);
             assert!(Manifest::decode(&short).is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_says_from_where_on_deletes_are_kept_and_every_flipped_bit_is_noticed() {
+        for is_ordered in [false, true] {
+            let mut manifest = manifest(Needs::default());
+            manifest.needs.add(KEPT_DELETES);
+            if is_ordered {
+                manifest.needs.add(ORDERED);
+            }
+            manifest.complete_after = 0x0102_0304_0506_0708;
+            let mut bytes = encode(&manifest);
+            assert_eq!(Manifest::decode(&bytes), Ok(manifest));
+            for bit in 0..bytes.len() * 8 {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert!(Manifest::decode(&bytes).is_err(), "bit {bit}");
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            for length in 0..bytes.len() - 4 {
+                let mut short = bytes[..length].to_vec();
+                append_checksum(&mut short);
+                assert!(Manifest::decode(&short).is_err(), "length {length}");
+            }
         }
     }
 

@@ -25,6 +25,7 @@ use crate::sync::thread::NotCancelled;
 use super::Position;
 use super::catalog::Catalog;
 use super::commit::Commit;
+use super::feed::Followers;
 use super::file::DataFile;
 use ahead::Pace;
 pub use cut::Cut;
@@ -91,8 +92,10 @@ struct Writer {
     recorded_frontier: Position,
     /// The next file, created ahead.
     spare: Option<Arc<DataFile>>,
-    /// At this offset somebody is told to prepare further.
+    /// At this offset somebody is told to prepare further; at 0 because others wait for the next write.
     wake_at: u64,
+    /// Where `wake_at` was before somebody began to wait for the next write.
+    awaited: Option<u64>,
     /// The manifest says that the store may have unclean files.
     unclean: bool,
     /// Bytes of frames that were appended since the store was opened.
@@ -167,6 +170,8 @@ pub struct Log {
     divided_at: AtomicU64,
     /// How far the tail may move now until room ahead is prepared again.
     prepare_every: AtomicU64,
+    /// Those who wait for the next write.
+    pub followers: Arc<Followers>,
     ask: Box<dyn Fn(Work) + Send + Sync>,
 }
 
@@ -206,6 +211,7 @@ impl Log {
             recorded_frontier: start.recorded,
             spare: None,
             wake_at: 0,
+            awaited: None,
             unclean: start.unclean,
             appended: 0,
             pause_at: 0,
@@ -231,6 +237,7 @@ impl Log {
             appended_when_asked: AtomicU64::new(0),
             divided_at: AtomicU64::new(max_file_size),
             prepare_every: AtomicU64::new(*PREPARE_EVERY.end()),
+            followers: Arc::default(),
             ask,
         }
     }
@@ -362,6 +369,24 @@ impl Log {
     /// The number of the last record that was appended.
     pub fn last_seq(&self) -> u64 {
         self.writer.lock().next_seq - 1
+    }
+
+    /// The number of the last record that was appended, and where the log ends.
+    pub fn end(&self) -> (u64, Position) {
+        let writer = self.writer.lock();
+        (writer.next_seq - 1, Position::new(writer.active.id, writer.tail))
+    }
+
+    /// Sees to it that the next write wakes [`Log::followers`]. False where the log has gone past the number `seq`.
+    pub fn await_more_than(&self, seq: u64) -> bool {
+        let mut writer = self.writer.lock();
+        if writer.next_seq - 1 > seq {
+            return false;
+        }
+        if writer.awaited.is_none() {
+            writer.awaited = Some(std::mem::take(&mut writer.wake_at));
+        }
+        true
     }
 
     /// Bytes of frames that were appended since the store was opened.
@@ -509,7 +534,7 @@ impl Log {
 
     #[inline]
     fn note_progress(&self, writer: &mut Writer, may_pause: bool) -> bool {
-        if writer.tail >= writer.wake_at {
+        if writer.tail >= writer.wake_at && !self.woke_followers_only(writer) {
             let most = self.prepare_every.load(Ordering::Relaxed);
             let half = (writer.tail / 2).clamp(*PREPARE_EVERY.start(), most);
             writer.wake_at = writer.tail + half.min(self.max_file_size / 4);
@@ -527,6 +552,15 @@ impl Log {
             self.appended_when_asked.store(writer.appended, Ordering::Relaxed);
         }
         may_pause
+    }
+
+    /// Wakes those who wait for the log to go on. True where that is all that there was to do.
+    #[cold]
+    fn woke_followers_only(&self, writer: &mut Writer) -> bool {
+        let Some(wake_at) = writer.awaited.take() else { return false };
+        self.followers.wake();
+        writer.wake_at = wake_at;
+        writer.tail < wake_at
     }
 
     #[inline]

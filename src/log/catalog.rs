@@ -328,6 +328,15 @@ impl Catalog {
         Held(self.clone(), ForkGuard::new())
     }
 
+    /// The files of one moment that have all that counts, and up to which number deletes may be missing there: see
+    /// [`Manifest::complete_after`].
+    pub fn moment(&self) -> Result<(Vec<Arc<DataFile>>, u64)> {
+        let manifest = self.manifest.lock();
+        let mut files = self.files.all()?;
+        files.retain(|file| manifest.files.binary_search_by_key(&file.id, |entry| entry.id).is_ok());
+        Ok((files, manifest.complete_after))
+    }
+
     /// How many manifests there were.
     pub fn generation(&self) -> u64 {
         self.manifest.lock().generation

@@ -46,6 +46,8 @@ pub struct DataFile {
     complete: Mutex<bool>,
     /// Tombstones that a merge could not drop, and their weight.
     tombstones: (AtomicU64, AtomicU64),
+    /// Until then some of them are kept whatever they hide, in milliseconds since 1970.
+    young_until: AtomicU64,
     /// See [`DataFile::set_alive_after`].
     alive_after: AtomicU64,
     ends: Ends,
@@ -209,6 +211,7 @@ impl DataFile {
             unsure: Mutex::default(),
             complete: Mutex::new(false),
             tombstones: Default::default(),
+            young_until: AtomicU64::new(0),
             alive_after: AtomicU64::new(0),
             ends: Ends {
                 tail: AtomicU64::new(tail),
@@ -436,6 +439,16 @@ impl DataFile {
     pub fn keep_tombstone(&self, size: SizeClass) {
         self.tombstones.0.fetch_add(1, Ordering::Relaxed);
         self.tombstones.1.fetch_add(size.bytes(), Ordering::Relaxed);
+    }
+
+    /// Some of its tombstones are kept until then, whatever they hide.
+    pub fn keep_tombstones_until(&self, time_ms: u64) {
+        self.young_until.fetch_max(time_ms, Ordering::Relaxed);
+    }
+
+    /// See [`DataFile::keep_tombstones_until`]; 0 where there is no such time.
+    pub fn tombstones_kept_until(&self) -> u64 {
+        self.young_until.load(Ordering::Relaxed)
     }
 
     /// The tombstones that a merge could not drop, and their weight. They count as live, so that no merge takes the file

@@ -91,7 +91,7 @@ pub fn frames_at(
 }
 
 /// The frame at `offset`, read through `window`: the range of the file that `buffer` holds.
-fn frame_at<'a>(
+pub(super) fn frame_at<'a>(
     file: &'a DataFile,
     offset: u64,
     end: u64,

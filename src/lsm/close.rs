@@ -23,6 +23,9 @@ pub fn close(shared: &Shared) -> Result<()> {
     for signal in [&shared.flush_signal, &shared.merge_signal, &shared.sync_signal, &shared.ahead_signal] {
         signal.stop();
     }
+    if let Some(engine) = shared.engine.enter() {
+        engine.log.followers.close();
+    }
     let threads = std::mem::take(&mut *shared.threads.lock());
     threads.into_iter().for_each(|thread| drop(thread.join()));
     let flushed = flush_rest(shared);

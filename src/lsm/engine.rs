@@ -364,6 +364,14 @@ impl Engine {
         self.visible.load(Ordering::Acquire)
     }
 
+    /// All writes up to a number are visible, and nobody writes behind it at this moment; the number of the last record of the log, and
+    /// where that ends.
+    pub fn settled(&self) -> (u64, u64, Position) {
+        let _no_writer = self.writer.lock();
+        let (last, end) = self.log.end();
+        (self.visible(), last, end)
+    }
+
     // ---- Writes ----
 
     /// Writes all operations or, where it fails, none of them. Lets go of what keeps others from the keys before it waits for the disk.

@@ -10,6 +10,7 @@ use crate::format::features::COLLECTIONS;
 use crate::format::frame::{self, Kind};
 use crate::format::run::block::{Meta, What};
 use crate::store::Copying;
+use crate::store::changes::ListNow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::KeyList;
 use crate::store::memory;
@@ -76,12 +77,13 @@ impl Engine {
         frame::check_value_len(value.len() as u64)?;
         self.catalog.require(COLLECTIONS)?;
         let locked = self.lock_key(key);
-        let (list, position) = self.grown(self.list(key)?, end)?;
+        let before = self.list(key)?;
+        let (list, position) = self.grown(before, end)?;
         let (logged, head) = (list.head.element_key(position), list.head.encode());
-        let operations = [
-            Operation::of_element(Kind::Element, &logged, (list.head.id, position), value),
-            Operation::of_user(Kind::Head, key, &head, list.expiry_ms)?,
-        ];
+        let element = Operation::of_element(Kind::Element, &logged, (list.head.id, position), value);
+        let of_key = Operation::of_user(Kind::Head, key, &head, list.expiry_ms)?;
+        // The order says to those who follow the log whether the list is new. Both count, or none.
+        let operations = if before.is_none() { [of_key, element] } else { [element, of_key] };
         self.commit(&operations, false, locked)?;
         Ok(list.head.length())
     }
@@ -172,13 +174,27 @@ impl Engine {
         let Some(list) = self.list(key)? else { return Ok(false) };
         let Some(place) = place_of(list.head.length(), index) else { return Ok(false) };
         let position = list.head.first.wrapping_add_unsigned(place);
-        let logged = list.head.element_key(position);
-        self.commit(
-            &[Operation::of_element(Kind::Element, &logged, (list.head.id, position), value)],
-            false,
-            locked,
-        )?;
+        let (logged, head) = (list.head.element_key(position), list.head.encode());
+        // The head once more: who follows the log learns from it which key this is about.
+        let operations = [
+            Operation::of_element(Kind::Element, &logged, (list.head.id, position), value),
+            Operation::of_user(Kind::Head, key, &head, list.expiry_ms)?,
+        ];
+        self.commit(&operations, false, locked)?;
         Ok(true)
+    }
+
+    /// A list as it is now.
+    pub fn list_now(&self, key: &[u8]) -> Result<Option<ListNow>> {
+        self.read_list(key, |list, reading| {
+            let count = list.head.length();
+            let mut values = KeyList::with_room(count)?;
+            for n in 0..count {
+                let position = list.head.first.wrapping_add_unsigned(n);
+                self.element(list, position, reading, |value| values.push(value))?;
+            }
+            Ok(ListNow { seq: reading.seq, head: list.head, expiry_ms: list.expiry_ms, values })
+        })
     }
 
     /// Copies of the elements between two indices; `None` where there is no list.

@@ -7,6 +7,7 @@ mod batch;
 mod close;
 mod engine;
 mod flush;
+mod following;
 mod install;
 mod key;
 mod lists;

@@ -153,6 +153,8 @@ fn open_locked(
     if let Some(sequence) = replayed.sequence.filter(|_| !options.read_only) {
         remember(&catalog, &sequence, next_seq)?;
     }
+    // The log alone says what changed, and what is not in it any more is a gap.
+    catalog.amend(|manifest| manifest.complete_after = u64::MAX);
     let start = choose_active(&catalog, &manifest, options, next_seq, time_ms, replayed.frontier)?;
     if !tree.frozen.is_empty() {
         flush_signal.wake();

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::engine::{Engine, Operation};
+use super::following::Following;
 use super::lists::{copied, copy_whole};
 use super::walk::Iter;
 use super::{Lsm, backup, flush, key, merge, places};
@@ -15,6 +16,7 @@ use crate::format::run::block::What;
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
+use crate::store::changes::Follow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
 use crate::store::memory;
@@ -299,6 +301,14 @@ impl Store for Lsm {
         watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
     ) -> Result<bool> {
         backup::backup(&self.shared, to, options, watch)
+    }
+
+    fn last_seq(&self) -> Result<u64> {
+        Ok(self.shared.enter()?.visible())
+    }
+
+    fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
+        Ok(memory::boxed(Following::new(&self.shared, after)?)?)
     }
 
     fn stats(&self) -> Result<Stats> {

@@ -5,6 +5,7 @@ pub mod address;
 pub mod backup;
 pub mod batch;
 pub mod capabilities;
+pub mod changes;
 pub mod error;
 pub mod events;
 pub mod findings;
@@ -24,6 +25,7 @@ use crate::disk::Disk;
 use backup::{BackupOptions, BackupProgress};
 use batch::Batch;
 use capabilities::Capabilities;
+use changes::Follow;
 use error::Result;
 use iter::{KeyList, Walk};
 use pinned::Pinned;
@@ -122,6 +124,17 @@ pub trait Store: Send + Sync {
         watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
     ) -> Result<bool> {
         let _ = (to, options, watch);
+        not_for_servers()
+    }
+
+    /// See [`crate::Db::last_seq`].
+    fn last_seq(&self) -> Result<u64> {
+        not_for_servers()
+    }
+
+    /// Begins to follow the changes behind the number `after`.
+    fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
+        let _ = after;
         not_for_servers()
     }
 

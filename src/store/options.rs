@@ -116,6 +116,9 @@ pub struct Options {
     pub merge_rate_limit: u64,
     /// How often, in milliseconds, the store looks whether a merge is due.
     pub merge_interval_ms: u64,
+    /// How long, in milliseconds, merges keep what says that a key was deleted or has expired, for those who follow the store's changes;
+    /// 0 for no longer than the store itself needs it.
+    pub keep_tombstones_ms: u64,
     /// The most connections that a remote store has to a server.
     pub pool_size: u64,
     /// The longest time, in milliseconds, that making a connection takes.
@@ -157,6 +160,7 @@ impl Default for Options {
             merge_space_amplification: 2.0,
             merge_rate_limit: 0,
             merge_interval_ms: 1_000,
+            keep_tombstones_ms: 0,
             pool_size: 8,
             connect_timeout_ms: 2_000,
             timeout_ms: 5_000,
@@ -272,6 +276,12 @@ impl Options {
     #[must_use]
     pub fn merge_interval_ms(self, merge_interval_ms: u64) -> Self {
         Options { merge_interval_ms, ..self }
+    }
+
+    /// Sets [`field@Options::keep_tombstones_ms`].
+    #[must_use]
+    pub fn keep_tombstones_ms(self, keep_tombstones_ms: u64) -> Self {
+        Options { keep_tombstones_ms, ..self }
     }
 
     /// Sets [`field@Options::pool_size`].
@@ -505,6 +515,13 @@ pub static OPTIONS: &[OptionInfo] = &[
         help: "How often the store looks whether a merge is due.",
         set: |o, v| within(parse_ms(v)?, 1, 3_600_000).map(|n| o.merge_interval_ms = n),
         get: |o| o.merge_interval_ms.to_string(),
+    },
+    OptionInfo {
+        name: "keep_tombstones_ms",
+        values: "a time, as 250, 250ms, 15s or 72h; 0 for no longer than the store needs it",
+        help: "How long merges keep deletes for those who follow the store's changes.",
+        set: |o, v| parse_ms(v).map(|n| o.keep_tombstones_ms = n),
+        get: |o| o.keep_tombstones_ms.to_string(),
     },
     OptionInfo {
         name: "pool_size",

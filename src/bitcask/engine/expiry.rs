@@ -9,7 +9,7 @@
 
 mod table;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::index::KeyHash;
 use crate::store::error::{Error, Result};
@@ -46,6 +46,8 @@ pub struct Expiries {
     /// No line of the shard is due before this, in milliseconds since 1970. Changed under the shard's lock.
     due: Vec<AtomicU64>,
     purging: Mutex<()>,
+    /// Whether a key may have expired ever.
+    some: AtomicBool,
 }
 
 /// Room for lines that are about to be added.
@@ -66,7 +68,17 @@ impl Expiries {
         let (mut shards, mut due) = (vec_with_room(SHARDS)?, vec_with_room(SHARDS)?);
         shards.resize_with(SHARDS, Shard::default);
         due.resize_with(SHARDS, || AtomicU64::new(u64::MAX));
-        Ok(Expiries { shards, due, purging: Mutex::new(()) })
+        Ok(Expiries { shards, due, purging: Mutex::new(()), some: AtomicBool::new(false) })
+    }
+
+    /// Notes that keys may have expired before the store was opened.
+    pub fn note_some(&self) {
+        self.some.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a key of the store may have expired ever.
+    pub fn were_some(&self) -> bool {
+        self.some.load(Ordering::Relaxed)
     }
 
     /// Makes room for so many more lines of keys whose hashes begin with `root`: before anything is written, and until the lines are
@@ -76,6 +88,7 @@ impl Expiries {
         let mut table = shard.table.lock();
         let bytes = (table.len() + lines) as u64 * table::LINE_SIZE;
         table.make_room(lines).map_err(|_| Error::NoMemory { bytes })?;
+        self.note_some();
         Ok(Room { shard, lines })
     }
 

@@ -13,6 +13,7 @@ use crate::index::{Entry, Index, KeyHash, Locked};
 use crate::log::append::{Appended, Record};
 use crate::log::file::{DataFile, Frame};
 use crate::store::Copying;
+use crate::store::changes::ListNow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::KeyList;
 use crate::store::memory::vec_with_room;
@@ -25,6 +26,8 @@ pub struct List {
     pub head: ListHead,
     /// When it expires.
     pub expiry_ms: Option<u64>,
+    /// The number of the record that made it so.
+    pub seq: u64,
     /// Whether it is made now: what the key had is another list that has expired, if it is one.
     pub is_new: bool,
 }
@@ -51,7 +54,8 @@ impl Engine {
         }
         let head = ListHead::decode(frame.value());
         let head = head.or_else(|what| Err(self.file(inside, entry)?.corrupt(frame.offset, what)))?;
-        Ok(Some(List { head, expiry_ms: frame.header.expiry_ms, is_new: false }))
+        let header = &frame.header;
+        Ok(Some(List { head, expiry_ms: header.expiry_ms, seq: header.seq, is_new: false }))
     }
 
     fn element_hash(&self, head: &ListHead, position: i64) -> KeyHash {
@@ -72,16 +76,19 @@ impl Engine {
         let element_hash = self.hasher.hash(&element_key);
         let mut elements = self.elements.index_or_make()?.lock_for_insert(element_hash)?;
         let head = list.head.encode();
-        let records = [
-            Record { kind: Kind::Element, key: &element_key, value, expiry_ms: None },
-            Record { kind: Kind::Head, key, value: &head, expiry_ms: list.expiry_ms },
-        ];
+        let element = Record { kind: Kind::Element, key: &element_key, value, expiry_ms: None };
+        let of_key = Record { kind: Kind::Head, key, value: &head, expiry_ms: list.expiry_ms };
+        // The order says to those who follow the log whether the list is new. Both count, or none.
+        let records = if list.is_new { [of_key, element] } else { [element, of_key] };
         let mut appended = vec_with_room(records.len())?;
         if seeded_bug!("list-head-without-element") {
-            let head = self.log.append(&records[1], self.clock.coarse())?;
-            appended.extend([self.log.append(&records[0], self.clock.coarse())?, head]);
+            let head = self.log.append(&of_key, self.clock.coarse())?;
+            appended.extend([self.log.append(&element, self.clock.coarse())?, head]);
         } else {
             self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
+            if list.is_new {
+                appended.reverse();
+            }
         }
         let [of_element, of_head] = appended[..] else { return Ok(list.head.length()) };
         self.install_element(inside, &mut elements, element_hash, &of_element);
@@ -97,6 +104,7 @@ impl Engine {
         let mut list = list.unwrap_or_else(|| List {
             head: ListHead { id: self.elements.next_id(), first: 0, end: 0 },
             expiry_ms: None,
+            seq: 0,
             is_new: true,
         });
         let full = || Error::Unsupported { message: "the list has used up its positions".into() };
@@ -274,14 +282,14 @@ impl Engine {
         &self,
         inside: &Inside<'_>,
         key: &[u8],
-        mut look: impl FnMut(&ListHead) -> Result<Option<R>>,
+        mut look: impl FnMut(&List) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
         frame::check_key(key)?;
         let hash = self.hasher.hash(key);
         for _ in 0..LOOKS {
             let entry = self.index.get(hash);
             let Some(list) = self.list_at(inside, entry, key)? else { return Ok(None) };
-            let seen = look(&list.head)?;
+            let seen = look(&list)?;
             // What was seen between two looks at the same head is of one moment, but for elements that were set.
             if self.index.get(hash) == entry {
                 return seen.map(Some).ok_or_else(|| self.lost_element(inside, entry));
@@ -290,7 +298,7 @@ impl Engine {
         let locked = self.index.lock(hash)?;
         let entry = locked.get(hash);
         let Some(list) = self.list_at(inside, entry, key)? else { return Ok(None) };
-        look(&list.head)?.map(Some).ok_or_else(|| self.lost_element(inside, entry))
+        look(&list)?.map(Some).ok_or_else(|| self.lost_element(inside, entry))
     }
 
     /// The number of elements; `None` where there is no list.
@@ -302,7 +310,7 @@ impl Engine {
 
     /// A copy of an element, by its index.
     pub fn list_get(&self, inside: &Inside<'_>, key: &[u8], index: i64) -> Result<Option<Vec<u8>>> {
-        let found = self.look_at_list(inside, key, |head| {
+        let found = self.look_at_list(inside, key, |List { head, .. }| {
             let Some(place) = place_of(head.length(), index) else { return Ok(Some(None)) };
             let value = self.element(inside, head, head.first.wrapping_add_unsigned(place), copied)?;
             value.transpose().map(|value| value.map(Some))
@@ -316,17 +324,26 @@ impl Engine {
         frame::check_key(key)?;
         frame::check_value_len(value.len() as u64)?;
         let hash = self.hasher.hash(key);
-        let locked = self.index.lock(hash)?;
+        let mut locked = self.index.lock_for_insert(hash)?;
         let Some(list) = self.list_at(inside, locked.get(hash), key)? else { return Ok(false) };
         let Some(place) = place_of(list.head.length(), index) else { return Ok(false) };
         let element_key = list.head.element_key(list.head.first.wrapping_add_unsigned(place));
         let element_hash = self.hasher.hash(&element_key);
         let mut elements = self.elements.index_or_make()?.lock_for_insert(element_hash)?;
-        let record = Record { kind: Kind::Element, key: &element_key, value, expiry_ms: None };
-        let appended = self.log.append(&record, self.clock.coarse())?;
-        self.install_element(inside, &mut elements, element_hash, &appended);
-        drop((elements, locked));
-        self.finish_write(&appended, false)?;
+        let head = list.head.encode();
+        // The head once more: who follows the log learns from it which key this is about.
+        let records = [
+            Record { kind: Kind::Element, key: &element_key, value, expiry_ms: None },
+            Record { kind: Kind::Head, key, value: &head, expiry_ms: list.expiry_ms },
+        ];
+        let mut appended = vec_with_room(records.len())?;
+        self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
+        let [of_element, of_head] = appended[..] else { return Ok(true) };
+        self.install_element(inside, &mut elements, element_hash, &of_element);
+        drop(elements);
+        self.install_version(inside, &mut locked, hash, &of_head, list.expiry_ms, true);
+        drop(locked);
+        self.finish_write(&of_head, false)?;
         Ok(true)
     }
 
@@ -338,25 +355,37 @@ impl Engine {
         first: i64,
         last: i64,
     ) -> Result<Option<KeyList>> {
-        self.look_at_list(inside, key, |head| {
-            let (before, count) = clamp_range(head.length(), first, last);
-            let from = head.first.wrapping_add_unsigned(before);
-            let positions = from..from.wrapping_add_unsigned(count);
-            let mut values = KeyList::with_room(count)?;
-            let Some(index) = self.elements.index() else {
-                return Ok((count == 0).then_some(values));
-            };
-            for position in positions.clone() {
-                let ahead = position.saturating_add(ASKED_AHEAD as i64);
-                if positions.contains(&ahead) {
-                    self.ask_for(inside, index, head, ahead);
-                }
-                let added = self.element(inside, head, position, |value| values.push(value))?;
-                let Some(added) = added else { return Ok(None) };
-                added?;
-            }
-            Ok(Some(values))
+        self.look_at_list(inside, key, |list| self.values(inside, &list.head, first, last))
+    }
+
+    /// A list as it is now.
+    pub fn list_now(&self, inside: &Inside<'_>, key: &[u8]) -> Result<Option<ListNow>> {
+        self.look_at_list(inside, key, |list| {
+            let List { head, expiry_ms, seq, .. } = *list;
+            let values = self.values(inside, &head, 0, -1)?;
+            Ok(values.map(|values| ListNow { seq, head, expiry_ms, values }))
         })
+    }
+
+    /// Copies of the elements between two indices; `None` where one is not there.
+    fn values(&self, inside: &Inside<'_>, head: &ListHead, first: i64, last: i64) -> Result<Option<KeyList>> {
+        let (before, count) = clamp_range(head.length(), first, last);
+        let from = head.first.wrapping_add_unsigned(before);
+        let positions = from..from.wrapping_add_unsigned(count);
+        let mut values = KeyList::with_room(count)?;
+        let Some(index) = self.elements.index() else {
+            return Ok((count == 0).then_some(values));
+        };
+        for position in positions.clone() {
+            let ahead = position.saturating_add(ASKED_AHEAD as i64);
+            if positions.contains(&ahead) {
+                self.ask_for(inside, index, head, ahead);
+            }
+            let added = self.element(inside, head, position, |value| values.push(value))?;
+            let Some(added) = added else { return Ok(None) };
+            added?;
+        }
+        Ok(Some(values))
     }
 
     /// Asks the processor for the record of an element.

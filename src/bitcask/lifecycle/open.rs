@@ -19,7 +19,7 @@ use crate::bitcask::engine::snapshot::Snapshots;
 use crate::bitcask::engine::{Counters, Engine};
 use crate::bitcask::lifecycle::checkpoint;
 use crate::disk::{Access, Disk, LockKind};
-use crate::format::features::{Needs, ORDERED, Refusal};
+use crate::format::features::{KEPT_DELETES, Needs, ORDERED, Refusal};
 use crate::format::frame::Epoch;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
@@ -116,6 +116,10 @@ fn open_locked(
         remember(&catalog, &sequence, next_seq)?;
     }
     let start = choose_active(&catalog, &manifest, options, next_seq, time_ms, rebuilt.frontier)?;
+    begin_to_keep_deletes(&catalog, options, next_seq)?;
+    if next_seq > 1 {
+        rebuilt.expiries.note_some();
+    }
     Ok(Engine {
         log: Log::new(catalog.clone(), options.max_file_size, start, ask),
         options: options.clone(),
@@ -148,6 +152,22 @@ pub fn remember(catalog: &Catalog, sequence: &Sequence, next_seq: u64) -> Result
     }
     match catalog.update(|_| ()) {
         Err(Error::NoSpace { .. }) if catalog.release_for_deletes() => catalog.update(|_| ()),
+        done => done,
+    }
+}
+
+/// What merges dropped before is not known, but for stores that say it. Who keeps deletes from now on says so in the manifest.
+fn begin_to_keep_deletes(catalog: &Catalog, options: &Options, next_seq: u64) -> Result<()> {
+    if catalog.manifest().needs.has(KEPT_DELETES) {
+        return Ok(());
+    }
+    catalog.amend(|manifest| manifest.complete_after = next_seq - 1);
+    if options.keep_tombstones_ms == 0 || options.read_only {
+        return Ok(());
+    }
+    match catalog.require(KEPT_DELETES) {
+        // Deletes are kept all the same, as long as the store is open.
+        Err(Error::NoSpace { .. }) => Ok(()),
         done => done,
     }
 }
@@ -243,6 +263,7 @@ pub fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String], needs
         needs,
         files: Vec::new(),
         ordered: Ordered::default(),
+        complete_after: 0,
     };
     disk.sync_name().map_err(|e| Error::io("make durable the name of", disk.path(), &e))?;
     write_first_manifest(disk, &manifest)?;

@@ -97,6 +97,7 @@ impl Log {
         writer.tail = FILE_HEADER_SIZE;
         writer.recorded_frontier = Position::default();
         writer.wake_at = 0;
+        writer.awaited = writer.awaited.map(|_| 0);
         writer.pause_at = 0;
         (self.ask)(Work::Look);
     }

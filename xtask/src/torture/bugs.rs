@@ -19,6 +19,7 @@ const UPKEEP: (&str, &[&str]) = ("lsm_upkeep", &[]);
 const THREADS: (&str, &[&str]) = ("concurrency", &[]);
 const MOMENT: (&str, &[&str]) = ("moment", &[]);
 const HOST: (&str, &[&str]) = ("host", &[]);
+const CHANGES: (&str, &[&str]) = ("changes", &[]);
 const GROUP_COMMIT: (&str, &[&str]) = ("lib", &["log::commit::"]);
 const MERGE: (&str, &[&str]) = ("lib", &["merge::"]);
 
@@ -46,6 +47,7 @@ bugs! {
     "stale-hint-trusted", "a hint counts whatever file it was written for": DAMAGE;
     "tombstone-dropped-early", "a merge drops tombstones that still hide something": MODEL CRASH;
     "expired-record-hides-nothing", "a merge drops an expired record that still hides something": MODEL CRASH;
+    "dropped-tombstone-not-told", "a merge drops a delete that who follows the store has not seen, and nobody tells": CHANGES;
     "merge-committed-before-the-log", "a merge counts before what made its records dead is durable": CRASH;
     "unlink-before-manifest", "a merge removes its inputs before its outputs count": CRASH;
     "sequence-number-reused", "the numbers of records that a merge dropped are given again": RECOVERY;

@@ -6,6 +6,8 @@
 //! - Inputs are worked on oldest first. A file counts as one that stays unless it goes together with what is worked on.
 //! - Until the manifest lists the outputs in place of the inputs, the inputs are the store. After that the outputs are.
 //! - The index is moved record by record, each only if it still points at the place that was copied.
+//! - A tombstone that is younger than `keep_tombstones_ms` is kept for those who follow the log. The manifest says up to which number
+//!   one may be missing (`complete_after`), in the same change by which it goes.
 //! - An input is removed when no reader, snapshot or pinned value can be in it.
 
 mod copies;
@@ -210,8 +212,10 @@ const GROUP: usize = 64;
 enum Fate {
     Drop,
     Keep(Entry),
-    /// Only that the key is gone needs to be known.
-    KeepTombstone,
+    /// Only that the key is gone needs to be known; until this time also where it hides nothing.
+    KeepTombstone(u64),
+    /// It says that the key is gone, and that needs to be known no more.
+    DropTombstone,
 }
 
 impl<'a> Merge<'a> {
@@ -477,10 +481,14 @@ impl<'a> Merge<'a> {
         }
         let mut buffer = Vec::new();
         for candidate in group.drain(..) {
-            let from = match fate(&engine, input, &candidate, older_elsewhere)? {
+            let (from, until) = match fate(&engine, input, &candidate, older_elsewhere)? {
                 Fate::Drop => continue,
-                Fate::Keep(entry) => Some(entry),
-                Fate::KeepTombstone => None,
+                Fate::DropTombstone => {
+                    self.work.dropped = self.work.dropped.max(candidate.header.seq);
+                    continue;
+                }
+                Fate::Keep(entry) => (Some(entry), 0),
+                Fate::KeepTombstone(until) => (None, until),
             };
             let bytes = input.bytes(candidate.offset, candidate.header.frame_size(), &mut buffer)?;
             let frame = Frame::parse(bytes, candidate.offset, &input.origin)
@@ -489,6 +497,9 @@ impl<'a> Merge<'a> {
                 return Err(input.corrupt(candidate.offset, "a frame is not what it was a moment ago"));
             }
             self.copies.append(&engine, &mut self.work.outputs, &frame, candidate.hash, from)?;
+            if let Some(output) = self.work.outputs.last().filter(|_| until > 0) {
+                output.keep_tombstones_until(until);
+            }
         }
         Ok(())
     }
@@ -558,6 +569,9 @@ impl<'a> Merge<'a> {
             }
             // The note of it may have stood in an input.
             manifest.clock_ms = manifest.clock_ms.max(engine.known_time_ms());
+            if !seeded_bug!("dropped-tombstone-not-told") {
+                manifest.complete_after = manifest.complete_after.max(self.work.dropped);
+            }
             manifest.files.retain(|entry| !gone.contains(&entry.id));
             manifest.files.extend(entries.iter().filter(|entry| !empty(entry)));
         })?;
@@ -588,5 +602,17 @@ fn fate(engine: &Inside<'_>, input: &DataFile, candidate: &Candidate, older_else
         false => expired && !seeded_bug!("expired-record-hides-nothing"),
     };
     let hides = may_hide && older_elsewhere < header.seq;
-    Ok(if hides { Fate::KeepTombstone } else { Fate::Drop })
+    if !is_tombstone && !expired {
+        return Ok(Fate::Drop);
+    }
+    let died_ms = header.expiry_ms.unwrap_or(header.time_ms);
+    let until = match engine.options.keep_tombstones_ms {
+        0 => 0,
+        kept => died_ms.saturating_add(kept),
+    };
+    let is_young = until > 0 && until > engine.clock.precise();
+    Ok(match hides || is_young {
+        true => Fate::KeepTombstone(if is_young { until } else { 0 }),
+        false => Fate::DropTombstone,
+    })
 }

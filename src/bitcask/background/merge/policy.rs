@@ -14,8 +14,10 @@ use crate::store::options::Options;
 /// The files that hold tombstones that were kept, and all those that keep merges from dropping them. `None` where it
 /// would not help, because a file that cannot be merged keeps them too.
 pub fn unblock_tombstones(engine: &Engine) -> Result<Option<Vec<Arc<DataFile>>>> {
-    let mut files = sealed(engine)?;
-    let keepers = files.iter().filter(|file| file.kept_tombstones().1 > 0);
+    let (mut files, now) = (sealed(engine)?, engine.clock.precise());
+    // Those that are kept for their age go later.
+    let is_keeper = |file: &DataFile| file.kept_tombstones().1 > 0 && file.tombstones_kept_until() <= now;
+    let keepers = files.iter().filter(|file| is_keeper(file));
     let Some(newest) = keepers.map(|file| file.seqs().1).max() else { return Ok(None) };
     let is_in_the_way = |file: &DataFile| {
         !file.is_replaced() && file.has_dead() && (1..newest).contains(&file.deaths_after())
@@ -24,7 +26,7 @@ pub fn unblock_tombstones(engine: &Engine) -> Result<Option<Vec<Arc<DataFile>>>>
     if engine.catalog.files.any(|file| is_in_the_way(file) && !is_mergeable(file)) {
         return Ok(None);
     }
-    files.retain(|file| file.kept_tombstones().1 > 0 || is_in_the_way(file));
+    files.retain(|file| is_keeper(file) || is_in_the_way(file));
     Ok(Some(files))
 }
 

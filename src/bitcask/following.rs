@@ -1,0 +1,121 @@
+//! Following the changes of a store: what of that is this engine's own. The way through the log is `log/feed`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bitcask::engine::{Engine, Inside};
+use crate::bitcask::shared::Shared;
+use crate::log::feed::{Came, Feed, Followers};
+use crate::store::changes::{Follow, Got, ListNow, Lists, Piece, Teller, Telling};
+use crate::store::error::{Error, Result};
+use crate::store::memory;
+use crate::store::options::SyncMode;
+use crate::sync::thread::NotCancelled;
+
+/// Where merges took files away, the places of so many records are gathered at once; of small files fewer, so that what is tested with small
+/// files is what happens with large ones.
+const GATHERED: std::ops::RangeInclusive<u64> = 16..=1 << 20;
+const GATHERED_PER_FILE: u64 = 256;
+
+/// See the module.
+pub struct Following {
+    shared: Arc<Shared>,
+    followers: Arc<Followers>,
+    feed: Feed,
+    teller: Teller,
+    /// All up to this number can be read.
+    bound: u64,
+    is_gap: bool,
+}
+
+/// For who follows: the store as it is while somebody is inside the gate.
+struct Now<'a, 'b>(&'a Engine, &'a Inside<'b>);
+
+impl Lists for Now<'_, '_> {
+    fn list_now(&self, key: &[u8]) -> Result<Option<ListNow>> {
+        self.0.list_now(self.1, key)
+    }
+
+    fn may_have_expired(&self) -> bool {
+        self.0.expiries.were_some()
+    }
+}
+
+impl Following {
+    /// Follows what comes after the number `after`.
+    pub fn new(shared: &Arc<Shared>, after: u64) -> Result<Self> {
+        memory::room_for_more()?;
+        let followers = shared.enter()?.log.followers.clone();
+        let (feed, teller) = (Feed::new(after), Teller::default());
+        Ok(Following { shared: shared.clone(), followers, feed, teller, bound: 0, is_gap: false })
+    }
+
+    /// Goes on as far as there is something; false where it came to the end of the log.
+    fn go_on(&mut self, piece: &mut Piece) -> Result<bool> {
+        let _not_cancelled = NotCancelled::begin();
+        memory::room_for_more()?;
+        let engine = self.shared.enter()?;
+        while piece.is_empty() && !self.is_gap {
+            if self.bound <= self.feed.at() {
+                let (last, end) = engine.log.end();
+                if last < self.feed.at() {
+                    // Another history than the one that the number is from.
+                    self.is_gap = true;
+                    break;
+                }
+                if last == self.feed.at() {
+                    return Ok(false);
+                }
+                if !engine.options.read_only {
+                    if engine.options.sync == SyncMode::Always {
+                        engine.log.wait_durable(end)?;
+                    }
+                    // What is shown can be read: who appended it has told the index.
+                    engine.index.wait_for_writers();
+                }
+                self.bound = last;
+            }
+            let most =
+                (engine.options.max_file_size / GATHERED_PER_FILE).clamp(*GATHERED.start(), *GATHERED.end());
+            let now = Now(&engine, &engine);
+            let came = self.feed.go_on(&engine.catalog, self.bound, most as usize, &mut |shown| {
+                let told = self.teller.tell(shown, &now, piece)?;
+                self.is_gap |= told == Telling::Untold;
+                Ok(!piece.is_full() && !self.is_gap)
+            })?;
+            self.is_gap |= came == Came::ToAGap;
+        }
+        Ok(true)
+    }
+}
+
+impl Follow for Following {
+    fn next_piece(&mut self, piece: &mut Piece, most: Option<Duration>) -> Result<Got> {
+        let deadline = most.and_then(|most| Instant::now().checked_add(most));
+        let mut is_over = most.is_some_and(|most| most.is_zero());
+        loop {
+            let turns = self.followers.turns();
+            if self.go_on(piece)? {
+                return Ok(if piece.is_empty() { Got::Gap } else { Got::Some });
+            }
+            if is_over {
+                return Ok(Got::Nothing);
+            }
+            if !self.shared.enter()?.log.await_more_than(self.feed.at()) {
+                continue;
+            }
+            if !self.followers.wait(turns, deadline) {
+                return Err(Error::Closed);
+            }
+            is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        }
+    }
+
+    fn at(&self) -> u64 {
+        self.feed.at()
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.shared.enter().map(drop)
+    }
+}

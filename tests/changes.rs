@@ -1,0 +1,623 @@
+//! Who follows the changes of a store, and applies them, ends with what the store has: whatever merges, restarts, kills and power cuts
+//! come in between, and wherever it was stopped itself. Where that cannot be it is told so.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use filedb::disk::sim::{Fault, Kind, PowerCut, Random, SimDisk};
+use filedb::{
+    Batch, ChangeKind, Changed, Changes, Db, EngineKind, Error, Followed, MergeMode, Options, PutOptions,
+    SyncMode, Ttl, Type,
+};
+use support::runner::{histories, seeds, tally};
+
+const KEYS: u64 = 24;
+const NOW: Option<Duration> = Some(Duration::ZERO);
+
+fn key(n: u64) -> Vec<u8> {
+    format!("key{n:02}").into_bytes()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Value(Vec<u8>),
+    List(Vec<Vec<u8>>),
+}
+
+/// What a key holds, and when it expires.
+type Map = BTreeMap<Vec<u8>, (What, Option<u64>)>;
+
+/// What a store holds.
+fn contents(db: &Db) -> Map {
+    let now = db.now_ms().unwrap();
+    let mut map = Map::new();
+    for key in db.list("").unwrap().iter() {
+        let what = match db.type_of(key).unwrap() {
+            Some(Type::List) => {
+                let list = db.list_range(key, 0, -1).unwrap().unwrap();
+                What::List(list.iter().map(<[u8]>::to_vec).collect())
+            }
+            Some(Type::Value) => What::Value(db.get(key).unwrap().unwrap()),
+            other => panic!("{other:?}"),
+        };
+        let expiry = match db.ttl(key).unwrap().unwrap() {
+            Ttl::Left(left) => Some(now + left.as_millis() as u64),
+            Ttl::Forever => None,
+        };
+        map.insert(key.to_vec(), (what, expiry));
+    }
+    map
+}
+
+/// Somebody who applies what is shown.
+#[derive(Clone, Default, Debug)]
+struct Follower {
+    map: Map,
+    /// Applied up to here.
+    seq: u64,
+}
+
+impl Follower {
+    /// A copy of a store that nobody writes to.
+    fn copy_of(db: &Db) -> Self {
+        Follower { seq: db.last_seq().unwrap(), map: contents(db) }
+    }
+
+    fn apply(&mut self, change: &Changed<'_>) {
+        assert!(change.seq >= self.seq, "{} after {}", change.seq, self.seq);
+        self.seq = change.seq;
+        let key = change.key.to_vec();
+        let is_put = matches!(change.kind, ChangeKind::Put | ChangeKind::Expiry);
+        assert!(is_put || change.expiry_ms.is_none());
+        match change.kind {
+            ChangeKind::Put => {
+                self.map.insert(key, (What::Value(change.value.to_vec()), change.expiry_ms));
+            }
+            ChangeKind::Delete => drop(self.map.remove(&key)),
+            ChangeKind::Expiry => self.map.get_mut(&key).unwrap().1 = change.expiry_ms,
+            kind => {
+                let (held, _) = self.map.entry(key.clone()).or_insert((What::List(Vec::new()), None));
+                let What::List(list) = held else { panic!("{change:?} is told of a value") };
+                match kind {
+                    ChangeKind::PushBack => list.push(change.value.to_vec()),
+                    ChangeKind::PushFront => list.insert(0, change.value.to_vec()),
+                    ChangeKind::PopBack => drop(list.pop().unwrap()),
+                    _ => drop(list.remove(0)),
+                }
+                if list.is_empty() {
+                    self.map.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Applies up to so many changes. False where there is a gap.
+    fn follow(&mut self, changes: &mut Changes, most: u64) -> bool {
+        for _ in 0..most {
+            match changes.next(NOW).unwrap() {
+                Followed::Change(change) => self.apply(&change),
+                Followed::Gap => return false,
+                Followed::Timeout => {
+                    // All is applied, marks too.
+                    self.seq = self.seq.max(changes.seq());
+                    return true;
+                }
+            }
+        }
+        true
+    }
+
+    /// What it has that has not expired.
+    fn held(&self, now: u64) -> Map {
+        let lives = |expiry: &Option<u64>| expiry.is_none_or(|at| at > now);
+        self.map
+            .iter()
+            .filter(|(_, (_, at))| lives(at))
+            .map(|(key, held)| (key.clone(), held.clone()))
+            .collect()
+    }
+}
+
+/// A store that is written to, and who follows it.
+struct World {
+    disk: SimDisk,
+    options: Options,
+    db: Option<Db>,
+    random: Random,
+    step: u64,
+    follower: Follower,
+    changes: Option<Changes>,
+    gaps: u64,
+}
+
+impl World {
+    fn new(disk: SimDisk, options: Options, seed: u64) -> World {
+        let db = Some(Db::open_on(Arc::new(disk.clone()), &options).unwrap());
+        let (random, follower) = (Random::new(seed), Follower::default());
+        World { disk, options, db, random, step: 0, follower, changes: None, gaps: 0 }
+    }
+
+    fn db(&self) -> &Db {
+        self.db.as_ref().unwrap()
+    }
+
+    fn reopen(&mut self) {
+        self.db = Some(Db::open_on(Arc::new(self.disk.clone()), &self.options).unwrap());
+    }
+
+    fn write(&mut self) {
+        self.step += 1;
+        let (key, db) = (key(self.random.below(KEYS)), self.db.clone().unwrap());
+        let len = self.random.below(90) as usize;
+        let value: Vec<u8> =
+            format!("{}-", self.step).into_bytes().into_iter().cycle().take(len + 1).collect();
+        let life = Duration::from_millis(match self.random.below(3) {
+            0 => 1 + self.random.below(3_000),
+            _ => 1_000_000 + self.random.below(1_000_000),
+        });
+        let holds = db.type_of(&key).unwrap();
+        let is_list = holds == Some(Type::List);
+        match self.random.below(30) {
+            0..6 => db.put(&key, &value).unwrap(),
+            6 | 7 => assert!(db.put_with(&key, &value, &PutOptions::new().ttl(life)).unwrap()),
+            8..11 => drop(db.delete(&key).unwrap()),
+            11 => drop(db.expire(&key, life).unwrap()),
+            12 => drop(db.persist(&key).unwrap()),
+            13..15 => self.write_batch(&value),
+            15..20 if holds.is_none() || is_list => drop(db.push_back(&key, &value).unwrap()),
+            20..22 if holds.is_none() || is_list => drop(db.push_front(&key, &value).unwrap()),
+            22 | 23 if is_list => assert!(db.pop_front(&key).unwrap().is_some()),
+            24 if is_list => assert!(db.pop_back(&key).unwrap().is_some()),
+            25 if is_list => {
+                let at = self.random.below(db.list_length(&key).unwrap().unwrap()) as i64;
+                assert!(db.list_set(&key, at, &value).unwrap());
+            }
+            26 => self.disk.advance_clock_ms(self.random.below(2_000)),
+            _ => {}
+        }
+    }
+
+    fn write_batch(&mut self, value: &[u8]) {
+        let (mut batch, db) = (Batch::new(), self.db.clone().unwrap());
+        let mut lists: BTreeMap<Vec<u8>, bool> = BTreeMap::new();
+        for _ in 0..1 + self.random.below(8) {
+            let key = key(self.random.below(KEYS));
+            let is_list =
+                *lists.entry(key.clone()).or_insert_with(|| db.type_of(&key).unwrap() != Some(Type::Value));
+            match self.random.below(7) {
+                0 => {
+                    batch.put(&key, value).unwrap();
+                    lists.insert(key, false);
+                }
+                1 => {
+                    batch.delete(&key).unwrap();
+                    lists.insert(key, true);
+                }
+                2..5 if is_list => batch.push_back(&key, value).unwrap(),
+                5 if is_list => batch.push_front(&key, value).unwrap(),
+                6 if is_list => {
+                    batch.push_back(&key, value).unwrap();
+                    batch.push_back(&key, b"popped").unwrap();
+                    batch.pop_back(&key).unwrap();
+                    batch.pop_front(&key).unwrap();
+                }
+                _ => {}
+            }
+        }
+        db.write(&batch).unwrap();
+    }
+
+    /// The follower goes on, and is stopped somewhere, or not.
+    fn follow(&mut self, most: u64) {
+        let db = self.db.clone().unwrap();
+        let changes = self.changes.get_or_insert_with(|| db.changes(self.follower.seq).unwrap());
+        if !self.follower.follow(changes, most) {
+            self.gaps += 1;
+            self.changes = None;
+            self.follower = Follower::copy_of(&db);
+        }
+        if self.random.one_in(3) {
+            self.changes = None;
+        }
+    }
+
+    fn check(&mut self) {
+        self.follow(u64::MAX);
+        let (db, now) = (self.db(), self.db().now_ms().unwrap());
+        let (expected, found) = (contents(db), self.follower.held(now));
+        for n in 0..KEYS {
+            let key = key(n);
+            assert_eq!(
+                found.get(&key),
+                expected.get(&key),
+                "key {n}, at {} of {}, step {}",
+                self.follower.seq,
+                db.last_seq().unwrap(),
+                self.step
+            );
+        }
+        assert_eq!(found, expected);
+    }
+
+    fn close(&mut self) {
+        self.changes = None;
+        self.db.take().unwrap().close().unwrap();
+    }
+
+    /// The process is killed.
+    fn kill(&mut self) {
+        self.changes = None;
+        self.disk = self.disk.kill();
+        self.db = None;
+        self.reopen();
+    }
+}
+
+fn options(random: &mut Random, engine: EngineKind) -> Options {
+    let pick = |random: &mut Random, from: &[u64]| from[random.below(from.len() as u64) as usize];
+    Options {
+        engine,
+        sync: if random.one_in(3) { SyncMode::Always } else { SyncMode::None },
+        max_file_size: pick(random, &[400, 400, 1_000, 5_000, 20_000]),
+        merge: if random.one_in(2) { MergeMode::Auto } else { MergeMode::Manual },
+        merge_space_amplification: 1.2,
+        keep_tombstones_ms: pick(random, &[0, 0, 1_000, u64::MAX]),
+        lsm_memory: 16 << 10,
+        ..Options::default()
+    }
+}
+
+fn run(seed: u64, engine: EngineKind) -> u64 {
+    let mut random = Random::new(seed);
+    let disk = SimDisk::new();
+    disk.set_mapped(random.one_in(2));
+    let options = options(&mut random, engine);
+    // What is dropped while it is kept for ever is what nobody misses.
+    let may_gap = options.keep_tombstones_ms != u64::MAX || engine == EngineKind::Lsm;
+    let mut world = World::new(disk, options, seed);
+    for _ in 0..400 {
+        match world.random.below(40) {
+            0 => world.check(),
+            1..7 => {
+                let most = world.random.below(12);
+                world.follow(most);
+            }
+            7 => {
+                world.close();
+                world.reopen();
+            }
+            8 => world.kill(),
+            9 => world.db().maintain().unwrap(),
+            10 => world.db().merge().unwrap(),
+            11 => world.db().sync().unwrap(),
+            12 if engine == EngineKind::Lsm => world.db().flush().unwrap(),
+            _ => world.write(),
+        }
+    }
+    world.check();
+    assert!(may_gap || world.gaps == 0, "there were {} gaps, and nothing was dropped", world.gaps);
+    world.gaps
+}
+
+#[test]
+fn who_follows_and_is_stopped_anywhere_ends_with_what_the_store_has() {
+    let (mut gaps, seeds) = (0, seeds(histories(300)));
+    for seed in seeds.clone() {
+        gaps += run(seed, EngineKind::Bitcask);
+    }
+    println!("{gaps} gaps");
+    tally(seeds.end - seeds.start, "followed histories");
+}
+
+#[test]
+fn the_ordered_engine_is_followed_as_far_as_its_log_goes() {
+    let (mut gaps, seeds) = (0, seeds(histories(150)));
+    for seed in seeds.clone() {
+        gaps += run(seed, EngineKind::Lsm);
+    }
+    println!("{gaps} gaps");
+    tally(seeds.end - seeds.start, "followed histories");
+}
+
+/// A change: its number, what was done, the key and the value.
+type Seen = (u64, ChangeKind, Vec<u8>, Vec<u8>);
+
+/// All that is shown from one number on; where there is a gap, behind which number.
+fn shown(db: &Db, after: u64) -> Result<Vec<Seen>, u64> {
+    let (mut all, mut changes) = (Vec::new(), db.changes(after).unwrap());
+    loop {
+        match changes.next(NOW).unwrap() {
+            Followed::Change(Changed { seq, kind, key, value, .. }) => {
+                all.push((seq, kind, key.to_vec(), value.to_vec()));
+            }
+            Followed::Gap => return Err(changes.seq()),
+            Followed::Timeout => return Ok(all),
+        }
+    }
+}
+
+const ENGINES: [EngineKind; 2] = [EngineKind::Bitcask, EngineKind::Lsm];
+
+#[test]
+fn each_change_is_shown_once_and_in_its_order() {
+    for engine in ENGINES {
+        let db = Db::open("memory://", &Options { engine, ..Options::default() }).unwrap();
+        assert_eq!((db.last_seq().unwrap(), shown(&db, 0)), (0, Ok(Vec::new())));
+        db.put("a", "1").unwrap();
+        db.put("a", "2").unwrap();
+        db.delete("a").unwrap();
+        let mut batch = Batch::new();
+        batch.put("b", "3").unwrap();
+        batch.delete("c").unwrap();
+        db.write(&batch).unwrap();
+        let put = |seq, key: &str, value: &str| (seq, ChangeKind::Put, key.into(), value.into());
+        let delete = |seq, key: &str| (seq, ChangeKind::Delete, key.into(), Vec::new());
+        let all = [put(1, "a", "1"), put(2, "a", "2"), delete(3, "a"), put(4, "b", "3"), delete(5, "c")];
+        assert_eq!(db.last_seq().unwrap(), 5);
+        for after in 0..=5 {
+            assert_eq!(shown(&db, after as u64).unwrap(), all[after..], "{engine:?} after {after}");
+        }
+        assert_eq!(shown(&db, 6), Err(6), "a number that the store has not given");
+    }
+}
+
+#[test]
+fn pushes_and_pops_are_told_as_such_and_a_set_as_the_whole_list() {
+    let db = Db::open("memory://", &Options::default()).unwrap();
+    db.push_back("l", "b").unwrap();
+    db.push_back("l", "c").unwrap();
+    db.push_front("l", "a").unwrap();
+    db.pop_back("l").unwrap();
+    db.pop_front("l").unwrap();
+    let kinds: Vec<_> = shown(&db, 0).unwrap().into_iter().map(|(_, kind, _, value)| (kind, value)).collect();
+    let push = |kind, value: &str| (kind, value.as_bytes().to_vec());
+    assert_eq!(
+        kinds,
+        [
+            push(ChangeKind::PushBack, "b"),
+            // The second push finds a list that this feed knows.
+            push(ChangeKind::PushBack, "c"),
+            push(ChangeKind::PushFront, "a"),
+            push(ChangeKind::PopBack, ""),
+            push(ChangeKind::PopFront, ""),
+        ]
+    );
+    db.push_back("l", "d").unwrap();
+    let mut changes = db.changes(db.last_seq().unwrap()).unwrap();
+    db.list_set("l", 0, "B").unwrap();
+    let mut follower = Follower::default();
+    assert!(follower.follow(&mut changes, u64::MAX));
+    assert_eq!(follower.map, contents(&db));
+    db.pop_front("l").unwrap();
+    let Followed::Change(change) = changes.next(NOW).unwrap() else { panic!() };
+    assert_eq!((change.kind, change.seq), (ChangeKind::PopFront, db.last_seq().unwrap()));
+    db.pop_front("l").unwrap();
+    let Followed::Change(change) = changes.next(NOW).unwrap() else { panic!() };
+    assert_eq!(change.kind, ChangeKind::Delete);
+}
+
+#[test]
+fn a_delete_that_a_merge_dropped_is_a_gap_unless_it_is_kept() {
+    for keep_tombstones_ms in [0, 1_000_000] {
+        let disk = SimDisk::new();
+        let options = Options {
+            merge: MergeMode::Manual,
+            max_file_size: 400,
+            keep_tombstones_ms,
+            ..Options::default()
+        };
+        let open = || Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        let db = open();
+        db.put("gone", "1").unwrap();
+        let before = db.last_seq().unwrap();
+        db.put("kept", "1").unwrap();
+        db.delete("gone").unwrap();
+        db.put("kept", "2").unwrap();
+        let after = db.last_seq().unwrap();
+        db.merge().unwrap();
+        let kept = (after, ChangeKind::Put, b"kept".to_vec(), b"2".to_vec());
+        let gone = (after - 1, ChangeKind::Delete, b"gone".to_vec(), Vec::new());
+        let check = |db: &Db| {
+            assert_eq!(shown(db, after), Ok(Vec::new()));
+            match keep_tombstones_ms {
+                0 => assert_eq!(shown(db, before), Err(before)),
+                _ => assert_eq!(shown(db, before), Ok(vec![gone.clone(), kept.clone()])),
+            }
+        };
+        check(&db);
+        db.close().unwrap();
+        let db = open();
+        check(&db);
+        db.put("new", "3").unwrap();
+        assert_eq!(shown(&db, after).unwrap().len(), 1);
+        drop(db);
+        let db = open_after_time(&disk, &options);
+        if keep_tombstones_ms > 0 {
+            db.put("kept", "3").unwrap();
+            db.put("kept", "4").unwrap();
+            db.merge().unwrap();
+            db.merge().unwrap();
+            assert_eq!(shown(&db, before), Err(before), "they are kept for a time, and not for ever");
+            assert!(shown(&db, after).is_ok());
+        }
+    }
+}
+
+fn open_after_time(disk: &SimDisk, options: &Options) -> Db {
+    let disk = disk.kill();
+    disk.advance_clock_ms(2_000_000);
+    Db::open_on(Arc::new(disk), options).unwrap()
+}
+
+#[test]
+fn a_power_cut_takes_nothing_back_that_was_shown_where_every_write_is_synced() {
+    for seed in seeds(histories(60)) {
+        let mut random = Random::new(seed);
+        let disk = SimDisk::new();
+        let options = Options {
+            sync: SyncMode::Always,
+            keep_tombstones_ms: u64::MAX,
+            ..options(&mut random, EngineKind::Bitcask)
+        };
+        let mut world = World::new(disk, options, seed);
+        for _ in 0..150 {
+            match world.random.below(30) {
+                0 => {
+                    let most = world.random.below(30);
+                    world.follow(most);
+                    world.changes = None;
+                    let (seed, policies) = (world.random.number(), PowerCut::ALL);
+                    let policy = policies[world.random.below(policies.len() as u64) as usize];
+                    world.disk = world.disk.power_cut(seed, policy);
+                    world.db = None;
+                    world.reopen();
+                }
+                1 => world.check(),
+                2 => world.db().merge().unwrap(),
+                3 => world.db().maintain().unwrap(),
+                _ => world.write(),
+            }
+        }
+        world.check();
+        assert_eq!(world.gaps, 0);
+    }
+}
+
+#[test]
+fn a_store_that_is_opened_for_reading_shows_what_is_there() {
+    let disk = SimDisk::new();
+    let db = Db::open_on(Arc::new(disk.clone()), &Options::default()).unwrap();
+    db.put("a", "1").unwrap();
+    db.push_back("l", "2").unwrap();
+    db.close().unwrap();
+    let reader = Db::open_on(Arc::new(disk), &Options::default().read_only(true)).unwrap();
+    let mut follower = Follower::default();
+    assert!(follower.follow(&mut reader.changes(0).unwrap(), u64::MAX));
+    assert_eq!((follower.map, follower.seq), (contents(&reader), reader.last_seq().unwrap()));
+    let mut changes = reader.changes(reader.last_seq().unwrap()).unwrap();
+    assert_eq!(changes.next(Some(Duration::from_millis(5))).unwrap(), Followed::Timeout);
+}
+
+#[test]
+fn who_waits_is_woken_by_a_write_and_by_a_close() {
+    for engine in ENGINES {
+        let db = Db::open("memory://", &Options { engine, ..Options::default() }).unwrap();
+        let rounds = 2_000;
+        std::thread::scope(|scope| {
+            let mut changes = db.changes(0).unwrap();
+            let follower = scope.spawn(move || {
+                for n in 1..=rounds {
+                    let Followed::Change(change) = changes.next(None).unwrap() else { panic!() };
+                    assert_eq!((change.seq, change.value), (n, n.to_string().as_bytes()));
+                }
+                assert!(matches!(changes.next(None), Err(Error::Closed)));
+            });
+            for n in 1..=rounds {
+                db.put("key", n.to_string()).unwrap();
+                if n % 7 == 0 {
+                    std::thread::yield_now();
+                }
+            }
+            while db.last_seq().unwrap() < rounds {}
+            std::thread::sleep(Duration::from_millis(20));
+            db.close().unwrap();
+            follower.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn what_is_shown_can_be_read_beside_many_writers() {
+    for engine in ENGINES {
+        let db = Db::open("memory://", &Options { engine, ..Options::default() }).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..3u64)
+                .map(|writer| {
+                    let db = db.clone();
+                    scope.spawn(move || {
+                        for n in 1..=5_000u64 {
+                            db.put(writer.to_be_bytes(), n.to_be_bytes()).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            let (done, db) = (&done, &db);
+            let follower = scope.spawn(move || {
+                let (mut changes, mut seen) = (db.changes(0).unwrap(), BTreeMap::new());
+                loop {
+                    let was_done = done.load(Ordering::SeqCst);
+                    match changes.next(NOW).unwrap() {
+                        Followed::Change(change) => {
+                            let n = u64::from_be_bytes(change.value.try_into().unwrap());
+                            assert_eq!(seen.insert(change.key.to_vec(), n).unwrap_or(0) + 1, n);
+                            let held = db.get(change.key).unwrap().unwrap();
+                            assert!(u64::from_be_bytes(held.try_into().unwrap()) >= n);
+                        }
+                        Followed::Timeout if was_done => break seen,
+                        Followed::Timeout => {}
+                        Followed::Gap => panic!("nothing was merged"),
+                    }
+                }
+            });
+            writers.into_iter().for_each(|writer| writer.join().unwrap());
+            done.store(true, Ordering::SeqCst);
+            assert!(follower.join().unwrap().values().all(|n| *n == 5_000));
+        });
+    }
+}
+
+#[test]
+fn an_element_that_was_set_is_told_also_where_a_merge_took_the_batch_apart() {
+    let disk = SimDisk::new();
+    let db = Db::open_on(Arc::new(disk), &Options::default().merge(MergeMode::Manual)).unwrap();
+    let (mut changes, mut follower) = (db.changes(0).unwrap(), Follower::default());
+    for value in ["a", "b", "c"] {
+        db.push_back("l", value).unwrap();
+    }
+    assert!(follower.follow(&mut changes, u64::MAX));
+    // A new file, of which the feed knows nothing.
+    db.merge().unwrap();
+    db.list_set("l", 1, "B").unwrap();
+    db.list_set("l", 2, "C").unwrap();
+    db.merge().unwrap();
+    assert!(follower.follow(&mut changes, u64::MAX));
+    assert_eq!(follower.map, contents(&db));
+}
+
+#[test]
+fn a_batch_is_shown_when_all_of_it_can_be_read() {
+    const LAST: u32 = 30_000;
+    for engine in ENGINES {
+        let db = Db::open("memory://", &Options { engine, ..Options::default() }).unwrap();
+        let mut batch = Batch::new();
+        (0..=LAST).for_each(|n| batch.put(n.to_be_bytes(), "here").unwrap());
+        std::thread::scope(|scope| {
+            let mut changes = db.changes(0).unwrap();
+            let writer = scope.spawn(|| db.write(&batch).unwrap());
+            let Followed::Change(_) = changes.next(None).unwrap() else { panic!() };
+            assert!(db.exists(LAST.to_be_bytes()).unwrap(), "{engine:?}");
+            writer.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn what_could_not_be_made_durable_is_not_shown_where_every_write_is_synced() {
+    for engine in ENGINES {
+        let disk = SimDisk::new();
+        let options = Options { engine, sync: SyncMode::Always, ..Options::default() };
+        let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        db.put("a", "1").unwrap();
+        let mut changes = db.changes(0).unwrap();
+        assert!(matches!(changes.next(NOW).unwrap(), Followed::Change(change) if change.key == b"a"));
+        disk.fail(Fault::from_then_on(disk.operations(), libc::EIO).of(&[Kind::Sync]));
+        db.put("b", "2").unwrap_err();
+        assert!(!matches!(changes.next(NOW), Ok(Followed::Change(_))), "{engine:?}");
+    }
+}
