@@ -167,6 +167,12 @@ impl Memtable {
         Ok(all)
     }
 
+    /// Whether there is a delete of a range, or a list that is no more.
+    pub fn has_ranges(&self) -> bool {
+        let content = self.content.read();
+        !content.ranges.is_empty() || !content.dead.is_empty()
+    }
+
     /// How many deletes of ranges of the user's keys there are.
     pub fn range_count(&self) -> usize {
         self.content.read().ranges.len()
@@ -263,6 +269,11 @@ impl Cursor {
         self.next_load = 4;
         self.rows = self.table.some(from, self.reverse, self.seq, self.next_load)?;
         Ok(())
+    }
+
+    /// The key where it is.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.rows.front().map(|(key, _)| key.as_slice())
     }
 
     /// Where it is.

@@ -41,6 +41,13 @@ impl Source {
         }
     }
 
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Source::Memtable(cursor) => cursor.key(),
+            Source::Runs(cursor) => cursor.key(),
+        }
+    }
+
     fn advance(&mut self) -> Result<()> {
         match self {
             Source::Memtable(cursor) => cursor.advance(),
@@ -74,6 +81,10 @@ pub struct Iter {
     reverse: bool,
     /// Newest first.
     sources: Vec<Source>,
+    /// Of these the one with the next key, and the one whose key comes after that, if that is known: so most steps compare two keys.
+    next: Option<(usize, Option<usize>)>,
+    /// Memtables with deletes of ranges, which were there when it began, and none that it sees came later.
+    deletes: Vec<Arc<memtable::Memtable>>,
     /// Where the sources go before the next step.
     start: Option<Bound<Vec<u8>>>,
     after: After,
@@ -117,6 +128,7 @@ impl Iter {
         let tables = tree.memtables();
         let tables = tables.map(|table| Source::Memtable(memtable::Cursor::new(table.clone(), seq, reverse)));
         let mut sources = memory::collect(tables)?;
+        let deletes = memory::collect(tree.memtables().filter(|table| table.has_ranges()).cloned())?;
         let overlaps = |run: &&Arc<run::Run>| {
             from.as_slice() <= run.last_key.as_slice() && run.first_key() < to.as_slice()
         };
@@ -146,6 +158,8 @@ impl Iter {
             to,
             reverse,
             sources,
+            next: None,
+            deletes,
             start: Some(start),
             after: After::Nothing,
             row,
@@ -158,13 +172,13 @@ impl Iter {
         self.shared.enter().map(drop)
     }
 
-    /// Goes to the next row; false behind the last. After damage the next call goes on behind it, in all sources: what is older than
+    /// Goes to the next row; false behind the last. For who keeps this thread from being cancelled. After damage the next call goes on behind it, in all sources: what is older than
     /// what was damaged must not show in its place.
     fn step(&mut self, engine: &Engine) -> Result<bool> {
         if std::mem::take(&mut self.is_owed) {
             return Ok(true);
         }
-        let _not_cancelled = NotCancelled::begin();
+        self.next = self.next.filter(|_| self.start.is_none() && self.after == After::Nothing);
         let stepped = self.try_step(engine);
         let is_damaged = matches!(&stepped, Err(error) if !matches!(error, Error::NoMemory { .. }));
         if is_damaged && self.sources.iter().any(|source| source.damage().is_some()) {
@@ -193,7 +207,9 @@ impl Iter {
             self.start = None;
         }
         loop {
-            let Some(first) = self.first() else { return Ok(false) };
+            let Some((first, second)) = self.next.take().or_else(|| self.first_two()) else {
+                return Ok(false);
+            };
             let Some((key, meta, value)) = self.sources.get(first).and_then(Source::current) else {
                 return Ok(false);
             };
@@ -201,7 +217,7 @@ impl Iter {
                 return Ok(false);
             }
             let is_deleted = || {
-                let tables = self.tree.memtables().map(|table| table.covering(key, self.seq));
+                let tables = self.deletes.iter().map(|table| table.covering(key, self.seq));
                 tables.max().unwrap_or(0).max(self.tree.ranges.covering(key, self.seq)) > meta.seq
             };
             let is_there = meta.what != What::Nothing
@@ -215,7 +231,7 @@ impl Iter {
             if is_there && self.row.holds == Type::Value {
                 self.row.bytes.extend_from_slice(value);
             }
-            self.failure = self.pass().err();
+            self.failure = self.pass(first, second).err();
             if matches!(self.failure, Some(Error::NoMemory { .. })) {
                 self.after = After::Row;
             }
@@ -228,35 +244,57 @@ impl Iter {
         }
     }
 
-    /// The source that the next key comes from: the newest of those that have it.
-    fn first(&self) -> Option<usize> {
-        let mut best: Option<(usize, &[u8])> = None;
-        for (n, source) in self.sources.iter().enumerate() {
-            let Some((key, ..)) = source.current() else { continue };
-            if best.is_none_or(|(_, other)| if self.reverse { key > other } else { key < other }) {
-                best = Some((n, key));
-            }
-        }
-        best.map(|(n, _)| n)
+    fn is_before(&self, key: &[u8], other: &[u8]) -> bool {
+        if self.reverse { key > other } else { key < other }
     }
 
-    /// Goes past the key of the row in all sources.
-    fn pass(&mut self) -> Result<()> {
-        let key = self.row.bytes.get(..self.row.key_len).unwrap_or_default();
-        let mut passed = Ok(());
-        for source in &mut self.sources {
-            if source.current().is_some_and(|(other, ..)| other == key) {
-                // The others pass it too.
-                passed = passed.and(source.advance());
+    /// The source that the next key comes from, the newest of those that have it; and the one with the next key of the others.
+    fn first_two(&self) -> Option<(usize, Option<usize>)> {
+        let mut best: Option<(usize, &[u8])> = None;
+        let mut second = best;
+        for (n, source) in self.sources.iter().enumerate() {
+            let Some(key) = source.key() else { continue };
+            if best.is_none_or(|(_, other)| self.is_before(key, other)) {
+                second = best.replace((n, key));
+            } else if second.is_none_or(|(_, other)| self.is_before(key, other)) {
+                second = Some((n, key));
             }
         }
-        passed
+        best.map(|(n, _)| (n, second.map(|(n, _)| n)))
+    }
+
+    /// Goes past the key of the row, which came from `first`, in all sources; `second` has the next key of the others.
+    fn pass(&mut self, first: usize, second: Option<usize>) -> Result<()> {
+        let key = self.row.bytes.get(..self.row.key_len).unwrap_or_default();
+        let of_second = second.and_then(|n| self.sources.get(n)).and_then(Source::key);
+        if of_second == Some(key) {
+            let mut passed = Ok(());
+            for source in &mut self.sources {
+                if source.key() == Some(key) {
+                    // The others pass it too.
+                    passed = passed.and(source.advance());
+                }
+            }
+            return passed;
+        }
+        if let Some(source) = self.sources.get_mut(first) {
+            source.advance()?;
+        }
+        let of_second = second.and_then(|n| self.sources.get(n)).and_then(Source::key);
+        let of_first = self.sources.get(first).and_then(Source::key);
+        self.next = match (of_first, of_second) {
+            (Some(key), Some(other)) if self.is_before(key, other) => Some((first, second)),
+            (Some(_), None) => Some((first, None)),
+            _ => None,
+        };
+        Ok(())
     }
 
     /// Goes past a row; false behind the last.
     pub fn pass_row(&mut self) -> Result<bool> {
         let shared = self.shared.clone();
         let engine = shared.enter()?;
+        let _not_cancelled = NotCancelled::begin();
         self.step(&engine)
     }
 
@@ -276,6 +314,7 @@ impl Walk for Iter {
     fn next_row(&mut self) -> Result<Option<Row>> {
         let shared = self.shared.clone();
         let engine = shared.enter()?;
+        let _not_cancelled = NotCancelled::begin();
         if !self.step(&engine)? {
             return Ok(None);
         }
@@ -288,6 +327,7 @@ impl Walk for Iter {
     fn next_rows(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool> {
         let shared = self.shared.clone();
         let engine = shared.enter()?;
+        let _not_cancelled = NotCancelled::begin();
         let mut left = most;
         while left > 0 && rows.copied_bytes() < most_copied {
             if !self.step(&engine)? {
@@ -309,7 +349,10 @@ impl Walk for Iter {
             let _after_visit = AfterVisit(&shared);
             // Entered anew for each row: a slow visitor must not keep others from closing the store.
             let engine = shared.enter()?;
-            if !self.step(&engine)? {
+            let not_cancelled = NotCancelled::begin();
+            let is_there = self.step(&engine)?;
+            drop(not_cancelled);
+            if !is_there {
                 return Ok(true);
             }
             let (bytes, key_len) = self.shown();

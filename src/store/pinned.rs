@@ -139,6 +139,10 @@ unsafe impl Sync for Rows {}
 /// So many of the last mappings are looked through for the one of the next row; one that is held twice does no harm.
 const LOOKED_THROUGH: usize = 8;
 
+/// Copies of rows share buffers of this size at least, and at most; a larger row has one of its own.
+const LEAST_BUFFER: usize = 4 << 10;
+const MOST_BUFFER: usize = 64 << 10;
+
 impl Rows {
     /// The number of rows.
     pub fn len(&self) -> usize {
@@ -175,7 +179,13 @@ impl Rows {
     pub fn clear(&mut self) {
         self.places.clear();
         self.mappings.clear();
+        // The last is the largest of those that hold several rows: the next rows go there.
+        let last = self.buffers.pop().filter(|buffer| buffer.capacity() <= MOST_BUFFER);
         self.buffers.clear();
+        if let Some(mut buffer) = last {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
         self.copied = 0;
     }
 
@@ -196,14 +206,25 @@ impl Rows {
 
     /// Adds a copy of a row.
     pub(crate) fn push_copy(&mut self, row: NewRow<'_>) -> Result<()> {
-        let mut buffer = Vec::new();
-        buffer.try_reserve_exact(row.bytes.len()).map_err(|_| no_memory(row.bytes.len()))?;
+        let len = row.bytes.len();
+        let has_room = |buffer: &Vec<u8>| buffer.capacity() - buffer.len() >= len;
+        if !self.buffers.last().is_some_and(has_room) {
+            let mut buffer = Vec::new();
+            let size = len.max(self.copied.clamp(LEAST_BUFFER, MOST_BUFFER));
+            buffer.try_reserve_exact(size).map_err(|_| no_memory(size))?;
+            self.buffers.try_reserve(1).map_err(|_| no_memory(size_of::<Vec<u8>>()))?;
+            // The bytes of a Vec stay where they are when it moves.
+            self.buffers.push(buffer);
+        }
+        self.places.try_reserve(1).map_err(|_| no_memory(size_of::<Place>()))?;
+        let Some(buffer) = self.buffers.last_mut() else { return Ok(()) };
+        let start = buffer.len();
+        // There is room: so what is in it stays where it is.
         buffer.extend_from_slice(row.bytes);
-        self.buffers.try_reserve(1).map_err(|_| no_memory(size_of::<Vec<u8>>()))?;
-        self.add(NewRow { bytes: &buffer, ..row })?;
-        self.copied += buffer.len();
-        // The bytes of a Vec stay where they are when it moves.
-        self.buffers.push(buffer);
+        let place =
+            Place { data: buffer.as_ptr().wrapping_add(start), key_len: row.key_len, len, holds: row.holds };
+        self.places.push(place);
+        self.copied += len;
         Ok(())
     }
 

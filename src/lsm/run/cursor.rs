@@ -4,20 +4,26 @@ use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use super::Run;
-use crate::format::run::block::{Entry, Meta};
+use crate::format::features::Refusal;
+use crate::format::run::block::{Block, Entry, Meta};
 use crate::store::error::{Error, Result};
 use crate::store::memory;
 
-/// Goes through all versions in runs that lie one behind the other, from front to back or from back to front.
+/// Goes through all versions in runs that lie one behind the other, from front to back or from back to front. Forwards a block is decoded
+/// entry by entry, as far as somebody comes; backwards as a whole.
 pub struct Versions {
     runs: Vec<Arc<Run>>,
     run: usize,
     block: usize,
+    /// Where the block stands in its run.
+    place: (u64, u64),
     buffer: Vec<u8>,
+    /// The key where it is, and what stands there.
+    key: Vec<u8>,
+    entry: Option<Entry>,
+    /// Backwards: all of the block before that, and the keys.
+    before: Vec<(Range<usize>, Entry)>,
     keys: Vec<u8>,
-    entries: Vec<(Range<usize>, Entry)>,
-    at: usize,
-    is_over: bool,
     /// A block that could not be read.
     damaged: Option<(usize, usize)>,
     /// Checksums are compared also where the store's options say otherwise.
@@ -31,11 +37,12 @@ impl Versions {
             runs,
             run: 0,
             block: 0,
+            place: (0, 0),
             buffer: Vec::new(),
+            key: Vec::new(),
+            entry: None,
+            before: Vec::new(),
             keys: Vec::new(),
-            entries: Vec::new(),
-            at: 0,
-            is_over: true,
             damaged: None,
             verify: false,
         }
@@ -46,15 +53,15 @@ impl Versions {
         Versions { verify: true, ..Versions::new(runs) }
     }
 
-    /// Decodes the block that it is at. After an error it is at its end, and knows which block that was.
-    fn load(&mut self) -> Result<()> {
-        let loaded = self.decode();
-        if let Err(error) = &loaded {
+    /// After an error it is nowhere, and knows which block that was.
+    fn noting<R>(&mut self, done: Result<R>) -> Result<R> {
+        if let Err(error) = &done {
             // What there was no memory for is not damaged: whoever seeks again finds it.
             self.damaged = (!matches!(error, Error::NoMemory { .. })).then_some((self.run, self.block));
-            self.is_over = true;
+            self.entry = None;
+            self.before.clear();
         }
-        loaded
+        done
     }
 
     /// The keys that are in a block which could not be read: all behind the first, up to the last.
@@ -67,27 +74,79 @@ impl Versions {
         Some((before.unwrap_or(run.first_key()), last))
     }
 
-    fn decode(&mut self) -> Result<()> {
-        let Some(run) = self.runs.get(self.run) else { return Ok(()) };
-        self.entries.clear();
+    /// Reads the block that it is at, and compares its checksum.
+    fn load(&mut self) -> Result<()> {
+        self.entry = None;
+        self.before.clear();
+        let loaded = match self.runs.get(self.run) {
+            Some(run) => {
+                let loaded = run.block(self.block, run.verify || self.verify, &mut self.buffer).map(drop);
+                loaded.and_then(|()| run.block_range(self.block)).map(|place| self.place = place)
+            }
+            None => Ok(()),
+        };
+        self.noting(loaded)
+    }
+
+    /// The bytes of the block that was read last.
+    fn bytes(&self) -> &[u8] {
+        let (from, to) = self.place;
+        let view = self.runs.get(self.run).and_then(|run| run.view.as_ref());
+        view.and_then(|view| view.get(from, to - from)).unwrap_or(&self.buffer)
+    }
+
+    /// Goes to the entry at `at` of the block, behind the one whose key it has.
+    fn go_to(&mut self, at: usize) -> Result<()> {
+        let mut key = std::mem::take(&mut self.key);
+        let gone = self.with_block(|block| block.entry(at, &mut key));
+        self.key = key;
+        self.entry = self.noting(gone)?;
+        Ok(())
+    }
+
+    fn with_block<R>(&self, look: impl FnOnce(Block<'_>) -> Result<R, Refusal>) -> Result<R> {
+        let run = self.runs.get(self.run).ok_or(Error::Closed)?;
+        let block = Block::parse(self.bytes(), None, run.base).map_err(Refusal::Damaged);
+        block.and_then(look).map_err(|refusal| run.refuses(self.block, refusal))
+    }
+
+    /// Goes to the first entry of the block that was read, or to its last.
+    fn enter(&mut self, reverse: bool) -> Result<()> {
+        self.key.clear();
+        if reverse { self.decode(|_| false) } else { self.go_to(0) }
+    }
+
+    /// Decodes the block up to where `ends` says of a key that it is too far, and stands at the last entry before that.
+    fn decode(&mut self, ends: impl Fn(&[u8]) -> bool) -> Result<()> {
+        self.before.clear();
         self.keys.clear();
-        let block = run.block(self.block, run.verify || self.verify, &mut self.buffer)?;
-        let (mut at, mut key) = (0, Vec::new());
-        while let Some(entry) =
-            block.entry(at, &mut key).map_err(|refusal| run.refuses(self.block, refusal))?
-        {
-            at = entry.next;
-            let start = self.keys.len();
-            memory::reserve(&mut self.keys, key.len())?;
-            self.keys.extend_from_slice(&key);
-            memory::push(&mut self.entries, (start..self.keys.len(), entry))?;
+        self.key.clear();
+        self.go_to(0)?;
+        while let Some(entry) = self.entry.take().filter(|_| !ends(&self.key)) {
+            let (start, next) = (self.keys.len(), entry.next);
+            memory::reserve(&mut self.keys, self.key.len())?;
+            self.keys.extend_from_slice(&self.key);
+            memory::push(&mut self.before, (start..self.keys.len(), entry))?;
+            self.go_to(next)?;
+        }
+        self.step_back()
+    }
+
+    /// One entry back in the block.
+    fn step_back(&mut self) -> Result<()> {
+        self.entry = None;
+        if let Some((key, entry)) = self.before.pop() {
+            memory::copy_to(&mut self.key, self.keys.get(key).unwrap_or_default())?;
+            self.entry = Some(entry);
         }
         Ok(())
     }
 
     /// To the first version in its direction within a bound.
     pub fn seek(&mut self, from: Bound<&[u8]>, reverse: bool) -> Result<()> {
-        (self.is_over, self.damaged) = (true, None);
+        self.entry = None;
+        self.before.clear();
+        self.damaged = None;
         let key = match from {
             Bound::Unbounded => None,
             Bound::Included(key) | Bound::Excluded(key) => Some(key),
@@ -97,12 +156,9 @@ impl Versions {
                 return Ok(());
             }
             self.run = if reverse { self.runs.len() - 1 } else { 0 };
-            let blocks = self.runs.get(self.run).map_or(0, |run| run.shape.blocks);
-            self.block = if reverse { blocks.saturating_sub(1) } else { 0 };
+            self.block = if reverse { self.last_block() } else { 0 };
             self.load()?;
-            self.at = if reverse { self.entries.len().saturating_sub(1) } else { 0 };
-            self.is_over = self.entries.is_empty();
-            return Ok(());
+            return self.enter(reverse);
         };
         // The first version whose key is not before the bound, or is behind it where that is excluded; backwards the one before that.
         let includes = matches!(from, Bound::Included(_)) != reverse;
@@ -114,93 +170,91 @@ impl Versions {
         };
         if reverse && is_behind(run.first_key()) {
             // Nothing of this run is before it: its first block, which may be damaged, is not looked at.
-            let Some(before) = self.run.checked_sub(1) else { return Ok(()) };
-            self.run = before;
-            self.block = self.runs.get(before).map_or(0, |run| run.shape.blocks.saturating_sub(1));
-            self.load()?;
-            self.at = self.entries.len().saturating_sub(1);
-            self.is_over = self.entries.is_empty();
-            return Ok(());
+            self.block = 0;
+            return self.enter_before();
         }
         self.block = run.shape.find_block(run.index.bytes(), key);
         while run.shape.last_key(run.index.bytes(), self.block).is_some_and(|last| !is_behind(last)) {
             self.block += 1;
         }
         self.load()?;
-        self.at = self
-            .entries
-            .partition_point(|(place, _)| !is_behind(self.keys.get(place.clone()).unwrap_or_default()));
-        self.is_over = self.at >= self.entries.len();
-        if self.is_over {
+        if reverse {
+            self.decode(is_behind)?;
+            return if self.entry.is_some() { Ok(()) } else { self.enter_before() };
+        }
+        let mut found = std::mem::take(&mut self.key);
+        let sought = self.with_block(|block| block.seek(key, &mut found));
+        self.key = found;
+        self.entry = self.noting(sought)?;
+        while let Some(entry) = &self.entry
+            && !is_behind(&self.key)
+        {
+            self.go_to(entry.next)?;
+        }
+        if self.entry.is_none() {
             return Err(self.runs.get(self.run).map_or(Error::Closed, |run| {
                 run.corrupt(run.footer.index_at, "the index of the run does not fit its blocks")
             }));
         }
-        if reverse { self.advance(true) } else { Ok(()) }
+        Ok(())
+    }
+
+    fn last_block(&self) -> usize {
+        self.runs.get(self.run).map_or(0, |run| run.shape.blocks.saturating_sub(1))
+    }
+
+    /// Goes to the last entry before the block; nowhere where there is none.
+    fn enter_before(&mut self) -> Result<()> {
+        if self.block > 0 {
+            self.block -= 1;
+        } else if self.run > 0 {
+            self.run -= 1;
+            self.block = self.last_block();
+        } else {
+            self.entry = None;
+            return Ok(());
+        }
+        self.load()?;
+        self.enter(true)
     }
 
     /// Where it is.
     pub fn current(&self) -> Option<(&[u8], &Meta)> {
-        if self.is_over {
-            return None;
-        }
-        let (key, entry) = self.entries.get(self.at)?;
-        Some((self.keys.get(key.clone())?, &entry.meta))
+        self.entry.as_ref().map(|entry| (self.key.as_slice(), &entry.meta))
+    }
+
+    /// The value where it is.
+    fn value(&self) -> &[u8] {
+        let entry = self.entry.as_ref();
+        entry.and_then(|entry| self.bytes().get(entry.value.clone())).unwrap_or_default()
     }
 
     /// Copies the value where it is to `out`.
     pub fn copy_value(&self, out: &mut Vec<u8>) -> Result<()> {
-        out.clear();
-        let (Some(run), Some((_, entry))) = (self.runs.get(self.run), self.entries.get(self.at)) else {
-            return Ok(());
-        };
-        let (from, to) = run.block_range(self.block)?;
-        let bytes = match run.view.as_ref().and_then(|view| view.get(from, to - from)) {
-            Some(bytes) => bytes,
-            None => &self.buffer,
-        };
-        let value = bytes.get(entry.value.clone()).unwrap_or_default();
-        Ok(memory::copy_to(out, value)?)
+        Ok(memory::copy_to(out, self.value())?)
     }
 
     /// One version on.
     pub fn advance(&mut self, reverse: bool) -> Result<()> {
-        if self.is_over {
-            return Ok(());
-        }
+        let Some(entry) = &self.entry else { return Ok(()) };
         if reverse {
-            if self.at > 0 {
-                self.at -= 1;
-                return Ok(());
-            }
-            if self.block > 0 {
-                self.block -= 1;
-            } else if self.run > 0 {
-                self.run -= 1;
-                self.block = self.runs.get(self.run).map_or(0, |run| run.shape.blocks.saturating_sub(1));
-            } else {
-                self.is_over = true;
-                return Ok(());
-            }
-            self.load()?;
-            self.at = self.entries.len().saturating_sub(1);
+            self.step_back()?;
+            return if self.entry.is_some() { Ok(()) } else { self.enter_before() };
+        }
+        self.go_to(entry.next)?;
+        if self.entry.is_some() {
             return Ok(());
         }
-        self.at += 1;
-        if self.at < self.entries.len() {
-            return Ok(());
-        }
-        self.at = 0;
         self.block += 1;
         if self.runs.get(self.run).is_some_and(|run| self.block >= run.shape.blocks) {
-            self.block = 0;
-            self.run += 1;
-            if self.run >= self.runs.len() {
-                self.is_over = true;
+            if self.run + 1 >= self.runs.len() {
                 return Ok(());
             }
+            self.block = 0;
+            self.run += 1;
         }
-        self.load()
+        self.load()?;
+        self.enter(false)
     }
 }
 
@@ -209,37 +263,39 @@ pub struct Cursor {
     versions: Versions,
     seq: u64,
     reverse: bool,
+    /// Forwards the key that was gone past. Backwards, where the newest version comes last, the key where it is and what that has.
     key: Vec<u8>,
     meta: Option<Meta>,
     value: Vec<u8>,
-    /// What was met behind the key where it is.
-    failed: Option<Error>,
 }
 
 impl Cursor {
     /// A cursor that is nowhere yet.
     pub fn new(runs: Vec<Arc<Run>>, seq: u64, reverse: bool) -> Self {
-        Cursor {
-            versions: Versions::new(runs),
-            seq,
-            reverse,
-            key: Vec::new(),
-            meta: None,
-            value: Vec::new(),
-            failed: None,
-        }
+        Cursor { versions: Versions::new(runs), seq, reverse, key: Vec::new(), meta: None, value: Vec::new() }
     }
 
     /// Goes to the first key in its direction within a bound.
     pub fn seek(&mut self, from: Bound<&[u8]>) -> Result<()> {
-        (self.meta, self.failed) = (None, None);
+        self.meta = None;
         self.versions.seek(from, self.reverse)?;
         self.settle()
     }
 
+    /// The key where it is.
+    pub fn key(&self) -> Option<&[u8]> {
+        match self.reverse {
+            true => self.meta.as_ref().map(|_| self.key.as_slice()),
+            false => self.versions.current().map(|(key, _)| key),
+        }
+    }
+
     /// Where it is.
     pub fn current(&self) -> Option<(&[u8], &Meta, &[u8])> {
-        self.meta.as_ref().map(|meta| (self.key.as_slice(), meta, self.value.as_slice()))
+        match self.reverse {
+            true => self.meta.as_ref().map(|meta| (self.key.as_slice(), meta, self.value.as_slice())),
+            false => self.versions.current().map(|(key, meta)| (key, meta, self.versions.value())),
+        }
     }
 
     /// The key behind which a walk goes on after a block that could not be read.
@@ -251,35 +307,38 @@ impl Cursor {
     /// Goes on.
     pub fn advance(&mut self) -> Result<()> {
         self.meta = None;
-        match self.failed.take() {
-            Some(error) => Err(error),
-            None => self.settle(),
+        if !self.reverse
+            && let Some((key, _)) = self.versions.current()
+        {
+            memory::copy_to(&mut self.key, key)?;
+            while self.versions.current().is_some_and(|(key, _)| key == self.key) {
+                self.versions.advance(false)?;
+            }
         }
+        self.settle()
     }
 
-    /// Takes the next key of which a version is seen, and stands behind all its versions then.
+    /// Goes to the next key of which a version is seen: forwards to that version, backwards behind all versions of the key.
     fn settle(&mut self) -> Result<()> {
+        if !self.reverse {
+            while self.versions.current().is_some_and(|(_, meta)| meta.seq > self.seq) {
+                self.versions.advance(false)?;
+            }
+            return Ok(());
+        }
         while self.meta.is_none() {
             let Some((key, _)) = self.versions.current() else { return Ok(()) };
             memory::copy_to(&mut self.key, key)?;
-            // Forwards the newest comes first, backwards the oldest.
+            // The oldest comes first.
             while let Some((key, meta)) = self.versions.current()
                 && key == self.key
             {
-                if meta.seq <= self.seq && (self.reverse || self.meta.is_none()) {
+                if meta.seq <= self.seq {
                     let meta = *meta;
                     self.versions.copy_value(&mut self.value)?;
                     self.meta = Some(meta);
                 }
-                if let Err(error) = self.versions.advance(self.reverse) {
-                    if self.reverse || self.meta.is_none() {
-                        self.meta = None;
-                        return Err(error);
-                    }
-                    // The key is known: forwards its newest version comes first.
-                    self.failed = Some(error);
-                    return Ok(());
-                }
+                self.versions.advance(true).inspect_err(|_| self.meta = None)?;
             }
         }
         Ok(())
