@@ -3,12 +3,11 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-#[cfg(any(test, feature = "testing"))]
 use std::sync::Arc;
 
-use crate::bitcask::inspect;
-#[cfg(any(test, feature = "testing"))]
+use crate::bitcask::inspect::{self, Unordered};
 use crate::disk::Disk;
+use crate::lsm::inspect::{Ordered, is_ordered};
 use crate::store::address::Address;
 use crate::store::error::{Error, Result};
 use crate::store::findings::{CheckProgress, CheckReport, Finding};
@@ -51,7 +50,7 @@ pub fn check_watched(
     mut visit: impl FnMut(&Finding<'_>) -> ControlFlow<()>,
     mut watch: impl FnMut(&CheckProgress),
 ) -> Result<CheckReport> {
-    inspect::check(&directory(path.as_ref(), "checked")?, &mut visit, &mut watch)
+    check_disk(inspect::open_directory(&directory(path.as_ref(), "checked")?)?, &mut visit, &mut watch)
 }
 
 /// Copies all that is provably intact in the store at `path`, which may be damaged, to a new store at `to`, which must not exist: the
@@ -82,7 +81,24 @@ pub fn salvage_watched(
     mut watch: impl FnMut(&CheckProgress),
 ) -> Result<CheckReport> {
     let (from, to) = (directory(path.as_ref(), "salvaged")?, directory(to.as_ref(), "salvaged to")?);
-    inspect::salvage(&from, &to, &mut visit, &mut watch)
+    let disk = inspect::open_directory(&from)?;
+    if is_ordered(disk.as_ref())? {
+        inspect::salvage(Ordered::default(), disk, &to, &mut visit, &mut watch)
+    } else {
+        inspect::salvage(Unordered, disk, &to, &mut visit, &mut watch)
+    }
+}
+
+fn check_disk(
+    disk: Arc<dyn Disk>,
+    visit: inspect::Visit<'_>,
+    watch: inspect::Watch<'_>,
+) -> Result<CheckReport> {
+    if is_ordered(disk.as_ref())? {
+        inspect::check(Ordered::default(), disk, visit, watch)
+    } else {
+        inspect::check(Unordered, disk, visit, watch)
+    }
 }
 
 /// The directory that a path or URL names.
@@ -101,7 +117,7 @@ pub fn check_on(
     disk: Arc<dyn Disk>,
     mut visit: impl FnMut(&Finding<'_>) -> ControlFlow<()>,
 ) -> Result<CheckReport> {
-    inspect::check_on(disk, &mut visit, &mut |_| ())
+    check_disk(disk, &mut visit, &mut |_| ())
 }
 
 /// As [`salvage`], from and to disks of the caller's.
@@ -111,5 +127,9 @@ pub fn salvage_on(
     to: Arc<dyn Disk>,
     mut visit: impl FnMut(&Finding<'_>) -> ControlFlow<()>,
 ) -> Result<CheckReport> {
-    inspect::salvage_to(from, to, false, &mut visit, &mut |_| ())
+    if is_ordered(from.as_ref())? {
+        inspect::salvage_to(Ordered::default(), from, to, false, &mut visit, &mut |_| ())
+    } else {
+        inspect::salvage_to(Unordered, from, to, false, &mut visit, &mut |_| ())
+    }
 }

@@ -7,9 +7,9 @@
 //! ```
 //! The next number of a list is there where the manifest has the feature for it.
 
-use super::FileId;
 use super::bytes::Reader;
 use super::features::Refusal;
+use super::{Damage, FileId};
 use crate::store::memory::{self, Refused};
 
 /// The sizes of a run's line, and of what a delete of a range has beside its keys.
@@ -76,6 +76,14 @@ impl RangeDelete {
     pub fn overlaps(&self, first: &[u8], last: &[u8]) -> bool {
         self.from.as_slice() <= last && first < self.to.as_slice()
     }
+}
+
+/// Reads what [`encode_bounds`] wrote.
+pub fn decode_bounds(bytes: &[u8]) -> std::result::Result<(&[u8], &[u8]), Damage> {
+    let mut reader = Reader::new(bytes);
+    let len = reader.u32()? as usize;
+    let from = reader.take(len)?;
+    Ok((from, reader.rest()))
 }
 
 /// What the manifest of a store of the ordered engine says besides.

@@ -296,8 +296,7 @@ impl Engine {
 
     /// The hash of one of the engine's keys, for filters.
     pub fn hash(&self, key: &[u8]) -> u64 {
-        let hash = self.hasher.hash(key);
-        hash.word.rotate_left(8) ^ u64::from(hash.root)
+        key::filter_hash(&self.hasher.hash(key))
     }
 
     // ---- Locks of keys ----

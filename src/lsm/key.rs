@@ -11,6 +11,7 @@ use std::ops::Bound;
 
 use crate::format::Damage;
 use crate::format::bytes::Reader;
+use crate::index::KeyHash;
 use crate::store::error::Result;
 use crate::store::memory::{self, vec_with_room};
 use crate::store::range::KeyRange;
@@ -18,7 +19,7 @@ use crate::store::range::KeyRange;
 const USER: u8 = 1;
 const ELEMENT: u8 = 2;
 
-pub use crate::format::ordered::RangeDelete;
+pub use crate::format::ordered::{RangeDelete, decode_bounds};
 
 /// The engine's key for a key of the user's.
 pub fn of_user(key: &[u8]) -> Result<Vec<u8>> {
@@ -31,6 +32,17 @@ pub fn of_user(key: &[u8]) -> Result<Vec<u8>> {
 /// The user's key.
 pub fn user_part(key: &[u8]) -> &[u8] {
     key.get(1..).unwrap_or_default()
+}
+
+/// The hash that filters have of a key, whose own hash this is.
+pub fn filter_hash(hash: &KeyHash) -> u64 {
+    hash.word.rotate_left(8) ^ u64::from(hash.root)
+}
+
+/// The list and the position of an element's key.
+pub fn place_of_element(key: &[u8]) -> Option<(u64, i64)> {
+    let position = key.get(9..)?.first_chunk::<8>()?;
+    Some((list_of_element(key)?, (u64::from_be_bytes(*position) ^ 1 << 63) as i64))
 }
 
 /// Whether it is a key of the user's.
@@ -131,14 +143,6 @@ pub fn encode_bounds(from: &[u8], to: &[u8]) -> Result<Vec<u8>> {
     bytes.extend_from_slice(from);
     bytes.extend_from_slice(to);
     Ok(bytes)
-}
-
-/// Reads what [`encode_bounds`] wrote.
-pub fn decode_bounds(bytes: &[u8]) -> std::result::Result<(&[u8], &[u8]), Damage> {
-    let mut reader = Reader::new(bytes);
-    let len = reader.u32()? as usize;
-    let from = reader.take(len)?;
-    Ok((from, reader.rest()))
 }
 
 #[cfg(test)]

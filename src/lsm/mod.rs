@@ -8,6 +8,7 @@ mod close;
 mod engine;
 mod flush;
 mod following;
+pub mod inspect;
 mod install;
 mod key;
 mod lists;

@@ -55,18 +55,21 @@ pub enum Listed {
     Missing,
 }
 
-/// Refuses a store of the ordered engine: what is in runs nobody looks into here.
+/// What a manifest says of runs and deletes of ranges is no larger than this.
+const LARGEST_ORDERED: u64 = 256 << 20;
+
+/// Refuses a store that became one of another engine meanwhile.
 fn ordered(disk: &dyn Disk) -> Error {
     Error::Unsupported {
         message: format!(
-            "the store '{}' was made with engine=lsm, which cannot be checked or salvaged yet; reads tell of damage; nothing was changed",
+            "the store '{}' became one of another engine while it was looked at; nothing was changed",
             disk.path().display()
         ),
     }
 }
 
 /// Whether there are runs, which only the ordered engine has.
-fn has_runs(disk: &dyn Disk) -> Result<bool> {
+pub fn has_runs(disk: &dyn Disk) -> Result<bool> {
     let names = disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e))?;
     Ok(names.iter().any(|name| matches!(names::parse(name), Some(Name::Run(_)))))
 }
@@ -75,24 +78,25 @@ fn has_runs(disk: &dyn Disk) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] where another version of filedb is needed, [`Error::Io`].
-pub fn read_manifest(disk: &dyn Disk) -> Result<Listed> {
-    let damaged = |what: String| match has_runs(disk)? {
+pub fn read_manifest(disk: &dyn Disk, is_ordered: bool) -> Result<Listed> {
+    let damaged = |what: String| match !is_ordered && has_runs(disk)? {
         true => Err(ordered(disk)),
         false => Ok(Listed::Damaged(what)),
     };
     let mut content = match open(disk, names::MANIFEST)? {
         Opened::File(content) => content,
-        Opened::Missing if has_runs(disk)? => return Err(ordered(disk)),
+        Opened::Missing if !is_ordered && has_runs(disk)? => return Err(ordered(disk)),
         Opened::Missing => return Ok(Listed::Missing),
         Opened::Lost(why) => return damaged(why),
     };
     let size = content.size();
-    if size > Manifest::size(MAX_FILES) {
+    let of_runs = if is_ordered { LARGEST_ORDERED } else { 0 };
+    if size > Manifest::size(MAX_FILES) + of_runs {
         return damaged("it is longer than a manifest can be".into());
     }
     let bytes = content.copy(0..size)?;
     match Manifest::decode(&bytes) {
-        Ok(manifest) if manifest.needs.has(ORDERED) => Err(ordered(disk)),
+        Ok(manifest) if manifest.needs.has(ORDERED) != is_ordered => Err(ordered(disk)),
         Ok(manifest) => Ok(Listed::Whole(Box::new(manifest), bytes)),
         Err(Refusal::Damaged(what)) => damaged(what.into()),
         Err(Refusal::NoMemory(refused)) => Err(refused.into()),

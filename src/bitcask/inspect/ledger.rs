@@ -16,9 +16,11 @@ use crate::format::frame::{Header, Kind, Origin};
 use crate::format::hint::HintEntry;
 use crate::format::manifest::{FileEntry, FileState};
 use crate::format::names;
+use crate::format::ordered::RangeDelete;
 use crate::format::{ALIGNMENT, Damage};
 use crate::index::{KeyHash, KeyHasher};
 use crate::store::findings::Severity;
+use crate::store::memory;
 
 /// So many damaged places are held until it is known what is lost with them; of others it is taken to be one key each.
 const PLACES_HELD: usize = 1 << 16;
@@ -111,6 +113,8 @@ pub struct About {
     /// Whether there is a manifest, and whether that says that there may be collections.
     pub is_listed: bool,
     pub has_collections: bool,
+    /// In a store of the ordered engine: records up to this number are in runs, and count no more here.
+    pub flushed: Option<u64>,
 }
 
 /// See the module.
@@ -130,6 +134,10 @@ pub struct Ledger {
     /// Intact records, and bytes that were looked at.
     pub records: u64,
     pub bytes: u64,
+    /// In a store of the ordered engine: deletes of ranges that the log has; how many runs were looked at, and how many keys there are.
+    pub ranges: Vec<RangeDelete>,
+    pub runs: u64,
+    pub key_count: Option<u64>,
 }
 
 fn include(seqs: &mut (u64, u64), seq: u64) {
@@ -152,12 +160,16 @@ impl Ledger {
             is_compared: false,
             records: 0,
             bytes: 0,
+            ranges: Vec::new(),
+            runs: 0,
+            key_count: None,
         }
     }
 
     /// What was found in files that do not change any more stays; the others are looked at again.
     pub fn keep_sealed(&mut self) {
         self.pending.clear();
+        self.key_count = None;
         self.noted.clear();
         let files = &self.files;
         self.places.retain(|place| files[place.file].entry.state == FileState::Sealed);
@@ -239,9 +251,25 @@ impl Ledger {
     fn take_record(&mut self, n: usize, (offset, header): (u64, &Header), content: &mut Content) -> Told<()> {
         let key_range = header.key_range();
         let range = offset..offset + header.frame_size();
-        if matches!(header.kind, Kind::Range | Kind::Gone) {
-            self.pend_once(n, range, "there is a record of another engine; the store does not open");
-            return Ok(());
+        match (self.about.flushed, header.kind) {
+            (Some(flushed), _) if header.seq <= flushed => return Ok(()),
+            (Some(_), Kind::Range) => {
+                let value = header.value_range();
+                let bounds = content.get(offset + value.start, value.end - value.start)?;
+                match crate::format::ordered::decode_bounds(bounds) {
+                    Ok((from, to)) => {
+                        let (from, to) = (memory::copy_of(from)?, memory::copy_of(to)?);
+                        memory::push(&mut self.ranges, RangeDelete { id: 0, seq: header.seq, from, to })?;
+                    }
+                    Err(what) => self.pend_once(n, range, what),
+                }
+                return Ok(());
+            }
+            (None, Kind::Range | Kind::Gone) => {
+                self.pend_once(n, range, "there is a record of another engine; the store does not open");
+                return Ok(());
+            }
+            _ => {}
         }
         if matches!(header.kind, Kind::Head | Kind::Element) && !self.about.has_collections {
             let message = "there is a collection, and the manifest does not say so; the store does not open";
@@ -255,9 +283,10 @@ impl Ledger {
             None
         };
         let key = content.get(offset + key_range.start as u64, u64::from(header.key_len))?;
-        if header.kind == Kind::Element {
+        if matches!(header.kind, Kind::Element | Kind::Gone) {
+            let holds = if header.kind == Kind::Gone { Holds::Nothing } else { Holds::Value };
             match key.try_into() {
-                Ok(key) => self.keys.put_element(key, Version::new(header.seq, n, offset, Holds::Value))?,
+                Ok(key) => self.keys.put_element(key, Version::new(header.seq, n, offset, holds))?,
                 Err(_) => {
                     let message = "an element of a collection has a key that no element has";
                     self.pend_once(n, range, message);

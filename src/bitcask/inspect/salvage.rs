@@ -14,13 +14,13 @@ use super::keys::{FoundList, Holds};
 use super::survey::Survey;
 use super::telling::{Ended, Telling, Told, number_of};
 use super::verdict::read_key;
-use super::{Visit, Watch, open_directory};
-use crate::bitcask::Bitcask;
+use super::{Engine, Visit, Watch};
 use crate::bitcask::lifecycle::open::remove_all;
 use crate::disk::fs::{FsDisk, Io, rename_new};
 use crate::disk::{Disk, LockKind};
 use crate::format::frame::{Header, Kind, MAX_HEADER_SIZE};
 use crate::format::names;
+use crate::format::ordered::RangeDelete;
 use crate::store::Store;
 use crate::store::batch::Batch;
 use crate::store::error::{Error, Result};
@@ -31,7 +31,9 @@ use crate::store::write::Expiry;
 /// Elements are pushed so many at a time, or so many bytes.
 const PUSHED_AT_ONCE: (usize, usize) = (256, 1 << 20);
 /// A record that was read: header, key and value.
-type Record = (Header, Vec<u8>, Vec<u8>);
+pub type Record = (Header, Vec<u8>, Vec<u8>);
+/// Files that are held open.
+pub type Held = HashMap<usize, Content>;
 
 /// The new store has this behind its name until it is whole.
 const UNFINISHED: &str = ".unfinished";
@@ -39,11 +41,16 @@ const UNFINISHED: &str = ".unfinished";
 const FILES_HELD: usize = 32;
 
 /// Copies what is intact in the store at `from` to a new store at `to`, which must not be there.
-pub fn salvage(from: &Path, to: &Path, visit: Visit<'_>, watch: Watch<'_>) -> Result<CheckReport> {
-    let disk = open_directory(from)?;
+pub fn salvage<E: Engine>(
+    engine: E,
+    disk: Arc<dyn Disk>,
+    to: &Path,
+    visit: Visit<'_>,
+    watch: Watch<'_>,
+) -> Result<CheckReport> {
     let names = disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e))?;
     if !names.iter().any(|name| names::parse(name).is_some()) {
-        return Err(Error::Missing { path: from.to_path_buf() });
+        return Err(Error::Missing { path: disk.path().to_path_buf() });
     }
     let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if above.canonicalize().is_ok_and(|above| above.starts_with(disk.path())) {
@@ -65,7 +72,7 @@ pub fn salvage(from: &Path, to: &Path, visit: Visit<'_>, watch: Watch<'_>) -> Re
     let target: Arc<dyn Disk> = Arc::new(target);
     // Also where a panic goes through.
     let mut made = Unfinished(Some(target.clone()));
-    let report = save(&disk, &target, true, visit, watch)?;
+    let report = save(engine, &disk, &target, true, visit, watch)?;
     rename_new(&unfinished, to).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => Error::Exists { path: to.to_path_buf() },
         _ => Error::io("give the new store its name", to, &error),
@@ -86,7 +93,8 @@ fn unfinished_name(to: &Path) -> Result<PathBuf> {
 
 /// As [`salvage`], from any disk to another one, on which there is no store.
 #[cfg(any(test, feature = "testing"))]
-pub fn salvage_to(
+pub fn salvage_to<E: Engine>(
+    engine: E,
     from: Arc<dyn Disk>,
     to: Arc<dyn Disk>,
     background: bool,
@@ -95,7 +103,7 @@ pub fn salvage_to(
 ) -> Result<CheckReport> {
     // Also where a panic goes through.
     let mut unfinished = Unfinished(Some(to.clone()));
-    let saved = save(&from, &to, background, visit, watch);
+    let saved = save(engine, &from, &to, background, visit, watch);
     if saved.is_ok() || matches!(saved, Err(Error::Exists { .. })) {
         unfinished.0 = None;
     }
@@ -113,7 +121,8 @@ impl Drop for Unfinished {
     }
 }
 
-fn save(
+fn save<E: Engine>(
+    mut engine: E,
     from: &Arc<dyn Disk>,
     to: &Arc<dyn Disk>,
     background: bool,
@@ -131,10 +140,10 @@ fn save(
         error_if_exists: true,
         ..Options::default()
     };
-    let store = Bitcask::start(to.clone(), &options, background)?;
+    let store = engine.start(to.clone(), &options, background)?;
     let mut telling = Telling::new(visit, watch);
-    let mut survey = Survey::new(from.as_ref(), &mut telling, true);
-    let saved = survey.save(&store);
+    let mut survey = Survey::new(from.as_ref(), &mut telling, true, E::IS_ORDERED);
+    let saved = survey.save(&mut engine, &store);
     let report = saved.map(|()| telling.report).map_err(|ended| match ended {
         Ended::Failed(error) => error,
         Ended::Stopped { file, offset } => Error::Corrupt {
@@ -152,13 +161,31 @@ fn save(
 
 impl Survey<'_, '_> {
     /// Puts what is intact into `store`.
-    fn save(&mut self, store: &Bitcask) -> Told<()> {
-        self.look()?;
-        let lists = self.lists()?;
+    fn save<E: Engine>(&mut self, engine: &mut E, store: &E::Store) -> Told<()> {
+        self.look(&mut |survey| engine.look(survey))?;
         self.tell_all()?;
         let now_ms = self.ledger.about.now_ms.max(self.ledger.max_time_ms);
         // The time of the new store begins with that of the machine.
         let times = Times { now_ms, ahead_ms: now_ms.saturating_sub(self.began_ms) };
+        engine.save(self, times, store)
+    }
+
+    /// Whether a delete of a range in the log has a key of the user's in it and is newer than `seq`.
+    pub fn is_in_range(&self, key: &[u8], seq: u64) -> bool {
+        // The ordered engine puts a byte before its users' keys.
+        let holds = |range: &RangeDelete| {
+            let is_behind = |bound: &[u8]| match bound.split_first() {
+                Some((1, bound)) => bound <= key,
+                Some((tag, _)) => *tag < 1,
+                None => true,
+            };
+            is_behind(&range.from) && !is_behind(&range.to)
+        };
+        self.ledger.ranges.iter().any(|range| range.seq > seq && holds(range))
+    }
+
+    /// Puts the values that the data files have into `store`.
+    pub fn save_values(&mut self, store: &dyn Store, times: Times) -> Told<()> {
         let mut places = Vec::new();
         for version in self.ledger.keys.all().filter(|version| version.holds() == Holds::Value) {
             places.try_reserve(1).map_err(|_| Error::NoMemory { bytes: places.len() as u64 * 16 })?;
@@ -180,6 +207,7 @@ impl Survey<'_, '_> {
             };
             let before = content.bytes_read;
             match self.read(n, offset, content)? {
+                Some((header, key, _)) if self.is_in_range(&key, header.seq) => {}
                 Some((header, key, value)) if header.kind == Kind::Put => {
                     put(store, &key, &value, header.expiry_ms, times)?;
                 }
@@ -190,9 +218,13 @@ impl Survey<'_, '_> {
                 self.telling.passed(read);
             }
         }
-        drop(open);
+        Ok(())
+    }
+
+    /// Puts the lists that the data files have into `store`.
+    pub fn save_lists(&mut self, store: &dyn Store, times: Times) -> Told<()> {
         let mut held = HashMap::new();
-        for list in lists {
+        for list in self.lists()? {
             self.save_list(store, &list, times, &mut held)?;
         }
         Ok(())
@@ -214,20 +246,15 @@ impl Survey<'_, '_> {
         Ok(Some((header, key, value)))
     }
 
-    fn tell_changed(&mut self, n: usize, offset: u64) -> Told<()> {
+    /// Tells of a record that was intact before.
+    pub fn tell_changed(&mut self, n: usize, offset: u64) -> Told<()> {
         self.telling.report.keys_lost += 1;
         let name = self.ledger.files[n].name.clone();
         let what = "the record was intact and is not any more: somebody changes the file, or the disk reads it differently each time";
         self.telling.tell(Severity::DataLost, &name, offset..offset, None, what)
     }
 
-    fn save_list(
-        &mut self,
-        store: &Bitcask,
-        list: &FoundList,
-        times: Times,
-        held: &mut HashMap<usize, Content>,
-    ) -> Told<()> {
+    fn save_list(&mut self, store: &dyn Store, list: &FoundList, times: Times, held: &mut Held) -> Told<()> {
         let (n, offset) = list.version.place();
         let Some(head) = self.read_held(n, offset, held)?.filter(|(header, ..)| header.kind == Kind::Head)
         else {
@@ -238,8 +265,7 @@ impl Survey<'_, '_> {
             Some(expiry) => expiry,
             None => return Ok(()),
         };
-        let (mut batch, mut bytes) = (Batch::new(), 0);
-        let mut is_there = false;
+        let mut pushed = Pushed::new(key);
         for (position, version) in &list.elements {
             let (n, offset) = version.place();
             let read = self.read_held(n, offset, held)?;
@@ -250,28 +276,13 @@ impl Survey<'_, '_> {
                 self.tell_changed(n, offset)?;
                 continue;
             };
-            batch.push_back(&key, &value)?;
-            bytes += value.len();
-            is_there = true;
-            if batch.len() >= PUSHED_AT_ONCE.0 || bytes >= PUSHED_AT_ONCE.1 {
-                store.write(&batch)?;
-                batch.clear();
-                bytes = 0;
-            }
+            pushed.push(store, &value)?;
         }
-        if is_there && expiry != Expiry::Never {
-            batch.list_expire(&key, expiry)?;
-        }
-        Ok(store.write(&batch)?)
+        Ok(pushed.end(store, expiry)?)
     }
 
-    /// As [`Survey::read`], of files of which some are held open.
-    fn read_held(
-        &mut self,
-        n: usize,
-        offset: u64,
-        held: &mut HashMap<usize, Content>,
-    ) -> Told<Option<Record>> {
+    /// The record at a place, if it is intact still. Some of the files are held open.
+    pub fn read_held(&mut self, n: usize, offset: u64, held: &mut Held) -> Told<Option<Record>> {
         if !held.contains_key(&n) {
             if held.len() >= FILES_HELD {
                 held.clear();
@@ -289,9 +300,45 @@ impl Survey<'_, '_> {
     }
 }
 
+/// A list of the new store, as its elements are pushed.
+pub struct Pushed {
+    key: Vec<u8>,
+    batch: Batch,
+    bytes: usize,
+    is_there: bool,
+}
+
+impl Pushed {
+    /// A list without elements.
+    pub fn new(key: Vec<u8>) -> Self {
+        Pushed { key, batch: Batch::new(), bytes: 0, is_there: false }
+    }
+
+    /// Pushes an element.
+    pub fn push(&mut self, store: &dyn Store, value: &[u8]) -> Result<()> {
+        self.batch.push_back(&self.key, value)?;
+        self.bytes += value.len();
+        self.is_there = true;
+        if self.batch.len() >= PUSHED_AT_ONCE.0 || self.bytes >= PUSHED_AT_ONCE.1 {
+            store.write(&self.batch)?;
+            self.batch.clear();
+            self.bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// There are no more.
+    pub fn end(mut self, store: &dyn Store, expiry: Expiry) -> Result<()> {
+        if self.is_there && expiry != Expiry::Never {
+            self.batch.list_expire(&self.key, expiry)?;
+        }
+        store.write(&self.batch)
+    }
+}
+
 /// How the times in the damaged store become those of the new one.
 #[derive(Clone, Copy)]
-struct Times {
+pub struct Times {
     /// The damaged store's time when it was read.
     now_ms: u64,
     /// So far was that ahead of the machine's clock.
@@ -300,7 +347,7 @@ struct Times {
 
 impl Times {
     /// When a key expires in the new store; `None` where it has expired. Not counted from when it is copied, which may be hours later.
-    fn of(self, expiry_ms: Option<u64>) -> Option<Expiry> {
+    pub fn of(self, expiry_ms: Option<u64>) -> Option<Expiry> {
         match expiry_ms {
             None => Some(Expiry::Never),
             Some(expiry_ms) if expiry_ms <= self.now_ms => None,
@@ -310,7 +357,7 @@ impl Times {
 }
 
 /// Puts a value, unless it has expired.
-fn put(store: &Bitcask, key: &[u8], value: &[u8], expiry_ms: Option<u64>, times: Times) -> Result<()> {
+pub fn put(store: &dyn Store, key: &[u8], value: &[u8], expiry_ms: Option<u64>, times: Times) -> Result<()> {
     match times.of(expiry_ms) {
         None => Ok(()),
         Some(Expiry::Never) => store.put(key, value),

@@ -22,6 +22,16 @@ use crate::store::memory;
 /// So often a store that changes meanwhile is looked at again.
 const ATTEMPTS: usize = 8;
 
+/// What looks at what a store has beside its data files.
+pub type Beside<'a> = &'a mut dyn FnMut(&mut Survey<'_, '_>) -> Told<()>;
+
+/// Compares the checkpoint, and looks whether lists have their elements: what there is beside the data files of the default engine.
+pub fn look_beside(survey: &mut Survey<'_, '_>) -> Told<()> {
+    // A list that the checkpoint does not have was removed, and needs no elements.
+    survey.look_at_checkpoint()?;
+    survey.look_at_lists()
+}
+
 /// See the module.
 pub struct Survey<'a, 't> {
     pub disk: &'a dyn Disk,
@@ -42,10 +52,11 @@ pub struct Survey<'a, 't> {
 
 impl<'a, 't> Survey<'a, 't> {
     /// A look at the store on a disk; `saves` where everything intact is wanted.
-    pub fn new(disk: &'a dyn Disk, telling: &'a mut Telling<'t>, saves: bool) -> Self {
+    pub fn new(disk: &'a dyn Disk, telling: &'a mut Telling<'t>, saves: bool, is_ordered: bool) -> Self {
         let began_ms = disk.now_ms(true);
         let hasher = KeyHasher::new(&[0; 16]);
-        let about = About { hasher, now_ms: began_ms, is_listed: false, has_collections: true };
+        let flushed = is_ordered.then_some(0);
+        let about = About { hasher, now_ms: began_ms, is_listed: false, has_collections: true, flushed };
         Survey {
             disk,
             telling,
@@ -61,13 +72,18 @@ impl<'a, 't> Survey<'a, 't> {
     }
 
     /// Looks at everything and tells what is damaged.
-    pub fn check(&mut self) -> Told<()> {
-        self.look()?;
+    pub fn check(&mut self, beside: Beside<'_>) -> Told<()> {
+        self.look(beside)?;
         self.tell_all()
     }
 
-    /// Reads everything; what is found is pending then.
-    pub fn look(&mut self) -> Told<()> {
+    /// Whether the store is one of the ordered engine.
+    pub fn is_ordered(&self) -> bool {
+        self.ledger.about.flushed.is_some()
+    }
+
+    /// Reads everything; what is found is pending then. What there is beside data files `beside` looks at.
+    pub fn look(&mut self, beside: Beside<'_>) -> Told<()> {
         memory::room_for_small_things()?;
         for attempt in 1.. {
             self.strays = None;
@@ -76,7 +92,7 @@ impl<'a, 't> Survey<'a, 't> {
                 .list()
                 .map_err(|e| Error::io("list the directory", self.disk.path(), &e))
                 .map_err(Ended::Failed)?;
-            match files::read_manifest(self.disk)? {
+            match files::read_manifest(self.disk, self.is_ordered())? {
                 Listed::Whole(manifest, bytes) => {
                     self.begin(&manifest);
                     self.manifest_bytes = bytes;
@@ -91,7 +107,7 @@ impl<'a, 't> Survey<'a, 't> {
                     self.look_at_unlisted(message)?;
                 }
                 Listed::Missing => {
-                    if files::data_names(&self.names).is_empty() {
+                    if files::data_names(&self.names).is_empty() && !files::has_runs(self.disk)? {
                         return Err(Error::Missing { path: self.disk.path().to_path_buf() }.into());
                     }
                     let message =
@@ -100,9 +116,7 @@ impl<'a, 't> Survey<'a, 't> {
                 }
             }
             self.ledger.take_doubts(self.disk)?;
-            // A list that the checkpoint does not have was removed, and needs no elements.
-            self.look_at_checkpoint()?;
-            self.look_at_lists()?;
+            beside(self)?;
             self.look_at_numbers();
             if self.ledger.pending.is_empty() || self.saves || !self.has_changed()? {
                 break;
@@ -124,13 +138,15 @@ impl<'a, 't> Survey<'a, 't> {
             hasher: KeyHasher::new(&manifest.hash_key),
             now_ms: self.ledger.about.now_ms.max(manifest.clock_ms),
             is_listed: true,
-            has_collections: manifest.needs.features & COLLECTIONS.mask() != 0,
+            has_collections: self.is_ordered() || manifest.needs.features & COLLECTIONS.mask() != 0,
+            flushed: self.is_ordered().then_some(manifest.ordered.flushed_seq),
         };
         let listed: HashSet<(FileId, u32)> =
             manifest.files.iter().map(|entry| (entry.id, entry.salt)).collect();
         let files = &self.ledger.files;
         // What was in a file that a merge replaced is elsewhere now, or gone.
         let goes_on = self.manifest.as_ref().is_some_and(|before| before.hash_key == manifest.hash_key)
+            && self.ledger.about.flushed == about.flushed
             && files.iter().all(|file| listed.contains(&(file.entry.id, file.entry.salt)));
         if !goes_on {
             self.ledger = Ledger::new(about);
@@ -143,7 +159,7 @@ impl<'a, 't> Survey<'a, 't> {
 
     /// Whether somebody changed the set of files since it was read.
     fn has_changed(&self) -> Told<bool> {
-        Ok(match files::read_manifest(self.disk)? {
+        Ok(match files::read_manifest(self.disk, self.is_ordered())? {
             Listed::Whole(_, bytes) => bytes != self.manifest_bytes,
             _ => false,
         })
@@ -219,7 +235,8 @@ impl<'a, 't> Survey<'a, 't> {
     fn look_at_unlisted(&mut self, message: String) -> Told<()> {
         let random = self.disk.random().unwrap_or_default();
         let hasher = KeyHasher::new(&random);
-        let about = About { hasher, is_listed: false, has_collections: true, ..self.ledger.about };
+        let flushed = self.is_ordered().then_some(0);
+        let about = About { hasher, is_listed: false, has_collections: true, flushed, ..self.ledger.about };
         self.ledger = Ledger::new(about);
         self.manifest = None;
         self.ledger.pend(Severity::DataLost, names::MANIFEST, 0..0, message);

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::content::Content;
 use super::files;
-use super::keys::{FoundList, Holds};
+use super::keys::{FoundList, Holds, Version};
 use super::ledger::{Looked, Place};
 use super::survey::Survey;
 use super::telling::Told;
@@ -215,14 +215,30 @@ impl Survey<'_, '_> {
         Ok(read_key(&mut content, &self.ledger.files[n].origin, offset)?)
     }
 
+    /// How many keys have their newest version in the log, and are there: without those that a delete of a range took.
+    pub fn count_keys(&mut self) -> Told<u64> {
+        if self.ledger.ranges.is_empty() {
+            return Ok(self.ledger.keys.count());
+        }
+        let is_there = |version: &Version| matches!(version.holds(), Holds::Value | Holds::Head);
+        let versions: Vec<Version> = memory::collect(self.ledger.keys.all().filter(is_there))?;
+        let mut count = 0;
+        for version in versions {
+            let (n, offset) = version.place();
+            let key = self.key_at(n, offset)?.unwrap_or_default();
+            count += u64::from(!self.is_in_range(&key, version.seq));
+        }
+        Ok(count)
+    }
+
     /// Tells everything that was found.
     pub fn tell_all(&mut self) -> Told<()> {
         let report = &mut self.telling.report;
-        report.keys = self.ledger.keys.count();
+        report.keys = self.ledger.key_count.unwrap_or_else(|| self.ledger.keys.count());
         (report.records, report.bytes) = (self.ledger.records, self.ledger.bytes);
         let files: HashSet<_> =
             self.ledger.files.iter().map(|file| (file.entry.id, file.entry.salt)).collect();
-        self.telling.report.files = files.len() as u64;
+        self.telling.report.files = files.len() as u64 + self.ledger.runs;
         for pending in std::mem::take(&mut self.ledger.pending) {
             self.telling.report.keys_lost += u64::from(pending.severity == Severity::DataLost);
             let (severity, range, key) = (pending.severity, pending.range, pending.key.as_deref());
@@ -278,6 +294,16 @@ impl Survey<'_, '_> {
     fn lost_with(&self, place: &Place, hash: Option<KeyHash>) -> u64 {
         if self.ledger.is_compared {
             return place.alive;
+        }
+        // What is in runs counts here no more.
+        let entry = &self.ledger.files[place.file].entry;
+        let last = match place.header {
+            Some(header) if header.kind != Kind::Batch => header.seq,
+            _ if entry.state == FileState::Sealed && self.manifest.is_some() => entry.max_seq,
+            _ => u64::MAX,
+        };
+        if self.ledger.about.flushed.is_some_and(|flushed| last <= flushed) {
+            return 0;
         }
         if place.is_known {
             let is_newest = |entry: &&crate::format::hint::HintEntry| {

@@ -156,6 +156,24 @@ impl<'a> Block<'a> {
         Ok(Block { entries, restarts, base })
     }
 
+    /// The length of the block that `bytes` begin with, whose checksum begins with `seed`: for who does not know where it ends. `None` where
+    /// they do not begin with a block, or end inside of it.
+    pub fn find_end(bytes: &[u8], seed: u32) -> Option<usize> {
+        let whole = Block { entries: bytes, restarts: &[], base: 0 };
+        let (mut at, mut key, mut entries) = (0, Vec::new(), 0usize);
+        loop {
+            at = whole.entry(at, &mut key).ok()??.next;
+            entries += 1;
+            let count = entries.div_ceil(RESTART_EVERY);
+            let end = at.checked_add(count.checked_mul(4)?)?.checked_add(TAIL)?;
+            let block = bytes.get(..end)?;
+            let told = block.get(end - TAIL..)?.first_chunk::<4>()?;
+            if u32::from_le_bytes(*told) as usize == count && Block::parse(block, Some(seed), 0).is_ok() {
+                return Some(end);
+            }
+        }
+    }
+
     /// The value of an entry.
     pub fn value(&self, entry: &Entry) -> &'a [u8] {
         self.entries.get(entry.value.clone()).unwrap_or_default()

@@ -8,10 +8,15 @@ const LINE: usize = 64;
 const BITS_PER_KEY: usize = 10;
 const PROBES: u32 = 6;
 
+/// The bytes of the filter of so many keys.
+pub fn size(keys: usize) -> usize {
+    keys.saturating_mul(BITS_PER_KEY).div_ceil(LINE * 8).max(1) * LINE
+}
+
 /// The filter of keys with these hashes.
 pub fn build(hashes: &[u64]) -> Result<Vec<u8>, Refused> {
-    let lines = (hashes.len() * BITS_PER_KEY).div_ceil(LINE * 8).max(1);
-    let mut bits = memory::vec_of(0, lines * LINE)?;
+    let mut bits = memory::vec_of(0, size(hashes.len()))?;
+    let lines = bits.len() / LINE;
     for hash in hashes {
         if let Some(line) = bits.chunks_exact_mut(LINE).nth(line_of(*hash, lines)) {
             for bit in bits_of(*hash) {

@@ -73,6 +73,12 @@ impl Header {
         header
     }
 
+    /// The base as it stands in a header that may be damaged.
+    pub fn base_of(bytes: &[u8; HEADER_SIZE]) -> u64 {
+        let base = bytes.get(40..).and_then(|rest| rest.first_chunk::<8>());
+        base.map_or(0, |base| u64::from_le_bytes(*base))
+    }
+
     /// Reads it.
     pub fn decode(bytes: &[u8; HEADER_SIZE]) -> Result<Self, Damage> {
         let (body, crc) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
