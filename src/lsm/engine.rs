@@ -393,9 +393,9 @@ impl Engine {
         for operation in operations {
             versions.push(version_of(&operation.record)?);
         }
-        let mut keys: Vec<Box<[u8]>> = vec_with_room(operations.len())?;
+        let mut keys: Vec<memtable::Key> = vec_with_room(operations.len())?;
         for operation in operations {
-            keys.push(memory::copy_of(&operation.key)?.into_boxed_slice());
+            keys.push(memtable::Key::new(&operation.key)?);
         }
         let mut records = vec_with_room(operations.len())?;
         records.extend(operations.iter().map(|operation| operation.record));

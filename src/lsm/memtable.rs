@@ -3,8 +3,8 @@
 //! One writer at a time changes it, under a lock that readers share. A key keeps the versions that somebody may still read: an older one
 //! is let go of when it is replaced and no snapshot sees it.
 
-use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -35,13 +35,76 @@ pub struct Version {
     pub value: Arc<Vec<u8>>,
 }
 
+/// Keys up to this length stand in the tree itself: so a look at a node reads its keys one behind the other.
+const SHORT: usize = 30;
+
+/// A key.
+#[derive(Debug)]
+pub enum Key {
+    /// A short one, and its length.
+    Short(u8, [u8; SHORT]),
+    /// Another.
+    Long(Box<[u8]>),
+}
+
+impl Key {
+    /// A key with these bytes.
+    pub fn new(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut short = [0; SHORT];
+        match short.get_mut(..bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                Ok(Key::Short(bytes.len() as u8, short))
+            }
+            None => Ok(Key::Long(memory::copy_of(bytes)?.into_boxed_slice())),
+        }
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Key::Short(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Key::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl std::borrow::Borrow<[u8]> for Key {
+    #[inline]
+    fn borrow(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    #[inline]
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.bytes().cmp(other.bytes())
+    }
+}
+
 /// A key and its versions, newest first.
 pub type WithVersions = (Vec<u8>, Vec<Version>);
 
 struct Versions {
     newest: Version,
-    /// By sequence number.
-    older: BTreeMap<u64, Version>,
+    /// By sequence number; most keys have none.
+    older: Option<Box<BTreeMap<u64, Version>>>,
 }
 
 impl Versions {
@@ -49,13 +112,14 @@ impl Versions {
         if self.newest.meta.seq <= seq {
             return Some(&self.newest);
         }
-        self.older.range(..=seq).next_back().map(|(_, version)| version)
+        let older = self.older.as_ref()?;
+        older.range(..=seq).next_back().map(|(_, version)| version)
     }
 }
 
 #[derive(Default)]
 struct Content {
-    keys: BTreeMap<Box<[u8]>, Versions>,
+    keys: BTreeMap<Key, Versions>,
     /// Deletes of ranges of the user's keys, by sequence number.
     ranges: BTreeMap<u64, RangeDelete>,
     /// Lists that are no more, neighbours together: the first number, the one behind the last, and the place in the order of writes.
@@ -109,19 +173,21 @@ pub struct Memtable {
 impl Memtable {
     /// Adds a version that is newer than all others. An older one of the key stays where a snapshot sees it: where `newest_snapshot` is
     /// not before it.
-    pub fn insert(&self, key: Box<[u8]>, version: Version, newest_snapshot: Option<u64>) {
+    pub fn insert(&self, key: Key, version: Version, newest_snapshot: Option<u64>) {
         let mut content = self.content.write();
-        let (seq, size) = (version.meta.seq, key.len() + version.value.len());
+        let key_len = key.bytes().len();
+        let (seq, size) = (version.meta.seq, key_len + version.value.len());
         let mut dead = None;
         let mut let_go = 0;
-        match content.keys.get_mut(&key) {
-            None => drop(content.keys.insert(key, Versions { newest: version, older: BTreeMap::new() })),
-            Some(versions) => {
+        match content.keys.entry(key) {
+            Entry::Vacant(place) => drop(place.insert(Versions { newest: version, older: None })),
+            Entry::Occupied(place) => {
+                let versions = place.into_mut();
                 let before = std::mem::replace(&mut versions.newest, version);
                 if newest_snapshot.is_some_and(|snapshot| snapshot >= before.meta.seq) {
-                    versions.older.insert(before.meta.seq, before);
+                    versions.older.get_or_insert_default().insert(before.meta.seq, before);
                 } else {
-                    let_go = key.len() + before.value.len() + OVERHEAD;
+                    let_go = key_len + before.value.len() + OVERHEAD;
                     dead = dead_list(
                         &before.meta,
                         &before.value,
@@ -213,12 +279,12 @@ impl Memtable {
         if reverse {
             let mut keys = content.keys.range::<[u8], _>((Bound::Unbounded, from)).rev();
             while let Some((key, versions)) = keys.next()
-                && take(key, versions)?
+                && take(key.bytes(), versions)?
             {}
         } else {
             let mut keys = content.keys.range::<[u8], _>((from, Bound::Unbounded));
             while let Some((key, versions)) = keys.next()
-                && take(key, versions)?
+                && take(key.bytes(), versions)?
             {}
         }
         Ok(rows.into())
@@ -230,8 +296,9 @@ impl Memtable {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut all = memory::vec_with_room(most)?;
         for (key, versions) in content.keys.range::<[u8], _>((from, Bound::Unbounded)).take(most) {
-            let versions = [&versions.newest].into_iter().chain(versions.older.values().rev()).cloned();
-            all.push((memory::copy_of(key)?, memory::collect(versions)?));
+            let older = versions.older.iter().flat_map(|older| older.values().rev());
+            let versions = [&versions.newest].into_iter().chain(older).cloned();
+            all.push((memory::copy_of(key.bytes())?, memory::collect(versions)?));
         }
         Ok(all)
     }

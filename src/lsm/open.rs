@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::engine::{Change, Engine, Parts, Tree, memtable_size, version_of};
 use super::install::levels_with;
 use super::key::{self, RangeDelete};
-use super::memtable::Memtable;
+use super::memtable::{self, Memtable};
 use super::ranges::Ranges;
 use super::run::Run;
 use crate::bitcask::engine::clock::StoreClock;
@@ -339,7 +339,7 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
             _ => key::of_user(frame.key())?,
         };
         memory::room_for_more()?;
-        put(&tree.active, key, version_of(&record)?, header.seq);
+        put(&tree.active, memtable::Key::new(&key)?, version_of(&record)?, header.seq);
         Ok(())
     })?;
     match why {
@@ -348,11 +348,11 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
     }
 }
 
-fn put(table: &Memtable, key: Vec<u8>, change: Change, seq: u64) {
+fn put(table: &Memtable, key: memtable::Key, change: Change, seq: u64) {
     match change {
         Change::Version(mut version) => {
             version.meta.seq = seq;
-            table.insert(key.into_boxed_slice(), version, None);
+            table.insert(key, version, None);
         }
         Change::Range { from, to } => table.delete_range(RangeDelete { id: 0, seq, from, to }),
     }
