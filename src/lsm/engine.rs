@@ -24,6 +24,7 @@ use crate::store::error::{Error, Result};
 use crate::store::memory::{self, Refused, vec_with_room};
 use crate::store::options::{MergeMode, Options, SyncMode};
 use crate::store::value::Type;
+use crate::sync::gate;
 use crate::sync::lock::{Mutex, MutexGuard, RwLock};
 use crate::sync::monitor::Monitor;
 use crate::sync::signal::Signal;
@@ -94,6 +95,12 @@ impl<'a> Operation<'a> {
     }
 }
 
+/// Threads that look at keys are spread over so many places to find the tree in.
+const NEAR: usize = 8;
+
+#[repr(align(128))]
+struct Near(RwLock<Arc<Arc<Tree>>>);
+
 /// What happened so far, in numbers.
 #[derive(Default)]
 pub struct Counters {
@@ -151,6 +158,8 @@ pub struct Engine {
     /// Held by who writes to the log and the memtable.
     writer: Mutex<()>,
     tree: RwLock<Arc<Tree>>,
+    /// The same for who looks at a key: threads that do so on other cores do not wait for a cache line.
+    near: [Near; NEAR],
     /// How many memtables of the tree are full, and, from bit 16 on, how many runs level 0 has: for who only wants to know that.
     backlog: AtomicUsize,
     /// All writes up to this sequence number are in the memtable, or in runs.
@@ -227,6 +236,11 @@ impl Engine {
             is_background,
             flush_signal,
         } = parts;
+        let tree = match tree.active.seqs() {
+            None => Tree { active: Arc::new(Memtable::new(memtable_size(&options))), ..tree },
+            Some(_) => tree,
+        };
+        let tree = Arc::new(tree);
         Engine {
             memtable_size: memtable_size(&options),
             options,
@@ -237,7 +251,8 @@ impl Engine {
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             writer: Mutex::new(()),
             backlog: AtomicUsize::new(backlog_of(&tree)),
-            tree: RwLock::new(Arc::new(tree)),
+            near: std::array::from_fn(|_| Near(RwLock::new(Arc::new(tree.clone())))),
+            tree: RwLock::new(tree),
             visible: AtomicU64::new(next_seq - 1),
             snapshots: Mutex::default(),
             changing: Mutex::default(),
@@ -273,6 +288,14 @@ impl Engine {
         let next = next(&tree);
         self.backlog.store(backlog_of(&next), Ordering::Relaxed);
         *tree = Arc::new(next);
+        for near in &self.near {
+            *near.0.write() = Arc::new(tree.clone());
+        }
+    }
+
+    /// As [`Engine::tree`], for a look at a key.
+    fn near_tree(&self) -> Arc<Arc<Tree>> {
+        self.near[gate::stripe() % NEAR].0.read().clone()
     }
 
     /// `Err` where the store takes no writes.
@@ -393,9 +416,9 @@ impl Engine {
         for operation in operations {
             versions.push(version_of(&operation.record)?);
         }
-        let mut keys: Vec<memtable::Key> = vec_with_room(operations.len())?;
+        let mut keys: Vec<(memtable::Key, u64)> = vec_with_room(operations.len())?;
         for operation in operations {
-            keys.push(memtable::Key::new(&operation.key)?);
+            keys.push((memtable::Key::new(&operation.key)?, self.hash(&operation.key)));
         }
         let mut records = vec_with_room(operations.len())?;
         records.extend(operations.iter().map(|operation| operation.record));
@@ -415,12 +438,12 @@ impl Engine {
             }
             let newest_snapshot = self.snapshots.lock().last_key_value().map(|(seq, _)| *seq);
             let (mut end, mut last) = (Position::default(), 0);
-            for ((key, version), appended) in keys.into_iter().zip(versions).zip(&appended) {
+            for (((key, hash), version), appended) in keys.into_iter().zip(versions).zip(&appended) {
                 (end, last) = (appended.end, appended.seq);
                 match version {
                     Change::Version(mut version) => {
                         version.meta.seq = appended.seq;
-                        table.insert(key, version, newest_snapshot);
+                        table.insert(key, hash, version, newest_snapshot);
                     }
                     Change::Range { from, to } => {
                         table.delete_range(RangeDelete { id: 0, seq: appended.seq, from, to });
@@ -444,7 +467,7 @@ impl Engine {
     /// A new memtable takes over. For who holds the writer's lock, or is alone.
     fn freeze(&self) {
         self.change_tree(|tree| Tree {
-            active: Arc::default(),
+            active: Arc::new(Memtable::new(self.memtable_size)),
             frozen: tree.frozen.iter().chain([&tree.active]).cloned().collect(),
             levels: tree.levels.clone(),
             ranges: tree.ranges.clone(),
@@ -549,7 +572,8 @@ impl Engine {
             visit.take().filter(|_| is_there).map(|visit| visit(meta, value))
         };
         let mut deleted = 0;
-        for table in tree.memtables() {
+        let (hash, questions) = (self.hash(key), &self.counters.questions);
+        for table in tree.memtables().filter(|table| table.may_say_something(hash)) {
             let (version, covering) = table.get(key, seq);
             deleted = deleted.max(covering);
             if let Some(version) = version {
@@ -561,7 +585,6 @@ impl Engine {
         }
         deleted = deleted.max(tree.ranges.covering(key, seq));
         let _not_cancelled = NotCancelled::begin();
-        let (hash, questions) = (self.hash(key), &self.counters.questions);
         for (n, level) in tree.levels.iter().enumerate() {
             let runs = match n {
                 0 => level.as_slice(),
@@ -584,7 +607,7 @@ impl Engine {
     /// As [`Engine::look`], at a key of the user's, as it is now; `None` also where it has expired.
     pub fn find<R>(&self, key: &[u8], visit: impl FnOnce(&Meta, &[u8]) -> R) -> Result<Option<R>> {
         frame::check_key(key)?;
-        let found = self.look(&self.tree(), &key::of_user(key)?, u64::MAX, |meta, value| {
+        let found = self.look(&self.near_tree(), &key::of_user(key)?, u64::MAX, |meta, value| {
             let expired = meta.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms));
             (!expired).then(|| visit(meta, value))
         });

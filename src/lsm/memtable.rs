@@ -9,6 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::key::{self, RangeDelete};
+use super::known::Known;
 use crate::format::collection::ListHead;
 use crate::format::run::block::{Meta, What};
 use crate::store::error::Result;
@@ -168,12 +169,26 @@ impl Content {
 #[derive(Default)]
 pub struct Memtable {
     content: RwLock<Content>,
+    known: Known,
 }
 
 impl Memtable {
-    /// Adds a version that is newer than all others. An older one of the key stays where a snapshot sees it: where `newest_snapshot` is
+    /// One that is full with so many bytes.
+    pub fn new(size: usize) -> Self {
+        let known = Known::new(size);
+        let content = Content { bytes: known.bytes(), ..Content::default() };
+        Memtable { content: RwLock::new(content), known }
+    }
+
+    /// Whether it may have something to say about a key with this hash. Asked without a lock.
+    pub fn may_say_something(&self, hash: u64) -> bool {
+        self.known.may_say_something(hash)
+    }
+
+    /// Adds a version that is newer than all others; `hash` is what filters have of the key. An older one of the key stays where a snapshot sees it: where `newest_snapshot` is
     /// not before it.
-    pub fn insert(&self, key: Key, version: Version, newest_snapshot: Option<u64>) {
+    pub fn insert(&self, key: Key, hash: u64, version: Version, newest_snapshot: Option<u64>) {
+        self.known.note(hash);
         let mut content = self.content.write();
         let key_len = key.bytes().len();
         let (seq, size) = (version.meta.seq, key_len + version.value.len());
@@ -199,12 +214,14 @@ impl Memtable {
         content.note(seq, size);
         content.bytes = content.bytes.saturating_sub(let_go);
         if let Some(id) = dead {
+            self.known.note_range();
             content.add_dead_list(id, seq);
         }
     }
 
     /// Adds a delete of a range.
     pub fn delete_range(&self, range: RangeDelete) {
+        self.known.note_range();
         let mut content = self.content.write();
         content.note(range.seq, range.from.len() + range.to.len());
         content.ranges.insert(range.seq, range);
@@ -235,8 +252,7 @@ impl Memtable {
 
     /// Whether there is a delete of a range, or a list that is no more.
     pub fn has_ranges(&self) -> bool {
-        let content = self.content.read();
-        !content.ranges.is_empty() || !content.dead.is_empty()
+        self.known.may_have_ranges()
     }
 
     /// How many deletes of ranges of the user's keys there are.

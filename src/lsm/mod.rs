@@ -11,6 +11,7 @@ mod following;
 pub mod inspect;
 mod install;
 mod key;
+mod known;
 mod lists;
 mod memtable;
 mod merge;

@@ -348,11 +348,12 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
     }
 }
 
+/// What the log had goes to memtables that know nothing of their keys before they are asked for them.
 fn put(table: &Memtable, key: memtable::Key, change: Change, seq: u64) {
     match change {
         Change::Version(mut version) => {
             version.meta.seq = seq;
-            table.insert(key, version, None);
+            table.insert(key, 0, version, None);
         }
         Change::Range { from, to } => table.delete_range(RangeDelete { id: 0, seq, from, to }),
     }

@@ -65,9 +65,9 @@ fn change_visited(change: impl FnOnce(&mut Visited)) {
     });
 }
 
-/// The counter that this thread uses, the same for all gates.
+/// The counter that this thread uses, the same for all gates. Also for others that spread threads over cache lines.
 #[inline]
-fn stripe() -> usize {
+pub fn stripe() -> usize {
     // A thread that is being torn down has no thread-local storage any more; any counter will do for it.
     STRIPE
         .try_with(|stripe| {

@@ -4,7 +4,8 @@
 
 use crate::store::memory::{self, Refused};
 
-const LINE: usize = 64;
+/// The bytes of a line.
+pub const LINE: usize = 64;
 const BITS_PER_KEY: usize = 10;
 const PROBES: u32 = 6;
 
@@ -44,11 +45,13 @@ pub fn may_hold(filter: &[u8], hash: u64) -> bool {
     bits_of(hash).all(|bit| line.get(bit / 8).is_none_or(|byte| byte & 1 << (bit % 8) != 0))
 }
 
-fn line_of(hash: u64, lines: usize) -> usize {
+/// The line that a hash belongs to.
+pub fn line_of(hash: u64, lines: usize) -> usize {
     (((hash >> 32) * lines as u64) >> 32) as usize
 }
 
-fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
+/// The bits of a hash in its line.
+pub fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
     let (first, step) = (hash as u32, ((hash as u32).rotate_left(15)).wrapping_mul(0x9e37_79b1) | 1);
     (0..PROBES).map(move |n| (first.wrapping_add(step.wrapping_mul(n)) >> 23) as usize)
 }
