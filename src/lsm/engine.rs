@@ -99,7 +99,10 @@ impl<'a> Operation<'a> {
 const NEAR: usize = 8;
 
 #[repr(align(128))]
-struct Near(RwLock<Arc<Arc<Tree>>>);
+struct Near(RwLock<Arc<NearTree>>);
+
+/// The tree, held by those who found it in one place: they count themselves here, and not with all others.
+struct NearTree(Arc<Tree>);
 
 /// What happened so far, in numbers.
 #[derive(Default)]
@@ -251,7 +254,7 @@ impl Engine {
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             writer: Mutex::new(()),
             backlog: AtomicUsize::new(backlog_of(&tree)),
-            near: std::array::from_fn(|_| Near(RwLock::new(Arc::new(tree.clone())))),
+            near: std::array::from_fn(|_| Near(RwLock::new(Arc::new(NearTree(tree.clone()))))),
             tree: RwLock::new(tree),
             visible: AtomicU64::new(next_seq - 1),
             snapshots: Mutex::default(),
@@ -289,12 +292,12 @@ impl Engine {
         self.backlog.store(backlog_of(&next), Ordering::Relaxed);
         *tree = Arc::new(next);
         for near in &self.near {
-            *near.0.write() = Arc::new(tree.clone());
+            *near.0.write() = Arc::new(NearTree(tree.clone()));
         }
     }
 
     /// As [`Engine::tree`], for a look at a key.
-    fn near_tree(&self) -> Arc<Arc<Tree>> {
+    fn near_tree(&self) -> Arc<NearTree> {
         self.near[gate::stripe() % NEAR].0.read().clone()
     }
 
@@ -607,7 +610,7 @@ impl Engine {
     /// As [`Engine::look`], at a key of the user's, as it is now; `None` also where it has expired.
     pub fn find<R>(&self, key: &[u8], visit: impl FnOnce(&Meta, &[u8]) -> R) -> Result<Option<R>> {
         frame::check_key(key)?;
-        let found = self.look(&self.near_tree(), &key::of_user(key)?, u64::MAX, |meta, value| {
+        let found = self.look(&self.near_tree().0, &key::of_user(key)?, u64::MAX, |meta, value| {
             let expired = meta.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms));
             (!expired).then(|| visit(meta, value))
         });

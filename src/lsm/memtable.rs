@@ -104,8 +104,8 @@ pub type WithVersions = (Vec<u8>, Vec<Version>);
 
 struct Versions {
     newest: Version,
-    /// By sequence number; most keys have none.
-    older: Option<Box<BTreeMap<u64, Version>>>,
+    /// By sequence number.
+    older: BTreeMap<u64, Version>,
 }
 
 impl Versions {
@@ -113,8 +113,7 @@ impl Versions {
         if self.newest.meta.seq <= seq {
             return Some(&self.newest);
         }
-        let older = self.older.as_ref()?;
-        older.range(..=seq).next_back().map(|(_, version)| version)
+        self.older.range(..=seq).next_back().map(|(_, version)| version)
     }
 }
 
@@ -195,12 +194,12 @@ impl Memtable {
         let mut dead = None;
         let mut let_go = 0;
         match content.keys.entry(key) {
-            Entry::Vacant(place) => drop(place.insert(Versions { newest: version, older: None })),
+            Entry::Vacant(place) => drop(place.insert(Versions { newest: version, older: BTreeMap::new() })),
             Entry::Occupied(place) => {
                 let versions = place.into_mut();
                 let before = std::mem::replace(&mut versions.newest, version);
                 if newest_snapshot.is_some_and(|snapshot| snapshot >= before.meta.seq) {
-                    versions.older.get_or_insert_default().insert(before.meta.seq, before);
+                    versions.older.insert(before.meta.seq, before);
                 } else {
                     let_go = key_len + before.value.len() + OVERHEAD;
                     dead = dead_list(
@@ -312,8 +311,7 @@ impl Memtable {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut all = memory::vec_with_room(most)?;
         for (key, versions) in content.keys.range::<[u8], _>((from, Bound::Unbounded)).take(most) {
-            let older = versions.older.iter().flat_map(|older| older.values().rev());
-            let versions = [&versions.newest].into_iter().chain(older).cloned();
+            let versions = [&versions.newest].into_iter().chain(versions.older.values().rev()).cloned();
             all.push((memory::copy_of(key.bytes())?, memory::collect(versions)?));
         }
         Ok(all)
