@@ -21,6 +21,7 @@ usage: cargo xtask race [OPTION...]
   --repeat N         how often everything is measured (3); the median counts
   --seconds S        the longest that a row of reads takes (3)
   --out DIR          where figures.json and race.html go (target/race)
+  --picture FILE     where to draw the first table as an SVG file too (docs/race.svg is such a picture)
   --stores DIR       where the stores lie while they are measured (DIR/stores); not a tmpfs
   --resume           goes on with the figures in DIR: what is there is not measured again
   --show             measures nothing; makes table and page from the figures in DIR
@@ -39,6 +40,7 @@ pub struct Args {
     pub engines: Vec<&'static str>,
     pub effort: Effort,
     pub out: PathBuf,
+    pub picture: Option<PathBuf>,
     pub stores: PathBuf,
     pub resume: bool,
     pub show: bool,
@@ -53,6 +55,7 @@ impl Args {
         let (mut driver, mut stores, mut repeat, mut seconds) = (None, None, None, None);
         let (mut keys, mut values, mut only, mut engines) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut out = PathBuf::from("target/race");
+        let mut picture = None;
         while let Some(argument) = arguments.next()? {
             match argument {
                 Long("quick") => quick = true,
@@ -68,6 +71,7 @@ impl Args {
                 Long("repeat") => repeat = Some(arguments.value()?.parse()?),
                 Long("seconds") => seconds = Some(arguments.value()?.parse()?),
                 Long("out") => out = arguments.value()?.into(),
+                Long("picture") => picture = Some(arguments.value()?.into()),
                 Long("stores") => stores = Some(arguments.value()?.into()),
                 Long("driver") => driver = Some(arguments.value()?.into()),
                 Long("resume") => resume = true,
@@ -109,6 +113,7 @@ impl Args {
             engines,
             effort,
             out,
+            picture,
             stores,
             resume,
             show,

@@ -49,6 +49,10 @@ fn run(args: &Args) -> Result<()> {
     let figures = if args.show { Figures::load(&file)? } else { measure(args)? };
     table::print(&figures);
     page::write(&figures, &page)?;
+    if let Some(picture) = &args.picture {
+        page::write_picture(&figures, picture)?;
+        println!("{}", picture.display());
+    }
     println!("{}\n{}", file.display(), page.display());
     Ok(())
 }

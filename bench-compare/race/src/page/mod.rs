@@ -15,11 +15,23 @@ use crate::lines::{OURS, Shape};
 use crate::summary::{self, Outcome};
 
 const STYLE: &str = include_str!("style.css");
+/// What a chart of dots needs, which is also a picture by itself.
+const DOTS_STYLE: &str = include_str!("dots.css");
 
 /// Whole or not at all.
 pub fn write(figures: &Figures, file: &Path) -> Result<()> {
-    let new = file.with_extension("html.new");
-    fs::write(&new, render(figures).into_string()).with_context(|| new.display().to_string())?;
+    replace(file, &render(figures).into_string())
+}
+
+/// The figures of the first shape beside the best peer's, as an SVG file for the README. Whole or not at all.
+pub fn write_picture(figures: &Figures, file: &Path) -> Result<()> {
+    let shape = figures.shown_shapes().into_iter().next().context("there are no figures to draw")?;
+    replace(file, &overview::picture(shape, &summary::outcomes(figures, shape)).into_string())
+}
+
+fn replace(file: &Path, text: &str) -> Result<()> {
+    let new = file.with_added_extension("new");
+    fs::write(&new, text).with_context(|| new.display().to_string())?;
     fs::rename(&new, file).with_context(|| file.display().to_string())
 }
 
@@ -35,7 +47,7 @@ fn render(figures: &Figures) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { "filedb and its peers" }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(DOTS_STYLE)) (PreEscaped(STYLE)) }
             }
             body {
                 (heading(figures))

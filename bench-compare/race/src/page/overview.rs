@@ -1,8 +1,9 @@
 //! All ratios that have a target, on one logarithmic axis: where filedb stands, and where it is to be.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
-use crate::lines::Shape;
+use super::DOTS_STYLE;
+use crate::lines::{FLOOR, Shape};
 use crate::summary::{self, Outcome};
 
 const WIDTH: f64 = 1160.0;
@@ -11,6 +12,8 @@ const RIGHT: f64 = 130.0;
 const STEP: f64 = 28.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 42.0;
+/// The height of the title of a picture.
+const TITLE: f64 = 40.0;
 /// The decimal logarithms of the ends: a tenth of the rival to thirty times.
 const LOW: f64 = -1.0;
 const HIGH: f64 = 1.5;
@@ -33,13 +36,40 @@ pub fn figure(number: usize, shape: Shape, outcomes: &[Outcome]) -> Markup {
     }
 }
 
+/// The rows in which filedb is compared with another store, as a picture that stands by itself.
+pub fn picture(shape: Shape, outcomes: &[Outcome]) -> Markup {
+    let is_of_peer = |outcome: &&Outcome| {
+        outcome.rival.as_ref().is_some_and(|rival| rival.name != FLOOR && !rival.name.starts_with("its own"))
+    };
+    let rows: Vec<_> = outcomes
+        .iter()
+        .filter(is_of_peer)
+        .filter_map(|outcome| Some((outcome, outcome.ratio?, outcome.wanted_ratio?)))
+        .collect();
+    let height = height(rows.len());
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {}", height + TITLE)) font-family="sans-serif" font-size="13" {
+            style { (PreEscaped(DOTS_STYLE)) }
+            rect width="100%" height="100%" style="fill: var(--card)" {}
+            text x="14" y="24" style="fill: var(--ink); font-weight: 600; font-size: 16px" id="picture" {
+                "filedb against the best of the other stores: " (shape.name())
+            }
+            svg x="0" y=(TITLE) width=(WIDTH) height=(height) { (dots("picture", &rows)) }
+        }
+    }
+}
+
+fn height(rows: usize) -> f64 {
+    TOP + STEP * rows as f64 + BOTTOM
+}
+
 fn x(ratio: f64) -> f64 {
     let share = (ratio.max(f64::MIN_POSITIVE).log10() - LOW) / (HIGH - LOW);
     NAMES + share.clamp(0.0, 1.0) * (WIDTH - NAMES - RIGHT)
 }
 
 fn dots(id: &str, rows: &[(&Outcome, f64, f64)]) -> Markup {
-    let height = TOP + STEP * rows.len() as f64 + BOTTOM;
+    let height = height(rows.len());
     let floor = height - BOTTOM;
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-labelledby=(id) {
@@ -90,5 +120,16 @@ mod tests {
         assert_eq!(x(0.0), NAMES);
         assert_eq!(x(1e9), WIDTH - RIGHT);
         assert!(x(1.0) > NAMES && x(1.0) < x(2.0));
+    }
+
+    #[test]
+    fn a_picture_names_what_it_shows_and_needs_nothing_else() {
+        let shape = Shape { keys: 1_000_000, value_size: 100, ..Shape::default() };
+        let drawn = picture(shape, &[]).into_string();
+        assert!(
+            drawn.contains("1 million keys")
+                && drawn.contains("xmlns")
+               
+        );
     }
 }
