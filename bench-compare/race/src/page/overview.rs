@@ -126,10 +126,6 @@ mod tests {
     fn a_picture_names_what_it_shows_and_needs_nothing_else() {
         let shape = Shape { keys: 1_000_000, value_size: 100, ..Shape::default() };
         let drawn = picture(shape, &[]).into_string();
-        assert!(
-            drawn.contains("1 million keys")
-                && drawn.contains("xmlns")
-               
-        );
+        assert!(drawn.contains("1 million keys") && drawn.contains("xmlns"));
     }
 }
