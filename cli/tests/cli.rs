@@ -166,6 +166,15 @@ fn what_cannot_be_printed_is_not_lost_and_is_told() {
     assert_eq!(run_unread(&["pop", &store, "jobs"]), 6);
     assert_eq!(run_unread(&["pop", &store, "jobs", "--front"]), 6);
     assert_eq!(says(&["get", &store, "jobs"]), "a\nb\n");
+    // Also the only element of a list that expires, which expires then as before.
+    says(&["push", &store, "one", "a"]);
+    says(&["expire", &store, "one", "1h"]);
+    assert_eq!(run_unread(&["pop", &store, "one"]), 6);
+    assert_eq!(says(&["get", &store, "one"]), "a\n");
+    assert_eq!(run_unread(&["pop", &store, "one", "--front"]), 6);
+    let left: u64 = says(&["ttl", &store, "one", "--json"]).trim().parse().unwrap();
+    assert!((1..=3_600_000).contains(&left), "{left}");
+    says(&["delete", &store, "one"]);
     for args in [
         &["count", &store][..],
         &["ttl", &store, "jobs"],

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use filedb::{Batch, Db};
+use filedb::{Batch, Db, Expiry, Ttl};
 
 use super::keys::bytes;
 use crate::args::Args;
@@ -27,15 +27,22 @@ pub fn push(args: &Args, db: &Db, key: &OsString, values: &[OsString], front: bo
 
 pub fn pop(args: &Args, db: &Db, key: &OsString, front: bool) -> Result<Answer> {
     let key = bytes(args, key)?;
+    // A list whose last element is taken out is no more, and neither is its life.
+    let life = db.ttl(&key)?;
     let popped = if front { db.pop_front(&key)? } else { db.pop_back(&key)? };
     let Some(value) = popped else { return Ok(Answer::No) };
     if let Err(error) = print(args, &value) {
         // Nobody has it but this command.
+        let mut batch = Batch::new();
         if front {
-            db.push_front(&key, &value)?
+            batch.push_front(&key, &value)?
         } else {
-            db.push_back(&key, &value)?
-        };
+            batch.push_back(&key, &value)?
+        }
+        if let Some(Ttl::Left(left)) = life {
+            batch.list_expire(&key, Expiry::After(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))?;
+        }
+        db.write(&batch)?;
         db.close()?;
         return Err(error).context("the value could not be printed, and was put back");
     }
