@@ -205,6 +205,10 @@ impl Running {
 
 /// Runs a server until it is ended by SHUTDOWN, SIGTERM or SIGINT.
 pub fn until_ended(config: Config) -> Result<(), String> {
+    // Before anybody is told that the server runs: whoever ends it then is to end it in order.
+    let mut signals = signal_hook::iterator::Signals::new([libc::SIGTERM, libc::SIGINT])
+        .map_err(|error| format!("signals cannot be waited for: {error}"))?;
+    let handle = signals.handle();
     let dir = config.dir.display().to_string();
     let running = start(config)?;
     let port = running.port.map_or_else(|| "no port".into(), |port| format!("port {port}"));
@@ -216,9 +220,6 @@ pub fn until_ended(config: Config) -> Result<(), String> {
     }
     notify("READY=1");
     let server = running.server.clone();
-    let mut signals = signal_hook::iterator::Signals::new([libc::SIGTERM, libc::SIGINT])
-        .map_err(|error| format!("signals cannot be waited for: {error}"))?;
-    let handle = signals.handle();
     let waiting = spawn("signals", move || {
         if let Some(signal) = signals.forever().next() {
             log::info!("signal {signal}: the server ends");

@@ -269,3 +269,19 @@ fn who_watches_a_key_watches_it_in_its_database_also_after_swapdb() {
         other.ask("FLUSHALL");
     }
 }
+
+#[test]
+fn slow_gets_are_in_the_slow_log_also_where_they_were_looked_up_together() {
+    let (_directory, process) = server(&[]);
+    let mut client = process.connect();
+    client.ask("CONFIG SET slowlog-log-slower-than 0");
+    client.ask("SLOWLOG RESET");
+    let gets: Vec<u8> = (0..20).flat_map(|n| encode(&["GET", &format!("key{n}")])).collect();
+    client.send(&gets);
+    (0..20).for_each(|_| assert_eq!(client.reply(), b"$-1\r\n"));
+    let log = client.ask("SLOWLOG GET 100");
+    for n in 0..20 {
+        let entry = format!("$3\r\nGET\r\n${}\r\nkey{n}\r\n", format!("key{n}").len());
+        assert!(log.contains(&entry), "key{n}: {log}");
+    }
+}

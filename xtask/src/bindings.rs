@@ -183,9 +183,14 @@ fn install_wheel(workspace: &Workspace, venv: &Path) -> Result<PathBuf> {
 
 /// A Python environment with what bindings/requirements.txt names.
 fn venv(workspace: &Workspace) -> Result<PathBuf> {
+    venv_with(workspace, "venv", "bindings/requirements.txt")
+}
+
+/// A Python environment of this name, with what a file names.
+pub fn venv_with(workspace: &Workspace, name: &str, requirements: &str) -> Result<PathBuf> {
     tools::ensure(workspace, PYTHON)?;
     let sh = &workspace.shell;
-    let (venv, wanted) = (workspace.out.join("venv"), workspace.path("bindings/requirements.txt"));
+    let (venv, wanted) = (workspace.out.join(name), workspace.path(requirements));
     let stamp = venv.join("requirements.txt");
     let wanted_text = sh.read_file(&wanted)?;
     if sh.read_file(&stamp).is_ok_and(|text| text == wanted_text) {
@@ -200,7 +205,7 @@ fn venv(workspace: &Workspace) -> Result<PathBuf> {
     }
     let python = venv.join("bin/python");
     quietly(cmd!(sh, "{python} -m pip install -q --disable-pip-version-check -r {wanted}"))
-        .context("missing: what bindings/requirements.txt names, from PyPI")?;
+        .with_context(|| format!("missing: what {requirements} names, from PyPI"))?;
     sh.write_file(&stamp, wanted_text)?;
     Ok(venv)
 }

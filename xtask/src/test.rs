@@ -84,7 +84,7 @@ const STEPS: &[Step] = &[
     step("python", "the Python wheel passes the tests, and the notebook runs", bindings::python),
     step(
         "server",
-        "filedb-server answers as Redis does, loses nothing that it acknowledged, and redis-cli can use it",
+        "filedb-server answers as Redis does, loses nothing that it acknowledged, and redis-cli and redis-py can use it",
         server::check,
     ),
     step("examples", "the examples build and do what they say", examples::check),

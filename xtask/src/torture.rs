@@ -154,6 +154,14 @@ const SUITES: &[Suite] = &[
         ..SUITE
     },
     Suite {
+        name: "hostile-clients",
+        holds: "random commands and random bytes to filedb-server; both engines",
+        program: "server-fuzz",
+        histories: 50,
+        share: 2,
+        ..SUITE
+    },
+    Suite {
         name: "schedules",
         holds: "the gate under all orders of the steps of its threads, by loom",
         program: "gate_model",

@@ -79,7 +79,7 @@ fn setbit(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let key = context.key(args[1]);
     let (mut string, expiry_ms) = copy(context, &key)?.unwrap_or_default();
     let (at, mask) = ((offset / 8) as usize, 0x80u8 >> (offset % 8));
-    check_length(at as u64 + 1)?;
+    check_length(context, at as u64 + 1)?;
     if string.len() <= at {
         string.resize(at + 1, 0);
     }

@@ -70,7 +70,7 @@ pub static COMMANDS: &[Command] = &[
 fn append(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let key = context.key(args[1]);
     let (mut string, expiry_ms) = copy(context, &key)?.unwrap_or_default();
-    check_length(string.len() as u64 + args[2].len() as u64)?;
+    check_length(context, string.len() as u64 + args[2].len() as u64)?;
     string.extend_from_slice(args[2]);
     context.work.set(&key, &string, expiry_ms);
     context.work.notify(b'$', "append", &key);
@@ -121,7 +121,7 @@ fn setrange(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         return Ok(());
     }
     let end = offset.checked_add(args[3].len() as u64).ok_or(Fault::from(NOT_INTEGER))?;
-    check_length(end)?;
+    check_length(context, end)?;
     let (mut string, expiry_ms) = old.unwrap_or_default();
     if (string.len() as u64) < end {
         string.resize(end as usize, 0);

@@ -1,5 +1,7 @@
 //! Strings: GET, SET and their relatives.
 
+use std::sync::atomic::Ordering;
+
 use super::Context;
 use super::args::{int, is};
 use super::expiry::{Unit, time_of};
@@ -11,9 +13,6 @@ const WRITE: Flags = Flags(Flags::WRITE.0 | Flags::DENY_OOM.0);
 const FAST_READ: Flags = Flags(Flags::READ.0 | Flags::FAST.0);
 const FAST_WRITE: Flags = Flags(Flags::WRITE.0 | Flags::DENY_OOM.0 | Flags::FAST.0);
 const FREES: Flags = Flags(Flags::WRITE.0 | Flags::FAST.0);
-
-/// The largest string.
-const MAX_STRING: u64 = 512 << 20;
 
 /// The table of this group.
 pub static COMMANDS: &[Command] = &[
@@ -148,8 +147,8 @@ pub fn reply_value(context: &mut Context<'_>, key: &[u8]) -> Result {
 }
 
 /// Fails where a string would be too long.
-pub fn check_length(length: u64) -> Result {
-    if length > MAX_STRING {
+pub fn check_length(context: &Context<'_>, length: u64) -> Result {
+    if length > context.server.settings.max_bulk.load(Ordering::Relaxed) {
         return Err(Fault::from("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
     }
     Ok(())

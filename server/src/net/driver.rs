@@ -59,6 +59,8 @@ impl Gets {
             keys.push(&self.bytes[begin..*end]);
             begin = *end;
         }
+        let slow = server.settings.slowlog_micros.load(Ordering::Relaxed) as i64;
+        let started = (slow >= 0).then(Instant::now);
         let (mut hits, mut answered, mut at_once) = (0, 0, FIRST_GETS);
         while answered < keys.len() && (answered == 0 || output.unsent() <= MOST_UNSENT) {
             let some = &keys[answered..keys.len().min(answered + at_once)];
@@ -69,6 +71,12 @@ impl Gets {
             at_once = if is_small { at_once * 2 } else { FIRST_GETS };
         }
         let left = keys.len() - answered;
+        if let Some(started) = started {
+            let micros = started.elapsed().as_micros() as u64;
+            if micros >= slow as u64 {
+                log_slow(server, session, &keys[..answered], micros, slow as u64);
+            }
+        }
         drop(keys);
         server.stats.hits.fetch_add(hits, Ordering::Relaxed);
         server.stats.misses.fetch_add(answered as u64 - hits, Ordering::Relaxed);
@@ -77,6 +85,17 @@ impl Gets {
         self.ends.clear();
         self.starts.clear();
         unanswered
+    }
+}
+
+/// Puts GETs that were looked up together into the log of slow commands: each, if they were slow by themselves, else the first for all.
+#[cold]
+fn log_slow(server: &Server, session: &Session, keys: &[&[u8]], micros: u64, slow: u64) {
+    let most = server.settings.slowlog_len.load(Ordering::Relaxed) as usize;
+    let each = micros / keys.len().max(1) as u64;
+    let (count, micros) = if each >= slow { (keys.len(), each) } else { (1, micros) };
+    for key in keys.iter().take(count) {
+        server.slowlog.add(&[b"GET", key.get(1..).unwrap_or_default()], micros, &session.client, most);
     }
 }
 

@@ -12,6 +12,9 @@ use xshell::cmd;
 use super::{Suite, memory};
 use crate::workspace::Workspace;
 
+/// What programs of server/tests are called: with this in front.
+pub const OF_SERVER: &str = "server-";
+
 /// Nothing takes so long. What does hangs.
 const TOO_LONG: Duration = Duration::from_secs(20 * 60);
 
@@ -43,31 +46,36 @@ impl Programs {
         let mut names: Vec<&str> = names.collect();
         names.sort_unstable();
         names.dedup();
-        let which = names.iter().flat_map(|name| match *name {
-            "lib" => vec!["--lib"],
-            name => vec!["--test", name],
-        });
         let sh = &workspace.shell;
         println!("building {}", names.join(", "));
-        let told =
-            cmd!(sh, "cargo test --package filedb --features filedb/testing --no-run {which...}").quiet();
-        let told = told.ignore_status().output()?;
-        let told_text = String::from_utf8_lossy(&told.stderr);
-        anyhow::ensure!(told.status.success(), "the tests do not build:\n{told_text}");
-        // `  Executable tests/kill.rs (target/debug/deps/kill-0123)`
         let mut paths = BTreeMap::new();
-        for line in told_text.lines().filter(|line| line.trim_start().starts_with("Executable")) {
-            let (source, path) = line.rsplit_once(" (").context("cargo names no program")?;
-            let source = source.rsplit(['/', ' ']).next().unwrap_or("").trim_end_matches(".rs");
-            // `unittests src/lib.rs`
-            let path = workspace.root.join(path.trim_end_matches(')'));
-            paths.insert(source.trim_end_matches(')').to_owned(), path);
+        let (of_server, of_library): (Vec<&str>, Vec<&str>) =
+            names.iter().partition(|name| name.starts_with(OF_SERVER));
+        for (package, names) in [("filedb", of_library), ("filedb-server", of_server)] {
+            if names.is_empty() {
+                continue;
+            }
+            let which = names.iter().flat_map(|name| match *name {
+                "lib" => vec!["--lib"],
+                name => vec!["--test", name.trim_start_matches(OF_SERVER)],
+            });
+            let told =
+                cmd!(sh, "cargo test --package {package} --features filedb/testing --no-run {which...}");
+            let told = told.quiet().ignore_status().output()?;
+            let told_text = String::from_utf8_lossy(&told.stderr);
+            anyhow::ensure!(told.status.success(), "the tests do not build:\n{told_text}");
+            // `  Executable tests/kill.rs (target/debug/deps/kill-0123)`
+            for line in told_text.lines().filter(|line| line.trim_start().starts_with("Executable")) {
+                let (source, path) = line.rsplit_once(" (").context("cargo names no program")?;
+                let source = source.rsplit(['/', ' ']).next().unwrap_or("").trim_end_matches(".rs");
+                // `unittests src/lib.rs`
+                let path = workspace.root.join(path.trim_end_matches(')'));
+                let prefix = if package == "filedb" { "" } else { OF_SERVER };
+                paths.insert(format!("{prefix}{}", source.trim_end_matches(')')), path);
+            }
         }
         for name in &names {
-            anyhow::ensure!(
-                paths.contains_key(*name),
-                "cargo did not say where the test {name} is:\n{told_text}"
-            );
+            anyhow::ensure!(paths.contains_key(*name), "cargo did not say where the test {name} is");
         }
         Ok(Programs { root: workspace.root.clone(), paths })
     }
@@ -109,9 +117,11 @@ impl Run<'_> {
         let Suite { program, tests, .. } = self.suite;
         let tests = if failed_tests.is_empty() { tests.join(" ") } else { failed_tests.join(" ") };
         let (seed, histories) = (self.seed, self.histories);
-        format!(
-            "FILEDB_TEST_SEED={seed} FILEDB_TEST_HISTORIES={histories} cargo test --features testing --test {program} -- {tests}"
-        )
+        let package = match program.strip_prefix(OF_SERVER) {
+            Some(program) => format!("--package filedb-server --test {program}"),
+            None => format!("--features testing --test {program}"),
+        };
+        format!("FILEDB_TEST_SEED={seed} FILEDB_TEST_HISTORIES={histories} cargo test {package} -- {tests}")
     }
 }
 
