@@ -145,6 +145,41 @@ static void a_store_that_is_read_only_takes_no_writes(void) {
   close_store(db);
 }
 
+/* A live reader of a store, which another handle may have open for writing. */
+static filedb_status_t open_live(const char *path, filedb_t **db) {
+  filedb_options_t *options = filedb_options_new();
+  filedb_status_t status = filedb_options_set(options, "io", io_mode, &err);
+  if (status == FILEDB_OK) status = filedb_options_set(options, "read_only", "true", &err);
+  if (status == FILEDB_OK) status = filedb_options_set(options, "live", "true", &err);
+  if (status == FILEDB_OK) status = filedb_open(path, options, db, &err);
+  filedb_options_free(options);
+  return status;
+}
+
+static void a_live_reader_sees_what_is_written_beside_it_and_writes_nothing(void) {
+  filedb_t *writer = NULL, *reader = NULL;
+  EXPECT_ERROR(FILEDB_ERR_MISSING, in_temp("store"), open_live(in_temp("store"), &reader));
+  EXPECT_ERROR(FILEDB_ERR_UNSUPPORTED, "memory", open_live("memory://", &reader));
+  EXPECT_ERROR(FILEDB_ERR_INVALID_ARGUMENT, "read_only", open_with(in_temp("store"), "live", "true", &reader));
+  writer = open_store(in_temp("store"));
+  NEED(writer != NULL);
+  EXPECT(FILEDB_OK, put_text(writer, "k", "v"));
+  EXPECT(FILEDB_OK, open_live(in_temp("store"), &reader));
+  NEED(reader != NULL);
+  CHECK(has_text(reader, "k", "v"));
+  EXPECT(FILEDB_OK, put_text(writer, "k", "w"));
+  CHECK(has_text(reader, "k", "w") && count_of(reader) == 1);
+  EXPECT_ERROR(FILEDB_ERR_READ_ONLY, "read_only", put_text(reader, "k", "x"));
+  close_store(writer);
+  CHECK(has_text(reader, "k", "w"));
+  writer = open_store(in_temp("store"));
+  NEED(writer != NULL);
+  EXPECT(FILEDB_OK, filedb_delete(writer, "k", 1, &err));
+  CHECK(count_of(reader) == 0);
+  close_store(reader);
+  close_store(writer);
+}
+
 static void a_read_only_open_of_nothing_creates_nothing(void) {
   filedb_t *db = NULL;
   EXPECT_ERROR(FILEDB_ERR_MISSING, in_temp("store"), open_with(in_temp("store"), "read_only", "true", &db));
@@ -272,6 +307,7 @@ int main(void) {
   RUN_BOTH(another_name_of_an_open_store_is_refused_too);
   RUN_BOTH(the_lock_of_another_process_ends_with_it);
   RUN_BOTH(a_store_that_is_read_only_takes_no_writes);
+  RUN_BOTH(a_live_reader_sees_what_is_written_beside_it_and_writes_nothing);
   RUN_BOTH(a_read_only_open_of_nothing_creates_nothing);
   RUN_BOTH(a_path_need_not_be_text);
   RUN_BOTH(a_path_that_is_too_long_is_an_error_that_still_fits);

@@ -9,7 +9,8 @@
  * # Before you begin
  *
  * - One process at a time writes to a store, through one handle, which all its threads share. A second
- *   open answers FILEDB_ERR_LOCKED. With read_only on both sides, several may have it open at once.
+ *   open answers FILEDB_ERR_LOCKED. With read_only on both sides, several may have it open at once; with
+ *   live as well, beside the one that writes: see "Live readers".
  * - All keys are found through an index in memory: plan 24 bytes per key, whatever its length. Values
  *   stay on the disk. With engine=lsm the keys are on the disk too.
  * - There is no order among keys, but with engine=lsm. A list is a list of everything that matches.
@@ -197,6 +198,7 @@
  *     create_if_missing          true | false
  *     error_if_exists            true | false
  *     read_only                  true | false
+ *     live                       true | false; with read_only: beside the process that writes, see "Live readers"
  *     truncate                   true | false; begins empty, whatever the store held
  *     engine                     auto | bitcask | lsm; how a new store keeps its keys, see "Key order"
  *     lsm_memory                 a size; with engine=lsm, for the newest writes and to find keys
@@ -219,11 +221,33 @@
  *
  * filedb_options_describe() tells what each takes, and filedb_options_get() the defaults.
  *
+ * # Live readers
+ *
+ * With read_only=true and live=true a process reads a store that another one writes to, will open for
+ * writing, or has left. Any number of processes may; the writer needs no option and does not notice them.
+ *
+ * - A call that begins after a write returned in the writer sees that write. Iterators see one moment,
+ *   batches are whole. What the reader sees may not be durable yet: if the machine loses power, the writer
+ *   may come back without it.
+ * - Where there is no store yet, filedb_open() answers FILEDB_ERR_MISSING: try again later. The store stays
+ *   open when the writer closes it, dies, or opens it again. If another store is begun in its place with
+ *   truncate, calls answer FILEDB_ERR_UNSUPPORTED; if the directory is removed, the reader keeps the old one.
+ * - The reader changes nothing. It has an index of its own, 24 bytes per key, and brings that up to date
+ *   with the first call after a write. If it asked nothing while all that it knew was merged away, its next
+ *   call makes the index anew, as an opening does.
+ * - It keeps the files that it has open: what merges replaced takes disk space until the reader looks, at the
+ *   latest ten seconds later, or as long as it is stopped. With io=pread each file takes a descriptor.
+ * - It needs Linux, engine=bitcask, and a writer on ext4, XFS or tmpfs with this version of filedb or a later
+ *   one. While a writer has the store open that does not tell what it writes, as an older version, filedb_open()
+ *   answers FILEDB_ERR_UNSUPPORTED, and so do calls of readers that are open, once they have noticed it, which
+ *   takes a tenth of a second.
+ *
  * # What a store costs
  *
  * An open store has
- * - three threads, four with engine=lsm (one less unless sync=interval; none with read_only). They sleep while there is nothing to do;
- * - two file descriptors, and two for each data file that is being written. With io=pread every other data
+ * - three threads, four with engine=lsm (one less unless sync=interval; none with read_only, one with live). They sleep while there is
+ *   nothing to do;
+ * - three file descriptors, and two for each data file that is being written. With io=pread every other data
  *   file takes one too, up to a quarter of what the process may have (RLIMIT_NOFILE);
  * - addresses, with io=mmap: twice max_file_size for the file that is written, as much for the next one,
  *   which is made when the first is half full, and the size of every other file. With RLIMIT_AS, or where

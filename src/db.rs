@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bitcask::Bitcask;
+use crate::bitcask::live::Live;
 use crate::bitcask::memory::{self, Named};
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
@@ -53,6 +54,7 @@ pub struct Db {
 #[derive(Clone)]
 enum Open {
     Bitcask(Arc<Bitcask>),
+    Live(Arc<Live>),
     Ordered(Arc<Lsm>),
     Other(Arc<dyn Store>),
 }
@@ -61,6 +63,7 @@ impl Open {
     fn any(&self) -> &dyn Store {
         match self {
             Open::Bitcask(store) => store.as_ref(),
+            Open::Live(store) => store.as_ref(),
             Open::Ordered(store) => store.as_ref(),
             Open::Other(store) => store.as_ref(),
         }
@@ -97,6 +100,10 @@ fn whole(copy: impl FnOnce(&mut Copied) -> Result<Option<usize>>) -> Result<Opti
     }
 }
 
+fn not_live(why: &str) -> Error {
+    Error::Unsupported { message: format!("a store {why}; open it without the option live") }
+}
+
 /// Starts a store in memory that has a name.
 fn start_named(disk: Arc<dyn Disk>, options: &Options) -> Result<Arc<dyn Store>> {
     Ok(match options.engine {
@@ -122,10 +129,19 @@ impl Db {
                     EngineKind::Auto => !options.truncate && lsm::is_ordered(&path),
                     engine => engine == EngineKind::Lsm,
                 };
+                if options.live {
+                    if is_ordered {
+                        return Err(not_live("with engine=lsm cannot be read live"));
+                    }
+                    return Ok(Db { store: Open::Live(Arc::new(Live::open(&path, options)?)) });
+                }
                 if is_ordered {
                     return Ok(Db { store: Open::Ordered(Arc::new(Lsm::open(&path, options)?)) });
                 }
                 Bitcask::open(&path, options)?
+            }
+            Address::Memory(_) if options.live => {
+                return Err(not_live("in memory is of one process, and no other can read it live"));
             }
             Address::Memory(None) => {
                 let (disk, options) = memory::alone(options)?;
@@ -168,7 +184,9 @@ impl Db {
     fn bitcask(&self) -> &Bitcask {
         match &self.store {
             Open::Bitcask(store) => store,
-            Open::Ordered(_) | Open::Other(_) => panic!("only tests of the engine itself look into it"),
+            Open::Live(_) | Open::Ordered(_) | Open::Other(_) => {
+                panic!("only tests of the engine itself look into it")
+            }
         }
     }
 
@@ -203,12 +221,10 @@ impl Db {
         if let Open::Ordered(store) = &self.store {
             return store.recount();
         }
-        let shared = &self.bitcask().shared;
-        let _merging = shared.merging().lock();
-        let _sealing = shared.sealing().lock();
-        let engine = shared.enter().map_err(|error| error.to_string())?;
-        let _purging = engine.expiries.purging();
-        crate::bitcask::recount::recount(&engine)
+        match &self.store {
+            Open::Live(store) => store.recount(),
+            _ => self.bitcask().recount(),
+        }
     }
 
     /// What the threads of a store hold of it.
@@ -247,6 +263,7 @@ impl Db {
         match &self.store {
             Open::Bitcask(store) => store.put_plain(key.as_ref(), value.as_ref()),
             Open::Ordered(store) => store.put(key.as_ref(), value.as_ref()),
+            Open::Live(store) => store.put(key.as_ref(), value.as_ref()),
             Open::Other(store) => store.put(key.as_ref(), value.as_ref()),
         }
     }
@@ -304,6 +321,7 @@ impl Db {
     pub(crate) fn copy(&self, key: &[u8], to: &mut impl Copying) -> Result<Option<usize>> {
         match &self.store {
             Open::Bitcask(store) => store.copy_to(key, to),
+            Open::Live(store) => store.copy_to(key, to),
             Open::Ordered(store) => store.copy(key, to),
             Open::Other(store) => store.copy(key, to),
         }
@@ -320,6 +338,7 @@ impl Db {
         let (key, mut seen) = (key.as_ref(), None);
         match &self.store {
             Open::Bitcask(store) => store.show_to(key, |value| seen = Some(visit(value))),
+            Open::Live(store) => store.show_to(key, |value| seen = Some(visit(value))),
             Open::Ordered(_) | Open::Other(_) => {
                 let mut visit = Some(visit);
                 self.store.any().show(key, &mut |value| seen = visit.take().map(|visit| visit(value)))

@@ -157,7 +157,7 @@ fn check(path: &Path, io: &str, expected: &BTreeMap<Vec<u8>, Vec<u8>>, moment: u
         let known: Vec<_> = db.file_stats().unwrap().iter().map(|file| format!("{:010}", file.id)).collect();
         for name in names {
             let name = name.into_string().unwrap();
-            let ours = ["LOCK", "MANIFEST", "CHECKPOINT", "RESERVE.deletes", "RESERVE.merges"]
+            let ours = ["LOCK", "LIVE", "MANIFEST", "CHECKPOINT", "RESERVE.deletes", "RESERVE.merges"]
                 .contains(&name.as_str())
                 || known.iter().any(|id| name == format!("{id}.data") || name == format!("{id}.hint"));
             assert!(ours, "{name} is left over after a kill at call {moment}, life {life}");

@@ -9,6 +9,7 @@ mod following;
 pub mod inspect;
 pub mod iter;
 pub mod lifecycle;
+pub mod live;
 pub mod memory;
 #[cfg(any(test, feature = "testing"))]
 pub mod recount;
@@ -34,7 +35,7 @@ use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
 use crate::sync::thread;
 use background::{merge, seal};
-use engine::Inside;
+use engine::{Engine, Inside};
 use lifecycle::open;
 use shared::{LONGEST_WAIT_FOR_READERS, Shared};
 
@@ -78,21 +79,8 @@ impl Bitcask {
         let is_volatile = disk.is_volatile();
         let mut engine = open::open(disk, options, Box::new(ask))?;
         engine.back_pressure.is_on = background;
-        let shared = Arc::new(Shared {
-            engine: Gated::new(boxed(engine)?),
-            fork: ForkGuard::new(),
-            signal: signal.clone(),
-            ahead_signal: ahead.clone(),
-            sync_signal: Arc::default(),
-            threads: Mutex::default(),
-            background,
-            merging: Mutex::default(),
-            is_merging: Default::default(),
-            sealing: Mutex::new(()),
-            is_abandoned: AtomicBool::new(false),
-        });
         // From here on a failure closes it: no thread works for a store that nobody has.
-        let store = Bitcask { shared };
+        let store = Self::over(engine, signal.clone(), ahead.clone(), background)?;
         let shared = &store.shared;
         if background && !options.read_only {
             let weak: Weak<Shared> = Arc::downgrade(shared);
@@ -108,6 +96,34 @@ impl Bitcask {
             }
         }
         Ok(store)
+    }
+
+    /// The store of an engine, for which no thread works yet.
+    fn over(engine: Engine, signal: Arc<Signal>, ahead: Arc<Signal>, background: bool) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            engine: Gated::new(boxed(engine)?),
+            fork: ForkGuard::new(),
+            signal,
+            ahead_signal: ahead,
+            sync_signal: Arc::default(),
+            threads: Mutex::default(),
+            background,
+            merging: Mutex::default(),
+            is_merging: Default::default(),
+            sealing: Mutex::new(()),
+            is_abandoned: AtomicBool::new(false),
+        });
+        Ok(Bitcask { shared })
+    }
+
+    /// As [`crate::Db::recount`].
+    #[cfg(any(test, feature = "testing"))]
+    pub fn recount(&self) -> std::result::Result<(), String> {
+        let _merging = self.shared.merging().lock();
+        let _sealing = self.shared.sealing().lock();
+        let engine = self.shared.enter().map_err(|error| error.to_string())?;
+        let _purging = engine.expiries.purging();
+        recount::recount(&engine)
     }
 
     /// Makes a change from inside the gate, and lets its writer pause while too much is behind.

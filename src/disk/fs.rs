@@ -13,8 +13,10 @@ pub use super::directory::rename_new;
 
 use super::descriptors::Descriptors;
 use super::directory::Directory;
+use super::followed::FollowedFile;
 use super::mapped::{MappedFile, Writes};
 use super::own_file::OwnFile;
+use super::page::{self, OwnPage, Page, PageLock};
 use super::plain::{PlainFile, Purpose};
 use super::{Access, Disk, DiskFile, LockKind, clock, lock};
 
@@ -66,6 +68,24 @@ impl FsDisk {
         Ok(Arc::new(PlainFile::new((&self.directory, name), file, purpose, &self.descriptors)?))
     }
 
+    /// Whether who writes here can tell others how far it has come. Where a write to a mapping could fail it cannot.
+    pub fn can_tell(&self) -> bool {
+        page::IS_POSSIBLE && is_safe_to_map(&self.directory)
+    }
+
+    /// A complete file, mapped; `None` where files are not.
+    fn map(&self, file: &OwnFile) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        if self.mapped.is_none() {
+            return Ok(None);
+        }
+        match MappedFile::sealed(file) {
+            Ok(mapped) => Ok(Some(Arc::new(mapped))),
+            // A process may have so many mappings (vm.max_map_count) and so many addresses, and no more.
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn wrap(&self, name: &str, file: OwnFile, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         match access {
             Access::Append { capacity } => match self.mapped {
@@ -74,14 +94,21 @@ impl FsDisk {
                 }
                 _ => self.plain(name, file, Purpose::Append),
             },
-            Access::Read if self.mapped.is_none() => self.plain(name, file, Purpose::Read),
-            Access::Read => match MappedFile::sealed(&file) {
-                Ok(mapped) => Ok(Arc::new(mapped)),
-                // A process may have so many mappings (vm.max_map_count) and so many addresses, and no more.
-                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
-                    self.plain(name, file, Purpose::Read)
+            Access::Read => match self.map(&file)? {
+                Some(mapped) => Ok(mapped),
+                None => self.plain(name, file, Purpose::Read),
+            },
+            Access::Follow { grows: false } => match self.map(&file)? {
+                Some(mapped) => Ok(mapped),
+                None => self.plain(name, file, Purpose::Whole),
+            },
+            Access::Follow { grows: true } if self.mapped.is_none() => self.plain(name, file, Purpose::Whole),
+            Access::Follow { grows: true } => match FollowedFile::new(file) {
+                Ok(followed) => Ok(Arc::new(followed)),
+                Err((file, error)) if error.raw_os_error() == Some(libc::ENOMEM) => {
+                    self.plain(name, file, Purpose::Whole)
                 }
-                Err(error) => Err(error),
+                Err((_, error)) => Err(error),
             },
         }
     }
@@ -120,6 +147,17 @@ impl Disk for FsDisk {
             Some(from) => self.directory.take(from, name, may_link),
             None => Ok(false),
         }
+    }
+
+    fn own_page(&self, create: bool) -> io::Result<Option<(OwnPage, PageLock)>> {
+        if !self.can_tell() {
+            return Ok(None);
+        }
+        OwnPage::in_directory(&self.directory, create)
+    }
+
+    fn page(&self) -> io::Result<Option<Page>> {
+        if page::IS_POSSIBLE { Page::in_directory(&self.directory) } else { Ok(None) }
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -289,7 +327,7 @@ fn give_back(file: &File, range: std::ops::Range<u64>, before: &std::fs::Metadat
 
 /// Whether the file system is one where a reserved block can be written through a mapping without a SIGBUS: local,
 /// and not copy-on-write, on a machine with pages of the usual size. Elsewhere data files are plain.
-fn is_safe_to_map(directory: &Directory) -> bool {
+pub(super) fn is_safe_to_map(directory: &Directory) -> bool {
     const EXT4: i64 = 0xEF53;
     const XFS: i64 = 0x5846_5342;
     const TMPFS: i64 = 0x0102_1994;

@@ -77,12 +77,16 @@ pub(super) fn is_held_by_a_writer(directory: &Directory) -> bool {
     use std::os::unix::fs::MetadataExt;
     let Ok(metadata) = directory.file().metadata() else { return false };
     let inode = format!(":{}", metadata.ino());
+    // The device too where it is that of the file system, and not, as with btrfs, one for each of its volumes.
+    let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
+    let exact = format!("{major:02x}:{minor:02x}{inode}");
+    let is_exact = super::fs::is_safe_to_map(directory);
     // 1: FLOCK  ADVISORY  WRITE 4242 fd:01:1234 0 EOF
     std::fs::read_to_string("/proc/locks").unwrap_or_default().lines().any(|line| {
         let mut words = line.split_whitespace();
         words.any(|word| word == "FLOCK")
             && words.any(|word| word == "WRITE")
-            && words.any(|word| word.ends_with(&inode))
+            && words.any(|word| if is_exact { word == exact } else { word.ends_with(&inode) })
     })
 }
 

@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::fs::allocate;
 use super::own_file::OwnFile;
@@ -53,7 +53,8 @@ const WRITTEN_NEXT: std::ops::Range<usize> = 128..384;
 /// A range of addresses that a file is mapped at; unmapped when dropped.
 pub(super) struct Mapping {
     base: *mut u8,
-    len: usize,
+    /// It may become shorter.
+    len: AtomicUsize,
 }
 
 // SAFETY: a mapping is an address range; who may read or write it is decided by its owners.
@@ -62,7 +63,7 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(file: &File, len: u64, writable: bool) -> io::Result<Self> {
+    pub(super) fn new(file: &File, len: u64, writable: bool) -> io::Result<Self> {
         let len = usize::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
         let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
         // SAFETY: a new mapping at an address of the kernel's choice changes no memory that is in use.
@@ -72,7 +73,7 @@ impl Mapping {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let mapping = Mapping { base: base.cast(), len: len.max(1) };
+        let mapping = Mapping { base: base.cast(), len: len.max(1).into() };
         if !writable {
             mapping.read_only_what_is_asked_for();
         }
@@ -99,14 +100,14 @@ impl Mapping {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Mapping { base: base.cast(), len })
+        Ok(Mapping { base: base.cast(), len: len.into() })
     }
 
     /// A fault reads its own page, and not the readahead of the device around it, which on some machines is 8 MiB. Who reads
     /// from front to back asks for what comes next: [`View::will_need`].
     fn read_only_what_is_asked_for(&self) {
         #[cfg(target_os = "linux")]
-        self.advise(0..(self.len as u64).next_multiple_of(PAGE), libc::MADV_RANDOM);
+        self.advise(0..(self.len() as u64).next_multiple_of(PAGE), libc::MADV_RANDOM);
     }
 
     /// Faults in the pages of a range of a writable mapping, whose blocks exist.
@@ -126,7 +127,7 @@ impl Mapping {
         #[cfg(target_os = "linux")]
         {
             // The kernel would read ahead of faults, in small pages, and where there is a small page there can be no huge one.
-            self.advise(range.start..(self.len as u64).next_multiple_of(PAGE), libc::MADV_RANDOM);
+            self.advise(range.start..(self.len() as u64).next_multiple_of(PAGE), libc::MADV_RANDOM);
             self.advise(range, libc::MADV_HUGEPAGE);
         }
         #[cfg(not(target_os = "linux"))]
@@ -136,7 +137,7 @@ impl Mapping {
     /// Tells the kernel what a range of whole pages is wanted for; nothing that changes its content.
     #[cfg(target_os = "linux")]
     fn advise(&self, range: std::ops::Range<u64>, advice: libc::c_int) {
-        debug_assert!(range.end <= (self.len as u64).next_multiple_of(PAGE));
+        debug_assert!(range.end <= (self.len() as u64).next_multiple_of(PAGE));
         // SAFETY: the range is inside the mapping, and the advice changes no content. If the kernel does not know it, it says
         // so and nothing happens.
         unsafe {
@@ -149,15 +150,33 @@ impl Mapping {
         self.base
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Keeps its pages in memory, where the process may ask for that: a page that is read from the disk again may fail to be.
+    pub(super) fn keep_in_memory(&self) {
+        // SAFETY: the range is the mapping; no content changes.
+        unsafe { libc::mlock(self.base.cast(), self.len()) };
+    }
+
+    /// Gives up the addresses from `len` on, which nobody reads, now or later. Called by one thread at a time.
+    pub(super) fn shorten(&self, len: usize) {
+        let (end, len) =
+            (self.len().next_multiple_of(PAGE as usize), len.max(1).next_multiple_of(PAGE as usize));
+        if len < end {
+            self.len.store(len, Ordering::Relaxed);
+            // SAFETY: the range lies in the mapping, and is not a part of it any more; nobody reads it, says the caller.
+            unsafe { libc::munmap(self.base.add(len).cast(), end - len) };
+        }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the range was mapped by `new`, all of it is still ours, and nobody uses it any more.
-        unsafe { libc::munmap(self.base.cast(), self.len) };
+        unsafe { libc::munmap(self.base.cast(), self.len()) };
     }
 }
 

@@ -8,11 +8,13 @@ mod cgroup;
 pub mod clock;
 mod descriptors;
 mod directory;
+mod followed;
 pub mod fs;
 mod lock;
 mod mapped;
 pub mod memory;
 mod own_file;
+pub mod page;
 mod plain;
 pub mod process;
 mod readahead;
@@ -35,6 +37,11 @@ use std::sync::Arc;
 pub enum Access {
     /// Reading only; the file is complete.
     Read,
+    /// Reading only, beside a process that may write to the store: the file stays open, whatever becomes of its name.
+    Follow {
+        /// Whether something may be appended to it. Then nothing is readable before [`DiskFile::follow`].
+        grows: bool,
+    },
     /// Reading, and appending below `capacity` bytes.
     Append {
         /// No byte at or past this offset will be written.
@@ -72,6 +79,17 @@ pub trait Disk: Send + Sync {
     /// Whether a program is known to have the store open for writing. False where that cannot be told.
     fn is_locked_by_a_writer(&self) -> bool {
         false
+    }
+
+    /// The page by which the writer of the store tells others how far it has come, for that writer, and its lock. It is made where
+    /// there is none, and `create` says so. `None` where there is none, or this disk has no such page.
+    fn own_page(&self, _create: bool) -> io::Result<Option<(page::OwnPage, page::PageLock)>> {
+        Ok(None)
+    }
+
+    /// That page, for who reads it.
+    fn page(&self) -> io::Result<Option<page::Page>> {
+        Ok(None)
     }
 
     /// Whether everything on it is gone with this process: nothing that is written down for the next opening is read.
@@ -219,6 +237,12 @@ pub trait DiskFile: Send + Sync {
     /// The file's bytes in memory, for disks that map files. Valid as long as this file is open.
     fn view(&self) -> Option<View> {
         None
+    }
+
+    /// Says, of a file opened with [`Access::Follow`], that another process has appended up to `end` what does not change any more.
+    /// `UnexpectedEof` where the file is shorter.
+    fn follow(&self, _end: u64) -> io::Result<()> {
+        Ok(())
     }
 
     /// Asks for bytes that will be read soon, so that they come in few large requests: nothing else reads more than what was asked

@@ -151,6 +151,12 @@ impl View {
         Ok(())
     }
 
+    /// Gives up the addresses behind `end`, where nothing will ever be readable. Called by one thread at a time.
+    pub(super) fn end_at(&self, end: u64) {
+        debug_assert!(end >= self.readable());
+        self.shared.mapping.shorten(end as usize);
+    }
+
     /// Says that nobody will read the bytes for some time. Who does reads what is in the file.
     pub fn let_go(&self) {
         let mapping = &self.shared.mapping;

@@ -10,6 +10,7 @@ pub mod features;
 pub mod file_header;
 pub mod frame;
 pub mod hint;
+pub mod live;
 pub mod manifest;
 pub mod names;
 pub mod ordered;

@@ -27,6 +27,7 @@ use super::catalog::Catalog;
 use super::commit::Commit;
 use super::feed::Followers;
 use super::file::DataFile;
+use super::published::Published;
 use ahead::Pace;
 pub use cut::Cut;
 pub use durable::most_behind;
@@ -142,6 +143,8 @@ const DELETE_HEADROOM: u64 = 64 << 10;
 pub struct Log {
     /// The set of files.
     pub catalog: Arc<Catalog>,
+    /// Those of the catalog.
+    published: Arc<Published>,
     max_file_size: u64,
     /// Whether the disk has a limit of its own, of which some is kept for what makes room.
     is_limited: bool,
@@ -221,6 +224,7 @@ impl Log {
         Log {
             is_limited: catalog.disk.free_bytes().is_some(),
             pace: Mutex::new(Pace::new(catalog.disk.monotonic_ms())),
+            published: catalog.published.clone(),
             catalog,
             max_file_size,
             writing_back: Mutex::default(),
@@ -364,6 +368,30 @@ impl Log {
     /// Asks for a look at the store: something is behind.
     pub fn ask_for_look(&self) {
         (self.ask)(Work::Look);
+    }
+
+    /// The end of each open file of the log, in their order; the log goes on in the last.
+    pub fn ends(&self) -> Vec<Position> {
+        let writer = self.writer.lock();
+        let end = |file: &Arc<DataFile>| Position::new(file.id, file.tail());
+        let mut ends: Vec<Position> = self.unsealed.lock().iter().map(end).collect();
+        ends.push(end(&writer.active));
+        ends.sort_unstable();
+        ends
+    }
+
+    /// Another process has appended to the log, up to the end of `active` and before the number `next_seq`.
+    pub fn follow(&self, active: &Arc<DataFile>, next_seq: u64, time_ms: u64) {
+        let mut writer = self.writer.lock();
+        writer.active = active.clone();
+        writer.tail = active.tail();
+        writer.next_seq = next_seq;
+        writer.time_ms = writer.time_ms.max(time_ms);
+    }
+
+    /// Up to where the log is durable.
+    pub fn durable(&self) -> Position {
+        self.commit.durable()
     }
 
     /// The number of the last record that was appended.
@@ -513,6 +541,7 @@ impl Log {
             active.include_seqs(header.seq, header.seq);
         }
         active.advance(writer.tail, writer.next_seq - 1);
+        self.published.tail(Position::new(active.id, writer.tail));
         if let Some(frontier) = header.frontier {
             writer.recorded_frontier = Position(frontier);
         }

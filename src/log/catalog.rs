@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::disk::page::OwnPage;
 use crate::disk::process::ForkGuard;
 use crate::disk::{Access, Disk, DiskFile};
 use crate::format::features::Feature;
@@ -21,7 +22,9 @@ use crate::sync::table::Table;
 use crate::sync::thread::NotCancelled;
 
 use super::file::DataFile;
+use super::published::Published;
 use super::reserve::Reserves;
+use super::scan::scan;
 
 /// The most data files that a store can have at once: what the 16 bits in a location tell apart.
 pub const MAX_FILES: usize = 1 << 16;
@@ -64,6 +67,8 @@ pub struct Catalog {
     pub events: Events,
     /// Room for what makes room.
     pub reserves: Reserves,
+    /// Who reads the store meanwhile is told what changes.
+    pub published: Arc<Published>,
     manifest: Mutex<Manifest>,
     /// How many files it lists: for who must not wait for it, which is locked while it is written.
     listed: AtomicUsize,
@@ -115,6 +120,7 @@ impl Catalog {
             features: AtomicU64::new(manifest.needs.features),
             held: Mutex::default(),
             manifest: Mutex::new(manifest),
+            published: Arc::default(),
             disk,
         })
     }
@@ -122,6 +128,11 @@ impl Catalog {
     /// The catalog of a store that looks up no file by its place: see [`Table::without_look_ups`].
     pub fn without_look_ups(self) -> Result<Self> {
         Ok(Catalog { files: Table::without_look_ups(MAX_FILES)?, ..self })
+    }
+
+    /// The same, which tells on this page what changes.
+    pub fn publishing(self, page: Option<OwnPage>) -> Self {
+        Catalog { published: Arc::new(page.map(Published::on).unwrap_or_default()), ..self }
     }
 
     /// The manifest as it is on disk, and as it stays for as long as this is held.
@@ -222,6 +233,7 @@ impl Catalog {
         match replace_manifest(self.disk.as_ref(), &next) {
             Ok(()) => {
                 *current = next;
+                self.published.manifest(current.generation);
                 self.listed.store(current.files.len(), Ordering::Relaxed);
                 self.ordered_bytes.store(current.ordered.size(), Ordering::Relaxed);
                 Ok(())
@@ -236,11 +248,27 @@ impl Catalog {
     /// Opens a data file that the manifest lists, and checks that it is the one. Its frames are not read. It goes into
     /// `slot`, or, without one, into any that is free.
     pub fn open_file(&self, entry: &FileEntry, access: Access, slot: Option<u16>) -> Result<Arc<DataFile>> {
+        let grows = access == (Access::Follow { grows: true });
+        self.take_file(entry, grows, slot, |name| self.disk.open(name, access))
+    }
+
+    /// As [`Catalog::open_file`], of a file of which it is not known where it ends, and which may be cut there.
+    pub fn open_unsure(&self, entry: &FileEntry) -> Result<Arc<DataFile>> {
+        self.take_file(entry, false, None, |name| self.disk.open_plain(name))
+    }
+
+    fn take_file(
+        &self,
+        entry: &FileEntry,
+        grows: bool,
+        slot: Option<u16>,
+        open: impl FnOnce(&str) -> std::io::Result<Arc<dyn DiskFile>>,
+    ) -> Result<Arc<DataFile>> {
         memory::room_for_small_things()?;
         let name = names::data(entry.id);
         let path = || self.disk.path().join(&name);
         let corrupt = |offset, what| Error::Corrupt { path: path(), file_id: entry.id, offset, what };
-        let disk_file = self.disk.open(&name, access).map_err(|error| match error.kind() {
+        let disk_file = open(&name).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => corrupt(0, "the file is missing"),
             _ => Error::io("open the data file", &path(), &error),
         })?;
@@ -255,11 +283,50 @@ impl Catalog {
         if (header.id, header.origin.salt, header.store_id) != (entry.id, entry.salt, store_id) {
             return Err(corrupt(0, "the file is another one than the manifest names"));
         }
-        let file = self.add(disk_file, (entry.id, header.origin), size, slot)?;
+        let tail = if grows { FILE_HEADER_SIZE } else { size };
+        let file = self.add(disk_file, (entry.id, header.origin), tail, slot)?;
         if entry.state == FileState::Sealed {
             file.set_sealed();
         }
         Ok(file)
+    }
+
+    /// Opens a data file that another process writes to and that the log goes on in; `None` where there is no such file any more.
+    pub fn follow_file(&self, id: FileId) -> Result<Option<Arc<DataFile>>> {
+        let name = names::data(id);
+        let path = || self.disk.path().join(&name);
+        let corrupt = |offset, what| Error::Corrupt { path: path(), file_id: id, offset, what };
+        let disk_file = match self.disk.open(&name, Access::Follow { grows: true }) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|e| Error::io("open the data file", &path(), &e))?,
+        };
+        let mut bytes = [0; FILE_HEADER_SIZE as usize];
+        disk_file.read_at(&mut bytes, 0).map_err(|e| Error::io("read the header of", &path(), &e))?;
+        let header = FileHeader::decode(&bytes).map_err(|what| corrupt(0, what))?;
+        let mut manifest = self.manifest.lock();
+        if (header.id, header.store_id) != (id, manifest.store_id) {
+            return Err(corrupt(0, "the file is another one than its name says"));
+        }
+        // In memory only: no file in the table has a larger number, see `newest_file`.
+        manifest.next_file_id = manifest.next_file_id.max(id.saturating_add(1));
+        drop(manifest);
+        self.add(disk_file, (id, header.origin), FILE_HEADER_SIZE, None).map(Some)
+    }
+
+    /// Finds where the frames of a file end that is open here, and that another process appended to who tells no more where that is.
+    /// Not through a mapping: who comes to write may cut what is no frame.
+    pub fn follow_to_end(&self, file: &DataFile) -> Result<()> {
+        let failed = |e: &std::io::Error| file.io_error("read the end of", e);
+        let disk_file = self.disk.open_plain(&names::data(file.id)).map_err(|e| failed(&e))?;
+        let size = disk_file.size().map_err(|e| failed(&e))?;
+        let plain = DataFile::new(self.disk.clone(), disk_file, (file.id, file.slot, file.origin), size);
+        let (end, _) = scan(&plain, file.tail(), size, &mut |_| Ok(()))?;
+        file.follow(end)
+    }
+
+    /// The open file with this number.
+    pub fn find(&self, id: FileId) -> Result<Option<Arc<DataFile>>> {
+        Ok(self.files.all()?.into_iter().find(|file| file.id == id))
     }
 
     /// A number for a file, that none had, and the identity of the store.

@@ -235,6 +235,20 @@ impl DataFile {
         self.ends.left.store(tail, Ordering::Relaxed);
     }
 
+    /// Another process has appended frames up to `end`, which are complete. `Err` where the file is not so long.
+    pub fn follow(&self, end: u64) -> Result<()> {
+        self.disk_file.follow(end).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                self.corrupt(end, "the file ends before what its writer tells")
+            }
+            _ => self.io_error("read the size of", &error),
+        })?;
+        if end > self.tail() {
+            self.set_tail(end);
+        }
+        Ok(())
+    }
+
     /// Frames up to `tail` are complete; the last record among them has the number `seq`.
     #[inline]
     pub fn advance(&self, tail: u64, seq: u64) {

@@ -2,7 +2,8 @@
 //!
 //! `file` is one data file; `scan` walks its frames; `append` is the tail of the log, with the room ahead of it and its syncs
 //! in files of their own; `commit` shares syncs among all who wait for them; `catalog` is the set of files and the manifest
-//! that makes it durable; `backup` copies that set as it is at one moment; `feed` follows the log; `readahead` asks the disk for what is read next; `reserve` is room on the disk for when there is none.
+//! that makes it durable; `backup` copies that set as it is at one moment; `feed` follows the log; `published` tells readers in other
+//! processes how far the log has come; `readahead` asks the disk for what is read next; `reserve` is room on the disk for when there is none.
 
 pub mod append;
 pub mod backup;
@@ -10,6 +11,7 @@ pub mod catalog;
 pub mod commit;
 pub mod feed;
 pub mod file;
+pub mod published;
 pub mod readahead;
 pub mod reserve;
 pub mod scan;

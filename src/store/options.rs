@@ -99,6 +99,9 @@ pub struct Options {
     pub error_if_exists: bool,
     /// Whether the store is opened for reading only.
     pub read_only: bool,
+    /// With `read_only`: whether the store is read beside a process that writes to it, has it open or will have, and follows what
+    /// that writes.
+    pub live: bool,
     /// Whether the store begins empty, whatever it held.
     pub truncate: bool,
     /// How a new store keeps its keys. A store that is there must have been made with the same.
@@ -152,6 +155,7 @@ impl Default for Options {
             create_if_missing: true,
             error_if_exists: false,
             read_only: false,
+            live: false,
             truncate: false,
             engine: EngineKind::Auto,
             lsm_memory: 128 << 20,
@@ -228,6 +232,12 @@ impl Options {
     #[must_use]
     pub fn read_only(self, read_only: bool) -> Self {
         Options { read_only, ..self }
+    }
+
+    /// Sets [`field@Options::live`].
+    #[must_use]
+    pub fn live(self, live: bool) -> Self {
+        Options { live, ..self }
     }
 
     /// Sets [`field@Options::truncate`].
@@ -437,6 +447,13 @@ pub static OPTIONS: &[OptionInfo] = &[
         get: |o| o.read_only.to_string(),
     },
     OptionInfo {
+        name: "live",
+        values: "true | false",
+        help: "With read_only: whether the store is read beside the process that writes to it.",
+        set: |o, v| parse_bool(v).map(|on| o.live = on),
+        get: |o| o.live.to_string(),
+    },
+    OptionInfo {
         name: "truncate",
         values: "true | false",
         help: "Whether the store begins empty, whatever it held.",
@@ -633,6 +650,9 @@ impl Options {
     pub(crate) fn check(&self) -> Result<()> {
         if self.truncate && self.read_only {
             return Err(Error::invalid("a store cannot be opened read_only and begin empty (truncate)"));
+        }
+        if self.live && !self.read_only {
+            return Err(Error::invalid("a store that is read live (live) must be opened read_only"));
         }
         let mut copy = self.clone();
         OPTIONS.iter().try_for_each(|option| copy.set(option.name, &(option.get)(self)))

@@ -6,11 +6,12 @@
 //! forward takes the store with it, one that is set back is ignored, and one that is set forward again counts only as far
 //! as it passes the store. A store that was taken ahead stays ahead; its keys live as long as they were given.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::disk::Disk;
+use crate::log::published::{Published, Told};
 
 /// The imprecise reading of the wall clock may be as old as this: a tick of the kernel, or a few.
 const COARSE_LAG: u64 = 50;
@@ -63,6 +64,10 @@ pub struct StoreClock {
     /// The wall clock at a precise reading not long ago, and the store's time then.
     seen_wall: AtomicU64,
     seen_time: AtomicU64,
+    /// Who reads the store meanwhile is told the offset.
+    published: Option<Arc<Published>>,
+    /// What the writer tells its offset by, for who reads the store meanwhile.
+    told: OnceLock<Arc<Told>>,
 }
 
 impl StoreClock {
@@ -79,9 +84,35 @@ impl StoreClock {
             latest: AtomicU64::new(latest.max(passed)),
             seen_wall: AtomicU64::new(0),
             seen_time: AtomicU64::new(0),
+            published: None,
+            told: OnceLock::new(),
         };
         clock.precise();
         clock
+    }
+
+    /// The same, which tells its offset.
+    pub fn publishing(self, published: Arc<Published>) -> Self {
+        StoreClock { published: Some(published), ..self }
+    }
+
+    /// From now on the time is not before that of the store's writer, who tells it.
+    pub fn follow(&self, told: &Arc<Told>) {
+        let _ = self.told.set(told.clone());
+        self.hear();
+    }
+
+    /// What is added to the monotonic clock.
+    pub fn offset(&self) -> u64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+
+    /// Takes over what the writer says, if this is the clock of somebody who reads.
+    #[inline]
+    fn hear(&self) {
+        if let Some(told) = self.told.get() {
+            self.offset.fetch_max(told.clock(), Ordering::Relaxed);
+        }
     }
 
     /// The time, some milliseconds old perhaps, and older where the wall clock was just set back; for time stamps.
@@ -102,6 +133,7 @@ impl StoreClock {
     #[inline(never)]
     pub fn precise(&self) -> u64 {
         // Before the monotonic clock: a pause in between must not look as if the wall clock were ahead.
+        self.hear();
         let (wall, latest) = (self.disk.now_ms(false), self.latest.load(Ordering::Relaxed));
         let mut now = self.disk.monotonic_ms().saturating_add(self.offset.load(Ordering::Relaxed));
         if wall.max(latest) > now {
@@ -123,7 +155,11 @@ impl StoreClock {
         let wanted = self.disk.now_ms(true).max(self.latest.load(Ordering::Relaxed));
         let monotonic = self.disk.monotonic_ms();
         let offset = wanted.saturating_sub(monotonic);
-        monotonic.saturating_add(self.offset.fetch_max(offset, Ordering::Relaxed).max(offset))
+        let offset = self.offset.fetch_max(offset, Ordering::Relaxed).max(offset);
+        if let Some(published) = &self.published {
+            published.clock(offset);
+        }
+        monotonic.saturating_add(offset)
     }
 
     /// The time, if `time_ms` has come. Of what is far off it may say so up to a second late after the wall clock was set
@@ -134,7 +170,8 @@ impl StoreClock {
         // In this order: a time that was seen later than the wall clock is no harm.
         let is_fresh = wall.abs_diff(self.seen_wall.load(Ordering::Acquire)) <= FRESH;
         let near = self.seen_time.load(Ordering::Acquire).saturating_add(FAR_OFF);
-        if is_fresh && time_ms > near.max(self.latest.load(Ordering::Relaxed)) {
+        // What another process says is not known to be fresh.
+        if is_fresh && self.told.get().is_none() && time_ms > near.max(self.latest.load(Ordering::Relaxed)) {
             return None;
         }
         let now = self.precise();

@@ -3,6 +3,7 @@
 //! A put: limits, hash, lock of the key's segment, append, index, dead bytes; then, where asked for, the disk.
 //! A get: hash, index, file, frame, key, checksum, value. Values go down, locations come up.
 
+pub mod apply;
 pub mod back_pressure;
 mod batch;
 mod change;

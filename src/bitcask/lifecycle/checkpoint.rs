@@ -12,7 +12,7 @@ use crate::format::checkpoint::{
     PREFIX_SIZE, ROOTS,
 };
 use crate::format::features::{COLLECTIONS, Refusal};
-use crate::format::manifest::Manifest;
+use crate::format::manifest::{FileState, Manifest};
 use crate::format::names;
 use crate::format::packed::{Packed, Pair, pack};
 use crate::index::{Index, Sorted, Unavailable};
@@ -213,6 +213,10 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
 
     for (entry, saved) in manifest.files.iter().zip(&header.files) {
         let file = catalog.open_file(entry, access(entry, options), Some(saved.slot))?;
+        if options.live && entry.state == FileState::Open {
+            // Its writer may have made room behind that, and have written there.
+            file.follow(entry.length)?;
+        }
         if file.tail() != entry.length {
             let what = "the file does not have the length that the manifest gives";
             return Err(file.corrupt(file.tail().min(entry.length), what));

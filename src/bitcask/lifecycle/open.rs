@@ -18,9 +18,11 @@ use crate::bitcask::engine::elements::Elements;
 use crate::bitcask::engine::snapshot::Snapshots;
 use crate::bitcask::engine::{Counters, Engine};
 use crate::bitcask::lifecycle::checkpoint;
+use crate::disk::page::{self, OwnPage, PageLock};
 use crate::disk::{Access, Disk, LockKind};
 use crate::format::features::{KEPT_DELETES, Needs, ORDERED, Refusal};
 use crate::format::frame::Epoch;
+use crate::format::live::Header;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
 use crate::format::ordered::Ordered;
@@ -29,6 +31,7 @@ use crate::log::Position;
 use crate::log::append::{Log, Start, Work, epoch};
 use crate::log::catalog::{Catalog, write_first_manifest};
 use crate::log::file::DataFile;
+use crate::log::published::Beginning;
 use crate::store::error::{Error, Result};
 use crate::store::events::{Events, LogLevel};
 use crate::store::memory;
@@ -52,13 +55,52 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
     let lock = acquire(disk.as_ref(), options)?;
     let names = list().inspect_err(|_| disk.remove_if_new())?;
     let is_new = !options.read_only && !names.iter().any(|name| names::parse(name).is_some());
+    let had_page = names.iter().any(|name| name == page::FILE_NAME);
+    let (page, page_lock) = if options.read_only { None } else { own_page(disk.as_ref(), options) }.unzip();
     // The lock is held until nothing is left of a new store that could not be made.
-    let opened = open_locked(&disk, options, ask, &names).inspect_err(|_| {
+    let opened = open_locked(&disk, options, ask, &names, page).inspect_err(|_| {
+        if !had_page && page_lock.is_some() {
+            let _ = disk.remove(page::FILE_NAME);
+        }
         if is_new {
             remove_all(disk.as_ref())
         }
     });
-    Ok(Engine { _lock: lock, ..opened? })
+    let engine = opened?;
+    if let Some(page_lock) = &page_lock {
+        publish(&engine, page_lock)?;
+    }
+    // In this order: who finds the page without its lock is to find the store without one, too.
+    Ok(Engine { _lock: Box::new((page_lock, lock)), ..engine })
+}
+
+/// The page by which those who read the store meanwhile are told what is written. Without it the store can be used all the same.
+fn own_page(disk: &dyn Disk, options: &Options) -> Option<(OwnPage, PageLock)> {
+    disk.own_page(true).unwrap_or_else(|error| {
+        Events::new(options.log.clone(), options.log_level).log(LogLevel::Warn, || {
+            let path = disk.path().join(page::FILE_NAME);
+            format!("the store cannot be read live by other processes meanwhile: {}: {error}", path.display())
+        });
+        None
+    })
+}
+
+/// Begins to tell those who read the store meanwhile how far it has come.
+fn publish(engine: &Engine, page_lock: &PageLock) -> Result<()> {
+    let catalog = &engine.catalog;
+    let random = catalog.disk.random();
+    let random =
+        random.map_err(|e| Error::io("choose a number for the opening of", catalog.disk.path(), &e))?;
+    let session = u64::from_le_bytes(random[..8].try_into().unwrap_or_default()).clamp(1, u64::MAX - 1);
+    let manifest = catalog.manifest();
+    catalog.published.begin(&Beginning {
+        header: Header { session, store_id: manifest.store_id, process: std::process::id() },
+        ends: &engine.log.ends(),
+        generation: manifest.generation,
+        durable: engine.log.durable(),
+        clock: engine.clock.offset(),
+    });
+    page_lock.tell().map_err(|e| Error::io("lock the page for readers of", catalog.disk.path(), &e))
 }
 
 fn open_locked(
@@ -66,8 +108,24 @@ fn open_locked(
     options: &Options,
     ask: Box<dyn Fn(Work) + Send + Sync>,
     names: &[String],
+    page: Option<OwnPage>,
 ) -> Result<Engine> {
     let manifest = load_manifest(disk.as_ref(), options, names, Needs::default())?;
+    assemble(disk, options, ask, names, page, &manifest, |catalog, hasher| {
+        rebuild(catalog, &manifest, hasher, options)
+    })
+}
+
+/// The engine over the files that a manifest lists. `rebuild` makes the index where there is no checkpoint that it can be taken from.
+pub fn assemble(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    ask: Box<dyn Fn(Work) + Send + Sync>,
+    names: &[String],
+    page: Option<OwnPage>,
+    manifest: &Manifest,
+    rebuild: impl FnOnce(&Catalog, &KeyHasher) -> Result<Rebuilt>,
+) -> Result<Engine> {
     if manifest.needs.has(ORDERED) {
         return Err(Error::invalid(
             "the store in this directory was made with engine=lsm; open it with that, or with engine=auto",
@@ -75,9 +133,11 @@ fn open_locked(
     }
     let listed = manifest.copy_with_room(0)?;
     let events = Events::new(options.log.clone(), options.log_level);
-    let catalog = Arc::new(Catalog::new(disk.clone(), listed, events, options.max_file_size)?);
+    let catalog = Catalog::new(disk.clone(), listed, events, options.max_file_size)?.publishing(page);
+    catalog.published.close_page();
+    let catalog = Arc::new(catalog);
     let hasher = KeyHasher::new(&manifest.hash_key);
-    let rebuilt = match checkpoint::load(&catalog, &manifest, options)? {
+    let rebuilt = match checkpoint::load(&catalog, manifest, options)? {
         Some(rebuilt) => rebuilt,
         None => {
             catalog.events.log(LogLevel::Info, || {
@@ -87,17 +147,17 @@ fn open_locked(
                     manifest.files.len()
                 )
             });
-            rebuild(&catalog, &manifest, &hasher, options)?
+            rebuild(&catalog, &hasher)?
         }
     };
     if !options.read_only {
         // Not before the files that the manifest lists were found to be this store's, and not before that manifest is
         // certain: the renaming that made it count may not be on the disk yet.
         disk.sync_dir().map_err(|e| Error::io("sync the directory", disk.path(), &e))?;
-        remove_debris(disk.as_ref(), names, &manifest);
+        remove_debris(disk.as_ref(), names, manifest);
     }
     let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
-    let clock = StoreClock::new(disk.clone(), time_ms, rebuilt.closed);
+    let clock = StoreClock::new(disk.clone(), time_ms, rebuilt.closed).publishing(catalog.published.clone());
     if let Some(ahead) = clock.read().far_ahead() {
         catalog.events.log(LogLevel::Warn, || {
             format!(
@@ -115,7 +175,7 @@ fn open_locked(
     if let Some(sequence) = rebuilt.sequence.filter(|_| !options.read_only) {
         remember(&catalog, &sequence, next_seq)?;
     }
-    let start = choose_active(&catalog, &manifest, options, next_seq, time_ms, rebuilt.frontier)?;
+    let start = choose_active(&catalog, manifest, options, next_seq, time_ms, rebuilt.frontier)?;
     begin_to_keep_deletes(&catalog, options, next_seq)?;
     if next_seq > 1 {
         rebuilt.expiries.note_some();
@@ -311,6 +371,7 @@ pub fn remove_all(disk: &dyn Disk) {
 pub fn access(entry: &FileEntry, options: &Options) -> Access {
     match entry.state {
         FileState::Open if !options.read_only => Access::Append { capacity: options.max_file_size },
+        state if options.live => Access::Follow { grows: state == FileState::Open },
         _ => Access::Read,
     }
 }

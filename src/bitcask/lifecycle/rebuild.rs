@@ -65,13 +65,24 @@ pub fn rebuild(
             let what = "the file does not have the length that the manifest gives";
             return Err(file.corrupt(file.tail().min(entry.length), what));
         }
-        file.include_seqs(entry.min_seq, entry.max_seq);
         files.push((*entry, file));
     }
+    rebuild_from(catalog, manifest, hasher, options, &files)
+}
+
+/// As [`rebuild`], from files that are open.
+pub fn rebuild_from(
+    catalog: &Catalog,
+    manifest: &Manifest,
+    hasher: &KeyHasher,
+    options: &Options,
+    files: &[(FileEntry, Arc<DataFile>)],
+) -> Result<Rebuilt> {
+    files.iter().for_each(|(entry, file)| file.include_seqs(entry.min_seq, entry.max_seq));
     let by_slot = {
         let slots = files.iter().map(|(_, file)| usize::from(file.slot) + 1).max().unwrap_or(0);
         let mut by_slot = memory::vec_of(None, slots)?;
-        for (entry, file) in &files {
+        for (entry, file) in files {
             by_slot[usize::from(file.slot)] = Some((entry.state, file.clone()));
         }
         by_slot
@@ -88,8 +99,8 @@ pub fn rebuild(
             expiring: Mutex::default(),
             lost_from,
         };
-        let outcomes = rebuild.all(catalog, manifest, &files)?;
-        let repaired = repair(catalog, manifest, &files, &outcomes, options)?;
+        let outcomes = rebuild.all(catalog, manifest, files)?;
+        let repaired = repair(catalog, manifest, files, &outcomes, options)?;
         Ok::<_, Error>((rebuild, outcomes, repaired))
     };
     let (mut rebuilt, mut outcomes, (mut frontier, mut sequence)) = rebuild(None)?;
@@ -98,7 +109,7 @@ pub fn rebuild(
         // lost: so the log ends here.
         (rebuilt, outcomes, (frontier, sequence)) = rebuild(Some(*gap))?;
     }
-    Ok(Rebuilt { sequence: Some(sequence), ..rebuilt.finish(manifest, &files, &outcomes, frontier)? })
+    Ok(Rebuilt { sequence: Some(sequence), ..rebuilt.finish(manifest, files, &outcomes, frontier)? })
 }
 
 /// Cuts what is torn off the files, and says so.

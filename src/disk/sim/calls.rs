@@ -63,7 +63,7 @@ impl Disk for SimDisk {
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let role = match access {
-            Access::Read => Use::Read,
+            Access::Read | Access::Follow { .. } => Use::Read,
             Access::Append { capacity } => Use::Append { capacity },
         };
         self.open_for(name, role)

@@ -76,7 +76,11 @@ impl Log {
     /// Returns once all that was appended before `position` is durable.
     pub fn wait_durable(&self, position: Position) -> Result<()> {
         let _not_cancelled = NotCancelled::begin();
-        self.commit.wait(position, || self.sync_to(position))
+        self.commit.wait(position, || {
+            let durable = self.sync_to(position)?;
+            self.published.durable(durable);
+            Ok(durable)
+        })
     }
 
     /// Makes all that was appended so far durable.

@@ -90,6 +90,8 @@ impl Log {
 
     /// Makes `next` the active file, and leaves the last one to be synced and sealed.
     fn retire(&self, writer: &mut Writer, next: Arc<DataFile>, capacity: u64) {
+        let begin = Position::new(next.id, FILE_HEADER_SIZE);
+        self.published.goes_on(Position::new(writer.active.id, writer.tail), begin);
         let last = std::mem::replace(&mut writer.active, next);
         self.unsynced.lock().push(last.clone());
         self.leave_to_seal(last);

@@ -1,0 +1,164 @@
+//! Making the index anew where the log cannot be followed: from the files that the manifest lists now, as an opening does. What is
+//! different from what the index had is then taken over like writes that were made all at once, so that walks which are under way
+//! still see their moment.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::adopt::Adopted;
+use super::follow::{Come, Follower, Place};
+use super::open::{BELIEVED_AFTER, BETWEEN_ATTEMPTS, Ground, MOST_ATTEMPTS, changes_too_fast, open_files};
+use crate::bitcask::engine::Inside;
+use crate::bitcask::engine::apply::Newer;
+use crate::bitcask::lifecycle::open::{Rebuilt, load_manifest};
+use crate::bitcask::lifecycle::rebuild::rebuild_from;
+use crate::format::features::Needs;
+use crate::format::manifest::Manifest;
+use crate::format::{ALIGNMENT, FileId};
+use crate::index::{Cursor, Entry, Index, KeyHash};
+use crate::log::file::DataFile;
+use crate::store::error::{Error, Result};
+use crate::store::events::LogLevel;
+use crate::sync::thread;
+
+impl Follower {
+    /// Makes the index anew, up to some place that is not before where the log ended when this was called, or that the log can be
+    /// followed from.
+    pub(super) fn make_anew(
+        &self,
+        engine: &Inside<'_>,
+        place: &mut Place,
+        adopted: &mut Adopted,
+    ) -> Result<()> {
+        let disk = engine.catalog.disk.as_ref();
+        engine.catalog.events.log(LogLevel::Info, || {
+            format!(
+                "the index of '{}' is made anew: more was written and merged than could be followed",
+                disk.path().display()
+            )
+        });
+        // The files that are gone are let go of with the next manifest, or this one.
+        adopted.begin_anew();
+        let mut attempts = 0;
+        while attempts < MOST_ATTEMPTS {
+            let ground = Ground::of(disk, self.told().cloned())?;
+            let made = read_all(engine, &ground);
+            let holds = ground.holds(disk)?;
+            match made {
+                Ok((manifest, rebuilt)) if holds => {
+                    self.is_told_again();
+                    let new = take_over(engine, &manifest, &ground, &rebuilt)?;
+                    self.set_place(engine, place, new);
+                    // What was appended since is in the log.
+                    if self.follow_log(engine, place)? == Come::UpToDate {
+                        return Ok(());
+                    }
+                }
+                Err(error)
+                    if holds
+                        && !ground.is_opening
+                        && (attempts >= BELIEVED_AFTER || !matches!(error, Error::Corrupt { .. }))
+                        && ground.has_manifest(disk) =>
+                {
+                    return Err(error);
+                }
+                _ => {}
+            }
+            attempts += u32::from(!ground.is_opening);
+            thread::sleep(BETWEEN_ATTEMPTS);
+        }
+        Err(changes_too_fast(disk))
+    }
+}
+
+/// Takes over what was made anew, and gives the place in the log behind it.
+fn take_over(engine: &Inside<'_>, manifest: &Manifest, ground: &Ground, rebuilt: &Rebuilt) -> Result<Place> {
+    let copy = manifest.copy_with_room(0)?;
+    engine.catalog.amend(|known| {
+        let next_file_id = known.next_file_id.max(copy.next_file_id);
+        *known = Manifest { next_file_id, ..copy };
+    });
+    let place = Place::behind(engine, manifest, ground, rebuilt.max_seq + 1)?;
+    // What the files hold was just counted, and taking it over counts again.
+    let listed: HashSet<FileId> = manifest.files.iter().map(|entry| entry.id).collect();
+    let (files, others): (Vec<_>, Vec<_>) =
+        engine.catalog.files.all()?.into_iter().partition(|file| listed.contains(&file.id));
+    let counts = |file: &Arc<DataFile>| {
+        let usage = &file.usage;
+        (usage.records(), usage.weight(), usage.live_records(), usage.live_weight())
+    };
+    let counted: Vec<_> = files.iter().map(counts).collect();
+    make_same(engine, rebuilt)?;
+    // Nothing points at what stands in others: an attempt that came to nothing may have counted there.
+    for file in others {
+        file.usage.set(file.usage.records(), file.usage.weight(), 0, 0);
+    }
+    for (file, (records, weight, live_records, live_weight)) in files.iter().zip(counted) {
+        file.usage.set(records, weight, live_records, live_weight);
+    }
+    Ok(place)
+}
+
+fn read_all(engine: &Inside<'_>, ground: &Ground) -> Result<(Manifest, Rebuilt)> {
+    let disk = engine.catalog.disk.as_ref();
+    let names = disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e))?;
+    let manifest = load_manifest(disk, &engine.options, &names, Needs::default())?;
+    if manifest.store_id != engine.catalog.manifest().store_id {
+        let message =
+            format!("the store '{}' was begun anew; close it, and open it again", disk.path().display());
+        return Err(Error::Unsupported { message });
+    }
+    let files = open_files(&engine.catalog, &manifest, ground, false)?;
+    let rebuilt = rebuild_from(&engine.catalog, &manifest, &engine.hasher, &engine.options, &files)?;
+    Ok((manifest, rebuilt))
+}
+
+/// Makes the index the same as a new one.
+fn make_same(engine: &Inside<'_>, rebuilt: &Rebuilt) -> Result<()> {
+    let seq = rebuilt.max_seq;
+    // Elements first, then the heads that name them; what no head names any more goes last.
+    if let Some(elements) = &rebuilt.elements {
+        for_each(elements, |hash, entry| {
+            let known = engine.elements.index().and_then(|index| index.get(hash));
+            if known == Some(entry) { Ok(()) } else { engine.take_element(engine, hash, entry) }
+        })?;
+    }
+    for_each(&rebuilt.index, |hash, entry| {
+        let known = engine.index.get(hash);
+        if known == Some(entry) {
+            return Ok(());
+        }
+        let seq = seq_of(engine, entry)?;
+        if let Some(known) = known
+            && seq_of(engine, known)? == seq
+        {
+            // Only copied by a merge: no walk needs the other.
+            if engine.index.lock(hash)?.replace(hash, known, entry) {
+                engine.file(engine, known)?.usage.died(known.size);
+            }
+            return Ok(());
+        }
+        engine.take_newer(engine, &Newer { hash, entry, seq, expiry_ms: rebuilt.expiries.get(hash) })
+    })?;
+    for_each(&engine.index, |hash, _| match rebuilt.index.get(hash) {
+        Some(_) => Ok(()),
+        None => engine.take_away(engine, hash, seq),
+    })?;
+    while engine.take_out_gone(engine)? {}
+    Ok(())
+}
+
+fn seq_of(engine: &Inside<'_>, entry: Entry) -> Result<u64> {
+    engine.file(engine, entry)?.seq_at(u64::from(entry.location.units) * ALIGNMENT)
+}
+
+/// Shows all keys of an index to `visit`, which may change them.
+fn for_each(index: &Index, mut visit: impl FnMut(KeyHash, Entry) -> Result<()>) -> Result<()> {
+    let (mut cursor, mut some) = (Some(Cursor::START), Vec::new());
+    while let Some(at) = cursor {
+        some.clear();
+        cursor = index.collect(at, &mut some)?;
+        some.iter().try_for_each(|(hash, entry)| visit(*hash, *entry))?;
+    }
+    Ok(())
+}
