@@ -583,6 +583,78 @@ fn a_writer_that_tells_nothing_is_noticed_when_it_comes_and_what_it_wrote_is_see
     assert_eq!(reader.get("key").unwrap().as_deref(), Some(&b"new"[..]));
 }
 
+#[test]
+fn what_a_writer_that_told_nothing_left_is_seen_though_it_was_gone_before_anybody_looked() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store");
+    let put = |value: &str| {
+        let db = Db::open(&path, &writing()).unwrap();
+        db.put("key", value).unwrap();
+        db.close().unwrap();
+    };
+    put("old");
+    let page = std::fs::read(path.join(PAGE)).unwrap();
+    let reader = Db::open(&path, &reading()).unwrap();
+    put("new");
+    let now = std::fs::OpenOptions::new().write(true).open(path.join(PAGE)).unwrap();
+    now.write_all_at(&page, 0).unwrap();
+    while reader.get("key").unwrap().as_deref() != Some(&b"new"[..]) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_list_is_never_seen_without_its_elements_by_other_threads_of_a_reader() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store");
+    let db = Db::open(&path, &writing()).unwrap();
+    let reader = Db::open(&path, &reading()).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let list = |n: u32| format!("list {}", n % 3);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut n = 0;
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    n += 1;
+                    reader.list_range(list(n), 0, -1).unwrap();
+                }
+            });
+        }
+        for n in 0..6_000 {
+            db.push_back(list(n), n.to_string()).unwrap();
+            if n % 2 == 0 {
+                db.delete(list(n)).unwrap();
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(reader.recount(), Ok(()));
+}
+
+/// A process that locks a byte of the page, as no reader does.
+#[test]
+fn a_page_that_another_program_locks_keeps_no_writer_out() {
+    both_ways(|path, writing, _| {
+        Db::open(path, writing).unwrap().close().unwrap();
+        let page = std::fs::File::open(path.join(PAGE)).unwrap();
+        for byte in [0, 1] {
+            // SAFETY: plain data, for which all zeros is a valid value.
+            let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+            lock.l_type = libc::F_RDLCK as libc::c_short;
+            (lock.l_start, lock.l_len) = (byte, 1);
+            // SAFETY: the descriptor is open, and the pointer valid for the call.
+            assert_eq!(unsafe { libc::fcntl(page.as_raw_fd(), libc::F_OFD_SETLK, &lock) }, 0);
+            let db = Db::open(path, writing).unwrap();
+            db.put("key", byte.to_string()).unwrap();
+            db.close().unwrap();
+            lock.l_type = libc::F_UNLCK as libc::c_short;
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::fcntl(page.as_raw_fd(), libc::F_OFD_SETLK, &lock) }, 0);
+        }
+    });
+}
+
 /// The data files without a name that this process has mapped or open.
 fn nameless(path: &Path) -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();

@@ -22,7 +22,7 @@ const WORTH_ASKING: u64 = 64 << 10;
 /// See the module.
 pub(super) struct FollowedFile {
     view: View,
-    /// The size of the file when it was looked at last.
+    /// The size of the file when it was looked at last; what is readable of it, where it is complete.
     size: AtomicU64,
     /// Until the file is complete.
     file: Mutex<Option<OwnFile>>,
@@ -68,12 +68,14 @@ impl DiskFile for FollowedFile {
     }
 
     fn follow(&self, end: u64) -> io::Result<()> {
-        if end > self.size.load(Ordering::Relaxed) && end > self.size()? {
+        if end <= self.view.readable() {
+            return Ok(());
+        }
+        // Asked anew each time: a file is cut to its length when it is complete.
+        if end > self.size()?.min(self.view.len()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if end > self.view.readable() {
-            self.view.set_readable(end);
-        }
+        self.view.set_readable(end);
         Ok(())
     }
 
@@ -112,8 +114,11 @@ impl DiskFile for FollowedFile {
 
     /// Gives up the descriptor, and the addresses that nothing will be appended to.
     fn seal(&self) -> io::Result<()> {
-        self.file.lock().take();
-        self.view.end_at(self.view.readable());
+        let mut file = self.file.lock();
+        let end = self.view.readable();
+        self.size.store(end, Ordering::Relaxed);
+        file.take();
+        self.view.end_at(end);
         Ok(())
     }
 }

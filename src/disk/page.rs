@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::directory::Directory;
 use super::mapped::{Mapping, PAGE};
@@ -164,7 +164,10 @@ impl Page {
         // SAFETY: the page has so many words, and stays mapped as long as this is there; whoever changes them does it atomically.
         // The file was as long as the page, and whoever may write to it makes it no shorter: the documentation asks that of other
         // programs, as of all files of a store.
-        unsafe { &*self.base.add(n) }.load(Ordering::Acquire)
+        let value = unsafe { &*self.base.add(n) }.load(Ordering::Relaxed);
+        // Not a load that acquires: of memory that is not writable only relaxed ones are allowed.
+        fence(Ordering::Acquire);
+        value
     }
 
     /// Whether a living process has the page for writing.

@@ -69,6 +69,11 @@ impl View {
         start..start + self.shared.mapping.len()
     }
 
+    /// How many bytes are mapped.
+    pub(super) fn len(&self) -> u64 {
+        self.shared.mapping.len() as u64
+    }
+
     /// How many bytes may be read.
     pub(super) fn readable(&self) -> u64 {
         self.shared.readable.0.load(Ordering::Acquire)

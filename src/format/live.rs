@@ -26,6 +26,8 @@ pub const CLOCK: usize = 35;
 pub const ENDED: usize = 36;
 /// See [`ENDED`].
 pub const CHANGING: u64 = u64::MAX;
+/// Where the log ended when the session began: a position in it.
+pub const BEGAN_AT: usize = 38;
 /// How many sessions were begun on this page: who found nobody writing knows by it whether somebody came since, and may have gone.
 pub const BEGUN: usize = 37;
 /// Where the files of the log ended: a position each, that of the n-th in the n-th place, again from the first on after the last.
@@ -108,7 +110,9 @@ pub fn extent(id: FileId, load: impl Fn(usize) -> u64) -> Extent {
     for n in (ended.saturating_sub(MOST_ENDS as u64)..ended).rev() {
         let (file, end) = split(load(place(n)));
         if file == id {
-            return Extent::Ended(end, next);
+            // More files may have ended meanwhile than there are words for.
+            let overwritten = load(ENDED).wrapping_sub(n) > MOST_ENDS as u64;
+            return if overwritten || next <= id { Extent::Unknown } else { Extent::Ended(end, next) };
         }
         // The last to end may be the one that the tail was in when it was loaded.
         next = file;

@@ -9,8 +9,8 @@
 use super::Position;
 use crate::disk::page::{OwnPage, Page};
 use crate::format::live::{
-    BEGUN, CHANGES, CHANGING, CLOCK, DURABLE, ENDED, ENDS, Extent, GENERATION, HEADER_WORDS, Header,
-    MOST_ENDS, SESSION, TAIL, extent,
+    BEGAN_AT, BEGUN, CHANGES, CHANGING, CLOCK, DURABLE, ENDED, ENDS, Extent, GENERATION, HEADER_WORDS,
+    Header, MOST_ENDS, SESSION, TAIL, extent,
 };
 use crate::format::{ALIGNMENT, Damage, FileId};
 
@@ -66,6 +66,7 @@ impl Published {
         page.store(GENERATION, beginning.generation);
         page.store(DURABLE, beginning.durable.0);
         page.store(CLOCK, beginning.clock);
+        page.store(BEGAN_AT, tail.0);
         page.store(TAIL, tail.0);
         let words = beginning.header.encode();
         for (n, word) in words.iter().enumerate().filter(|(n, _)| *n != SESSION) {
@@ -152,6 +153,11 @@ impl Told {
     #[inline]
     pub fn begun(&self) -> u64 {
         self.page.load(BEGUN)
+    }
+
+    /// Where the log ended when the session began.
+    pub fn began_at(&self) -> Position {
+        Position(self.page.load(BEGAN_AT))
     }
 
     /// Up to where the log may be read.

@@ -1,7 +1,7 @@
 //! What another process has written to the log, on its way into the index of this one.
 //!
-//! The steps are those of a write behind its append, in the order of the log: an element before the head that names it, and taken out
-//! after the head that names it no more.
+//! The steps are those of a write behind its append, in the order of the log, but for new lists, whose heads wait: an element comes before
+//! the head that names it, and is taken out after the head that names it no more.
 
 use super::{Engine, Inside};
 use crate::format::ALIGNMENT;
@@ -12,6 +12,7 @@ use crate::log::Position;
 use crate::log::append::{Appended, weight};
 use crate::log::file::{DataFile, Frame};
 use crate::store::error::Result;
+use crate::store::memory;
 
 /// A version of a key that takes the place of another.
 #[derive(Clone, Copy)]
@@ -26,6 +27,22 @@ pub struct Newer {
     pub expiry_ms: Option<u64>,
 }
 
+/// A head of a list that names an element which may stand behind it.
+pub struct Held {
+    head: ListHead,
+    newer: Newer,
+}
+
+impl Held {
+    /// Whether the record is the only element of the list.
+    fn names(&self, frame: &Frame<'_>) -> bool {
+        let Held { head, .. } = self;
+        frame.header.kind == Kind::Element
+            && head.length() == 1
+            && frame.key() == head.element_key(head.first)
+    }
+}
+
 impl Newer {
     fn appended(&self) -> Appended {
         Appended { entry: self.entry, seq: self.seq, end: Position::default(), may_pause: false }
@@ -34,7 +51,19 @@ impl Newer {
 
 impl Engine {
     /// Takes over a record that stands at the end of the log, and is intact. False where it is of a kind that this engine's log has not.
-    pub fn apply(&self, inside: &Inside<'_>, file: &DataFile, frame: &Frame<'_>) -> Result<bool> {
+    ///
+    /// The head of a new list stands before its element. It is left in `held` until the next record, or [`Engine::apply_held`].
+    pub fn apply(
+        &self,
+        inside: &Inside<'_>,
+        file: &DataFile,
+        frame: &Frame<'_>,
+        held: &mut Option<Held>,
+    ) -> Result<bool> {
+        memory::room_for_more()?;
+        if !held.as_ref().is_some_and(|held| held.names(frame)) {
+            self.apply_held(inside, held)?;
+        }
         let header = &frame.header;
         let units = header.frame_size() / ALIGNMENT;
         let size = weight(header.kind, units);
@@ -52,20 +81,34 @@ impl Engine {
         }
         file.include_seqs(header.seq, header.seq);
         match header.kind {
-            Kind::Put | Kind::Head => self.take_newer(inside, &newer)?,
+            Kind::Head => {
+                let head =
+                    ListHead::decode(frame.value()).map_err(|what| file.corrupt(frame.offset, what))?;
+                *held = Some(Held { head, newer });
+            }
+            Kind::Put => self.take_newer(inside, &newer)?,
             Kind::Tombstone => {
                 file.usage.died(size);
                 self.take_away(inside, newer.hash, header.seq)?;
             }
-            Kind::Element => self.take_element(inside, newer.hash, newer.entry)?,
+            Kind::Element => {
+                self.take_element(inside, newer.hash, newer.entry)?;
+                self.apply_held(inside, held)?;
+            }
             Kind::Mark => {}
             _ => return Ok(false),
         }
         Ok(true)
     }
 
+    /// Takes over a head that waits for its element.
+    pub fn apply_held(&self, inside: &Inside<'_>, held: &mut Option<Held>) -> Result<()> {
+        held.take().map_or(Ok(()), |held| self.take_newer(inside, &held.newer))
+    }
+
     /// Points the index at a newer version of a key.
     pub fn take_newer(&self, inside: &Inside<'_>, newer: &Newer) -> Result<()> {
+        memory::room_for_more()?;
         let mut locked = self.index.lock_for_insert(newer.hash)?;
         let _room = match newer.expiry_ms {
             Some(_) => Some(self.expiries.make_room(newer.hash.root, 1)?),
@@ -102,6 +145,7 @@ impl Engine {
 
     /// Takes a key out of the index that the write `by` removed.
     pub fn take_away(&self, inside: &Inside<'_>, hash: KeyHash, by: u64) -> Result<()> {
+        memory::room_for_more()?;
         let mut locked = self.index.lock(hash)?;
         if let Some(old) = locked.remove(hash) {
             self.replace(inside, hash, old, by, None);

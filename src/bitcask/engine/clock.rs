@@ -155,11 +155,11 @@ impl StoreClock {
         let wanted = self.disk.now_ms(true).max(self.latest.load(Ordering::Relaxed));
         let monotonic = self.disk.monotonic_ms();
         let offset = wanted.saturating_sub(monotonic);
-        let offset = self.offset.fetch_max(offset, Ordering::Relaxed).max(offset);
+        // Told first: what has expired for somebody here must have for them.
         if let Some(published) = &self.published {
             published.clock(offset);
         }
-        monotonic.saturating_add(offset)
+        monotonic.saturating_add(self.offset.fetch_max(offset, Ordering::Relaxed).max(offset))
     }
 
     /// The time, if `time_ms` has come. Of what is far off it may say so up to a second late after the wall clock was set

@@ -67,9 +67,10 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
         }
     });
     let engine = opened?;
-    if let Some(page_lock) = &page_lock {
-        publish(&engine, page_lock)?;
-    }
+    let page_lock = match page_lock {
+        Some(page_lock) => publish(&engine, page_lock)?,
+        None => None,
+    };
     // In this order: who finds the page without its lock is to find the store without one, too.
     Ok(Engine { _lock: Box::new((page_lock, lock)), ..engine })
 }
@@ -77,16 +78,20 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
 /// The page by which those who read the store meanwhile are told what is written. Without it the store can be used all the same.
 fn own_page(disk: &dyn Disk, options: &Options) -> Option<(OwnPage, PageLock)> {
     disk.own_page(true).unwrap_or_else(|error| {
-        Events::new(options.log.clone(), options.log_level).log(LogLevel::Warn, || {
-            let path = disk.path().join(page::FILE_NAME);
-            format!("the store cannot be read live by other processes meanwhile: {}: {error}", path.display())
-        });
+        untold(&Events::new(options.log.clone(), options.log_level), disk, &error);
         None
     })
 }
 
+fn untold(events: &Events, disk: &dyn Disk, error: &std::io::Error) {
+    events.log(LogLevel::Warn, || {
+        let path = disk.path().join(page::FILE_NAME);
+        format!("the store cannot be read live by other processes meanwhile: {}: {error}", path.display())
+    });
+}
+
 /// Begins to tell those who read the store meanwhile how far it has come.
-fn publish(engine: &Engine, page_lock: &PageLock) -> Result<()> {
+fn publish(engine: &Engine, page_lock: PageLock) -> Result<Option<PageLock>> {
     let catalog = &engine.catalog;
     let random = catalog.disk.random();
     let random =
@@ -100,7 +105,13 @@ fn publish(engine: &Engine, page_lock: &PageLock) -> Result<()> {
         durable: engine.log.durable(),
         clock: engine.clock.offset(),
     });
-    page_lock.tell().map_err(|e| Error::io("lock the page for readers of", catalog.disk.path(), &e))
+    // Another program that locks the page keeps readers out, and nobody else.
+    if let Err(error) = page_lock.tell() {
+        catalog.published.close_page();
+        untold(&catalog.events, catalog.disk.as_ref(), &error);
+        return Ok(None);
+    }
+    Ok(Some(page_lock))
 }
 
 fn open_locked(

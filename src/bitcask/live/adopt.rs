@@ -70,7 +70,7 @@ impl Follower {
             let open = {
                 let mut place = self.place();
                 if self.follow_log(engine, &mut place)? == Come::Lost {
-                    self.make_anew(engine, &mut place, adopted)?;
+                    self.make_anew(shared, engine, &mut place, adopted)?;
                     continue;
                 }
                 if !place.has_writer() {
@@ -113,6 +113,10 @@ fn open_new(engine: &Inside<'_>, manifest: &Manifest, new: &mut Vec<Arc<DataFile
             }
             None => match catalog.open_file(entry, Access::Follow { grows: false }, None) {
                 Ok(file) => {
+                    if file.tail() != entry.length {
+                        let what = "the file does not have the length that the manifest gives";
+                        return Err(file.corrupt(file.tail().min(entry.length), what));
+                    }
                     file.include_seqs(entry.min_seq, entry.max_seq);
                     new.push(file);
                 }

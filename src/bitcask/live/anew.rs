@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use super::adopt::Adopted;
 use super::follow::{Come, Follower, Place};
-use super::open::{BELIEVED_AFTER, BETWEEN_ATTEMPTS, Ground, MOST_ATTEMPTS, changes_too_fast, open_files};
+use super::open::{
+    BELIEVED_AFTER, BETWEEN_ATTEMPTS, CALLS_WAIT, Ground, MOST_ATTEMPTS, changes_too_fast, open_files,
+};
 use crate::bitcask::engine::Inside;
 use crate::bitcask::engine::apply::Newer;
 use crate::bitcask::lifecycle::open::{Rebuilt, load_manifest};
 use crate::bitcask::lifecycle::rebuild::rebuild_from;
+use crate::bitcask::shared::Shared;
 use crate::format::features::Needs;
 use crate::format::manifest::Manifest;
 use crate::format::{ALIGNMENT, FileId};
@@ -26,6 +29,7 @@ impl Follower {
     /// followed from.
     pub(super) fn make_anew(
         &self,
+        shared: &Shared,
         engine: &Inside<'_>,
         place: &mut Place,
         adopted: &mut Adopted,
@@ -39,9 +43,14 @@ impl Follower {
         });
         // The files that are gone are let go of with the next manifest, or this one.
         adopted.begin_anew();
-        let mut attempts = 0;
-        while attempts < MOST_ATTEMPTS {
-            let ground = Ground::of(disk, self.told().cloned())?;
+        // Attempts count in the files that are open here: nothing is followed from where this began.
+        place.give_up();
+        self.set_seen(None);
+        for attempts in 0..MOST_ATTEMPTS {
+            if shared.signal().is_stopped() {
+                return Err(Error::Closed);
+            }
+            let ground = Ground::of(disk, self.told().cloned(), CALLS_WAIT)?;
             let made = read_all(engine, &ground);
             let holds = ground.holds(disk)?;
             match made {
@@ -64,7 +73,6 @@ impl Follower {
                 }
                 _ => {}
             }
-            attempts += u32::from(!ground.is_opening);
             thread::sleep(BETWEEN_ATTEMPTS);
         }
         Err(changes_too_fast(disk))

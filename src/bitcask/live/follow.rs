@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 use super::adopt::Adopted;
 use super::open::{BETWEEN_ATTEMPTS, Ground, find_told};
 use crate::bitcask::engine::{Engine, Inside};
+use crate::bitcask::lifecycle::open::read_whole;
 use crate::bitcask::shared::Shared;
 use crate::disk::Disk;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::manifest::{FileState, Manifest};
+use crate::format::names;
 use crate::log::Position;
 use crate::log::file::DataFile;
 use crate::log::published::Told;
@@ -46,6 +48,8 @@ pub struct Place {
     session: u64,
     /// Where none was: how many were begun when the log was read. What they told does not count.
     begun: u64,
+    /// Nothing can be followed from here.
+    is_lost: bool,
 }
 
 impl Place {
@@ -66,11 +70,16 @@ impl Place {
             // What has expired for the writer has for this process.
             engine.clock.follow(told);
         }
-        Ok(Place { file, offset, next_seq, session, begun: ground.begun })
+        Ok(Place { file, offset, next_seq, session, begun: ground.begun, is_lost: false })
     }
 }
 
 impl Place {
+    /// Nothing is followed from here any more.
+    pub fn give_up(&mut self) {
+        self.is_lost = true;
+    }
+
     /// Whether a writer was followed, at any time.
     pub fn has_writer(&self) -> bool {
         self.session != 0
@@ -96,6 +105,8 @@ pub struct Follower {
     idle: AtomicU64,
     /// Somebody has the store open for writing who tells nothing.
     is_untold: AtomicBool,
+    /// How many sessions were begun, and what the manifest was, when it was looked last and nobody wrote.
+    looked: Mutex<Option<(u64, Option<Vec<u8>>)>>,
     place: Mutex<Place>,
     /// Held by who takes over the manifest. To be locked before the place.
     pub(super) adopted: Mutex<Adopted>,
@@ -111,6 +122,7 @@ impl Follower {
             seen: AtomicU64::new(NOWHERE),
             idle: AtomicU64::new(NOWHERE),
             is_untold: AtomicBool::new(false),
+            looked: Mutex::new((!ground.is_live).then(|| (ground.begun, ground.manifest.clone()))),
             place: Mutex::new(place),
             adopted: Mutex::default(),
             asked: AtomicBool::new(false),
@@ -121,18 +133,20 @@ impl Follower {
     #[inline(always)]
     pub fn is_up_to_date(&self) -> bool {
         // In this order: where somebody follows meanwhile, what it says is newer.
-        self.told
-            .get()
-            .is_some_and(|told| told.tail().0 == self.seen.load(Ordering::Acquire) || self.is_idle(told))
+        self.told.get().is_some_and(|told| {
+            let (tail, seen) = (told.tail().0, self.seen.load(Ordering::Acquire));
+            (tail == seen && seen != NOWHERE) || self.is_idle(told)
+        })
     }
 
     #[inline]
     fn is_idle(&self, told: &Told) -> bool {
-        told.begun() == self.idle.load(Ordering::Acquire)
+        let (begun, idle) = (told.begun(), self.idle.load(Ordering::Acquire));
+        begun == idle && idle != NOWHERE
     }
 
     /// The index has everything up to this tail, or, without one, nothing is known.
-    fn set_seen(&self, tail: Option<Position>) {
+    pub(super) fn set_seen(&self, tail: Option<Position>) {
         self.seen.store(tail.map_or(NOWHERE, |tail| tail.0), Ordering::Release);
         self.idle.store(NOWHERE, Ordering::Release);
     }
@@ -153,11 +167,32 @@ impl Follower {
             let _place = self.place.lock();
             self.is_untold.store(true, Ordering::Relaxed);
             self.set_seen(None);
+            *self.looked.lock() = None;
         }
     }
 
     fn is_untold_now(&self, disk: &dyn Disk) -> bool {
-        !self.told().is_some_and(|told| told.has_writer()) && disk.is_locked_by_a_writer()
+        let told = self.told().cloned().or_else(|| find_told(disk).ok().flatten());
+        let has_writer = || told.as_ref().is_some_and(|told| told.has_writer());
+        if has_writer() {
+            *self.looked.lock() = None;
+            return false;
+        }
+        if disk.is_locked_by_a_writer() {
+            return !has_writer();
+        }
+        // One may have come and gone: it leaves another manifest.
+        let begun = told.as_ref().map_or(0, |told| told.begun());
+        let manifest = read_whole(disk, names::MANIFEST).ok();
+        if has_writer() || disk.is_locked_by_a_writer() {
+            return false;
+        }
+        let mut looked = self.looked.lock();
+        let is_changed = matches!(&*looked, Some((then, of_then)) if *then == begun && *of_then != manifest);
+        if !is_changed {
+            *looked = Some((begun, manifest));
+        }
+        is_changed
     }
 
     /// The index was made anew: from what is there now.
@@ -194,7 +229,7 @@ impl Follower {
         let mut place = self.place.lock();
         // Somebody else may have been here first.
         if self.follow_log(&engine, &mut place)? == Come::Lost {
-            self.make_anew(&engine, &mut place, &mut adopted)?;
+            self.make_anew(shared, &engine, &mut place, &mut adopted)?;
         }
         Ok(then(&engine))
     }
@@ -212,7 +247,7 @@ impl Follower {
 
     /// Takes over what was appended to the log.
     pub(super) fn follow_log(&self, engine: &Inside<'_>, place: &mut Place) -> Result<Come> {
-        if self.is_untold.load(Ordering::Relaxed) {
+        if place.is_lost || self.is_untold.load(Ordering::Relaxed) {
             return Ok(Come::Lost);
         }
         let told = match self.told.get() {
@@ -241,6 +276,9 @@ impl Follower {
             }
             if session != 0 && session != place.session {
                 self.meet(engine, told, place)?;
+                if place.is_lost {
+                    return Ok(Come::Lost);
+                }
                 continue;
             }
             if place.session == 0 {
@@ -296,6 +334,9 @@ impl Follower {
             return Err(Error::Unsupported { message });
         }
         place.session = header.session;
+        // What was read of a log whose end the disk has lost is not a part of it any more.
+        place.is_lost |=
+            place.file.as_ref().is_some_and(|file| told.began_at() < Position::new(file.id, place.offset));
         engine.clock.follow(told);
         Ok(())
     }
@@ -314,12 +355,12 @@ impl Follower {
 fn take_over(engine: &Inside<'_>, file: &Arc<DataFile>, place: &mut Place, end: u64) -> Result<bool> {
     file.follow(end)?;
     let (mut is_next, mut time_ms) = (true, 0);
-    let next_seq = &mut place.next_seq;
+    let (next_seq, mut held) = (&mut place.next_seq, None);
     let taken = scan(file, place.offset, end, &mut |frame| {
         if frame.header.kind == Kind::Batch {
             return Ok(());
         }
-        is_next = frame.header.seq == *next_seq && engine.apply(engine, file, frame)?;
+        is_next = frame.header.seq == *next_seq && engine.apply(engine, file, frame, &mut held)?;
         if !is_next {
             return Err(Error::Closed);
         }
@@ -327,6 +368,7 @@ fn take_over(engine: &Inside<'_>, file: &Arc<DataFile>, place: &mut Place, end: 
         time_ms = frame.header.time_ms.max(time_ms);
         Ok(())
     });
+    let taken = taken.and_then(|taken| engine.apply_held(engine, &mut held).map(|()| taken));
     // Walks begin at this number: all up to it is in the index.
     engine.log.follow(file, place.next_seq, time_ms);
     match taken {

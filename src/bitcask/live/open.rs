@@ -31,8 +31,10 @@ pub const MOST_ATTEMPTS: u32 = 1_000;
 pub const BELIEVED_AFTER: u32 = 20;
 /// The pause.
 pub const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
-/// Whoever has just locked a store makes its page within this time, also on a machine that is busy, or never does.
+/// Whoever has just locked a store makes its page within this time, also on a machine that is busy, or never does. An opening waits as long.
 const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+/// So long waits a call of a store that is open.
+pub const CALLS_WAIT: Duration = Duration::from_secs(1);
 
 /// A file, and what the manifest says of it.
 pub type Listed = (FileEntry, Arc<DataFile>);
@@ -52,12 +54,14 @@ pub struct Ground {
     /// Whether a living writer opens the store: it may cut what is being read.
     pub is_opening: bool,
     changes: u64,
-    manifest: Option<Vec<u8>>,
+    /// The bytes of the manifest.
+    pub manifest: Option<Vec<u8>>,
+    patience: Duration,
 }
 
 impl Ground {
-    /// As it is now. `told` is what is known already of where it is told.
-    pub fn of(disk: &dyn Disk, told: Option<Arc<Told>>) -> Result<Ground> {
+    /// As it is now. `told` is what is known already of where it is told. A writer that tells nothing yet is waited for as long as `patience`.
+    pub fn of(disk: &dyn Disk, told: Option<Arc<Told>>, patience: Duration) -> Result<Ground> {
         let since = Instant::now();
         loop {
             let told = match &told {
@@ -71,7 +75,7 @@ impl Ground {
             let has_writer = told.as_ref().is_some_and(|told| told.has_writer());
             if !has_writer && disk.is_locked_by_a_writer() {
                 // It may be about to, or just gone; or it is of a version that tells nothing.
-                if since.elapsed() > BEGINS_WITHIN {
+                if since.elapsed() > patience {
                     return Err(untold(disk.path()));
                 }
                 thread::sleep(BETWEEN_ATTEMPTS);
@@ -83,7 +87,17 @@ impl Ground {
             let manifest = read_whole(disk, names::MANIFEST).ok();
             let is_live = is_told && session != 0 && session == word;
             let is_opening = has_writer && !is_live;
-            return Ok(Ground { told, session, word, begun, is_live, is_opening, changes, manifest });
+            return Ok(Ground {
+                told,
+                session,
+                word,
+                begun,
+                is_live,
+                is_opening,
+                changes,
+                manifest,
+                patience,
+            });
         }
     }
 
@@ -99,11 +113,11 @@ impl Ground {
 
     /// Whether what was found on this ground is true: no writer came or went that may have cut or written what was read.
     pub fn holds(&self, disk: &dyn Disk) -> Result<bool> {
-        let now = Ground::of(disk, self.told.clone())?;
+        let now = Ground::of(disk, self.told.clone(), self.patience)?;
         Ok(self.word == now.word
             && self.is_live == now.is_live
             && self.told.is_some() == now.told.is_some()
-            && (self.is_live || self.changes == now.changes))
+            && (self.is_live || (self.changes == now.changes && self.manifest == now.manifest)))
     }
 
     /// Whether the manifest is still the one that it was.
@@ -134,10 +148,10 @@ fn untold(path: &Path) -> Error {
 pub fn open(disk: &Arc<dyn Disk>, options: &Options) -> Result<(Engine, Follower)> {
     let mut attempts = 0;
     loop {
-        let ground = Ground::of(disk.as_ref(), None)?;
+        let ground = Ground::of(disk.as_ref(), None, BEGINS_WITHIN)?;
         let opened = attempt(disk, options, &ground);
         let holds = ground.holds(disk.as_ref())?;
-        attempts += u32::from(!ground.is_opening);
+        attempts += 1;
         match opened {
             Ok(opened) if holds => return Ok(opened),
             Err(error)
