@@ -371,7 +371,7 @@ pub fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
 /// Removes all files of a store that was being made.
 pub fn remove_all(disk: &dyn Disk) {
     for name in disk.list().unwrap_or_default() {
-        if names::parse(&name).is_some() {
+        if names::parse(&name).is_some() || name == page::FILE_NAME {
             let _ = disk.remove(&name);
         }
     }
