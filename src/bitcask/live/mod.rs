@@ -100,14 +100,14 @@ impl Live {
         Ok(&self.store)
     }
 
-    /// As [`Store::copy`].
-    #[inline]
+    /// As [`Store::copy`]. Not a part of its callers: other stores are to be looked up as if there were no live ones.
+    #[inline(never)]
     pub fn copy_to(&self, key: &[u8], to: &mut (impl Copying + ?Sized)) -> Result<Option<usize>> {
         self.current()?.copy_to(key, to)
     }
 
     /// As [`Store::show`].
-    #[inline]
+    #[inline(never)]
     pub fn show_to(&self, key: &[u8], visit: impl FnOnce(&[u8])) -> Result<bool> {
         self.current()?.show_to(key, visit)
     }
