@@ -3,7 +3,7 @@
 //! Reads the source as text. Tests inside the source (files `tests.rs`, and everything after `#[cfg(test)] mod`) are
 //! not looked at: they may use what they like.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -190,6 +190,31 @@ fn every_room_is_there() {
     for (n, room) in ROOMS.iter().enumerate() {
         assert!(rooms.contains(&n), "src/{room} is gone: the table at the top of this test is out of date");
     }
+}
+
+/// The picture of the source, from the top down: each room, its files and lines of code, and how often it names each room below.
+#[test]
+#[ignore = "it prints: cargo xtask layers"]
+fn rooms_and_arrows() {
+    let (mut files, mut lines) = (BTreeMap::new(), BTreeMap::new());
+    let mut arrows: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
+    for source in sources() {
+        let own = source.room();
+        *files.entry(own).or_insert(0) += 1;
+        *lines.entry(own).or_insert(0) +=
+            source.lines.iter().filter(|(_, line)| !line.trim().is_empty()).count();
+        let named = source.lines.iter().flat_map(|(_, line)| paths_named(&source.path, line));
+        for room in named.filter_map(|path| room_of(&path)).filter(|room| *room != own) {
+            *arrows.entry(own).or_default().entry(room).or_insert(0) += 1;
+        }
+    }
+    println!("{:20} {:>5} {:>6}  uses", "room", "files", "lines");
+    for (room, name) in ROOMS.iter().enumerate().rev() {
+        let below = arrows.get(&room).into_iter().flatten().rev();
+        let below: Vec<String> = below.map(|(to, count)| format!("{} {count}", ROOMS[*to])).collect();
+        println!("{name:20} {:>5} {:>6}  {}", files[&room], lines[&room], below.join(", "));
+    }
+    println!("{:20} {:>5} {:>6}", "all", files.values().sum::<usize>(), lines.values().sum::<usize>());
 }
 
 #[test]

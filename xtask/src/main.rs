@@ -48,6 +48,7 @@ usage: cargo xtask TASK
   torture [SUITE...] [--seed N] [--minutes M]
                           the random tests with fresh seeds, for ten minutes where nothing else is said; --list: the suites
   torture seeded [BUG...] makes deliberate mistakes in the library, and names the test that catches each
+  layers                  the modules of the source, and which uses which
   sanitize [CHECKER...]   the Rust tests under address, thread and miri
   bindings-speed          what calls cost from Go and from Python
   race-server [...]       filedb-server beside Redis and Valkey, under redis-benchmark; race-server --help
@@ -109,6 +110,7 @@ fn run() -> Result<()> {
         ("header", _) => header::write(&workspace)?,
         ("man", _) if check => manpage::check(&workspace)?,
         ("man", _) => manpage::write(&workspace)?,
+        ("layers", _) => rust::layers(&workspace)?,
         ("abi", _) => abidump::write(&workspace, accept)?,
         ("torture", _) if list => torture::list(),
         ("torture", _) if torture.names.first().is_some_and(|name| name == "seeded") => {

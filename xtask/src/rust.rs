@@ -47,3 +47,14 @@ pub fn documentation(workspace: &Workspace) -> Result<()> {
     let _strict = sh.push_env("RUSTDOCFLAGS", "-D warnings");
     Ok(cmd!(sh, "cargo doc --quiet --workspace --no-deps").quiet().run()?)
 }
+
+/// The rooms of the source and the arrows between them, printed. tests/layers.rs holds that they point down.
+pub fn layers(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    Ok(cmd!(
+        sh,
+        "cargo test --quiet --package filedb {TESTING...} --test layers -- --ignored --exact rooms_and_arrows --nocapture"
+    )
+    .quiet()
+    .run()?)
+}
