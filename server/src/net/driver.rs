@@ -149,6 +149,8 @@ pub fn drive(
     input: &[u8],
 ) -> (usize, u64) {
     let (mut done, mut count) = (0, 0);
+    // When the command before ended, if nothing was done since: reading the clock is a part of what a short command costs.
+    let mut ended = None;
     let token = connection.session.client.address.token;
     let settings = &server.settings;
     while done < input.len() && connection.may_go_on() {
@@ -174,6 +176,7 @@ pub fn drive(
                     && !server.pause.holds(false, || server.uptime_ms())
                 {
                     gets.push(work.keyspace.databases.place(session.database), key, done);
+                    ended = None;
                     session.last = Some(get);
                     if gets.ends.len() >= MOST_GETS
                         && let Some((start, left)) = gets.answer(server, work, session, output)
@@ -193,10 +196,11 @@ pub fn drive(
                         break;
                     }
                     let begin = output.end();
-                    one(server, work, session, &mut output.bytes, command, &args);
+                    ended = one(server, work, session, &mut output.bytes, (command, &args), ended);
                     work.mark(token, begin..output.end());
                     if !work.pushed.is_empty() {
                         commands::serve_pushed(work);
+                        ended = None;
                     }
                 }
                 count += 1;
@@ -252,14 +256,18 @@ fn must_pause(server: &Server, session: &Session, command: &Command, has_listene
     !is_exempt && server.pause.holds(is_write, || server.uptime_ms())
 }
 
+/// A command with its arguments, or why there is none.
+type Request<'a> = (commands::fault::Result<&'static Command>, &'a [&'a [u8]]);
+
+/// Does one command, which began at `started`, or now: when it ended, if anybody had to know.
 fn one(
     server: &Server,
     work: &mut Work,
     session: &mut Session,
     out: &mut Vec<u8>,
-    command: commands::fault::Result<&'static Command>,
-    args: &[&[u8]],
-) {
+    (command, args): Request<'_>,
+    started: Option<Instant>,
+) -> Option<Instant> {
     let begin = out.len();
     if let Ok(command) = command
         && session.last.is_none_or(|last| !std::ptr::eq(last, command))
@@ -268,11 +276,12 @@ fn one(
         session.client.known.lock().command = command.name;
     }
     let slow = server.settings.slowlog_micros.load(Ordering::Relaxed) as i64;
-    let started = (slow >= 0).then(Instant::now);
+    let started = (slow >= 0).then(|| started.unwrap_or_else(Instant::now));
     let name = command.as_ref().map(|command| command.name).unwrap_or_default();
     dispatch::run(&mut Context { server, work, session, out }, command, args);
-    if let Some(started) = started {
-        let micros = started.elapsed().as_micros() as u64;
+    let ended = started.map(|_| Instant::now());
+    if let (Some(started), Some(ended)) = (started, ended) {
+        let micros = ended.duration_since(started).as_micros() as u64;
         if micros >= slow as u64 && name != "exec" && session.wait.is_none() {
             let most = server.settings.slowlog_len.load(Ordering::Relaxed) as usize;
             server.slowlog.add(args, micros, &session.client, most);
@@ -291,6 +300,7 @@ fn one(
         Replies::SkipNext => Replies::Skip,
         Replies::On => Replies::On,
     };
+    ended
 }
 
 #[cfg(test)]
