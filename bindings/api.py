@@ -51,7 +51,7 @@ def describe(header: str) -> dict:
             since = re.search(r"Since (\d+\.\d+\.\d+)", doc)
             entry = function(match[2], match[1], match[3], doc)
             entry["since"] = since[1] if since else None
-            entry["statuses"] = sorted(set(re.findall(r"FILEDB_(?:OK|NOT_FOUND|CONFLICT|DONE|ERR_[A-Z_]+)", doc)))
+            entry["statuses"] = sorted(set(re.findall(r"FILEDB_(?:OK|NOT_FOUND|CONFLICT|DONE|GAP|TIMEOUT|ERR_[A-Z_]+)", doc)))
             api["functions"].append(entry)
         else:
             raise SystemExit(f"api.py does not understand this in {HEADER.name}: {declaration}")

@@ -38,11 +38,16 @@ static void structs_are_laid_out_as_documented(void) {
   CHECK(offsetof(filedb_stats_t, expired_keys) == 96);
   CHECK(offsetof(filedb_stats_t, clock_ahead_ms) == 104);
   CHECK(sizeof(filedb_stats_t) == 112);
+  CHECK(sizeof(filedb_change_t) == 64);
 }
 
 /* Programs were compiled with these numbers; they never change. */
 static void statuses_keep_their_numbers(void) {
   CHECK(FILEDB_OK == 0 && FILEDB_NOT_FOUND == 1 && FILEDB_CONFLICT == 2 && FILEDB_DONE == 3);
+  CHECK(FILEDB_GAP == 4 && FILEDB_TIMEOUT == 5);
+  CHECK(FILEDB_CHANGE_PUT == 1u && FILEDB_CHANGE_DELETE == 2u && FILEDB_CHANGE_EXPIRY == 7u);
+  CHECK(FILEDB_CHANGE_PUSH_BACK == 3u && FILEDB_CHANGE_PUSH_FRONT == 4u);
+  CHECK(FILEDB_CHANGE_POP_BACK == 5u && FILEDB_CHANGE_POP_FRONT == 6u);
   CHECK(FILEDB_ERR_INVALID_ARGUMENT == -1 && FILEDB_ERR_IO == -2 && FILEDB_ERR_CORRUPT == -3);
   CHECK(FILEDB_ERR_LOCKED == -4 && FILEDB_ERR_NO_SPACE == -5 && FILEDB_ERR_READ_ONLY == -6);
   CHECK(FILEDB_ERR_TOO_LARGE == -7 && FILEDB_ERR_BUFFER_TOO_SMALL == -8);
@@ -62,7 +67,7 @@ static void every_status_has_a_sentence_of_its_own(void) {
   CHECK(unknown != NULL && unknown[0] != 0);
   CHECK(strcmp(filedb_strerror(INT32_MIN), unknown) == 0);
   CHECK(strcmp(filedb_strerror(FILEDB_OK), "ok") == 0);
-  for (a = FILEDB_ERR_MISSING; a <= FILEDB_DONE; a++) {
+  for (a = FILEDB_ERR_MISSING; a <= FILEDB_TIMEOUT; a++) {
     CHECK(filedb_strerror(a)[0] != 0 && strcmp(filedb_strerror(a), unknown) != 0);
     for (b = FILEDB_ERR_MISSING; b < a; b++) CHECK(strcmp(filedb_strerror(a), filedb_strerror(b)) != 0);
   }

@@ -503,6 +503,14 @@ void every_verb_without_try_throws_what_is_wrong() {
   db.write(Batch().put("d", "4").erase("b"));
   db.sync();
   db.merge();
+  auto changes = db.changes(db.last_seq());
+  filedb_change_t change;
+  CHECK(changes.next(change, 0ms) == FILEDB_TIMEOUT && change.seq == 0);
+  db.put("e", "5");
+  CHECK(changes.next(change) == FILEDB_OK && change.kind == FILEDB_CHANGE_PUT && change.seq == db.last_seq());
+  CHECK(std::string_view(static_cast<const char *>(change.key.data), change.key.len) == "e");
+  CHECK(db.changes(db.last_seq() + 1).next(change) == FILEDB_GAP);
+  db.erase("e");
   db.backup(std::string(dir.store()) + "-backup");
   db.backup(std::string(dir.store()) + "-backup", FILEDB_BACKUP_COPY);
   std::map<std::string, std::string> seen;

@@ -81,6 +81,8 @@ static filedb_t *db, *other;
 static filedb_options_t *options;
 static filedb_batch_t *batch;
 static filedb_iter_t *iter, *new_iter;
+static filedb_changes_t *feed, *new_feed;
+static filedb_change_t change = FILEDB_CHANGE_INIT;
 static filedb_pinned_t pinned, pins[2];
 static filedb_slice_t slice_of_k = {"k", 1}, found_key, found_value, rows[2], row_values[2];
 static filedb_slice_t *list;
@@ -189,12 +191,14 @@ static void set_up(void) {
   EXPECT(FILEDB_OK, put_text(db, "l", "w"));
   EXPECT(FILEDB_OK, filedb_batch_put(batch, "b", 1, "v", 1, &err));
   EXPECT(FILEDB_OK, filedb_iter_new(db, NULL, 0, &iter, &err));
+  EXPECT(FILEDB_OK, filedb_changes_new(db, 0, &feed, &err));
   EXPECT(FILEDB_OK, filedb_get_pinned(db, "k", 1, &pinned, &err));
 }
 
 static void tear_down(void) {
   filedb_unpin(&pinned);
   filedb_iter_free(iter);
+  filedb_changes_free(feed);
   filedb_batch_free(batch);
   filedb_options_free(options);
   if (db != NULL) close_store(db);
@@ -285,6 +289,13 @@ static void null_is_refused_or_means_nothing(void) {
   TRY(INVALID, filedb_count, db, NULL, &err);
   TRY(INVALID, filedb_sync, NULL, &err);
   TRY(INVALID, filedb_merge, NULL, &err);
+  TRY(INVALID, filedb_last_seq, NULL, &number, &err);
+  TRY(INVALID, filedb_last_seq, db, NULL, &err);
+  TRY(INVALID, filedb_changes_new, NULL, 0, &new_feed, &err);
+  TRY(INVALID, filedb_changes_new, db, 0, NULL, &err);
+  TRY(INVALID, filedb_changes_next, NULL, 0, &change, &err);
+  TRY(INVALID, filedb_changes_next, feed, 0, NULL, &err);
+  TRY_CALL(filedb_changes_free, 1, NULL);
   TRY(INVALID, filedb_backup, NULL, "backup", 0, &err);
   TRY(INVALID, filedb_backup, db, NULL, 0, &err);
   TRY(INVALID, filedb_stats, NULL, &stats, &err);
@@ -338,10 +349,12 @@ static void null_is_refused_or_means_nothing(void) {
 static void zero_is_a_length_like_any_other(void) {
   filedb_put_options_t no_size;
   filedb_stats_t no_size_either;
+  filedb_change_t no_size_at_all;
   filedb_check_report_t no_size_here;
   filedb_pinned_t nothing;
   memset(&no_size, 0, sizeof no_size);
   memset(&no_size_either, 0, sizeof no_size_either);
+  memset(&no_size_at_all, 0, sizeof no_size_at_all);
   memset(&no_size_here, 0, sizeof no_size_here);
   no_size.struct_size = no_size_either.struct_size = no_size_here.struct_size = 8; /* 0 is the size of the first version */
   memset(&nothing, 0, sizeof nothing);
@@ -400,6 +413,12 @@ static void zero_is_a_length_like_any_other(void) {
   NOTHING(filedb_count, "takes no number");
   NOTHING(filedb_sync, "takes no number");
   NOTHING(filedb_merge, "takes no number");
+  NOTHING(filedb_last_seq, "takes no number");
+  TRY(FILEDB_OK, filedb_changes_new, db, 0, &new_feed, &err);
+  TRY(FILEDB_OK, filedb_changes_next, new_feed, 0, &no_size_at_all, &err);
+  CHECK(no_size_at_all.kind == FILEDB_CHANGE_PUT && no_size_at_all.seq == 1 && no_size_at_all.struct_size == 0);
+  CHECK(no_size_at_all.key.len == 1 && no_size_at_all.value.len == 1 && no_size_at_all.expiry_ms == 0);
+  TRY_CALL(filedb_changes_free, 1, new_feed);
   TRY(INVALID, filedb_backup, db, "", 0, &err);
   TRY(INVALID, filedb_stats, db, &no_size_either, &err);
   TRY(INVALID, filedb_ttl, db, "k", 0, &ms, &err);
@@ -487,7 +506,15 @@ static void what_is_huge_is_refused_before_it_is_read(void) {
     TRY_CALL(filedb_iter_next_batch, statuses[0] == INVALID, iter, rows, row_values, SIZE_MAX - i, statuses, &err);
     stats.struct_size = UINT32_MAX - (uint32_t)i;
     TRY(INVALID, filedb_stats, db, &stats, &err);
+    TRY(FILEDB_OK, filedb_changes_new, db, UINT64_MAX - i, &new_feed, &err);
+    TRY(FILEDB_GAP, filedb_changes_next, new_feed, INT64_MAX, &change, &err);
+    TRY(FILEDB_GAP, filedb_changes_next, new_feed, INT64_MIN, &change, &err);
+    change.struct_size = UINT32_MAX - (uint32_t)i;
+    TRY(INVALID, filedb_changes_next, new_feed, 0, &change, &err);
+    change.struct_size = sizeof change;
+    TRY_CALL(filedb_changes_free, 1, new_feed);
   }
+  NOTHING(filedb_last_seq, "takes no number");
   stats.struct_size = sizeof stats;
   TRY(FILEDB_OK, filedb_expire, db, "l", 1, UINT64_MAX, &err);
   EXPECT(FILEDB_OK, filedb_ttl(db, "l", 1, &ms, &err));
@@ -542,6 +569,12 @@ static void with_the_store(filedb_status_t wanted, filedb_batch_t *good_batch) {
   TRY(wanted, filedb_count, db, &number, &err);
   TRY(wanted, filedb_sync, db, &err);
   TRY(wanted, filedb_merge, db, &err);
+  TRY(wanted, filedb_last_seq, db, &number, &err);
+  TRY(wanted, filedb_changes_new, db, 0, &new_feed, &err);
+  CHECK(new_feed == NULL);
+  change.seq = 7;
+  TRY(wanted, filedb_changes_next, feed, -1, &change, &err);
+  CHECK(change.seq == 0 && change.key.data == NULL);
   TRY(wanted, filedb_backup, db, in_temp("backup"), 0, &err);
   TRY(wanted, filedb_stats, db, &stats, &err);
   TRY(wanted, filedb_ttl, db, "k", 1, &ms, &err);
@@ -572,6 +605,9 @@ static void what_is_used_after_its_end_answers_closed(void) {
   TRY_CALL(filedb_iter_free, 1, iter);
   TRY_CALL(filedb_iter_free, 1, iter);
   EXPECT(FILEDB_ERR_CLOSED, filedb_iter_next(iter, &found_key, &found_value, &err));
+  TRY_CALL(filedb_changes_free, 1, feed);
+  TRY_CALL(filedb_changes_free, 1, feed);
+  EXPECT(FILEDB_ERR_CLOSED, filedb_changes_next(feed, 0, &change, &err));
 
   TRY_CALL(filedb_batch_free, 1, freed_batch);
   TRY_CALL(filedb_batch_free, 1, freed_batch);
@@ -623,6 +659,7 @@ static void in_the_child(void *unused) {
   TRY(FILEDB_ERR_LOCKED, filedb_salvage, in_temp("store"), "saved", see, NULL, &report, &err);
   TRY_CALL(filedb_unpin, pinned.pin == NULL, &pinned);
   TRY_CALL(filedb_iter_free, 1, iter);
+  TRY_CALL(filedb_changes_free, 1, feed);
   TRY_CALL(filedb_free, 1, value);
   TRY_CALL(filedb_batch_clear, 1, batch);
   TRY_CALL(filedb_batch_free, 1, batch);
@@ -637,6 +674,7 @@ static void a_forked_child_is_told_so_and_harms_nothing(void) {
   in_child(in_the_child, NULL);
   CHECK(count_of(db) == 2 && has_text(db, "k", "v"));
   EXPECT(FILEDB_OK, filedb_iter_next(iter, &found_key, &found_value, &err));
+  EXPECT(FILEDB_OK, filedb_changes_next(feed, 0, &change, &err));
   EXPECT(FILEDB_OK, filedb_write(db, batch, &err));
   tear_down();
 }
@@ -669,6 +707,15 @@ static void *use_in_another_thread(void *unused) {
   TRY(FILEDB_OK, filedb_batch_push_back, batch, "many", 4, "v", 1, &err);
   TRY(FILEDB_OK, filedb_batch_push_front, batch, "many", 4, "v", 1, &err);
   TRY(FILEDB_OK, filedb_count, db, &number, &err);
+  TRY(FILEDB_OK, filedb_changes_next, feed, 0, &change, &err);
+  CHECK(change.seq == 1 && change.key.len == 1);
+  TRY_CALL(filedb_changes_free, 1, feed);
+  {
+    uint64_t last;
+    TRY(FILEDB_OK, filedb_last_seq, db, &last, &err);
+    TRY(FILEDB_OK, filedb_changes_new, db, last, &feed, &err);
+    EXPECT(FILEDB_TIMEOUT, filedb_changes_next(feed, 1, &change, &err));
+  }
   TRY(FILEDB_OK, filedb_sync, db, &err);
   TRY(FILEDB_OK, filedb_merge, db, &err);
   TRY(FILEDB_OK, filedb_backup, db, in_temp("backup"), 0, &err);
@@ -926,6 +973,25 @@ static void a_refused_allocation_is_a_status(void) {
   refuse_from = 0;
   EXPECT(FILEDB_OK, filedb_batch_put(batch, "large", 5, large, LARGE, &err));
   STARVE(filedb_write, db, batch, &err);
+  STARVE(filedb_last_seq, db, &number, &err);
+  STARVE(filedb_changes_new, db, 0, &new_feed, &err);
+  filedb_changes_free(feed);
+  feed = new_feed;
+  note("filedb_changes_next");
+  {
+    uint64_t before = 0;
+    refusals = 0;
+    for (i = 0; i < 5000; i++) { /* what there was no memory for is shown later, and nothing is left out */
+      filedb_status_t got;
+      refuse_from = refusals == 0 ? FROM : 0;
+      got = filedb_changes_next(feed, 0, &change, &err);
+      if (find_refusal(&refusals, got)) continue;
+      if (got == FILEDB_TIMEOUT) break;
+      CHECK(got == FILEDB_OK && change.seq >= before);
+      before = change.seq;
+    }
+    CHECK(i < 5000 && before == number && refusals > 0);
+  }
   STARVE(filedb_merge, db, &err);
   STARVE(filedb_backup, db, in_temp("backup"), FILEDB_BACKUP_COPY, &err);
   STARVE(filedb_delete, db, "large", 5, &err);
@@ -950,6 +1016,7 @@ static void a_refused_allocation_is_a_status(void) {
   NOTHING(filedb_batch_clear, "allocates nothing");
   NOTHING(filedb_batch_free, "allocates nothing");
   NOTHING(filedb_iter_free, "allocates nothing");
+  NOTHING(filedb_changes_free, "allocates nothing");
   NOTHING(filedb_free, "allocates nothing");
   every_function_of_the_header_was_tried();
   tear_down();

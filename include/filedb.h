@@ -208,7 +208,7 @@
  *                                while writers are fast; not with engine=lsm
  *     merge_rate_limit           a size per second; 0 for no limit
  *     merge_interval_ms          a time
- *     keep_tombstones_ms         a time; how long merges keep deletes for those who follow the changes, 0 for no longer than needed
+ *     keep_tombstones_ms         a time; how long merges keep deletes for those who follow the changes; not with engine=lsm
  *     pool_size                  a number; the most connections of a remote store to a server
  *     connect_timeout_ms         a time; the longest that making a connection takes
  *     timeout_ms                 a time; the longest that a request to a server takes, all attempts together
@@ -316,6 +316,12 @@
 #define FILEDB_STATS_INIT { sizeof(filedb_stats_t), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
+ * What a filedb_change_t begins with: filedb_change_t change = FILEDB_CHANGE_INIT;
+ * Since 0.2.0.
+ */
+#define FILEDB_CHANGE_INIT { sizeof(filedb_change_t), 0, 0, 0, 0, { NULL, 0 }, { NULL, 0 } }
+
+/**
  * The version of this header. Programs that load the library at run time compare it with
  * filedb_version_number(). Since 0.1.0.
  */
@@ -417,6 +423,42 @@
 #define FILEDB_RANGE_TO_INCLUDED 4u
 
 /**
+ * filedb_change_t::kind: the key has a value now, whatever it had. Since 0.2.0.
+ */
+#define FILEDB_CHANGE_PUT 1u
+
+/**
+ * filedb_change_t::kind: the key is gone, if it was there. Since 0.2.0.
+ */
+#define FILEDB_CHANGE_DELETE 2u
+
+/**
+ * filedb_change_t::kind: as filedb_push_back(). Since 0.2.0.
+ */
+#define FILEDB_CHANGE_PUSH_BACK 3u
+
+/**
+ * filedb_change_t::kind: as filedb_push_front(). Since 0.2.0.
+ */
+#define FILEDB_CHANGE_PUSH_FRONT 4u
+
+/**
+ * filedb_change_t::kind: as filedb_pop_back(). Since 0.2.0.
+ */
+#define FILEDB_CHANGE_POP_BACK 5u
+
+/**
+ * filedb_change_t::kind: as filedb_pop_front(). Since 0.2.0.
+ */
+#define FILEDB_CHANGE_POP_FRONT 6u
+
+/**
+ * filedb_change_t::kind: the list of the key expires at filedb_change_t::expiry_ms, or, where that is 0,
+ * no more. Since 0.2.0.
+ */
+#define FILEDB_CHANGE_EXPIRY 7u
+
+/**
  * filedb_backup() makes no hard links: no file of the backup is one of the store's. Since 0.2.0.
  */
 #define FILEDB_BACKUP_COPY 1u
@@ -447,6 +489,27 @@ struct filedb;
  * be written any number of times. For one thread at a time. Since 0.1.0.
  */
 struct filedb_batch;
+
+/**
+ * Somebody's way through the changes of a store, in the order in which they happened and without an end.
+ *
+ * Who applies all that is shown has what the store has. Versions that were replaced before they were
+ * shown may be left out; where what is left out would be missed the answer is FILEDB_GAP. A batch is
+ * shown when all of it is written, and what is shown can be read. Keys that expire are told when they are
+ * put: that their time has come is no change.
+ *
+ * A list is told as a whole (a delete, and a push for each element) when it changes for the first time
+ * since the feed began, and when an element of it was set. Else pushes and pops are told as such.
+ *
+ * With sync=always only what is durable is shown. In the other modes a power cut may take back what was
+ * shown and not synced, and gives its numbers to other changes: call filedb_sync() before you keep a number that is
+ * to outlive the machine.
+ *
+ * It costs writers nothing while it is behind; who has read all and waits is woken by the next write, which
+ * costs that a call of the system. Between two calls it keeps the data files that come next. For one thread at
+ * a time. Since 0.2.0.
+ */
+struct filedb_changes;
 
 /**
  * A walk through the keys of a store as they were when it began: writes that come later do not
@@ -736,6 +799,53 @@ struct filedb_store_stats {
 typedef struct filedb_store_stats filedb_stats_t;
 
 /**
+ * A way through the changes of a store. Since 0.2.0.
+ */
+typedef struct filedb_changes filedb_changes_t;
+
+/**
+ * One change. Begin with `filedb_change_t change = FILEDB_CHANGE_INIT;` or `= {0}`. Later versions may add
+ * members at the end. Since 0.2.0.
+ */
+struct filedb_change {
+  /**
+   * sizeof(filedb_change_t), set by the caller; 0 is the size that it has in version 0.2.0.
+   */
+  uint32_t struct_size;
+  /**
+   * What was done: FILEDB_CHANGE_...
+   */
+  uint32_t kind;
+  /**
+   * Its number: who has applied this change, and those before it, goes on behind it. Never smaller than that of
+   * the change before; changes that belong together may have the same.
+   */
+  uint64_t seq;
+  /**
+   * When it was written, in milliseconds since 1970 by the store's clock.
+   */
+  uint64_t time_ms;
+  /**
+   * Of FILEDB_CHANGE_PUT and FILEDB_CHANGE_EXPIRY: when the key expires, in milliseconds since 1970;
+   * 0 for never.
+   */
+  uint64_t expiry_ms;
+  /**
+   * The key.
+   */
+  filedb_slice_t key;
+  /**
+   * The value of a put or a push; empty for others.
+   */
+  filedb_slice_t value;
+};
+
+/**
+ * One change. Since 0.2.0.
+ */
+typedef struct filedb_change filedb_change_t;
+
+/**
  * One damaged or suspicious place. Everything in it lives until the function that was given it returns.
  * Later versions may add members at the end. Since 0.2.0.
  */
@@ -849,6 +959,16 @@ typedef struct filedb_check_report filedb_check_report_t;
  * There is nothing more to come. Since 0.1.0.
  */
 #define FILEDB_DONE 3
+
+/**
+ * What was asked for is no longer in the log: begin with a copy of the store. Since 0.2.0.
+ */
+#define FILEDB_GAP 4
+
+/**
+ * Nothing changed in that time. Since 0.2.0.
+ */
+#define FILEDB_TIMEOUT 5
 
 /**
  * An argument breaks the contract of the function; nothing was done. Since 0.1.0.
@@ -1886,6 +2006,67 @@ filedb_status_t filedb_delete_range(filedb_t *db,
  * Threads: any, several at once. Since 0.1.0.
  */
 filedb_status_t filedb_stats(filedb_t *db, filedb_stats_t *out, filedb_error_t *err);
+
+/**
+ * Stores in `*out` the number of the last change: all up to it can be read, and filedb_changes_new() goes on
+ * behind it. 0 for a store that was never written to. Of a backup it is the number that it was made at.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_ERR_UNSUPPORTED: the store is on a server;
+ * - FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_last_seq(filedb_t *db,
+                                uint64_t *out,
+                                filedb_error_t *err);
+
+/**
+ * Begins to follow the changes behind the number `after_seq`: 0 for all since the store is there, the
+ * filedb_change_t::seq that was applied last to go on where another feed was left, also in another process,
+ * or the filedb_last_seq() of a copy. On success `*out` belongs to the caller, who gives it to
+ * filedb_changes_free(), before or after the store is closed.
+ *
+ * Returns FILEDB_OK, also where the number is not one of the store, which filedb_changes_next() tells, or
+ * - FILEDB_ERR_UNSUPPORTED: the store is on a server, or is read with the option live;
+ * - FILEDB_ERR_INVALID_ARGUMENT, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_changes_new(filedb_t *db,
+                                   uint64_t after_seq,
+                                   filedb_changes_t **out,
+                                   filedb_error_t *err);
+
+/**
+ * Stores the next change in `*out`. Waits for one for up to `timeout_ms`: 0 not at all, a negative number
+ * for ever. The slices stay as they are until the next call for this feed.
+ *
+ * Returns FILEDB_OK, or
+ * - FILEDB_TIMEOUT: nothing changed in that time;
+ * - FILEDB_GAP: what comes next is not in the store any more (merges drop deletes, see keep_tombstones_ms,
+ *   and with engine=lsm there is only what is in the log), or the number is not one of the store. Nothing more
+ *   comes: begin with a copy of the store, and its number;
+ * - FILEDB_ERR_CORRUPT: the log is damaged there; the next call comes to the same place;
+ * - FILEDB_ERR_IO, FILEDB_ERR_NO_MEMORY: the next call tries again;
+ * - FILEDB_ERR_POISONED: with sync=always, what comes next could not be made durable;
+ * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or struct_size is wrong;
+ * - FILEDB_ERR_CLOSED: the store was closed, also while this call waited, or the feed was freed;
+ * - FILEDB_ERR_FORKED.
+ *
+ * Threads: any, one at a time for each feed. Since 0.2.0.
+ */
+filedb_status_t filedb_changes_next(filedb_changes_t *changes,
+                                    int64_t timeout_ms,
+                                    filedb_change_t *out,
+                                    filedb_error_t *err);
+
+/**
+ * Ends following. NULL is fine, and so is a feed whose store was closed.
+ *
+ * Threads: any, one at a time for each feed: none may be waiting in filedb_changes_next(). Since 0.2.0.
+ */
+void filedb_changes_free(filedb_changes_t *changes);
 
 /**
  * Copies the store, which may be in use, to `directory`, which becomes a store itself: what this one held

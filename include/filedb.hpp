@@ -759,6 +759,34 @@ class Iterator {
   Result<void> result_;
 };
 
+/// Somebody's way through the changes of a store. What is shown, and what that promises, is said in filedb.h.
+///
+///   auto changes = db.changes(db.last_seq());
+///   for (filedb_change_t change; changes.next(change) == FILEDB_OK;) apply(change);
+class Changes {
+ public:
+  /// Takes over a handle of the C API.
+  explicit Changes(filedb_changes_t *handle) noexcept : handle_(handle) {}
+
+  /// Stores the next change; its bytes are the library's, until the next call. FILEDB_OK, FILEDB_TIMEOUT where nothing
+  /// changed in that time, or FILEDB_GAP, after which nothing comes. Waits for ever where the time is negative.
+  Result<filedb_status_t> try_next(filedb_change_t &change, milliseconds timeout = milliseconds(-1)) {
+    detail::Report report;
+    change = FILEDB_CHANGE_INIT;
+    const auto status = filedb_changes_next(handle_.get(), timeout.count(), &change, &report.said);
+    return detail::answer(status, report, status);
+  }
+#if FILEDB_EXCEPTIONS
+  /// As try_next(); throws.
+  filedb_status_t next(filedb_change_t &change, milliseconds timeout = milliseconds(-1)) {
+    return try_next(change, timeout).value();
+  }
+#endif
+
+ private:
+  detail::Owned<filedb_changes_t, filedb_changes_free> handle_;
+};
+
 // ---- A store ----------------------------------------------------------------------------------------------------------
 
 /// What ttl() says of a key that does not expire.
@@ -1030,6 +1058,23 @@ class Store {
     return detail::answer(filedb_merge(handle(), &report.said), report);
   }
 
+  /// The number of the last change.
+  Result<std::uint64_t> try_last_seq() const {
+    detail::Report report;
+    std::uint64_t seq = 0;
+    const auto status = filedb_last_seq(handle(), &seq, &report.said);
+    return detail::answer(status, report, seq);
+  }
+
+  /// Follows the changes behind a number: 0 for all, or that of the last change that was applied.
+  Result<Changes> try_changes(std::uint64_t after_seq) {
+    detail::Report report;
+    filedb_changes_t *changes = nullptr;
+    const auto status = filedb_changes_new(handle(), after_seq, &changes, &report.said);
+    if (status < 0) return report.error(status);
+    return Changes(changes);
+  }
+
   /// Copies the store, which may be in use, to a directory; into an older backup of it only what is new. `flags` is 0 or
   /// FILEDB_BACKUP_COPY.
   Result<void> try_backup(const std::string& directory, std::uint32_t flags = 0) {
@@ -1170,6 +1215,8 @@ class Store {
   std::uint64_t size() const { return try_size().value(); }
   void sync() { try_sync().value(); }
   void merge() { try_merge().value(); }
+  std::uint64_t last_seq() const { return try_last_seq().value(); }
+  Changes changes(std::uint64_t after_seq) { return try_changes(after_seq).value(); }
   void backup(const std::string& directory, std::uint32_t flags = 0) { try_backup(directory, flags).value(); }
   std::optional<milliseconds> ttl(std::string_view key) const { return try_ttl(key).value(); }
   template <class Rep, class Period>

@@ -764,7 +764,8 @@ impl Db {
     /// other modes a power cut may take back what was shown and not synced, and its numbers are given to other changes then: call
     /// [`Db::sync`] before you rely on a number that is to outlive the machine.
     ///
-    /// It costs writers nothing. Who follows and does not go on holds the file that comes next.
+    /// It costs writers nothing while it is behind; who has read all and waits is woken by the next write, which costs that a call of the
+    /// system. Between two calls it keeps the data files that come next.
     ///
     /// ```
     /// use std::time::Duration;
@@ -783,7 +784,7 @@ impl Db {
     /// ```
     ///
     /// # Errors
-    /// As [`Db::last_seq`]; [`Error::NoMemory`].
+    /// As [`Db::last_seq`], also for a store that is read live; [`Error::NoMemory`].
     ///
     /// [`Changed::seq`]: crate::Changed::seq
     /// [`Followed::Gap`]: crate::Followed::Gap

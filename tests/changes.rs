@@ -621,3 +621,53 @@ fn what_could_not_be_made_durable_is_not_shown_where_every_write_is_synced() {
         assert!(!matches!(changes.next(NOW), Ok(Followed::Change(_))), "{engine:?}");
     }
 }
+
+#[test]
+fn what_was_told_before_an_error_is_given_and_the_error_comes_again() {
+    let home = tempfile::tempdir().unwrap();
+    let db = Db::open(home.path(), &Options::default().io(filedb::IoMode::Pread)).unwrap();
+    for value in ["first", "damaged", "last"] {
+        db.put("key", value).unwrap();
+    }
+    let file = home.path().join("0000000001.data");
+    let bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(7).position(|part| part == b"damaged").unwrap();
+    let damage = |byte| {
+        let mut bytes = bytes.clone();
+        bytes[at] = byte;
+        use std::os::unix::fs::FileExt;
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .write_all_at(&bytes[at..=at], at as u64)
+            .unwrap();
+    };
+    damage(b'D');
+    let mut changes = db.changes(0).unwrap();
+    let mut next = || match changes.next(NOW) {
+        Ok(Followed::Change(change)) => Ok(change.value.to_vec()),
+        other => Err(matches!(other, Err(Error::Corrupt { .. }))),
+    };
+    assert_eq!(next(), Ok(b"first".to_vec()));
+    assert_eq!((next(), next()), (Err(true), Err(true)));
+    damage(b'd');
+    assert_eq!((next(), next()), (Ok(b"damaged".to_vec()), Ok(b"last".to_vec())));
+}
+
+#[test]
+fn a_list_that_merges_took_apart_is_told_once() {
+    const ELEMENTS: usize = 60;
+    let options = Options { merge: MergeMode::Manual, max_file_size: 2_000, ..Options::default() };
+    let db = Db::open_on(Arc::new(SimDisk::new()), &options).unwrap();
+    for n in 0..ELEMENTS {
+        db.push_back("l", n.to_string()).unwrap();
+        db.put("other", n.to_string()).unwrap();
+    }
+    db.merge().unwrap();
+    let all = shown(&db, 0).unwrap();
+    assert!(all.len() < ELEMENTS + 10, "{} changes", all.len());
+    let mut follower = Follower::default();
+    assert!(follower.follow(&mut db.changes(0).unwrap(), u64::MAX));
+    assert_eq!(follower.map, contents(&db));
+}

@@ -21,6 +21,8 @@ type Code int32
 
 const (
 	ErrNotFound        Code = C.FILEDB_NOT_FOUND            // there is no such key
+	ErrGap             Code = C.FILEDB_GAP                  // what comes next is no longer in the log
+	ErrTimeout         Code = C.FILEDB_TIMEOUT              // nothing changed in that time
 	ErrInvalidArgument Code = C.FILEDB_ERR_INVALID_ARGUMENT // an argument breaks the contract; nothing was done
 	ErrIO              Code = C.FILEDB_ERR_IO               // the system refused a file operation; see Error.Errno
 	ErrCorrupt         Code = C.FILEDB_ERR_CORRUPT          // bytes on disk are not what was written

@@ -230,6 +230,36 @@ static inline shim_answer shim_merge(filedb_t *db) {
   return shim_done(status, &err);
 }
 
+static inline shim_value shim_last_seq(filedb_t *db) {
+  filedb_error_t err = shim_no_error();
+  uint64_t seq = 0;
+  filedb_status_t status = filedb_last_seq(db, &seq, &err);
+  return (shim_value){shim_done(status, &err), NULL, seq};
+}
+
+static inline shim_value shim_changes_new(filedb_t *db, uint64_t after_seq) {
+  filedb_error_t err = shim_no_error();
+  filedb_changes_t *changes = NULL;
+  filedb_status_t status = filedb_changes_new(db, after_seq, &changes, &err);
+  return (shim_value){shim_done(status, &err), changes, 0};
+}
+
+typedef struct {
+  shim_answer answer;
+  filedb_change_t change;
+} shim_change;
+
+static inline shim_change shim_changes_next(filedb_changes_t *changes, int64_t timeout_ms) {
+  filedb_error_t err = shim_no_error();
+  filedb_change_t change = FILEDB_CHANGE_INIT;
+  filedb_status_t status = filedb_changes_next(changes, timeout_ms, &change, &err);
+  return (shim_change){shim_done(status, &err), change};
+}
+
+static inline void shim_changes_free(filedb_changes_t *changes) {
+  filedb_changes_free(changes);
+}
+
 static inline shim_answer shim_backup(filedb_t *db, const char *directory, uint32_t flags) {
   filedb_error_t err = shim_no_error();
   filedb_status_t status = filedb_backup(db, directory, flags, &err);

@@ -456,3 +456,23 @@ test "a store in use is copied" {
     try testing.expectEqualStrings("mars", (try copied.getInto("planet", &buffer)).?);
     try testing.expectError(error.InvalidArgument, db.backup(place.path, .{}));
 }
+
+test "changes are followed" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    defer db.deinit();
+    var changes = try db.changes(0);
+    defer changes.deinit();
+    try testing.expect(try changes.next(0) == .timeout);
+    try db.put("planet", "earth");
+    const change = (try changes.next(null)).change;
+    try testing.expectEqual(try db.lastSeq(), change.seq);
+    try testing.expectEqual(filedb.Change.Kind.put, change.kind);
+    try testing.expect(change.expiry_ms == null);
+    try testing.expectEqualStrings("planet", change.key);
+    try testing.expectEqualStrings("earth", change.value);
+    var others = try db.changes(change.seq + 1);
+    defer others.deinit();
+    try testing.expect(try others.next(null) == .gap);
+}

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::bitcask::engine::{Engine, Inside};
 use crate::bitcask::shared::Shared;
-use crate::log::feed::{Came, Feed, Followers};
-use crate::store::changes::{Follow, Got, ListNow, Lists, Piece, Teller, Telling};
+use crate::log::feed::{Came, Feed, Followers, Limits};
+use crate::store::changes::{Follow, Got, Lists, Looked, Piece, Teller, Telling};
 use crate::store::error::{Error, Result};
 use crate::store::memory;
 use crate::store::options::SyncMode;
-use crate::sync::thread::NotCancelled;
+use crate::sync::thread::{self, NotCancelled};
 
 /// Where merges took files away, the places of so many records are gathered at once; of small files fewer, so that what is tested with small
 /// files is what happens with large ones.
@@ -26,18 +26,36 @@ pub struct Following {
     /// All up to this number can be read.
     bound: u64,
     is_gap: bool,
+    /// When it was woken last.
+    woken: Option<Instant>,
 }
 
+/// Who is woken again after less than this looks a little later.
+const FAST: Duration = Duration::from_micros(200);
+
 /// For who follows: the store as it is while somebody is inside the gate.
-struct Now<'a, 'b>(&'a Engine, &'a Inside<'b>);
+struct Now<'a, 'b> {
+    engine: &'a Engine,
+    inside: &'a Inside<'b>,
+    /// What has a greater number may not be durable.
+    bound: u64,
+}
 
 impl Lists for Now<'_, '_> {
-    fn list_now(&self, key: &[u8]) -> Result<Option<ListNow>> {
-        self.0.list_now(self.1, key)
+    fn list_now(&self, key: &[u8]) -> Result<Looked> {
+        let looked = self.engine.list_now(self.inside, key)?;
+        let Engine { options, log, .. } = self.engine;
+        if let Looked::List(list) = &looked
+            && list.seq > self.bound
+            && options.sync == SyncMode::Always
+        {
+            log.wait_durable(log.end().1)?;
+        }
+        Ok(looked)
     }
 
     fn may_have_expired(&self) -> bool {
-        self.0.expiries.were_some()
+        self.engine.expiries.were_some()
     }
 }
 
@@ -47,7 +65,15 @@ impl Following {
         memory::room_for_more()?;
         let followers = shared.enter()?.log.followers.clone();
         let (feed, teller) = (Feed::new(after), Teller::default());
-        Ok(Following { shared: shared.clone(), followers, feed, teller, bound: 0, is_gap: false })
+        Ok(Following {
+            shared: shared.clone(),
+            followers,
+            feed,
+            teller,
+            bound: 0,
+            is_gap: false,
+            woken: None,
+        })
     }
 
     /// Goes on as far as there is something; false where it came to the end of the log.
@@ -77,13 +103,19 @@ impl Following {
             }
             let most =
                 (engine.options.max_file_size / GATHERED_PER_FILE).clamp(*GATHERED.start(), *GATHERED.end());
-            let now = Now(&engine, &engine);
-            let came = self.feed.go_on(&engine.catalog, self.bound, most as usize, &mut |shown| {
+            let now = Now { engine: &engine, inside: &engine, bound: self.bound };
+            let is_closed = || self.shared.signal().is_stopped();
+            let limits = Limits { bound: self.bound, most: most as usize, is_closed: &is_closed };
+            let came = self.feed.go_on(&engine.catalog, &limits, &mut |shown| {
                 let told = self.teller.tell(shown, &now, piece)?;
                 self.is_gap |= told == Telling::Untold;
                 Ok(!piece.is_full() && !self.is_gap)
-            })?;
-            self.is_gap |= came == Came::ToAGap;
+            });
+            // An error comes again, when what was told before it is given out.
+            self.is_gap |= match came {
+                Err(_) if !piece.is_empty() => break,
+                came => came? == Came::ToAGap,
+            };
         }
         Ok(true)
     }
@@ -91,9 +123,12 @@ impl Following {
 
 impl Follow for Following {
     fn next_piece(&mut self, piece: &mut Piece, most: Option<Duration>) -> Result<Got> {
+        self.shared.check_may_wait()?;
         let deadline = most.and_then(|most| Instant::now().checked_add(most));
         let mut is_over = most.is_some_and(|most| most.is_zero());
         loop {
+            // In a child of who opened the store nothing may be locked.
+            self.check_open()?;
             let turns = self.followers.turns();
             if self.go_on(piece)? {
                 return Ok(if piece.is_empty() { Got::Gap } else { Got::Some });
@@ -106,6 +141,10 @@ impl Follow for Following {
             }
             if !self.followers.wait(turns, deadline) {
                 return Err(Error::Closed);
+            }
+            // Each write that is waited for costs its writer a call of the system: where they come fast, some are waited for together.
+            if self.woken.replace(Instant::now()).is_some_and(|last| last.elapsed() < FAST) {
+                thread::sleep(FAST / 4);
             }
             is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
         }

@@ -19,6 +19,7 @@ use crate::store::changes::Follow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
 use crate::store::memory;
+use crate::store::options::SyncMode;
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
@@ -202,10 +203,16 @@ impl Store for Bitcask {
     }
 
     fn last_seq(&self) -> Result<u64> {
+        self.shared.check_may_wait()?;
         let engine = self.shared.enter()?;
-        let seq = engine.log.last_seq();
-        // Who reads after this sees all up to that number.
-        engine.index.wait_for_writers();
+        let (seq, end) = engine.log.end();
+        if !engine.options.read_only {
+            if engine.options.sync == SyncMode::Always {
+                engine.log.wait_durable(end)?;
+            }
+            // Who reads after this sees all up to that number.
+            engine.index.wait_for_writers();
+        }
         Ok(seq)
     }
 

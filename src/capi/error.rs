@@ -3,8 +3,8 @@
 //! Everything is composed in a fixed buffer, without an allocation, so that a lack of memory can be reported too.
 
 use super::status::{
-    FILEDB_CONFLICT, FILEDB_DONE, FILEDB_ERR_BUFFER_TOO_SMALL, FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t,
-    sentence,
+    FILEDB_CONFLICT, FILEDB_DONE, FILEDB_ERR_BUFFER_TOO_SMALL, FILEDB_GAP, FILEDB_NOT_FOUND, FILEDB_OK,
+    FILEDB_TIMEOUT, filedb_status_t, sentence,
 };
 use crate::Error;
 use std::ffi::c_char;
@@ -97,10 +97,14 @@ impl Report {
         static NOT_FOUND: Report = outcome(FILEDB_NOT_FOUND);
         static CONFLICT: Report = outcome(FILEDB_CONFLICT);
         static DONE: Report = outcome(FILEDB_DONE);
+        static GAP: Report = outcome(FILEDB_GAP);
+        static TIMEOUT: Report = outcome(FILEDB_TIMEOUT);
         match status {
             FILEDB_NOT_FOUND => &NOT_FOUND,
             FILEDB_CONFLICT => &CONFLICT,
             FILEDB_DONE => &DONE,
+            FILEDB_GAP => &GAP,
+            FILEDB_TIMEOUT => &TIMEOUT,
             _ => &OK,
         }
     }

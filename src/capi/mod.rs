@@ -21,6 +21,7 @@
 mod backup;
 mod batch;
 mod change;
+mod changes;
 mod check;
 mod db;
 mod error;

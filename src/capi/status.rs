@@ -16,6 +16,10 @@ pub const FILEDB_NOT_FOUND: filedb_status_t = 1;
 pub const FILEDB_CONFLICT: filedb_status_t = 2;
 /// There is nothing more to come. Since 0.1.0.
 pub const FILEDB_DONE: filedb_status_t = 3;
+/// What was asked for is no longer in the log: begin with a copy of the store. Since 0.2.0.
+pub const FILEDB_GAP: filedb_status_t = 4;
+/// Nothing changed in that time. Since 0.2.0.
+pub const FILEDB_TIMEOUT: filedb_status_t = 5;
 /// An argument breaks the contract of the function; nothing was done. Since 0.1.0.
 pub const FILEDB_ERR_INVALID_ARGUMENT: filedb_status_t = -1;
 /// The operating system refused a file operation. filedb_error_t::os_errno says why. Since 0.1.0.
@@ -67,6 +71,8 @@ pub(super) const fn sentence(status: filedb_status_t) -> &'static CStr {
         FILEDB_NOT_FOUND => c"there is no such key",
         FILEDB_CONFLICT => c"a condition of the write was not met",
         FILEDB_DONE => c"there is nothing more to come",
+        FILEDB_GAP => c"that is no longer in the log",
+        FILEDB_TIMEOUT => c"nothing changed in that time",
         FILEDB_ERR_INVALID_ARGUMENT => c"an argument is not valid",
         FILEDB_ERR_IO => c"a file operation failed",
         FILEDB_ERR_CORRUPT => c"a file of the store is damaged",

@@ -76,7 +76,7 @@ pub struct Manifest {
 impl Manifest {
     /// The size of a manifest of so many files, or a little more.
     pub fn size(files: usize) -> u64 {
-        112 + (files * ENTRY_SIZE) as u64
+        120 + (files * ENTRY_SIZE) as u64
     }
 
     /// The manifest's bytes.
@@ -111,7 +111,7 @@ impl Manifest {
             self.ordered.encode(self.needs.has(NUMBERED_LISTS), &mut bytes)?;
         }
         if self.needs.has(KEPT_DELETES) {
-            crate::store::memory::reserve(&mut bytes, 12)?;
+            crate::store::memory::reserve(&mut bytes, 8)?;
             bytes.extend_from_slice(&self.complete_after.to_le_bytes());
         }
         append_checksum(&mut bytes);

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::shared::Shared;
-use crate::log::feed::{Came, Feed, Followers};
-use crate::store::changes::{Follow, Got, ListNow, Lists, Piece, Teller, Telling};
+use crate::log::feed::{Came, Feed, Followers, Limits};
+use crate::store::changes::{Follow, Got, Lists, Looked, Piece, Teller, Telling};
 use crate::store::error::{Error, Result};
 use crate::store::memory;
-use crate::sync::thread::NotCancelled;
+use crate::sync::thread::{self, NotCancelled};
 
 /// Where merges took files away, the places of so many records are gathered at once; of small files fewer, so that what is tested with small
 /// files is what happens with large ones.
@@ -27,14 +27,27 @@ pub struct Following {
     /// The log ended with this number when it was looked at last.
     seen: u64,
     is_gap: bool,
+    /// When it was woken last.
+    woken: Option<Instant>,
 }
 
+/// Who is woken again after less than this looks a little later.
+const FAST: Duration = Duration::from_micros(200);
+
 /// For who follows: the store as it is while somebody is inside the gate.
-struct Now<'a>(&'a Engine);
+struct Now<'a> {
+    engine: &'a Engine,
+    /// What has a greater number may not be durable.
+    bound: u64,
+}
 
 impl Lists for Now<'_> {
-    fn list_now(&self, key: &[u8]) -> Result<Option<ListNow>> {
-        self.0.list_now(key)
+    fn list_now(&self, key: &[u8]) -> Result<Looked> {
+        let Some(list) = self.engine.list_now(key)? else { return Ok(Looked::None) };
+        if list.seq > self.bound && !self.engine.options.read_only && self.engine.syncs_always() {
+            self.engine.log.wait_durable(self.engine.log.end().1)?;
+        }
+        Ok(Looked::List(list))
     }
 
     fn may_have_expired(&self) -> bool {
@@ -48,7 +61,16 @@ impl Following {
         memory::room_for_more()?;
         let followers = shared.enter()?.log.followers.clone();
         let (feed, teller) = (Feed::new(after), Teller::default());
-        Ok(Following { shared: shared.clone(), followers, feed, teller, bound: 0, seen: 0, is_gap: false })
+        Ok(Following {
+            shared: shared.clone(),
+            followers,
+            feed,
+            teller,
+            bound: 0,
+            seen: 0,
+            is_gap: false,
+            woken: None,
+        })
     }
 
     /// Goes on as far as there is something; false where it came to the end of the log.
@@ -75,13 +97,19 @@ impl Following {
             }
             let most =
                 (engine.options.max_file_size / GATHERED_PER_FILE).clamp(*GATHERED.start(), *GATHERED.end());
-            let now = Now(&engine);
-            let came = self.feed.go_on(&engine.catalog, self.bound, most as usize, &mut |shown| {
+            let now = Now { engine: &engine, bound: self.bound };
+            let is_closed = || self.shared.flush_signal.is_stopped();
+            let limits = Limits { bound: self.bound, most: most as usize, is_closed: &is_closed };
+            let came = self.feed.go_on(&engine.catalog, &limits, &mut |shown| {
                 let told = self.teller.tell(shown, &now, piece)?;
                 self.is_gap |= told == Telling::Untold;
                 Ok(!piece.is_full() && !self.is_gap)
-            })?;
-            self.is_gap |= came == Came::ToAGap;
+            });
+            // An error comes again, when what was told before it is given out.
+            self.is_gap |= match came {
+                Err(_) if !piece.is_empty() => break,
+                came => came? == Came::ToAGap,
+            };
         }
         Ok(true)
     }
@@ -89,9 +117,12 @@ impl Following {
 
 impl Follow for Following {
     fn next_piece(&mut self, piece: &mut Piece, most: Option<Duration>) -> Result<Got> {
+        self.shared.check_may_wait()?;
         let deadline = most.and_then(|most| Instant::now().checked_add(most));
         let mut is_over = most.is_some_and(|most| most.is_zero());
         loop {
+            // In a child of who opened the store nothing may be locked.
+            self.check_open()?;
             let turns = self.followers.turns();
             if self.go_on(piece)? {
                 return Ok(if piece.is_empty() { Got::Gap } else { Got::Some });
@@ -104,6 +135,10 @@ impl Follow for Following {
             }
             if !self.followers.wait(turns, deadline) {
                 return Err(Error::Closed);
+            }
+            // Each write that is waited for costs its writer a call of the system: where they come fast, some are waited for together.
+            if self.woken.replace(Instant::now()).is_some_and(|last| last.elapsed() < FAST) {
+                thread::sleep(FAST / 4);
             }
             is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
         }

@@ -304,7 +304,13 @@ impl Store for Lsm {
     }
 
     fn last_seq(&self) -> Result<u64> {
-        Ok(self.shared.enter()?.visible())
+        self.shared.check_may_wait()?;
+        let engine = self.shared.enter()?;
+        let (seq, _, end) = engine.settled();
+        if !engine.options.read_only && engine.syncs_always() {
+            engine.log.wait_durable(end)?;
+        }
+        Ok(seq)
     }
 
     fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {

@@ -120,7 +120,7 @@ pub struct Options {
     /// How often, in milliseconds, the store looks whether a merge is due.
     pub merge_interval_ms: u64,
     /// How long, in milliseconds, merges keep what says that a key was deleted or has expired, for those who follow the store's changes;
-    /// 0 for no longer than the store itself needs it.
+    /// 0 for no longer than the store itself needs it. The ordered engine keeps none.
     pub keep_tombstones_ms: u64,
     /// The most connections that a remote store has to a server.
     pub pool_size: u64,
@@ -536,7 +536,7 @@ pub static OPTIONS: &[OptionInfo] = &[
     OptionInfo {
         name: "keep_tombstones_ms",
         values: "a time, as 250, 250ms, 15s or 72h; 0 for no longer than the store needs it",
-        help: "How long merges keep deletes for those who follow the store's changes.",
+        help: "How long merges keep deletes for those who follow the store's changes; nothing with engine=lsm.",
         set: |o, v| parse_ms(v).map(|n| o.keep_tombstones_ms = n),
         get: |o| o.keep_tombstones_ms.to_string(),
     },

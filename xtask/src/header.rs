@@ -28,6 +28,7 @@ const CHAPTERS: &[&str] = &[
     "iter",
     "range",
     "stats",
+    "changes",
     "backup",
     "check",
     "memory",

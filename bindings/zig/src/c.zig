@@ -24,6 +24,13 @@ pub const FILEDB_CAN_PIN = 32;
 pub const FILEDB_RANGE_REVERSE = 1;
 pub const FILEDB_RANGE_FROM_EXCLUDED = 2;
 pub const FILEDB_RANGE_TO_INCLUDED = 4;
+pub const FILEDB_CHANGE_PUT = 1;
+pub const FILEDB_CHANGE_DELETE = 2;
+pub const FILEDB_CHANGE_PUSH_BACK = 3;
+pub const FILEDB_CHANGE_PUSH_FRONT = 4;
+pub const FILEDB_CHANGE_POP_BACK = 5;
+pub const FILEDB_CHANGE_POP_FRONT = 6;
+pub const FILEDB_CHANGE_EXPIRY = 7;
 pub const FILEDB_BACKUP_COPY = 1;
 pub const FILEDB_FINDING_NOTE = 1;
 pub const FILEDB_FINDING_SPACE_LOST = 2;
@@ -32,6 +39,8 @@ pub const FILEDB_OK = 0;
 pub const FILEDB_NOT_FOUND = 1;
 pub const FILEDB_CONFLICT = 2;
 pub const FILEDB_DONE = 3;
+pub const FILEDB_GAP = 4;
+pub const FILEDB_TIMEOUT = 5;
 pub const FILEDB_ERR_INVALID_ARGUMENT = -1;
 pub const FILEDB_ERR_IO = -2;
 pub const FILEDB_ERR_CORRUPT = -3;
@@ -55,6 +64,7 @@ pub const FILEDB_TYPE_LIST = 2;
 
 pub const filedb_t = opaque {};
 pub const filedb_batch_t = opaque {};
+pub const filedb_changes_t = opaque {};
 pub const filedb_iter_t = opaque {};
 pub const filedb_options_t = opaque {};
 
@@ -108,6 +118,16 @@ pub const filedb_stats_t = extern struct {
     sync_nanos: u64,
     expired_keys: u64,
     clock_ahead_ms: u64,
+};
+
+pub const filedb_change_t = extern struct {
+    struct_size: u32,
+    kind: u32,
+    seq: u64,
+    time_ms: u64,
+    expiry_ms: u64,
+    key: filedb_slice_t,
+    value: filedb_slice_t,
 };
 
 pub const filedb_finding_t = extern struct {
@@ -196,6 +216,10 @@ pub extern fn filedb_fold(db: ?*filedb_t, function: filedb_fold_fn, ctx: ?*anyop
 pub extern fn filedb_range_new(db: ?*filedb_t, range: [*c]const filedb_range_t, out: [*c]?*filedb_iter_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_delete_range(db: ?*filedb_t, range: [*c]const filedb_range_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_stats(db: ?*filedb_t, out: [*c]filedb_stats_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_last_seq(db: ?*filedb_t, out: [*c]u64, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_changes_new(db: ?*filedb_t, after_seq: u64, out: [*c]?*filedb_changes_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_changes_next(changes: ?*filedb_changes_t, timeout_ms: i64, out: [*c]filedb_change_t, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_changes_free(changes: ?*filedb_changes_t) void;
 pub extern fn filedb_backup(db: ?*filedb_t, directory: [*c]const u8, flags: u32, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_check(path: [*c]const u8, function: filedb_finding_fn, ctx: ?*anyopaque, out: [*c]filedb_check_report_t, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_salvage(path: [*c]const u8, to: [*c]const u8, function: filedb_finding_fn, ctx: ?*anyopaque, out: [*c]filedb_check_report_t, err: [*c]filedb_error_t) filedb_status_t;

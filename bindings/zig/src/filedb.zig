@@ -303,6 +303,47 @@ pub const Iterator = struct {
     }
 };
 
+/// One change of a store. Its bytes are good until the next.
+pub const Change = struct {
+    pub const Kind = enum(u32) { put = 1, delete = 2, push_back = 3, push_front = 4, pop_back = 5, pop_front = 6, expiry = 7, _ };
+    seq: u64,
+    kind: Kind,
+    time_ms: u64,
+    /// Of a put and of `expiry`; null for never.
+    expiry_ms: ?u64,
+    key: []const u8,
+    value: []const u8,
+};
+
+/// What comes next for who follows a store. After a gap nothing comes: begin anew with a copy of the store.
+pub const Followed = union(enum) { change: Change, gap, timeout };
+
+/// Somebody's way through the changes of a store, in the order in which they happened and without an end.
+pub const Changes = struct {
+    handle: *c.filedb_changes_t,
+
+    /// The next change. Waits for one for so long; for ever where that is null.
+    pub fn next(self: Changes, timeout_ms: ?u63) Error!Followed {
+        var change = std.mem.zeroInit(c.filedb_change_t, .{ .struct_size = @sizeOf(c.filedb_change_t) });
+        const wait: i64 = if (timeout_ms) |ms| ms else -1;
+        const status = c.filedb_changes_next(self.handle, wait, &change, &last.raw);
+        if (status == c.FILEDB_GAP) return .gap;
+        if (!try done(status)) return .timeout;
+        return .{ .change = .{
+            .seq = change.seq,
+            .kind = @enumFromInt(change.kind),
+            .time_ms = change.time_ms,
+            .expiry_ms = if (change.expiry_ms == 0) null else change.expiry_ms,
+            .key = bytes(change.key.data, change.key.len),
+            .value = bytes(change.value.data, change.value.len),
+        } };
+    }
+    pub fn deinit(self: *Changes) void {
+        c.filedb_changes_free(self.handle);
+        self.* = undefined;
+    }
+};
+
 /// The keys between two bounds, compared by their bytes; a bound that is null is none.
 pub const Range = struct {
     from: ?[]const u8 = null,
@@ -589,6 +630,20 @@ pub const Store = struct {
     /// Takes the space of dead values back, now.
     pub fn merge(self: Store) Error!void {
         _ = try done(c.filedb_merge(self.handle, &last.raw));
+    }
+
+    /// The number of the last change.
+    pub fn lastSeq(self: Store) Error!u64 {
+        var seq: u64 = 0;
+        _ = try done(c.filedb_last_seq(self.handle, &seq, &last.raw));
+        return seq;
+    }
+
+    /// Follows the changes behind a number: 0 for all, or that of the last one that was applied.
+    pub fn changes(self: Store, after: u64) Error!Changes {
+        var handle: ?*c.filedb_changes_t = null;
+        _ = try done(c.filedb_changes_new(self.handle, after, &handle, &last.raw));
+        return .{ .handle = handle.? };
     }
 
     /// Copies the store, which may be in use, to a directory; into an older backup of it only what is new. With `copy` no file of

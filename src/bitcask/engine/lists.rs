@@ -13,7 +13,7 @@ use crate::index::{Entry, Index, KeyHash, Locked};
 use crate::log::append::{Appended, Record};
 use crate::log::file::{DataFile, Frame};
 use crate::store::Copying;
-use crate::store::changes::ListNow;
+use crate::store::changes::{ListNow, Looked};
 use crate::store::error::{Error, Result};
 use crate::store::iter::KeyList;
 use crate::store::memory::vec_with_room;
@@ -276,6 +276,28 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::look_at_list`], without a lock; `None` where the list changes under each look.
+    fn look_at_list_while_it_rests<R>(
+        &self,
+        inside: &Inside<'_>,
+        key: &[u8],
+        look: &mut impl FnMut(&List) -> Result<Option<R>>,
+    ) -> Result<Option<Option<R>>> {
+        frame::check_key(key)?;
+        let hash = self.hasher.hash(key);
+        for _ in 0..LOOKS {
+            let entry = self.index.get(hash);
+            let Some(list) = self.list_at(inside, entry, key)? else { return Ok(Some(None)) };
+            let seen = look(&list)?;
+            // What was seen between two looks at the same head is of one moment, but for elements that were set.
+            if self.index.get(hash) == entry {
+                let seen = seen.ok_or_else(|| self.lost_element(inside, entry))?;
+                return Ok(Some(Some(seen)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Calls `look` with the list until that finds all that the list names; `None` where there is no list. `look` says `None` where an
     /// element was not there.
     fn look_at_list<R>(
@@ -284,17 +306,10 @@ impl Engine {
         key: &[u8],
         mut look: impl FnMut(&List) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
-        frame::check_key(key)?;
-        let hash = self.hasher.hash(key);
-        for _ in 0..LOOKS {
-            let entry = self.index.get(hash);
-            let Some(list) = self.list_at(inside, entry, key)? else { return Ok(None) };
-            let seen = look(&list)?;
-            // What was seen between two looks at the same head is of one moment, but for elements that were set.
-            if self.index.get(hash) == entry {
-                return seen.map(Some).ok_or_else(|| self.lost_element(inside, entry));
-            }
+        if let Some(seen) = self.look_at_list_while_it_rests(inside, key, &mut look)? {
+            return Ok(seen);
         }
+        let hash = self.hasher.hash(key);
         let locked = self.index.lock(hash)?;
         let entry = locked.get(hash);
         let Some(list) = self.list_at(inside, entry, key)? else { return Ok(None) };
@@ -358,12 +373,17 @@ impl Engine {
         self.look_at_list(inside, key, |list| self.values(inside, &list.head, first, last))
     }
 
-    /// A list as it is now.
-    pub fn list_now(&self, inside: &Inside<'_>, key: &[u8]) -> Result<Option<ListNow>> {
-        self.look_at_list(inside, key, |list| {
+    /// A list as it is now. Writers do not wait.
+    pub fn list_now(&self, inside: &Inside<'_>, key: &[u8]) -> Result<Looked> {
+        let seen = self.look_at_list_while_it_rests(inside, key, &mut |list| {
             let List { head, expiry_ms, seq, .. } = *list;
             let values = self.values(inside, &head, 0, -1)?;
             Ok(values.map(|values| ListNow { seq, head, expiry_ms, values }))
+        })?;
+        Ok(match seen {
+            Some(Some(list)) => Looked::List(list),
+            Some(None) => Looked::None,
+            None => Looked::Changing,
         })
     }
 

@@ -60,7 +60,7 @@ impl Space {
 impl Engine {
     /// Looks at all files.
     pub fn space(&self) -> Space {
-        let (mut space, mut most_dead) = (Space::default(), 0);
+        let (mut space, mut most_dead, now) = (Space::default(), 0, self.clock.coarse());
         self.catalog.files.for_each(|file| {
             if file.is_replaced() {
                 return;
@@ -70,7 +70,10 @@ impl Engine {
             space.total += total;
             space.live += live;
             space.reserved += file.disk_file.reserved().saturating_sub(total);
-            space.kept_tombstones += file.kept_tombstones().1;
+            // Those that are kept for their age cannot be helped.
+            if file.tombstones_kept_until() <= now {
+                space.kept_tombstones += file.kept_tombstones().1;
+            }
             let dead = total.saturating_sub(live);
             if file.is_never_merged() {
                 space.stuck += dead;

@@ -23,6 +23,7 @@ use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
+use crate::store::changes::Follow;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::store::iter::{KeyList, Walk};
@@ -221,6 +222,16 @@ impl Store for Live {
 
     fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
         self.store.merge(watch)
+    }
+
+    fn last_seq(&self) -> Result<u64> {
+        self.current()?.last_seq()
+    }
+
+    fn changes(&self, _: u64) -> Result<Box<dyn Follow>> {
+        self.store.shared.enter()?;
+        let message = "the changes of a store that is read live cannot be followed yet; follow them in the process that writes to it";
+        Err(Error::Unsupported { message: message.into() })
     }
 
     fn stats(&self) -> Result<Stats> {

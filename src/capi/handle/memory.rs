@@ -3,6 +3,7 @@
 use super::Call;
 use super::sized::Versioned;
 use crate::Error;
+use crate::capi::changes::filedb_change;
 use crate::capi::check::filedb_check_report;
 use crate::capi::error::Failure;
 use crate::capi::pinned::filedb_pinned;
@@ -60,6 +61,13 @@ unsafe impl Plain for filedb_check_report {}
 // SAFETY: it begins with its size, and two of 4 bytes before those of 8 leave no gap.
 unsafe impl Versioned for filedb_check_report {
     const FIRST_VERSION: usize = 56;
+}
+
+// SAFETY: a struct of integers and of slices, as above, without gaps.
+unsafe impl Plain for filedb_change {}
+// SAFETY: it begins with its size, and two of 4 bytes before those of 8, or of 4, leave no gap.
+unsafe impl Versioned for filedb_change {
+    const FIRST_VERSION: usize = size_of::<filedb_change>();
 }
 
 /// Where the caller wants one or more answers. Zeroed when it was made.

@@ -6,6 +6,7 @@
 use super::super::backup::*;
 use super::super::batch::*;
 use super::super::change::*;
+use super::super::changes::*;
 use super::super::check::*;
 use super::super::db::*;
 use super::super::failpoint::{arm, disarm, failpoint, without, without_panic_so_far};
@@ -145,6 +146,7 @@ impl DiskFile for FragileFile {
 struct World {
     db: *mut filedb_t,
     iter: *mut filedb_iter_t,
+    changes: *mut filedb_changes_t,
     batch: *mut filedb_batch_t,
     options: *mut filedb_options_t,
     pinned: filedb_pinned_t,
@@ -173,6 +175,7 @@ impl World {
         let mut world = World {
             db,
             iter: null_mut(),
+            changes: null_mut(),
             batch: filedb_batch_new(),
             options: filedb_options_new(),
             pinned: filedb_pinned { data: null(), len: 0, pin: null_mut() },
@@ -183,6 +186,7 @@ impl World {
         // SAFETY: as the header asks.
         unsafe {
             assert_eq!(filedb_iter_new(db, null(), 0, &mut world.iter, null_mut()), FILEDB_OK);
+            assert_eq!(filedb_changes_new(db, 0, &mut world.changes, null_mut()), FILEDB_OK);
             assert_eq!(filedb_batch_put(world.batch, KEY, 1, VALUE, 5, null_mut()), FILEDB_OK);
             assert_eq!(filedb_get_pinned(db, KEY, 1, &mut world.pinned, null_mut()), FILEDB_OK);
             let mut len = 0;
@@ -212,6 +216,7 @@ impl World {
         unsafe {
             filedb_unpin(&mut self.pinned);
             filedb_iter_free(self.iter);
+            filedb_changes_free(self.changes);
             filedb_batch_free(self.batch);
             filedb_options_free(self.options);
             filedb_free(self.value);
@@ -523,6 +528,28 @@ const CASES: &[Case] = &[
     }),
     ("filedb_iter_free", |w| unsafe {
         filedb_iter_free(w.iter);
+        None
+    }),
+    ("filedb_last_seq", |w| unsafe {
+        let mut seq = 9;
+        let status = filedb_last_seq(w.db, &mut seq, null_mut());
+        empty(status, seq == 0)
+    }),
+    ("filedb_changes_new", |w| unsafe {
+        let mut changes = null_mut();
+        let status = filedb_changes_new(w.db, 0, &mut changes, null_mut());
+        let is_null = changes.is_null();
+        without(|| filedb_changes_free(changes));
+        empty(status, is_null)
+    }),
+    ("filedb_changes_next", |w| unsafe {
+        let mut change: filedb_change_t = std::mem::zeroed();
+        (change.seq, change.key.data) = (9, KEY);
+        let status = filedb_changes_next(w.changes, 0, &mut change, null_mut());
+        empty(status, change.seq == 0 && change.key.data.is_null())
+    }),
+    ("filedb_changes_free", |w| unsafe {
+        filedb_changes_free(w.changes);
         None
     }),
     ("filedb_fold", |w| unsafe { Some(filedb_fold(w.db, Some(go_on), null_mut(), null_mut())) }),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Reading, each_header};
+use super::{Limits, Reading, each_header};
 use crate::format::ALIGNMENT;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Header, Kind};
@@ -13,7 +13,7 @@ use crate::store::memory;
 /// See the module.
 #[derive(Default)]
 pub struct Gathered {
-    files: Vec<Arc<DataFile>>,
+    files: Vec<Option<Arc<DataFile>>>,
     /// The number, the file by its place in `files`, and the offset in units of 8 bytes; in the order of numbers.
     places: Vec<(u64, u32, u32)>,
     next: usize,
@@ -21,23 +21,29 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// What the files have behind the number `after`, up to `bound`, or the first `most` of it.
+    /// What the files have behind the number `after`, up to the bound, or the first so many of it.
     pub fn gather(
-        files: Vec<Arc<DataFile>>,
+        mut files: Vec<Arc<DataFile>>,
         after: u64,
-        bound: u64,
-        most: usize,
+        limits: &Limits<'_>,
         reading: &mut Reading,
     ) -> Result<Self> {
-        let (mut places, mut up_to) = (Vec::new(), bound);
-        for (n, file) in files.iter().enumerate() {
+        let (most, mut places, mut up_to) = (limits.most, Vec::new(), limits.bound);
+        // What is read last begins late, and may not have to be read. (Numbers grow meanwhile, but the least of a file does not.)
+        files.sort_unstable_by_key(|file| file.id);
+        let mut order: Vec<(u64, usize)> = memory::vec_with_room(files.len())?;
+        order.extend(files.iter().enumerate().map(|(n, file)| (file.seqs().0, n)));
+        order.sort_unstable();
+        for (min, n) in order {
+            let file = &files[n];
             let max = file.seqs().1;
-            if max != 0 && max <= after {
+            if max != 0 && (max <= after || min > up_to) {
                 continue;
             }
             reading.forget();
             let (mut offset, end) = (FILE_HEADER_SIZE, file.tail());
             while offset < end {
+                limits.check(offset)?;
                 let frame = reading.frame(file, offset, end)?.map_err(|what| file.corrupt(offset, what))?;
                 let mut take = |header: &Header, offset: u64| {
                     if header.kind.is_record() && header.seq > after && header.seq <= up_to {
@@ -65,6 +71,11 @@ impl Gathered {
             places.truncate(most);
             up_to = places.last().map_or(up_to, |(seq, ..)| *seq);
         }
+        // Of the others no space is kept.
+        let mut is_used = memory::vec_of(false, files.len())?;
+        places.iter().for_each(|(_, n, _)| is_used[*n as usize] = true);
+        let files =
+            memory::collect(files.into_iter().zip(is_used).map(|(file, is_used)| is_used.then_some(file)))?;
         Ok(Gathered { files, places, next: 0, up_to })
     }
 
@@ -78,15 +89,10 @@ impl Gathered {
         self.up_to
     }
 
-    /// The files that it stands in.
-    pub fn files(&self) -> impl Iterator<Item = &Arc<DataFile>> {
-        self.files.iter()
-    }
-
     /// What comes next: its number, its file, and where it stands in that.
     pub fn next(&self) -> Option<(u64, Arc<DataFile>, u64)> {
         let (seq, file, units) = self.places.get(self.next)?;
-        Some((*seq, self.files.get(*file as usize)?.clone(), u64::from(*units) * ALIGNMENT))
+        Some((*seq, self.files.get(*file as usize)?.clone()?, u64::from(*units) * ALIGNMENT))
     }
 
     /// Goes on behind that.

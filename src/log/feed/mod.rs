@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::format::Damage;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::{Header, Kind, MAX_HEADER_SIZE};
-use crate::store::error::Result;
+use crate::store::error::{Error, Result};
 use crate::store::memory;
 
 use super::catalog::Catalog;
@@ -52,6 +52,26 @@ pub enum Came {
     ToAGap,
 }
 
+/// How far a [`Feed`] goes.
+pub struct Limits<'a> {
+    /// Up to this number.
+    pub bound: u64,
+    /// So many places are gathered at once.
+    pub most: usize,
+    /// Whether the store is being closed, which ends a long search.
+    pub is_closed: &'a dyn Fn() -> bool,
+}
+
+impl Limits<'_> {
+    /// `Err` once the store is being closed; asked now and then.
+    fn check(&self, offset: u64) -> Result<()> {
+        if offset.is_multiple_of(CHECKED_EVERY) && (self.is_closed)() { Err(Error::Closed) } else { Ok(()) }
+    }
+}
+
+/// At frames that begin at a multiple of this it is asked whether to go on.
+const CHECKED_EVERY: u64 = 4096;
+
 /// Somebody's way through the log.
 pub struct Feed {
     /// All up to this number was passed.
@@ -60,6 +80,8 @@ pub struct Feed {
     place: Option<(Arc<DataFile>, u64)>,
     gathered: Gathered,
     reading: Reading,
+    /// The manifest when it was looked at last.
+    generation: u64,
 }
 
 /// What was read of a file that is not mapped.
@@ -87,7 +109,8 @@ impl Reading {
 impl Feed {
     /// A way that begins behind the number `after`.
     pub fn new(after: u64) -> Self {
-        Feed { at: after, place: None, gathered: Gathered::default(), reading: Reading::default() }
+        let (gathered, reading) = (Gathered::default(), Reading::default());
+        Feed { at: after, place: None, gathered, reading, generation: 0 }
     }
 
     /// All up to this number was passed.
@@ -95,19 +118,18 @@ impl Feed {
         self.at
     }
 
-    /// Shows what comes next, up to the number `bound`, until `show` says false. `most` places are gathered at once. After an error
-    /// the next call goes on where this one failed.
+    /// Shows what comes next until `show` says false. After an error the next call goes on where this one failed.
     pub fn go_on(
         &mut self,
         catalog: &Catalog,
-        bound: u64,
-        most: usize,
+        limits: &Limits<'_>,
         show: &mut dyn FnMut(&Shown<'_>) -> Result<bool>,
     ) -> Result<Came> {
-        while self.at < bound {
-            let went = match self.go(catalog, bound, most, show) {
-                // A file that a merge has replaced may have lost its name while it was read.
-                Err(_) if self.has_lost_a_file(catalog)? => {
+        while self.at < limits.bound {
+            let went = match self.go(catalog, limits, show) {
+                // A file that is listed no more may have lost its name while it was read.
+                Err(error) if !matches!(error, Error::Closed) && self.generation != catalog.generation() => {
+                    self.generation = catalog.generation();
                     self.forget();
                     continue;
                 }
@@ -124,28 +146,28 @@ impl Feed {
     fn go(
         &mut self,
         catalog: &Catalog,
-        bound: u64,
-        most: usize,
+        limits: &Limits<'_>,
         show: &mut dyn FnMut(&Shown<'_>) -> Result<bool>,
     ) -> Result<Option<Came>> {
         if self.gathered.is_some() {
             return Ok(self.show_gathered(show)?.then_some(Came::Far));
         }
-        if self.place.is_some() && self.read_on(bound, show)? {
+        if self.place.is_some() && self.read_on(limits.bound, show)? {
             return Ok(Some(Came::Far));
         }
-        if self.at >= bound {
+        if self.at >= limits.bound {
             return Ok(None);
         }
+        self.generation = catalog.generation();
         let (files, complete_after) = catalog.moment()?;
-        if self.find(&files)? {
+        if self.find(&files, limits)? {
             return Ok(None);
         }
         if self.at < complete_after {
             return Ok(Some(Came::ToAGap));
         }
         // All that is missing from here on was replaced by something that comes later.
-        self.gathered = Gathered::gather(files, self.at, bound, most, &mut self.reading)?;
+        self.gathered = Gathered::gather(files, self.at, limits, &mut self.reading)?;
         Ok(None)
     }
 
@@ -153,16 +175,6 @@ impl Feed {
         self.place = None;
         self.gathered = Gathered::default();
         self.reading.forget();
-    }
-
-    fn has_lost_a_file(&self, catalog: &Catalog) -> Result<bool> {
-        let place = self.place.iter().map(|(file, _)| file);
-        let mut held = place.chain(self.gathered.files()).peekable();
-        if held.peek().is_none() {
-            return Ok(false);
-        }
-        let (files, _) = catalog.moment()?;
-        Ok(held.any(|file| !files.iter().any(|listed| Arc::ptr_eq(file, listed))))
     }
 
     /// Shows frames one after the other, as long as each has the next number. True where `show` said that it is enough.
@@ -193,20 +205,22 @@ impl Feed {
     }
 
     /// Finds the frame of the next number. False where it is in none of the files.
-    fn find(&mut self, files: &[Arc<DataFile>]) -> Result<bool> {
+    fn find(&mut self, files: &[Arc<DataFile>], limits: &Limits<'_>) -> Result<bool> {
         self.forget();
         let wanted = self.at + 1;
         let mut among = memory::vec_with_room(files.len())?;
-        among.extend(files.iter().filter(|file| {
+        among.extend(files.iter().filter_map(|file| {
             let (min, max) = file.seqs();
-            file.tail() > FILE_HEADER_SIZE && min <= wanted && (wanted <= max || max == 0)
+            let may_have = file.tail() > FILE_HEADER_SIZE && min <= wanted && (wanted <= max || max == 0);
+            // Files of the log have all numbers of their range; what a merge wrote has few of many.
+            may_have.then_some(((min != wanted, max.saturating_sub(min)), file))
         }));
-        // Files of the log have all numbers of their range; what a merge wrote has few of many.
-        among.sort_unstable_by_key(|file| (file.seqs().0 != wanted, file.seqs().1 - file.seqs().0));
-        for file in among {
+        among.sort_unstable_by_key(|(order, _)| *order);
+        for (_, file) in among {
             let (mut offset, end) = (FILE_HEADER_SIZE, file.tail());
             self.reading.forget();
             while offset < end {
+                limits.check(offset)?;
                 let frame =
                     self.reading.frame(file, offset, end)?.map_err(|what| file.corrupt(offset, what))?;
                 if frame.header.seq <= wanted && wanted <= last_number(&frame, file)? {

@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use crate::store::error::Result;
 use crate::store::memory;
-pub use tell::{ListNow, Lists, Teller, Telling};
+pub use tell::{ListNow, Lists, Looked, Teller, Telling};
 
 /// What was done to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     /// It has a value now, whatever it had.
-    Put = 1,
+    Put,
     /// It is gone.
-    Delete = 2,
+    Delete,
     /// A value was added at the end of its list, which is new where there was none.
-    PushBack = 3,
+    PushBack,
     /// A value was added in front of its list, which is new where there was none.
-    PushFront = 4,
+    PushFront,
     /// The last element of its list was taken out.
-    PopBack = 5,
+    PopBack,
     /// The first element of its list was taken out.
-    PopFront = 6,
+    PopFront,
     /// Its list expires at another time than before, or no more.
-    Expiry = 7,
+    Expiry,
 }
 
 /// One change.
@@ -204,16 +204,16 @@ impl Changes {
             }
             self.piece.clear();
             let got = self.follow.next_piece(&mut self.piece, timeout).inspect_err(|_| self.piece.clear())?;
-            if self.piece.is_empty() {
-                self.at = self.follow.at();
-            }
             match got {
                 Got::Some => {}
                 Got::Gap => {
                     self.is_gap = true;
                     return Ok(Followed::Gap);
                 }
-                Got::Nothing => return Ok(Followed::Timeout),
+                Got::Nothing => {
+                    self.at = self.follow.at();
+                    return Ok(Followed::Timeout);
+                }
             }
         } else {
             self.follow.check_open()?;

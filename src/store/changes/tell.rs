@@ -6,8 +6,8 @@
 //! store's at some number: records of the list up to that one say nothing new.
 //!
 //! Merges take batches apart, and drop heads and elements that were replaced. An element that the list has, and that was written after the
-//! list was told, is there with its own number, and before a head that is there too: so an element that comes without its head makes
-//! the feed forget what it knows of that list.
+//! list was told, is there with its own number, and before a head that is there too: so an element that comes without its head, and
+//! after the list was told, makes the feed forget what it knows of that list.
 
 use std::collections::BTreeMap;
 
@@ -37,10 +37,20 @@ pub struct ListNow {
     pub values: KeyList,
 }
 
+/// What a key has at one moment.
+pub enum Looked {
+    /// This list.
+    List(ListNow),
+    /// No list.
+    None,
+    /// It changes too fast to be seen as a whole.
+    Changing,
+}
+
 /// Looks lists up.
 pub trait Lists {
-    /// The list of a key; `None` where it has none.
-    fn list_now(&self, key: &[u8]) -> Result<Option<ListNow>>;
+    /// The list of a key, which may be told.
+    fn list_now(&self, key: &[u8]) -> Result<Looked>;
 
     /// Whether a key of the store may have expired ever, so that who follows may have something that the store has not.
     fn may_have_expired(&self) -> bool;
@@ -116,7 +126,7 @@ impl Teller {
             }
             Ok(())
         })?;
-        written.sort_by_key(|element: &Written| (element.list, element.position));
+        written.sort_unstable_by_key(|element: &Written| (element.list, element.position));
         let mut telling = Telling::Done;
         each(&mut |frame| {
             // A batch may have been shown in part, to who went away then.
@@ -152,7 +162,9 @@ impl Teller {
             }
             // By itself it does not say of which key it is.
             Kind::Element => {
-                if let Some((list, _)) = element_of(frame) {
+                if let Some((list, _)) = element_of(frame)
+                    && self.lists.get(&list).is_some_and(|known| known.seq < seq)
+                {
                     self.lists.remove(&list);
                 }
             }
@@ -283,13 +295,20 @@ impl Changing<'_> {
 
     /// Tells a list as it is now; what is known of it then, if it is still there.
     fn whole(&mut self, head: &ListHead, lists: &dyn Lists) -> Result<Option<Known>> {
-        self.one(ChangeKind::Delete, &[])?;
-        let list = match lists.list_now(self.key) {
-            Err(Error::WrongType) => None,
-            list => list?,
+        let looked = match lists.list_now(self.key) {
+            Err(Error::WrongType) => Looked::None,
+            looked => looked?,
         };
-        // What took its place comes later.
-        let Some(list) = list.filter(|list| list.head.id == head.id) else { return Ok(None) };
+        // The head that made it so comes later.
+        if matches!(looked, Looked::Changing) {
+            return Ok(None);
+        }
+        self.one(ChangeKind::Delete, &[])?;
+        let list = match looked {
+            Looked::List(list) if list.head.id == head.id => list,
+            // What took its place comes later.
+            _ => return Ok(None),
+        };
         for value in list.values.iter() {
             self.one(ChangeKind::PushBack, value)?;
         }

@@ -15,6 +15,7 @@ What the library promises (durability, expiry, limits) is said in filedb.h, its 
 
 from ._native import LIBRARY_PATH, library_version
 from .batch import Batch
+from .changes import Change, ChangeKind, Changes, Gap
 from .damage import CheckReport, Finding, Severity, check, salvage
 from .errors import (
     BufferTooSmallError,
@@ -49,6 +50,9 @@ __all__ = [
     "LIBRARY_PATH",
     "Batch",
     "BufferTooSmallError",
+    "Change",
+    "ChangeKind",
+    "Changes",
     "CheckReport",
     "ClosedError",
     "CorruptError",
@@ -57,6 +61,7 @@ __all__ = [
     "ExistsError",
     "Finding",
     "ForkedError",
+    "Gap",
     "InvalidArgumentError",
     "List",
     "LockedError",

@@ -37,6 +37,13 @@ FILEDB_CAN_PIN = 32
 FILEDB_RANGE_REVERSE = 1
 FILEDB_RANGE_FROM_EXCLUDED = 2
 FILEDB_RANGE_TO_INCLUDED = 4
+FILEDB_CHANGE_PUT = 1
+FILEDB_CHANGE_DELETE = 2
+FILEDB_CHANGE_PUSH_BACK = 3
+FILEDB_CHANGE_PUSH_FRONT = 4
+FILEDB_CHANGE_POP_BACK = 5
+FILEDB_CHANGE_POP_FRONT = 6
+FILEDB_CHANGE_EXPIRY = 7
 FILEDB_BACKUP_COPY = 1
 FILEDB_FINDING_NOTE = 1
 FILEDB_FINDING_SPACE_LOST = 2
@@ -45,6 +52,8 @@ FILEDB_OK = 0
 FILEDB_NOT_FOUND = 1
 FILEDB_CONFLICT = 2
 FILEDB_DONE = 3
+FILEDB_GAP = 4
+FILEDB_TIMEOUT = 5
 FILEDB_ERR_INVALID_ARGUMENT = -1
 FILEDB_ERR_IO = -2
 FILEDB_ERR_CORRUPT = -3
@@ -128,6 +137,18 @@ class filedb_stats_t(Structure):
         ("sync_nanos", c_uint64),
         ("expired_keys", c_uint64),
         ("clock_ahead_ms", c_uint64),
+    ]
+
+
+class filedb_change_t(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_uint32),
+        ("seq", c_uint64),
+        ("time_ms", c_uint64),
+        ("expiry_ms", c_uint64),
+        ("key", filedb_slice_t),
+        ("value", filedb_slice_t),
     ]
 
 
@@ -223,6 +244,10 @@ FUNCTIONS = {
     "filedb_range_new": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
     "filedb_delete_range": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "filedb_stats": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "filedb_last_seq": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "filedb_changes_new": (c_int32, [c_void_p, c_uint64, c_void_p, c_void_p]),
+    "filedb_changes_next": (c_int32, [c_void_p, c_int64, c_void_p, c_void_p]),
+    "filedb_changes_free": (None, [c_void_p]),
     "filedb_backup": (c_int32, [c_void_p, c_char_p, c_uint32, c_void_p]),
     "filedb_check": (c_int32, [c_char_p, filedb_finding_fn, c_void_p, c_void_p, c_void_p]),
     "filedb_salvage": (c_int32, [c_char_p, c_char_p, filedb_finding_fn, c_void_p, c_void_p, c_void_p]),

@@ -12,6 +12,7 @@ from . import _abi, _native, errors
 from ._handle import Handle
 from ._native import SCRATCH_BYTES, Bytes, Scratch, bytes_at, give_back, lib, take, to_bytes
 from .batch import Batch
+from .changes import Changes as Following
 from .duration import Duration, milliseconds
 from .lists import Changes
 from .options import Log, Options, OptionValue, c_log
@@ -492,6 +493,18 @@ class Store(Handle, Changes, MutableMapping[bytes, bytes]):
     def merge(self) -> None:
         """Takes the space of dead values back, now; with merge="auto" the store does so by itself."""
         self._plain(lib.filedb_merge)
+
+    def last_seq(self) -> int:
+        """The number of the last change: changes() goes on behind it."""
+        scratch, seq = take(), ctypes.c_uint64()
+        if status := lib.filedb_last_seq(self._handle, ctypes.byref(seq), scratch.error_ref):
+            self._fail(status, scratch)
+        give_back(scratch)
+        return seq.value
+
+    def changes(self, after: int) -> Following:
+        """Follows the changes behind a number: 0 for all, or that of the last one that was applied."""
+        return Following(self, after)
 
     def backup(self, directory: str | bytes | os.PathLike[Any], *, copy: bool = False) -> None:
         """Copies the store, which may be in use, to a directory that becomes a store itself; into an older backup of the same store

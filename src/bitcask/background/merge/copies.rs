@@ -100,7 +100,9 @@ impl<'a> Copies<'a> {
         let mut header = Header { frontier: None, ..frame.header };
         let mut value = frame.value();
         if from.is_none() {
-            header = Header { kind: Kind::Tombstone, expiry_ms: None, value_len: 0, ..header };
+            // What has expired was gone from then on.
+            let time_ms = header.time_ms.max(header.expiry_ms.unwrap_or(0));
+            header = Header { kind: Kind::Tombstone, time_ms, expiry_ms: None, value_len: 0, ..header };
             value = &[];
         }
         let full = |output: &Arc<DataFile>| {
