@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use super::directory::Directory;
 use super::mapped::{Mapping, PAGE};
 use super::own_file::OwnFile;
+use crate::store::memory::{self, Refused};
 
 /// The name of the file in the store's directory.
 pub const FILE_NAME: &str = "LIVE";
@@ -23,7 +24,7 @@ pub const WORDS: usize = PAGE as usize / size_of::<AtomicU64>();
 /// The words of a page, mapped or in the memory of this process alone.
 enum Words {
     Mapped(Mapping),
-    Own(Box<[AtomicU64]>),
+    Own(Vec<AtomicU64>),
 }
 
 impl Words {
@@ -47,15 +48,17 @@ unsafe impl Send for OwnPage {}
 // SAFETY: as above.
 unsafe impl Sync for OwnPage {}
 
-impl Default for OwnPage {
-    /// A page that nobody reads.
-    fn default() -> Self {
-        let words: Box<[AtomicU64]> = (0..WORDS).map(|_| AtomicU64::new(0)).collect();
-        OwnPage::over(Words::Own(words))
-    }
-}
+/// What a new page is made of.
+static ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
 
 impl OwnPage {
+    /// A page that nobody reads.
+    pub fn alone() -> Result<Self, Refused> {
+        let mut words = memory::vec_with_room(WORDS)?;
+        words.resize_with(WORDS, || AtomicU64::new(0));
+        Ok(OwnPage::over(Words::Own(words)))
+    }
+
     fn over(words: Words) -> Self {
         OwnPage { base: words.base(), _words: words }
     }
@@ -91,8 +94,7 @@ impl OwnPage {
                 return Err(io::Error::from_raw_os_error(libc::EFBIG));
             }
             // Written, not only made longer: its block must be there before it is written to through a mapping.
-            let zeros = vec![0; (PAGE - size) as usize];
-            super::plain::write_parts(&lock.file, &[&zeros], size)?;
+            super::plain::write_parts(&lock.file, &[&ZEROS[size as usize..]], size)?;
         }
         let mapping = Mapping::new(&lock.file, PAGE, true)?;
         mapping.keep_in_memory();

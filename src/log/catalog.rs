@@ -120,7 +120,7 @@ impl Catalog {
             features: AtomicU64::new(manifest.needs.features),
             held: Mutex::default(),
             manifest: Mutex::new(manifest),
-            published: Arc::default(),
+            published: Arc::new(Published::to_nobody()?),
             disk,
         })
     }
@@ -132,7 +132,10 @@ impl Catalog {
 
     /// The same, which tells on this page what changes.
     pub fn publishing(self, page: Option<OwnPage>) -> Self {
-        Catalog { published: Arc::new(page.map(Published::on).unwrap_or_default()), ..self }
+        match page {
+            Some(page) => Catalog { published: Arc::new(Published::on(page)), ..self },
+            None => self,
+        }
     }
 
     /// The manifest as it is on disk, and as it stays for as long as this is held.

@@ -13,12 +13,12 @@ use crate::format::live::{
     Header, MOST_ENDS, SESSION, TAIL, extent,
 };
 use crate::format::{ALIGNMENT, Damage, FileId};
+use crate::store::memory::Refused;
 
 /// More sessions than there can be: what is beyond was never counted.
 const MOST_BEGUN: u64 = u64::MAX / 2;
 
 /// What the writer tells. Where nobody can read it, it goes to memory of this process.
-#[derive(Default)]
 pub struct Published {
     page: OwnPage,
 }
@@ -41,6 +41,11 @@ impl Published {
     /// Told by this page.
     pub fn on(page: OwnPage) -> Self {
         Published { page }
+    }
+
+    /// Told to nobody.
+    pub fn to_nobody() -> Result<Self, Refused> {
+        OwnPage::alone().map(Self::on)
     }
 
     /// Says that a writer is opening the store. What was told before holds no more for who comes now.
@@ -203,7 +208,7 @@ mod tests {
     #[test]
     fn a_writer_begins_with_the_files_that_it_found_and_goes_on() {
         let told = |published: &Published, id| extent(id, |n| published.page.load(n));
-        let published = Published::default();
+        let published = Published::to_nobody().unwrap();
         let header = Header { session: 9, store_id: [1; 16], process: 1 };
         let ends = [Position::new(3, 800), Position::new(5, 64)];
         let (durable, generation) = (Position::new(3, 64), 7);

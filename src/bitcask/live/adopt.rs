@@ -22,6 +22,7 @@ use crate::log::append::weight;
 use crate::log::file::DataFile;
 use crate::log::scan::{End, scan};
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 
 /// So often the manifest is read again because it was replaced meanwhile; then it is left to the next time.
 const MOST_ATTEMPTS: u32 = 16;
@@ -50,6 +51,7 @@ impl Follower {
         let changes = told.changes();
         if adopted.changes != changes && told.session() != 0 {
             let Some(engine) = shared.inside() else { return Ok(()) };
+            memory::room_for_small_things()?;
             if self.adopt_manifest(shared, &engine, &mut adopted)? {
                 adopted.changes = changes;
             }

@@ -22,6 +22,7 @@ use crate::index::{Cursor, Entry, Index, KeyHash};
 use crate::log::file::DataFile;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
+use crate::store::memory;
 use crate::sync::thread;
 
 impl Follower {
@@ -50,6 +51,7 @@ impl Follower {
             if shared.signal().is_stopped() {
                 return Err(Error::Closed);
             }
+            memory::room_for_small_things()?;
             let ground = Ground::of(disk, self.told().cloned(), CALLS_WAIT)?;
             let made = read_all(engine, &ground);
             let holds = ground.holds(disk)?;

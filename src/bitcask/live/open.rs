@@ -22,6 +22,7 @@ use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
 use crate::log::published::Told;
 use crate::store::error::{Error, Result};
+use crate::store::memory;
 use crate::store::options::Options;
 use crate::sync::thread;
 
@@ -148,6 +149,7 @@ fn untold(path: &Path) -> Error {
 pub fn open(disk: &Arc<dyn Disk>, options: &Options) -> Result<(Engine, Follower)> {
     let mut attempts = 0;
     loop {
+        memory::room_for_small_things()?;
         let ground = Ground::of(disk.as_ref(), None, BEGINS_WITHIN)?;
         let opened = attempt(disk, options, &ground);
         let holds = ground.holds(disk.as_ref())?;
