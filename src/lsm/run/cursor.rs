@@ -28,6 +28,38 @@ pub struct Versions {
     damaged: Option<(usize, usize)>,
     /// Checksums are compared also where the store's options say otherwise.
     verify: bool,
+    ahead: Ahead,
+}
+
+/// What is read next is asked for before it is read: a read, or a fault, fetches its own page and no more.
+#[derive(Default)]
+struct Ahead {
+    /// Blocks that were read one behind the other.
+    blocks: u32,
+    /// Everything in the run below this was asked for, and so much was then.
+    asked: u64,
+    step: u64,
+}
+
+/// Who has read so many blocks one behind the other reads more; the first request is this large, and later ones up to that.
+const READS_ON: u32 = 2;
+const FIRST_REQUEST: u64 = 32 << 10;
+const LARGEST_REQUEST: u64 = 512 << 10;
+
+impl Ahead {
+    /// A block of a run was read that ends at `at`, from front to back.
+    fn passed(&mut self, run: &Run, at: u64) {
+        self.blocks += 1;
+        if self.blocks < READS_ON || at + self.step / 2 < self.asked {
+            return;
+        }
+        self.step = (self.step * 2).clamp(FIRST_REQUEST, LARGEST_REQUEST);
+        let (from, to) = (self.asked.max(at), (at + self.step).min(run.footer.filter_at));
+        if from < to {
+            run.file.will_need(from..to);
+            self.asked = to;
+        }
+    }
 }
 
 impl Versions {
@@ -45,6 +77,7 @@ impl Versions {
             keys: Vec::new(),
             damaged: None,
             verify: false,
+            ahead: Ahead::default(),
         }
     }
 
@@ -147,6 +180,7 @@ impl Versions {
         self.entry = None;
         self.before.clear();
         self.damaged = None;
+        self.ahead = Ahead::default();
         let key = match from {
             Bound::Unbounded => None,
             Bound::Included(key) | Bound::Excluded(key) => Some(key),
@@ -252,8 +286,13 @@ impl Versions {
             }
             self.block = 0;
             self.run += 1;
+            // Who came to its end goes through the next as fast.
+            self.ahead.asked = 0;
         }
         self.load()?;
+        if let Some(run) = self.runs.get(self.run) {
+            self.ahead.passed(run, self.place.1);
+        }
         self.enter(false)
     }
 }
