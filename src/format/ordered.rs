@@ -78,7 +78,7 @@ impl RangeDelete {
     }
 }
 
-/// Reads what [`encode_bounds`] wrote.
+/// The two bounds that the record of the delete of a range has as its value.
 pub fn decode_bounds(bytes: &[u8]) -> std::result::Result<(&[u8], &[u8]), Damage> {
     let mut reader = Reader::new(bytes);
     let len = reader.u32()? as usize;

@@ -469,8 +469,9 @@ impl Engine {
 
     /// A new memtable takes over. For who holds the writer's lock, or is alone.
     fn freeze(&self) {
+        let active = Arc::new(Memtable::new(self.memtable_size));
         self.change_tree(|tree| Tree {
-            active: Arc::new(Memtable::new(self.memtable_size)),
+            active,
             frozen: tree.frozen.iter().chain([&tree.active]).cloned().collect(),
             levels: tree.levels.clone(),
             ranges: tree.ranges.clone(),

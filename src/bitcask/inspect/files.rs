@@ -8,12 +8,14 @@ use super::content::Content;
 use super::ledger::{Ledger, Looked};
 use super::survey::Survey;
 use super::telling::Told;
+use super::walk::{Numbers, Step, Walk};
 use crate::disk::Disk;
 use crate::format::features::{ORDERED, Refusal};
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
+use crate::format::frame::{Kind, Origin};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names::{self, Name};
-use crate::format::{Damage, FileId, frame::Origin};
+use crate::format::{Damage, FileId};
 use crate::log::catalog::MAX_FILES;
 use crate::store::error::{Error, Result};
 use crate::store::findings::Severity;
@@ -72,6 +74,25 @@ fn ordered(disk: &dyn Disk) -> Error {
 pub fn has_runs(disk: &dyn Disk) -> Result<bool> {
     let names = disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e))?;
     Ok(names.iter().any(|name| matches!(names::parse(name), Some(Name::Run(_)))))
+}
+
+/// Whether an intact record is in the data files that only the ordered engine writes.
+pub fn has_ordered_records(disk: &dyn Disk) -> Result<bool> {
+    let names = disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e))?;
+    for (_, name) in data_names(&names) {
+        let Some(mut content) = open(disk, name)?.file() else { continue };
+        let Beginning::Header(header) = read_header(&mut content, None)? else { continue };
+        let range = FILE_HEADER_SIZE..content.size();
+        let mut walk = Walk::new(&mut content, (header.id, header.origin, Numbers::Any), range);
+        while let Some(step) = walk.next_step()? {
+            if let Step::Frame { header, .. } = step
+                && matches!(header.kind, Kind::Range | Kind::Gone)
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Reads the manifest.

@@ -101,6 +101,8 @@ pub struct Pending {
     pub range: Range<u64>,
     pub key: Option<Vec<u8>>,
     pub message: String,
+    /// It is about a file that does not change any more, and stays when the others are looked at again.
+    pub is_final: bool,
 }
 
 /// What a ledger has to know of the store.
@@ -168,8 +170,7 @@ impl Ledger {
 
     /// What was found in files that do not change any more stays; the others are looked at again.
     pub fn keep_sealed(&mut self) {
-        self.pending.clear();
-        self.key_count = None;
+        self.pending.retain(|pending| pending.is_final);
         self.noted.clear();
         let files = &self.files;
         self.places.retain(|place| files[place.file].entry.state == FileState::Sealed);
@@ -188,7 +189,14 @@ impl Ledger {
 
     /// Notes something that is told later.
     pub fn pend(&mut self, severity: Severity, file: &str, range: Range<u64>, message: String) {
-        self.pending.push(Pending { severity, file: file.to_string(), range, key: None, message });
+        self.pending.push(Pending {
+            severity,
+            file: file.to_string(),
+            range,
+            key: None,
+            message,
+            is_final: false,
+        });
     }
 
     /// Notes a thing that stands in a file many times, if it does at all, for its first time.

@@ -27,7 +27,7 @@ use crate::store::error::{Error, Result};
 use crate::store::findings::{CheckProgress, CheckReport, Finding};
 use crate::store::options::Options;
 pub use content::Content;
-pub use files::{Opened, has_runs, open};
+pub use files::{Opened, has_ordered_records, has_runs, open};
 pub use keys::{Holds, Version};
 #[cfg(any(test, feature = "testing"))]
 pub use salvage::salvage_to;

@@ -221,11 +221,17 @@ impl Survey<'_, '_> {
             return Ok(self.ledger.keys.count());
         }
         let is_there = |version: &Version| matches!(version.holds(), Holds::Value | Holds::Head);
-        let versions: Vec<Version> = memory::collect(self.ledger.keys.all().filter(is_there))?;
-        let mut count = 0;
+        let mut versions: Vec<Version> = memory::collect(self.ledger.keys.all().filter(is_there))?;
+        versions.sort_unstable_by_key(Version::place);
+        let (mut count, mut open): (u64, Option<(usize, Content)>) = (0, None);
         for version in versions {
             let (n, offset) = version.place();
-            let key = self.key_at(n, offset)?.unwrap_or_default();
+            if open.as_ref().is_none_or(|(held, _)| *held != n) {
+                let name = self.ledger.files[n].name.clone();
+                open = files::open(self.disk, &name)?.file().map(|content| (n, content));
+            }
+            let Some((_, content)) = &mut open else { continue };
+            let key = read_key(content, &self.ledger.files[n].origin, offset)?.unwrap_or_default();
             count += u64::from(!self.is_in_range(&key, version.seq));
         }
         Ok(count)

@@ -122,6 +122,17 @@ impl Builder {
     }
 }
 
+/// Where a block ends whose length nobody tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is so long.
+    At(usize),
+    /// Behind the bytes that are there, if it is one.
+    Behind,
+    /// It is none.
+    Nowhere,
+}
+
 /// A block that was read.
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
@@ -156,20 +167,24 @@ impl<'a> Block<'a> {
         Ok(Block { entries, restarts, base })
     }
 
-    /// The length of the block that `bytes` begin with, whose checksum begins with `seed`: for who does not know where it ends. `None` where
-    /// they do not begin with a block, or end inside of it.
-    pub fn find_end(bytes: &[u8], seed: u32) -> Option<usize> {
+    /// Where the block ends that `bytes` begin with, whose checksum begins with `seed`: for who does not know that.
+    pub fn find_end(bytes: &[u8], seed: u32) -> Ending {
         let whole = Block { entries: bytes, restarts: &[], base: 0 };
         let (mut at, mut key, mut entries) = (0, Vec::new(), 0usize);
         loop {
-            at = whole.entry(at, &mut key).ok()??.next;
+            at = match whole.entry(at, &mut key) {
+                Ok(Some(entry)) => entry.next,
+                Ok(None) | Err(Refusal::Damaged(TOO_LONG)) => return Ending::Behind,
+                Err(_) => return Ending::Nowhere,
+            };
             entries += 1;
             let count = entries.div_ceil(RESTART_EVERY);
-            let end = at.checked_add(count.checked_mul(4)?)?.checked_add(TAIL)?;
-            let block = bytes.get(..end)?;
-            let told = block.get(end - TAIL..)?.first_chunk::<4>()?;
-            if u32::from_le_bytes(*told) as usize == count && Block::parse(block, Some(seed), 0).is_ok() {
-                return Some(end);
+            let end = at.saturating_add(count.saturating_mul(4)).saturating_add(TAIL);
+            let Some(block) = bytes.get(..end) else { continue };
+            let told = block.get(end - TAIL..).and_then(|tail| tail.first_chunk::<4>());
+            let is_count = told.is_some_and(|told| u32::from_le_bytes(*told) as usize == count);
+            if is_count && Block::parse(block, Some(seed), 0).is_ok() {
+                return Ending::At(end);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::bitcask::inspect::{Content, Opened, Survey, Told, open};
 use crate::format::features::Refusal;
 use crate::format::ordered::RunEntry;
-use crate::format::run::block::{Block, What};
+use crate::format::run::block::{Block, Ending, What};
 use crate::format::run::{FOOTER_SIZE, Footer, HEADER_SIZE, Header, IndexShape, checksum, filter, seed};
 use crate::format::{Damage, FileId};
 use crate::lsm::key;
@@ -50,9 +50,32 @@ pub struct FoundRun {
     pub first_key: Vec<u8>,
     pub last_key: Vec<u8>,
     pub holes: Vec<Hole>,
+    /// What is to be told of it: it does not change any more.
+    findings: Vec<Found>,
     /// Whether something that takes a key away may be among what is lost.
     pub may_miss_tombstones: bool,
-    pub is_sound: bool,
+}
+
+/// Something to be told of a run.
+struct Found {
+    severity: Severity,
+    range: Range<u64>,
+    key: Option<Vec<u8>>,
+    message: String,
+}
+
+impl FoundRun {
+    /// Notes what was found, to be told later.
+    pub fn pend(&self, survey: &mut Survey<'_, '_>) -> Result<()> {
+        for found in &self.findings {
+            survey.ledger.pend(found.severity, &self.name, found.range.clone(), found.message.clone());
+            let key = found.key.as_deref().map(memory::copy_of).transpose()?;
+            if let Some(pending) = survey.ledger.pending.last_mut() {
+                (pending.key, pending.is_final) = (key, true);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the intact blocks hold.
@@ -61,6 +84,7 @@ struct Counted {
     entries: u64,
     keys: u64,
     tombstones: u64,
+    expiring: u64,
     /// Of sequence numbers, counted from the base.
     least: Option<u64>,
     most: u64,
@@ -94,7 +118,7 @@ pub fn look(
     let size = content.size();
     survey.telling.will_read(size);
     let length = entry.map_or(size, |entry| entry.length);
-    let mut found = Finder { survey, name, content: &mut content, salt: 0, base: 0, is_sound: true };
+    let mut found = Finder { survey, content: &mut content, salt: 0, base: 0, findings: Vec::new() };
     if size < length {
         found.tell(
             size..length,
@@ -129,28 +153,27 @@ pub fn look(
         last_key: Vec::new(),
         holes: Vec::new(),
         may_miss_tombstones: false,
-        is_sound: true,
+        findings: Vec::new(),
     };
     let index = found.index(footer.as_ref())?;
-    let blocks_end = match (&index, &footer) {
+    match (&index, &footer) {
         (Some((shape, bytes)), Some(footer)) => {
             found.blocks_of_index(shape, bytes, footer, &mut run, &mut counted)?;
-            footer.filter_at
         }
-        _ => found.blocks_in_line(
-            footer.as_ref().map_or(end, |footer| footer.filter_at),
-            footer.is_some(),
-            &mut run,
-            &mut counted,
-        )?,
-    };
-    found.filter(footer.as_ref(), blocks_end, &mut run, &counted)?;
+        _ => {
+            let blocks_end = footer.as_ref().map_or(end, |footer| footer.filter_at);
+            found.blocks_in_line(blocks_end, footer.is_some(), &mut run, &mut counted)?;
+        }
+    }
+    found.filter(footer.as_ref(), &run, &counted)?;
     found.numbers(footer.as_ref(), entry.as_ref(), &mut run, &counted);
-    let expected = footer.as_ref().map(|footer| footer.tombstones);
-    run.may_miss_tombstones = expected.is_none_or(|tombstones| tombstones > counted.tombstones);
+    // What has expired takes a key away too.
+    run.may_miss_tombstones = footer
+        .as_ref()
+        .is_none_or(|footer| footer.tombstones > counted.tombstones || footer.expiring > counted.expiring);
     run.first_key = counted.first_key;
     run.last_key = counted.last.map(|(key, _)| key).unwrap_or_default();
-    run.is_sound = found.is_sound;
+    run.findings = found.findings;
     survey.ledger.records += counted.entries;
     survey.ledger.bytes += end;
     survey.telling.passed(content.bytes_read);
@@ -159,26 +182,24 @@ pub fn look(
 
 struct Finder<'a, 's, 't> {
     survey: &'a mut Survey<'s, 't>,
-    name: &'a str,
     content: &'a mut Content,
     salt: u32,
     base: u64,
-    is_sound: bool,
+    findings: Vec<Found>,
 }
 
 impl Finder<'_, '_, '_> {
     /// Notes damage with which no key is lost.
     fn tell(&mut self, range: Range<u64>, message: String) {
-        self.is_sound = false;
-        self.survey.ledger.pend(Severity::SpaceLost, self.name, range, message);
+        self.findings.push(Found { severity: Severity::SpaceLost, range, key: None, message });
     }
 
     fn lose(&mut self, range: Range<u64>, key: Option<Vec<u8>>, message: String) {
-        self.is_sound = false;
-        self.survey.ledger.pend(Severity::DataLost, self.name, range, message);
-        if let Some(last) = self.survey.ledger.pending.last_mut() {
-            last.key = key.filter(|key| key::is_users(key)).map(|key| key::user_part(&key).to_vec());
-        }
+        let key = key.filter(|key| key::is_users(key)).map(|mut key| {
+            key.remove(0);
+            key
+        });
+        self.findings.push(Found { severity: Severity::DataLost, range, key, message });
     }
 
     /// The header, or what it must have been.
@@ -292,7 +313,7 @@ impl Finder<'_, '_, '_> {
                     let message = format!(
                         "{what}; what a block had is lost: values of keys up to the one that is named"
                     );
-                    self.lose(from..to, Some(last.to_vec()), message);
+                    self.lose(from..to, Some(memory::copy_of(last)?), message);
                     let hole =
                         Hole { first: Some(memory::copy_of(first)?), last: Some(memory::copy_of(last)?) };
                     memory::push(&mut run.holes, hole)?;
@@ -306,27 +327,32 @@ impl Finder<'_, '_, '_> {
         Ok(())
     }
 
-    /// Finds blocks one behind the other, up to `end` or to the first that is damaged. Gives where they end.
+    /// Finds blocks one behind the other, up to `end` or to the first that is damaged.
     fn blocks_in_line(
         &mut self,
         end: u64,
         is_exact: bool,
         run: &mut FoundRun,
         counted: &mut Counted,
-    ) -> Told<u64> {
+    ) -> Told<()> {
         let mut at = HEADER_SIZE as u64;
         while at < end {
             let mut guess = GUESSED_BLOCK;
             let block = loop {
-                let bytes = self.content.copy(at..end.min(at.saturating_add(guess)))?;
+                let mut bytes = self.content.copy(at..end.min(at.saturating_add(guess)))?;
                 match Block::find_end(&bytes, seed(self.salt, at)) {
-                    Some(len) => break Some(bytes.get(..len).unwrap_or_default().to_vec()),
-                    None if (bytes.len() as u64) < guess || guess > LARGEST_BLOCK => break None,
-                    None => guess = guess.saturating_mul(4),
+                    Ending::At(len) => {
+                        bytes.truncate(len);
+                        break Some(bytes);
+                    }
+                    Ending::Behind if bytes.len() as u64 == guess && guess < LARGEST_BLOCK => {
+                        guess = guess.saturating_mul(4).min(LARGEST_BLOCK);
+                    }
+                    Ending::Behind | Ending::Nowhere => break None,
                 }
             };
             let Some(block) = block else { break };
-            let first = counted.last.as_ref().map(|(key, _)| key.clone()).unwrap_or_default();
+            let first = memory::copy_of(counted.last.as_ref().map_or(&[][..], |(key, _)| key))?;
             if self.take(&block, at, &first, None, counted)?.is_err() {
                 break;
             }
@@ -342,10 +368,10 @@ impl Finder<'_, '_, '_> {
         if !is_all {
             let message = "blocks from here on are damaged, or cannot be found without the index; what is in them is lost";
             self.lose(at..end, None, message.into());
-            let first = counted.last.as_ref().map(|(key, _)| key.clone());
+            let first = counted.last.as_ref().map(|(key, _)| memory::copy_of(key)).transpose()?;
             memory::push(&mut run.holes, Hole { first, last: None })?;
         }
-        Ok(at)
+        Ok(())
     }
 
     /// Takes a block that is intact, whose keys are not before `first` and end with `last`.
@@ -401,6 +427,7 @@ impl Finder<'_, '_, '_> {
         for (meta, hash) in entries {
             counted.entries += 1;
             counted.tombstones += u64::from(meta.what == What::Nothing);
+            counted.expiring += u64::from(meta.expiry_ms.is_some());
             counted.least = Some(counted.least.map_or(meta.seq, |least| least.min(meta.seq)));
             counted.most = counted.most.max(meta.seq);
             if let Some(hash) = hash {
@@ -412,15 +439,9 @@ impl Finder<'_, '_, '_> {
     }
 
     /// Compares the filter with the keys.
-    fn filter(
-        &mut self,
-        footer: Option<&Footer>,
-        at: u64,
-        run: &mut FoundRun,
-        counted: &Counted,
-    ) -> Told<()> {
+    fn filter(&mut self, footer: Option<&Footer>, run: &FoundRun, counted: &Counted) -> Told<()> {
         let Some(footer) = footer else { return Ok(()) };
-        let range = at..footer.index_at;
+        let range = footer.filter_at..footer.index_at;
         if !self.is_part_intact(&range)? {
             self.tell(
                 range,
@@ -457,7 +478,7 @@ impl Finder<'_, '_, '_> {
         if counted.most - least == max - min.min(max) {
             // Both ends are there: so that is where the numbers are counted from, whatever the header says.
             let base = min.wrapping_sub(least);
-            if base != self.base && self.is_sound {
+            if base != self.base && self.findings.is_empty() {
                 self.lose(
                     0..HEADER_SIZE as u64,
                     None,

@@ -16,9 +16,9 @@ pub struct Row {
     pub meta: Meta,
     pub value: Vec<u8>,
     /// A newer delete of a range has it in it.
-    is_deleted: bool,
+    pub is_deleted: bool,
     /// What took the key away may be among what is damaged.
-    is_doubtful: bool,
+    pub is_doubtful: bool,
 }
 
 impl Row {
@@ -78,9 +78,11 @@ impl<'a> Merged<'a> {
         let Some(key) = first else { return Ok(None) };
         let key = memory::copy_of(key)?;
         let mut newest: Option<(Meta, Vec<u8>)> = None;
+        let mut level = 0;
         for chain in &mut self.chains {
             while let Some((meta, value)) = chain.entry.clone().filter(|_| chain.key == key) {
                 if newest.as_ref().is_none_or(|(other, _)| other.seq < meta.seq) {
+                    level = chain.runs.get(chain.run).map_or(0, |run| run.level);
                     newest = Some((meta, memory::copy_of(chain.buffer.get(value).unwrap_or_default())?));
                 }
                 chain.advance(survey)?;
@@ -89,9 +91,9 @@ impl<'a> Merged<'a> {
         let Some((meta, value)) = newest else { return Ok(None) };
         let is_deleted = self.ranges.covering(&key, u64::MAX) > meta.seq;
         let is_doubtful = self.runs.iter().any(|run| {
-            run.may_miss_tombstones
-                && run.max_seq > meta.seq
-                && run.holes.iter().any(|hole| hole.may_hold(&key))
+            // What is on a lower level is older.
+            let may_be_newer = run.level <= level && run.max_seq > meta.seq;
+            run.may_miss_tombstones && may_be_newer && run.holes.iter().any(|hole| hole.may_hold(&key))
         });
         Ok(Some(Row { key, meta, value, is_deleted, is_doubtful }))
     }
@@ -136,7 +138,12 @@ impl<'a> Chain<'a> {
             } else {
                 let range = run.blocks.get(self.block).cloned().unwrap_or(0..0);
                 let what = "a block was intact and is not any more: somebody changes the run, or the disk reads it differently each time";
-                survey.ledger.pend(Severity::DataLost, &run.name, range, what.into());
+                if survey.saves {
+                    survey.telling.report.keys_lost += 1;
+                    survey.telling.tell(Severity::DataLost, &run.name, range, None, what)?;
+                } else {
+                    survey.ledger.pend(Severity::DataLost, &run.name, range, what.into());
+                }
             }
             self.block += 1;
         }

@@ -13,13 +13,19 @@ use std::sync::Arc;
 use super::Lsm;
 use super::key;
 use super::ranges::Ranges;
-use crate::bitcask::inspect::{Engine, Held, Holds, Pushed, Survey, Times, Told, Version, put};
+use crate::bitcask::inspect::{
+    Engine, Held, Holds, Pushed, Survey, Times, Told, Version, has_ordered_records, has_runs, put,
+};
+use crate::bitcask::lifecycle::open::read_whole;
 use crate::disk::Disk;
 use crate::format::collection::ListHead;
+use crate::format::features::{ORDERED, Refusal};
 use crate::format::frame::Kind;
+use crate::format::manifest::Manifest;
 use crate::format::names::{self, Name};
 use crate::format::ordered::{RangeDelete, RunEntry};
 use crate::format::run::block::What;
+use crate::store::Store;
 use crate::store::error::{Error, Result};
 use crate::store::findings::Severity;
 use crate::store::memory;
@@ -76,30 +82,48 @@ impl Engine for Ordered {
         let mut lists = self.lists_of_log(survey)?;
         let mut merged = Merged::new(&self.runs, self.all_ranges(survey)?)?;
         let mut elements = Elements::default();
+        let mut left_out = 0u64;
         while let Some(row) = merged.next_row(survey)? {
-            if key::is_users(&row.key) {
-                let user = key::user_part(&row.key);
-                if survey.ledger.keys.get(&survey.ledger.about.hasher.hash(user)).is_some() || !row.counts() {
-                    continue;
+            left_out += u64::from(row.is_doubtful && !row.is_deleted);
+            if !key::is_users(&row.key) {
+                if elements.lists.is_none() {
+                    elements.begin(survey, &mut lists, times)?;
                 }
-                match row.meta.what {
-                    What::Value => put(store, user, &row.value, row.meta.expiry_ms, times)?,
-                    What::Head => {
-                        if let Ok(head) = ListHead::decode(&row.value) {
-                            lists.insert(
-                                head.id,
-                                List { key: user.to_vec(), head, expiry_ms: row.meta.expiry_ms },
-                            );
-                        }
-                    }
-                    What::Nothing => {}
-                }
+                elements.take(survey, store, &row)?;
                 continue;
             }
-            if elements.lists.is_none() {
-                elements.begin(survey, &mut lists, times)?;
+            let user = key::user_part(&row.key);
+            let of_log = survey.ledger.keys.get(&survey.ledger.about.hasher.hash(user));
+            if of_log.is_some_and(|version| version.seq > row.meta.seq) {
+                continue;
             }
-            elements.take(survey, store, &row)?;
+            if of_log.is_some() {
+                // Without a manifest the log may have what a run has newer.
+                lists.retain(|_, list| list.key != user);
+                store.delete(user)?;
+            }
+            if !row.counts() {
+                continue;
+            }
+            match row.meta.what {
+                What::Value => put(store, user, &row.value, row.meta.expiry_ms, times)?,
+                What::Head => {
+                    if let Ok(head) = ListHead::decode(&row.value) {
+                        let key = memory::copy_of(user)?;
+                        lists.insert(head.id, List { key, head, expiry_ms: row.meta.expiry_ms });
+                    }
+                }
+                What::Nothing => {}
+            }
+        }
+        if left_out > 0
+            && let Some(run) = self.runs.iter().find(|run| !run.holes.is_empty())
+        {
+            survey.telling.report.keys_lost += left_out;
+            let what = format!(
+                "{left_out} keys are left out whose deletes may have been in blocks that are damaged"
+            );
+            survey.telling.tell(Severity::DataLost, &run.name, 0..0, None, what)?;
         }
         if elements.lists.is_none() {
             elements.begin(survey, &mut lists, times)?;
@@ -131,7 +155,9 @@ impl Ordered {
         listed: Vec<(String, Option<RunEntry>)>,
     ) -> Told<()> {
         let mut known: HashMap<(u32, u32), FoundRun> =
-            self.runs.drain(..).filter(|run| run.is_sound).map(|run| ((run.id, run.salt), run)).collect();
+            self.runs.drain(..).map(|run| ((run.id, run.salt), run)).collect();
+        // What was found in runs before is told for those that are there still.
+        survey.ledger.pending.retain(|pending| !pending.is_final);
         let mut store_id = survey.manifest.as_ref().map(|manifest| manifest.store_id);
         for (name, entry) in listed {
             if let Some(entry) = &entry
@@ -144,13 +170,17 @@ impl Ordered {
                 memory::push(&mut self.runs, run)?;
             }
         }
+        for run in &self.runs {
+            run.pend(survey)?;
+        }
         Ok(())
     }
 
     /// Runs of one level below the first do not overlap.
     fn note_overlaps(&self, survey: &mut Survey<'_, '_>) {
         let mut last: BTreeMap<u32, &FoundRun> = BTreeMap::new();
-        let mut runs: Vec<&FoundRun> = self.runs.iter().filter(|run| run.level > 0).collect();
+        let mut runs: Vec<&FoundRun> =
+            self.runs.iter().filter(|run| run.level > 0 && !run.blocks.is_empty()).collect();
         runs.sort_by(|a, b| a.first_key.cmp(&b.first_key));
         for run in runs {
             if let Some(before) = last.insert(run.level, run)
@@ -193,7 +223,8 @@ impl Ordered {
             let is_there = row.counts()
                 && row.meta.what != What::Nothing
                 && row.meta.expiry_ms.is_none_or(|expiry_ms| expiry_ms > now_ms);
-            count += u64::from(is_there && survey.ledger.keys.get(&hash).is_none());
+            let of_log = survey.ledger.keys.get(&hash).filter(|version| version.seq > row.meta.seq);
+            count += u64::from(is_there && of_log.is_none());
         }
         Ok(count)
     }
@@ -266,7 +297,10 @@ impl Elements {
             return Ok(());
         }
         let head = &coming.list.head;
-        if row.counts() && row.meta.what == What::Value && (head.first..head.end).contains(&position) {
+        // Nothing was taken out at that place since, by what the heads in the log say.
+        let is_current = survey.ledger.keys.is_current(id, position, row.meta.seq);
+        let is_named = (head.first..head.end).contains(&position);
+        if row.counts() && row.meta.what == What::Value && is_named && is_current {
             coming.pushed.push(store, &row.value)?;
         }
         Ok(())
@@ -332,19 +366,15 @@ impl Coming {
     }
 }
 
-/// Whether a store on a disk, which may be damaged, is one of the ordered engine.
+/// Whether a store on a disk, which may be damaged, is one of the ordered engine: without a manifest by its runs, or by records that only
+/// this engine writes.
 pub fn is_ordered(disk: &dyn Disk) -> Result<bool> {
-    use crate::bitcask::inspect::has_runs;
-    use crate::bitcask::lifecycle::open::read_whole;
-    use crate::format::features::ORDERED;
-    use crate::format::manifest::Manifest;
-    let bytes = match read_whole(disk, names::MANIFEST) {
-        Ok(bytes) => bytes,
-        Err(_) => return has_runs(disk),
-    };
-    match Manifest::decode(&bytes) {
-        Ok(manifest) => Ok(manifest.needs.has(ORDERED)),
-        Err(crate::format::features::Refusal::NoMemory(refused)) => Err(Error::from(refused)),
-        Err(_) => has_runs(disk),
+    if let Ok(bytes) = read_whole(disk, names::MANIFEST) {
+        match Manifest::decode(&bytes) {
+            Ok(manifest) => return Ok(manifest.needs.has(ORDERED)),
+            Err(Refusal::NoMemory(refused)) => return Err(Error::from(refused)),
+            Err(_) => {}
+        }
     }
+    Ok(has_runs(disk)? || has_ordered_records(disk)?)
 }
