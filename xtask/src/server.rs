@@ -86,9 +86,10 @@ fn redis_py(workspace: &Workspace) -> Result<()> {
         with_server(workspace, |port| {
             let files = &files;
             let url = format!("redis://127.0.0.1:{port}/0");
+            // A line for what fails: to show more takes five times as long, also for what is skipped then.
             let said = cmd!(
                 sh,
-                "{python} -B -m pytest -q --tb=short -p filedb_plugin -p no:cacheprovider -W ignore --timeout 60 --protocol {protocol} --redis-url {url} {files...}"
+                "{python} -B -m pytest -q --tb=line -p filedb_plugin -p no:cacheprovider -W ignore --timeout 60 --protocol {protocol} --redis-url {url} {files...}"
             )
             .quiet()
             .ignore_status()
