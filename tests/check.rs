@@ -143,9 +143,16 @@ fn a_damaged_record_is_named_and_weighed() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("store");
     make(&path);
-    let (file, bytes) = (largest(&path), std::fs::read(largest(&path)).unwrap());
-    let name = file.file_name().unwrap().to_str().unwrap().to_string();
     let key = b"key 199";
+    let holds = |file: &std::path::PathBuf| {
+        let bytes = std::fs::read(file).unwrap();
+        file.extension().is_some_and(|end| end == "data") && bytes.windows(key.len()).any(|part| part == key)
+    };
+    // The newest: an older one has what was replaced.
+    let files = std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path());
+    let file = files.filter(holds).max().unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap().to_string();
     let alive = bytes.windows(key.len()).rposition(|part| part == key);
     for (checkpoint, at, severity) in [(true, alive, Severity::DataLost), (false, alive, Severity::DataLost)]
     {
