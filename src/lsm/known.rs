@@ -76,12 +76,10 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::run::filter::tests::hash;
 
     #[test]
     fn no_key_that_came_is_denied_and_most_others_are() {
-        let hash = |n: u64| {
-            (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xd6e8_feb8_6659_fd93)
-        };
         let known = Known::new(1 << 20);
         let count = (1 << 20) / 230;
         (0..count).for_each(|n| known.note(hash(n)));

@@ -57,10 +57,11 @@ pub fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn hash(n: u64) -> u64 {
+    /// As even as the hash of keys is: the finish of splitmix64 (Steele et al., 2014).
+    pub fn hash(n: u64) -> u64 {
         let mut x = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
