@@ -121,7 +121,8 @@ fn code_of(text: &str) -> Vec<(usize, String)> {
     let mut last_was_cfg_test = false;
     for (line, number) in text.lines().zip(1..) {
         // Tests in a file of their own are left out with it; those in this one go on to its end.
-        if last_was_cfg_test && line.starts_with("mod ") && !line.ends_with(';') {
+        let is_module = line.starts_with("mod ") || line.starts_with("pub mod ");
+        if last_was_cfg_test && is_module && !line.ends_with(';') {
             break;
         }
         last_was_cfg_test = line.trim() == "#[cfg(test)]";
