@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::install::{Installation, free_log_file, install};
 use super::key::RangeDelete;
+use super::run::RunWriter;
 use super::shared::Shared;
 use super::survivors::{Around, Survivors};
-use super::write::RunWriter;
 use crate::store::error::{Error, Result};
 use crate::store::memory::{self, Refused};
 

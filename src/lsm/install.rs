@@ -6,8 +6,7 @@ use super::engine::{Engine, Levels, Tree};
 use super::key::RangeDelete;
 use super::memtable::Memtable;
 use super::ranges::Ranges;
-use super::run::Run;
-use super::write;
+use super::run::{self, Run};
 use crate::format::FileId;
 use crate::format::features::NUMBERED_LISTS;
 use crate::format::manifest::{FileState, Manifest};
@@ -69,7 +68,7 @@ pub fn install(engine: &Engine, mut change: Installation) -> Result<()> {
     let installed = try_install(engine, &mut change, &mut may_count);
     if installed.is_err() && !may_count {
         // The old manifest counts, for certain.
-        write::remove(engine.catalog.disk.as_ref(), change.added.iter().map(|run| run.id));
+        run::remove(engine.catalog.disk.as_ref(), change.added.iter().map(|run| run.id));
     }
     installed?;
     engine.relieve();

@@ -12,10 +12,9 @@ use super::engine::{Engine, Tree};
 use super::flush::add_written;
 use super::install::{Installation, install, levels_with};
 use super::key::{self, RangeDelete};
-use super::run::{Run, Versions};
+use super::run::{PIECE, Run, RunWriter, Versions, remove};
 use super::shared::Shared;
 use super::survivors::{Around, Survivors};
-use super::write::{RunWriter, remove};
 use crate::format::ordered::RunEntry;
 use crate::format::run::block::Meta;
 use crate::store::error::{Error, Result};
@@ -365,7 +364,7 @@ fn write_all(
             };
             memory::copy_to(&mut last_key, key)?;
             if writer.add(key, engine.hash(key), meta, value)? {
-                is_over = pause(shared, engine, (key.len() + value.len()) as u64);
+                is_over = pause(shared, engine);
             }
             Ok(())
         };
@@ -401,9 +400,8 @@ fn write_all(
     Ok(Some((dead, cleaned)))
 }
 
-/// Keeps to the limit of the bandwidth. True where it is time to stop.
-fn pause(shared: &Shared, engine: &Engine, _: u64) -> bool {
-    const PIECE: u64 = 256 << 10;
+/// Keeps to the limit of the bandwidth, after each piece that was written. True where it is time to stop.
+fn pause(shared: &Shared, engine: &Engine) -> bool {
     let limit = engine.options.merge_rate_limit;
     if limit > 0 && engine.is_background {
         shared.merge_signal.pause(Duration::from_secs_f64(PIECE as f64 / limit as f64));

@@ -23,7 +23,6 @@ mod shared;
 mod survivors;
 mod verbs;
 mod walk;
-mod write;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

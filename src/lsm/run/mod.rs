@@ -1,8 +1,10 @@
 //! A run that is open: its blocks, its index, its filter; found in, gone through, and removed when nobody needs it.
 
 mod cursor;
+mod writer;
 
 pub use cursor::{Cursor, Versions};
+pub use writer::{PIECE, RunWriter, remove};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
