@@ -72,7 +72,8 @@ fn a_process_with_a_task() {
         "go on in a child that closes" => go_on_in_a_child(path, io, true),
         "go on in a child" => go_on_in_a_child(path, io, false),
         "fork and go on" => fork_and_go_on(path, io),
-        "fork in a merge" => fork_in_a_merge(path, io),
+        "fork in a merge" => fork_in_a_merge(path, io, "bitcask"),
+        "fork in a merge of runs" => fork_in_a_merge(path, io, "lsm"),
         "change the root" => change_the_root(path, io),
         "open as nobody" => open_as_nobody(path, io),
         "open with few descriptors" => open_with_few_descriptors(path, io),
@@ -315,8 +316,8 @@ fn a_child_that_closes_the_store_of_its_parent_takes_nothing_from_it_and_loses_n
 }
 
 /// The child returns from the function that was told of the merge, into the middle of that.
-fn fork_in_a_merge(path: &Path, io: &str) {
-    let small = options(io, &[("max_file_size", "4096"), ("merge", "manual")]);
+fn fork_in_a_merge(path: &Path, io: &str, engine: &str) {
+    let small = options(io, &[("max_file_size", "4096"), ("merge", "manual"), ("engine", engine)]);
     let db = Db::open(path, &small).expect("opening");
     for n in 0..200u32 {
         db.put((n % 100).to_le_bytes(), [n as u8; 1000]).expect("put");
@@ -340,10 +341,11 @@ fn fork_in_a_merge(path: &Path, io: &str) {
 
 #[test]
 fn a_merge_in_which_the_process_forked_goes_on_in_the_parent_alone() {
-    for io in BOTH {
+    let tasks = ["fork in a merge", "fork in a merge of runs"];
+    for (task, io) in tasks.into_iter().flat_map(|task| BOTH.map(|io| (task, io))) {
         let home = tempfile::tempdir().expect("a temporary directory");
         let path = home.path().join("store");
-        assert_eq!(run("fork in a merge", io, &path), "forked true\nend\n", "io={io}");
+        assert_eq!(run(task, io, &path), "forked true\nend\n", "{task}, io={io}");
         let db = must_open(&path, io);
         for n in 0..100u32 {
             let value = db.get(n.to_le_bytes()).expect("get");

@@ -183,10 +183,13 @@ impl Store for Bitcask {
         self.shared.enter()?.check_writable()?;
         self.shared.check_may_wait()?;
         let merged = merge::run_all(&self.shared, watch);
+        // The function that was told of the merge may have forked; the child left it where it was.
+        if self.shared.fork.is_forked() {
+            return Err(Error::Forked);
+        }
         // No lock is held: whoever is reading what was replaced holds up this call and nothing else.
         seal::collect_within(&self.shared, Duration::MAX);
-        // The function that was told of the merge may have forked; the child left it where it was.
-        if self.shared.fork.is_forked() { Err(Error::Forked) } else { merged }
+        merged
     }
 
     fn check_can_backup(&self) -> Result<()> {

@@ -285,6 +285,10 @@ fn merge(
     engine.is_merging.store(true, Ordering::Relaxed);
     let mut written = Vec::new();
     let merged = write_all(shared, engine, choice, &mut written, progress, watch);
+    // What was written so far is the parent's, and locks that its threads held are never given up in a child.
+    if shared.fork.is_forked() {
+        return Err(Error::Forked);
+    }
     engine.is_merging.store(false, Ordering::Relaxed);
     let (ranges, cleaned) = match merged {
         Ok(Some(done)) => done,
@@ -376,7 +380,7 @@ fn write_all(
             progress.copied_bytes += copied;
             copied = 0;
             let _visiting = shared.engine.visit();
-            if is_over || watch(progress).is_break() {
+            if is_over || watch(progress).is_break() || shared.fork.is_forked() {
                 return Ok(None);
             }
         }
@@ -390,7 +394,7 @@ fn write_all(
     progress.bytes.0 = total;
     {
         let _visiting = shared.engine.visit();
-        if watch(progress).is_break() {
+        if watch(progress).is_break() || shared.fork.is_forked() {
             return Ok(None);
         }
     }

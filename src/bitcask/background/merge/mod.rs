@@ -380,7 +380,7 @@ impl<'a> Merge<'a> {
             match self.take_over(input) {
                 Ok(true) => {
                     self.take(input);
-                    if !self.goes_on() {
+                    if !self.goes_on()? {
                         return Ok(());
                     }
                 }
@@ -397,8 +397,9 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// Whether to go on; asked between pieces, from outside the gate.
-    fn goes_on(&mut self) -> bool {
+    /// Whether to go on; asked between pieces, from outside the gate. `Err` in a child that the watcher forked: locks that other threads
+    /// held then are never given up in it.
+    fn goes_on(&mut self) -> Result<bool> {
         self.progress.copied_bytes = self.copies.bytes;
         let has_unused = self.shell.inside().is_some_and(|engine| {
             engine.back_pressure.goes_on();
@@ -413,8 +414,11 @@ impl<'a> Merge<'a> {
             let _visiting = self.shell.gated().visit();
             (self.watch)(self.progress).is_break()
         };
+        if self.shell.fork.is_forked() {
+            return Err(Error::Forked);
+        }
         self.stopped |= ended || self.shell.signal().is_stopped();
-        !self.stopped
+        Ok(!self.stopped)
     }
 
     /// Copies what is needed of one input. False if told to stop before the end.
@@ -441,7 +445,7 @@ impl<'a> Merge<'a> {
             if is_piece {
                 self.worked_through(frame.offset - reported);
                 reported = frame.offset;
-                if !self.goes_on() {
+                if !self.goes_on()? {
                     // Nobody needs the rest of the file.
                     return Err(Error::Closed);
                 }
