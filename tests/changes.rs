@@ -508,13 +508,16 @@ fn who_waits_is_woken_by_a_write_and_by_a_close() {
     for engine in ENGINES {
         let db = Db::open("memory://", &Options { engine, ..Options::default() }).unwrap();
         let rounds = 2_000;
+        let has_all = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let mut changes = db.changes(0).unwrap();
+            let has_all = &has_all;
             let follower = scope.spawn(move || {
                 for n in 1..=rounds {
                     let Followed::Change(change) = changes.next(None).unwrap() else { panic!() };
                     assert_eq!((change.seq, change.value), (n, n.to_string().as_bytes()));
                 }
+                has_all.store(true, Ordering::Release);
                 assert!(matches!(changes.next(None), Err(Error::Closed)));
             });
             for n in 1..=rounds {
@@ -523,8 +526,9 @@ fn who_waits_is_woken_by_a_write_and_by_a_close() {
                     std::thread::yield_now();
                 }
             }
-            while db.last_seq().unwrap() < rounds {}
-            std::thread::sleep(Duration::from_millis(20));
+            while !has_all.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
             db.close().unwrap();
             follower.join().unwrap();
         });

@@ -1,160 +1,60 @@
-//! Following the changes of a store: what of that is this engine's own. The way through the log is `log/feed`.
+//! Following the changes of a store: what of that is this engine's own.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use super::engine::{Engine, Inside};
+use super::shared::Shared;
+use crate::log::Position;
+use crate::log::append::Log;
+use crate::log::catalog::Catalog;
+use crate::store::changes::{Followable, FollowedEngine, Looked};
+use crate::store::error::Result;
+use crate::store::options::Options;
 
-use crate::bitcask::engine::{Engine, Inside};
-use crate::bitcask::shared::Shared;
-use crate::log::feed::{Came, Feed, Followers, Limits};
-use crate::store::changes::{Follow, Got, Lists, Looked, Piece, Teller, Telling};
-use crate::store::error::{Error, Result};
-use crate::store::memory;
-use crate::store::options::SyncMode;
-use crate::sync::thread::{self, NotCancelled};
+impl Followable for Shared {
+    type Engine = Engine;
 
-/// Where merges took files away, the places of so many records are gathered at once; of small files fewer, so that what is tested with small
-/// files is what happens with large ones.
-const GATHERED: std::ops::RangeInclusive<u64> = 16..=1 << 20;
-const GATHERED_PER_FILE: u64 = 256;
+    fn enter(&self) -> Result<Inside<'_>> {
+        Shared::enter(self)
+    }
 
-/// See the module.
-pub struct Following {
-    shared: Arc<Shared>,
-    followers: Arc<Followers>,
-    feed: Feed,
-    teller: Teller,
-    /// All up to this number can be read.
-    bound: u64,
-    is_gap: bool,
-    /// When it was woken last.
-    woken: Option<Instant>,
+    fn check_may_wait(&self) -> Result<()> {
+        Shared::check_may_wait(self)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.signal().is_stopped()
+    }
 }
 
-/// Who is woken again after less than this looks a little later.
-const FAST: Duration = Duration::from_micros(200);
+impl FollowedEngine for Engine {
+    fn options(&self) -> &Options {
+        &self.options
+    }
 
-/// For who follows: the store as it is while somebody is inside the gate.
-struct Now<'a, 'b> {
-    engine: &'a Engine,
-    inside: &'a Inside<'b>,
-    /// What has a greater number may not be durable.
-    bound: u64,
-}
+    fn log(&self) -> &Log {
+        &self.log
+    }
 
-impl Lists for Now<'_, '_> {
-    fn list_now(&self, key: &[u8]) -> Result<Looked> {
-        let looked = self.engine.list_now(self.inside, key)?;
-        let Engine { options, log, .. } = self.engine;
-        if let Looked::List(list) = &looked
-            && list.seq > self.bound
-            && options.sync == SyncMode::Always
-        {
-            log.wait_durable(log.end().1)?;
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn settled(&self) -> (u64, u64, Position) {
+        let (last, end) = self.log.end();
+        (last, last, end)
+    }
+
+    fn wait_for_writers(&self) {
+        // Who appended something has told the index then.
+        if !self.options.read_only {
+            self.index.wait_for_writers();
         }
-        Ok(looked)
+    }
+
+    fn list_now(inside: &Inside<'_>, key: &[u8]) -> Result<Looked> {
+        Engine::list_now(inside, inside, key)
     }
 
     fn may_have_expired(&self) -> bool {
-        self.engine.expiries.were_some()
-    }
-}
-
-impl Following {
-    /// Follows what comes after the number `after`.
-    pub fn new(shared: &Arc<Shared>, after: u64) -> Result<Self> {
-        memory::room_for_more()?;
-        let followers = shared.enter()?.log.followers.clone();
-        let (feed, teller) = (Feed::new(after), Teller::default());
-        Ok(Following {
-            shared: shared.clone(),
-            followers,
-            feed,
-            teller,
-            bound: 0,
-            is_gap: false,
-            woken: None,
-        })
-    }
-
-    /// Goes on as far as there is something; false where it came to the end of the log.
-    fn go_on(&mut self, piece: &mut Piece) -> Result<bool> {
-        let _not_cancelled = NotCancelled::begin();
-        memory::room_for_more()?;
-        let engine = self.shared.enter()?;
-        while piece.is_empty() && !self.is_gap {
-            if self.bound <= self.feed.at() {
-                let (last, end) = engine.log.end();
-                if last < self.feed.at() {
-                    // Another history than the one that the number is from.
-                    self.is_gap = true;
-                    break;
-                }
-                if last == self.feed.at() {
-                    return Ok(false);
-                }
-                if !engine.options.read_only {
-                    if engine.options.sync == SyncMode::Always {
-                        engine.log.wait_durable(end)?;
-                    }
-                    // What is shown can be read: who appended it has told the index.
-                    engine.index.wait_for_writers();
-                }
-                self.bound = last;
-            }
-            let most =
-                (engine.options.max_file_size / GATHERED_PER_FILE).clamp(*GATHERED.start(), *GATHERED.end());
-            let now = Now { engine: &engine, inside: &engine, bound: self.bound };
-            let is_closed = || self.shared.signal().is_stopped();
-            let limits = Limits { bound: self.bound, most: most as usize, is_closed: &is_closed };
-            let came = self.feed.go_on(&engine.catalog, &limits, &mut |shown| {
-                let told = self.teller.tell(shown, &now, piece)?;
-                self.is_gap |= told == Telling::Untold;
-                Ok(!piece.is_full() && !self.is_gap)
-            });
-            // An error comes again, when what was told before it is given out.
-            self.is_gap |= match came {
-                Err(_) if !piece.is_empty() => break,
-                came => came? == Came::ToAGap,
-            };
-        }
-        Ok(true)
-    }
-}
-
-impl Follow for Following {
-    fn next_piece(&mut self, piece: &mut Piece, most: Option<Duration>) -> Result<Got> {
-        self.shared.check_may_wait()?;
-        let deadline = most.and_then(|most| Instant::now().checked_add(most));
-        let mut is_over = most.is_some_and(|most| most.is_zero());
-        loop {
-            // In a child of who opened the store nothing may be locked.
-            self.check_open()?;
-            let turns = self.followers.turns();
-            if self.go_on(piece)? {
-                return Ok(if piece.is_empty() { Got::Gap } else { Got::Some });
-            }
-            if is_over {
-                return Ok(Got::Nothing);
-            }
-            if !self.shared.enter()?.log.await_more_than(self.feed.at()) {
-                continue;
-            }
-            if !self.followers.wait(turns, deadline) {
-                return Err(Error::Closed);
-            }
-            // Each write that is waited for costs its writer a call of the system: where they come fast, some are waited for together.
-            if self.woken.replace(Instant::now()).is_some_and(|last| last.elapsed() < FAST) {
-                thread::sleep(FAST / 4);
-            }
-            is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
-        }
-    }
-
-    fn at(&self) -> u64 {
-        self.feed.at()
-    }
-
-    fn check_open(&self) -> Result<()> {
-        self.shared.enter().map(drop)
+        self.expiries.were_some()
     }
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::engine::{Engine, Operation};
-use super::following::Following;
 use super::lists::{copied, copy_whole};
 use super::walk::Iter;
 use super::{Lsm, backup, flush, key, merge, places};
@@ -16,7 +15,7 @@ use crate::format::run::block::What;
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
-use crate::store::changes::Follow;
+use crate::store::changes::{Follow, Following};
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
 use crate::store::memory;

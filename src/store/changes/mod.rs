@@ -1,5 +1,6 @@
 //! The changes of a store, one after the other, for who follows it.
 
+mod following;
 mod tell;
 
 use std::ops::Range;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use crate::store::error::Result;
 use crate::store::memory;
+pub use following::{Followable, FollowedEngine, Following};
 pub use tell::{ListNow, Lists, Looked, Teller, Telling};
 
 /// What was done to a key.
