@@ -9,27 +9,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Client, Process, encode};
-
-/// A small generator of random numbers (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
+use common::{Client, Process, Random, encode};
 
 /// Commands, with places for what is chosen each time: K a key, V a value, I an index, N a number, T a time to live, F a number with a
 /// fraction, W an end, B a bit, A a time since 1970, D a database. A `?` is left out half of the time, with what follows it.
@@ -427,8 +407,8 @@ fn show(bytes: &[u8]) -> String {
 /// Sends bytes in pieces.
 fn send_cut(random: &mut Random, client: &mut Client, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        let most = if random.below(4) == 0 { 3 } else { bytes.len() as u64 };
-        let (piece, rest) = bytes.split_at(1 + random.below(most.min(bytes.len() as u64)) as usize);
+        let most = if random.below(4) == 0 { 3 } else { bytes.len() };
+        let (piece, rest) = bytes.split_at(1 + random.below(most.min(bytes.len())));
         client.send(piece);
         bytes = rest;
     }

@@ -10,33 +10,10 @@ mod common;
 
 use std::io::{Read, Write};
 
-use common::{Client, encode};
+use common::{Client, Random, encode};
 use filedb_server::commands::table;
 use filedb_server::config::Config;
 use filedb_server::run::{self, Running};
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-
-    fn bytes(&mut self, most: usize) -> Vec<u8> {
-        (0..self.below(most + 1)).map(|_| self.next() as u8).collect()
-    }
-}
 
 /// They end the connection or the server, or change what is answered to whom, or wait; what is left of these is in the tests of the protocol.
 const NOT_SENT: &[&str] =
