@@ -59,7 +59,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
 
 /// The names in the one table of options.
 pub fn options(workspace: &Workspace) -> Result<Vec<String>> {
-    let table = workspace.shell.read_file(workspace.path("src/store/options.rs"))?;
+    let table = workspace.shell.read_file(workspace.path("src/store/options/table.rs"))?;
     let names = table.lines().filter_map(|line| line.trim().strip_prefix("name: \""));
     Ok(names.map(|name| name.trim_end_matches("\",").to_owned()).collect())
 }
