@@ -17,7 +17,8 @@
  * - By default a completed write survives the death of the process at once, and a power cut after a
  *   second at most. See "Durability" for both other choices.
  * - With io=mmap, the default, a disk that fails while a mapped page is read raises SIGBUS, as it does
- *   for every program that maps files. io=pread answers FILEDB_ERR_IO instead, and is slower.
+ *   for every program that maps files. io=pread answers FILEDB_ERR_IO instead, and is slower; one page is
+ *   mapped all the same, that of the file LIVE, so do not cut that file short.
  * - Do not use a handle in a child of fork(): it answers FILEDB_ERR_FORKED. The child keeps no file of the
  *   store and no lock. When its parent is gone or has closed the store, it can open it anew; after daemon()
  *   too, though it is better to open after that.
