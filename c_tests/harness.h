@@ -241,6 +241,8 @@ static MAYBE_UNUSED void in_child(void (*body)(void *), void *argument) {
   CHECK(child > 0 && read(answers[0], &answer, 1) == 1);
   CHECK(answer == 'y');
   CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
+  if (answer == '?' && WIFSIGNALED(status)) printf("  the child was ended by signal %d\n", WTERMSIG(status));
+  if (answer == '?' && WIFEXITED(status)) printf("  the child ended with %d\n", WEXITSTATUS(status));
   close(answers[0]);
 }
 

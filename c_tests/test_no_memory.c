@@ -10,15 +10,15 @@ enum { KEYS = 60, VALUE = 300, LARGE = 100 * 1000 };
 
 /*
  * These stand in front of those of the C library, for libfiledb and for the C library itself too. What the thread asks for that set
- * `counting`, or all threads, is counted, and one piece of it is refused, or all from that one on.
+ * `counting`, or all threads but those that are spared, is counted, and one piece of it is refused, or all from that one on.
  */
 static int all_threads, only_one;
 static long asked, refuse_at, refusals;
-__extension__ static __thread int counting;
+__extension__ static __thread int counting, spared;
 
 static int is_refused(void) {
   long n;
-  if (!counting && !__atomic_load_n(&all_threads, __ATOMIC_RELAXED)) return 0;
+  if (!counting && (spared || !__atomic_load_n(&all_threads, __ATOMIC_RELAXED))) return 0;
   n = __atomic_add_fetch(&asked, 1, __ATOMIC_RELAXED);
   if (refuse_at == 0 || (only_one ? n != refuse_at : n < refuse_at)) return 0;
   __atomic_add_fetch(&refusals, 1, __ATOMIC_RELAXED);
@@ -32,16 +32,8 @@ extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
-/*
- * Two are always given, which nobody can do without: to start a thread the Rust runtime makes a handle of six words, and to note
- * that a thread has something to clean up the C library needs four. The library asks for a larger piece before that.
- */
-enum { HANDLE = 6 * sizeof(void *), NOTE = 4 * sizeof(void *) };
-
-void *malloc(size_t size) { return size != HANDLE && is_refused() ? NULL : __libc_malloc(size); }
-void *calloc(size_t n, size_t size) {
-  return !(n == 1 && size == NOTE) && is_refused() ? NULL : __libc_calloc(n, size);
-}
+void *malloc(size_t size) { return is_refused() ? NULL : __libc_malloc(size); }
+void *calloc(size_t n, size_t size) { return is_refused() ? NULL : __libc_calloc(n, size); }
 void *realloc(void *memory, size_t size) { return is_refused() ? NULL : __libc_realloc(memory, size); }
 int posix_memalign(void **out, size_t alignment, size_t size) {
   if (is_refused()) return ENOMEM;
@@ -517,6 +509,18 @@ static void check_errors(void) {
   if (len > 0) printf("  printed: %s\n", text);
 }
 
+/* As in_child(), and says what a child printed that was ended. */
+static void in_quiet_child(void (*body)(void *), void *argument) {
+  int failed = checks_failed_here;
+  char text[300];
+  FILE *file;
+  in_child(body, argument);
+  if (checks_failed_here == failed || (file = fopen(in_temp("errors"), "r")) == NULL) return;
+  text[fread(text, 1, sizeof text - 1, file)] = 0;
+  fclose(file);
+  printf("  and had printed: %s\n", text);
+}
+
 static long first_piece = 1, step = 1;
 
 /* Opens the store where it is closed; one that is new gets what is_whole() looks for. */
@@ -593,7 +597,7 @@ static void every_call(void) {
     if (verb.needs_disk && kind->place != ON_DISK) continue;
     db = NULL;
     remove_tree(in_temp("store"));
-    in_child(go_through, &verb);
+    in_quiet_child(go_through, &verb);
     if (checks_failed_here != failed) printf("  that was '%s', %s\n", verb.name, kind->name);
   }
 }
@@ -652,8 +656,46 @@ static void a_store_whose_threads_get_no_memory_goes_on(void) {
   memset(large, 'l', sizeof large);
   for (only_one = 0; only_one < 2; only_one++) {
     remove_tree(in_temp("store"));
-    in_child(write_on_without, NULL);
+    in_quiet_child(write_on_without, NULL);
   }
+}
+
+/* From their first step on the threads that an opening starts get nothing. */
+static void open_without_for_threads(void *unused) {
+  filedb_status_t status;
+  int round;
+  (void)unused;
+  keep_errors();
+  list_first = list_end = counter = 0;
+  merge_mode = "auto";
+  for (round = 0; round < 20; round++) {
+    db = NULL;
+    if (kind->place == ON_DISK) NEED(is_open() && fill() && EXPECT(FILEDB_OK, do_close()) && leave_killed());
+    asked = refusals = 0;
+    refuse_at = 1;
+    spared = 1;
+    __atomic_store_n(&all_threads, 1, __ATOMIC_RELAXED);
+    status = do_open();
+    if (is_ok_or_no_memory(status) && status == FILEDB_OK) {
+      is_ok_or_no_memory(put_some(0, KEYS));
+      is_ok_or_no_memory(do_merge());
+      __atomic_store_n(&all_threads, 0, __ATOMIC_RELAXED);
+      NEED(EXPECT(FILEDB_OK, do_close()));
+    }
+    __atomic_store_n(&all_threads, 0, __ATOMIC_RELAXED);
+    spared = 0;
+  }
+  NEED(is_open() && fill() && is_whole());
+  close_store(db);
+  check_errors();
+}
+
+static void a_store_opens_whose_new_threads_get_no_memory(void) {
+  if (!can_refuse() || kind->place == ON_SERVER) return;
+  memset(large, 'l', sizeof large);
+  only_one = 0;
+  remove_tree(in_temp("store"));
+  in_quiet_child(open_without_for_threads, NULL);
 }
 
 /* ---- A limit of the process ------------------------------------------------------------------------------- */
@@ -693,7 +735,9 @@ static void a_process_that_may_have_little_more_is_told_so_when_it_opens(void) {
   merge_mode = "manual";
   if (!can_refuse() || data_bytes() == 0 || kind->place == ON_SERVER) return;
   for (more = 0; more < 12 << 20; more += more >= 2 << 20 ? 2 << 20 : kind == kinds ? 64 << 10 : 256 << 10) {
-    in_child(open_with_little, &more);
+    int failed = checks_failed_here;
+    in_quiet_child(open_with_little, &more);
+    if (checks_failed_here != failed) printf("  that was with %ld bytes more\n", (long)more);
   }
   NEED(EXPECT(FILEDB_OK, do_open()));
   CHECK(EXPECT(FILEDB_OK, put_some(0, KEYS)));
@@ -720,6 +764,7 @@ int main(void) {
   RUN_ALL(a_call_that_is_refused_one_piece_of_memory_says_so);
   RUN_ALL(a_call_that_gets_no_more_memory_says_so);
   RUN_ALL(a_store_whose_threads_get_no_memory_goes_on);
+  RUN_ALL(a_store_opens_whose_new_threads_get_no_memory);
   RUN_ALL(a_process_that_may_have_little_more_is_told_so_when_it_opens);
   return finish();
 }

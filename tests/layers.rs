@@ -245,6 +245,7 @@ fn every_thread_is_kept_out_of_its_host() {
                 [
                     "std::thread::spawn",
                     "thread::Builder",
+                    "pthread_create",
                     ".spawn_scoped(",
                     "scope.spawn(",
                     "std::thread::sleep",

@@ -9,6 +9,7 @@ use crate::bitcask::shared::Shared;
 use crate::format::manifest::FileState;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
+use crate::sync::thread::Thread;
 
 /// Closes a store, whatever it returns. Whatever else fails, what was written is made durable, if that is possible.
 pub fn close(shared: &Shared) -> Result<()> {
@@ -25,7 +26,7 @@ pub fn close(shared: &Shared) -> Result<()> {
         engine.log.followers.close();
     }
     let threads = std::mem::take(&mut *shared.threads.lock());
-    threads.into_iter().for_each(|thread| drop(thread.join()));
+    threads.into_iter().for_each(Thread::join);
     if let Some(engine) = shared.inside() {
         // They would count as alive in the checkpoint.
         background::take_out_gone(&engine);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::store::error::{Error, Result};
 use crate::sync::gate::Gated;
 use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
+use crate::sync::thread::Thread;
 
 /// Who needs room waits so long for those who are reading files that are not needed any more.
 pub const LONGEST_WAIT_FOR_READERS: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub struct Shared {
     pub(super) ahead_signal: Arc<Signal>,
     /// Stops the thread that syncs.
     pub(super) sync_signal: Arc<Signal>,
-    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(super) threads: Mutex<Vec<Thread>>,
     pub(super) background: bool,
     /// Held by whoever merges.
     pub(super) merging: Mutex<Uncommitted>,

@@ -8,7 +8,7 @@ use super::shared::Shared;
 use crate::format::manifest::FileState;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
-use crate::sync::thread::NotCancelled;
+use crate::sync::thread::{NotCancelled, Thread};
 
 /// A memtable that holds such a part of what it may hold is written out by a close; of a smaller one the next opening reads the log.
 const WORTH_A_RUN: usize = 8;
@@ -27,7 +27,7 @@ pub fn close(shared: &Shared) -> Result<()> {
         engine.log.followers.close();
     }
     let threads = std::mem::take(&mut *shared.threads.lock());
-    threads.into_iter().for_each(|thread| drop(thread.join()));
+    threads.into_iter().for_each(Thread::join);
     let flushed = flush_rest(shared);
     let engine = shared.engine.take().ok_or(Error::Closed)?;
     engine.removing.end();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::thread::JoinHandle;
 
 use super::engine::Engine;
 use crate::disk::process::ForkGuard;
@@ -10,6 +9,7 @@ use crate::store::error::{Error, Result};
 use crate::sync::gate::{Entered, Gated};
 use crate::sync::lock::Mutex;
 use crate::sync::signal::Signal;
+use crate::sync::thread::Thread;
 
 /// See the module.
 pub struct Shared {
@@ -26,7 +26,7 @@ pub struct Shared {
     /// See above.
     pub ahead_signal: Arc<Signal>,
     /// The threads.
-    pub threads: Mutex<Vec<JoinHandle<()>>>,
+    pub threads: Mutex<Vec<Thread>>,
     /// Whether there are threads.
     pub background: bool,
     /// The last handle went inside a visit, and the thread that let go of it has not closed the store yet.

@@ -49,12 +49,7 @@ pub fn on_all_cores<R: Send>(pieces: usize, bytes: u64, work: impl Fn(Pieces<'_>
     };
     // Where no thread can be made, those that there are do its work.
     if threads > 1 && room_for_small_things().is_ok() {
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                let _ = thread::spawn_scoped(scope, work);
-            }
-            work();
-        });
+        thread::at_once(threads - 1, &work);
     } else {
         work();
     }

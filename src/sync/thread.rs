@@ -1,35 +1,136 @@
 //! Threads of the library's in a process that is not the library's.
 
+use std::ffi::{CString, c_void};
 use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use std::ptr;
 use std::time::Duration;
 
+use super::panics;
 use crate::store::memory;
 
 /// What a thread has for its stack: the standard library's choice.
 const STACK: usize = 2 << 20;
 
+/// A thread of the library's, which goes on by itself where this is dropped.
+///
+/// It is the system's. To begin one of the standard library's takes memory that cannot be refused: for what it does when the thread
+/// ends, which the C library notes in the new thread, and without which it ends the process.
+pub struct Thread {
+    id: libc::pthread_t,
+}
+
+impl Thread {
+    /// Waits for its end.
+    pub fn join(self) {
+        let id = self.id;
+        std::mem::forget(self);
+        let _not_cancelled = NotCancelled::begin();
+        // SAFETY: the thread was made to be joined, and this is the only one who has its number, once.
+        unsafe { libc::pthread_join(id, ptr::null_mut()) };
+    }
+
+    /// Starts `begin` with `argument` in a thread that takes no signals.
+    ///
+    /// # Safety
+    ///
+    /// `begin` may be called once, in another thread, with `argument`, from now on.
+    unsafe fn start(
+        begin: extern "C" fn(*mut c_void) -> *mut c_void,
+        argument: *mut c_void,
+    ) -> io::Result<Self> {
+        let ok = |code| if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) };
+        let (mut attributes, mut id) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        let _blocked = SignalsBlocked::begin();
+        // SAFETY: the attributes are initialised by the first call, used by the others, and destroyed; the number is read only where
+        // the system says that it wrote it. The caller promises the rest.
+        unsafe {
+            ok(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
+            let started =
+                ok(libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK)).and_then(|()| {
+                    ok(libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), begin, argument))
+                });
+            libc::pthread_attr_destroy(attributes.as_mut_ptr());
+            started.map(|()| Thread { id: id.assume_init() })
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: as in `join`.
+        unsafe { libc::pthread_detach(self.id) };
+    }
+}
+
+/// What a thread begins with.
+struct Beginning {
+    name: CString,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+extern "C" fn begin(beginning: *mut c_void) -> *mut c_void {
+    // SAFETY: `spawn` made it, and gave it to this thread alone.
+    let Beginning { name, work } = *unsafe { Box::from_raw(beginning.cast::<Beginning>()) };
+    // SAFETY: it is a string of the C language, and this thread's own name. Of one that is too long nothing comes.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    unsafe {
+        libc::pthread_setname_np(libc::pthread_self(), name.as_ptr())
+    };
+    // SAFETY: as above.
+    #[cfg(target_vendor = "apple")]
+    unsafe {
+        libc::pthread_setname_np(name.as_ptr())
+    };
+    drop(name);
+    // Whose work may panic says what is to come of it.
+    let _ = panics::catch(work);
+    ptr::null_mut()
+}
+
 /// Starts a thread that takes no signals.
-pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    // The standard library asks for some in ways that cannot be refused.
+pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    // Small things are asked for in ways that cannot be refused.
     memory::room_for_small_things()?;
-    let _blocked = SignalsBlocked::begin();
-    Builder::new().name(name.into()).stack_size(STACK).spawn(work).map_err(|error| {
+    let name = CString::new(name).unwrap_or_default();
+    let beginning = Box::into_raw(Box::new(Beginning { name, work: Box::new(work) }));
+    // SAFETY: it is what `begin` wants, and may go to another thread.
+    unsafe { Thread::start(begin, beginning.cast()) }.map_err(|error| {
+        // SAFETY: no thread was started that could have it.
+        drop(unsafe { Box::from_raw(beginning) });
         // The system says the same where there is no memory for the stack, and what goes with it, and where there are too many threads.
         let is_refused = error.raw_os_error() == Some(libc::EAGAIN) && memory::room_for(2 * STACK).is_err();
         if is_refused { io::Error::from_raw_os_error(libc::ENOMEM) } else { error }
     })
 }
 
-/// As [`spawn`], for a thread that ends with the scope.
-pub fn spawn_scoped<'scope, R: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    work: impl FnOnce() -> R + Send + 'scope,
-) -> io::Result<ScopedJoinHandle<'scope, R>> {
-    let _blocked = SignalsBlocked::begin();
-    Builder::new().spawn_scoped(scope, work)
+/// Does `work` in this thread, and at the same time in so many others, or as many as there can be, and comes back when all have ended.
+/// None of them may panic: the work of another thread is over then, and nobody told.
+pub fn at_once(others: usize, work: &(dyn Fn() + Sync)) {
+    extern "C" fn begin_borrowed(work: *mut c_void) -> *mut c_void {
+        // SAFETY: `at_once` made it of such a reference, which stays until this thread has ended.
+        let work = unsafe { *work.cast_const().cast::<&(dyn Fn() + Sync)>() };
+        let _ = panics::catch(work);
+        ptr::null_mut()
+    }
+    /// Waits for all of them, also where this thread panics.
+    struct Joined(Vec<Thread>);
+    impl Drop for Joined {
+        fn drop(&mut self) {
+            self.0.drain(..).for_each(Thread::join);
+        }
+    }
+    let argument: *const &(dyn Fn() + Sync) = &work;
+    let mut joined = Joined(Vec::with_capacity(others));
+    for _ in 0..others {
+        // SAFETY: the work may be done by several threads, and is there until all of them are joined, before this function returns.
+        match unsafe { Thread::start(begin_borrowed, argument.cast_mut().cast()) } {
+            Ok(thread) => joined.0.push(thread),
+            Err(_) => break,
+        }
+    }
+    work();
 }
 
 /// What a thread that does something wrong gets from the kernel, at that moment. Blocked, they would end the process without
@@ -158,7 +259,7 @@ mod tests {
         let (tell, told) = std::sync::mpsc::channel();
         let thread = spawn("a thread", move || tell.send(taken()).unwrap()).unwrap();
         assert_eq!(told.recv().unwrap(), wanted);
-        thread.join().unwrap();
+        thread.join();
         let caller = std::thread::current().id();
         for (id, taken) in on_all_cores(64, u64::MAX, |_| (std::thread::current().id(), taken())) {
             assert_eq!(taken, if id == caller { before.clone() } else { wanted.clone() });
