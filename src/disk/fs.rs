@@ -9,6 +9,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+// A 32-bit Linux has these in two widths.
+#[cfg(not(target_os = "linux"))]
+use libc::{RLIM_INFINITY, getrlimit, rlimit};
+#[cfg(target_os = "linux")]
+use libc::{RLIM64_INFINITY as RLIM_INFINITY, getrlimit64 as getrlimit, rlimit64 as rlimit};
+
 pub use super::directory::rename_new;
 
 use super::descriptors::Descriptors;
@@ -283,7 +289,7 @@ pub(super) fn allocate(file: &File, range: std::ops::Range<u64>, keep_size: bool
         let mode = if keep_size { libc::FALLOC_FL_KEEP_SIZE } else { 0 };
         let (start, length) = (range.start as i64, (range.end - range.start) as i64);
         // SAFETY: the descriptor is open; fallocate touches no memory of ours.
-        if unsafe { libc::fallocate(file.as_raw_fd(), mode, start, length) } == 0 {
+        if unsafe { libc::fallocate64(file.as_raw_fd(), mode, start, length) } == 0 {
             return Ok(());
         }
         let error = io::Error::last_os_error();
@@ -313,7 +319,7 @@ fn give_back(file: &File, range: std::ops::Range<u64>, before: &std::fs::Metadat
     let change = |mode, range: std::ops::Range<u64>| {
         let (start, length) = (range.start as i64, (range.end - range.start) as i64);
         // SAFETY: the descriptor is open; fallocate touches no memory of ours.
-        unsafe { libc::fallocate(file.as_raw_fd(), mode, start, length) }
+        unsafe { libc::fallocate64(file.as_raw_fd(), mode, start, length) }
     };
     change(hole, range.clone());
     // ext4 punches no hole behind the end of a file, and says nothing.
@@ -340,18 +346,18 @@ pub(super) fn is_safe_to_map(directory: &Directory) -> bool {
 /// The size at which this process may not write to a file any more (`ulimit -f`).
 pub(super) fn file_size_limit() -> u64 {
     // SAFETY: the pointer is to a valid rlimit.
-    soft_limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit) }).unwrap_or(i64::MAX as u64)
+    soft_limit(|limit| unsafe { getrlimit(libc::RLIMIT_FSIZE, limit) }).unwrap_or(i64::MAX as u64)
 }
 
 /// How many descriptors this process may have (`ulimit -n`).
 pub(super) fn descriptor_limit() -> u64 {
     // SAFETY: as above.
-    soft_limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit) }).unwrap_or(u64::MAX)
+    soft_limit(|limit| unsafe { getrlimit(libc::RLIMIT_NOFILE, limit) }).unwrap_or(u64::MAX)
 }
 
 /// What this process may use of a resource; `None` where that is not limited.
-fn soft_limit(ask: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+fn soft_limit(ask: impl FnOnce(*mut rlimit) -> libc::c_int) -> Option<u64> {
+    let mut limit = rlimit { rlim_cur: 0, rlim_max: 0 };
     let known = ask(&mut limit) == 0;
-    (known && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+    (known && limit.rlim_cur != RLIM_INFINITY).then_some(limit.rlim_cur)
 }

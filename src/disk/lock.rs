@@ -73,6 +73,7 @@ pub(super) fn acquire(directory: &Arc<Directory>, kind: LockKind) -> io::Result<
 
 /// Whether a process that this one can see holds the lock of a directory for writing, as the kernel lists them; without taking the lock,
 /// which would keep others out for a moment. A file of another file system may have the same number: this is for messages only.
+#[cfg(target_os = "linux")]
 pub(super) fn is_held_by_a_writer(directory: &Directory) -> bool {
     use std::os::unix::fs::MetadataExt;
     let Ok(metadata) = directory.file().metadata() else { return false };
@@ -88,6 +89,12 @@ pub(super) fn is_held_by_a_writer(directory: &Directory) -> bool {
             && words.any(|word| word == "WRITE")
             && words.any(|word| if is_exact { word == exact } else { word.ends_with(&inode) })
     })
+}
+
+/// Elsewhere nobody lists them.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_held_by_a_writer(_: &Directory) -> bool {
+    false
 }
 
 fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {

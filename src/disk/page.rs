@@ -269,6 +269,7 @@ fn is_locked(_: &File, _: libc::off_t) -> io::Result<bool> {
 mod tests {
     use super::*;
 
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
     #[test]
     fn a_page_is_seen_by_who_reads_it_and_its_lock_is_seen_and_never_taken() {
         let home = tempfile::tempdir().unwrap();

@@ -12,8 +12,12 @@ use super::cgroup;
 pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     // SAFETY: the pointer and the length are those of the array; up to 256 bytes are delivered whole.
-    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) };
-    if got == N as isize { Ok(bytes) } else { Err(io::Error::last_os_error()) }
+    #[cfg(target_os = "linux")]
+    let is_filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) } == N as isize;
+    // SAFETY: as above.
+    #[cfg(not(target_os = "linux"))]
+    let is_filled = unsafe { libc::getentropy(bytes.as_mut_ptr().cast(), N) } == 0;
+    if is_filled { Ok(bytes) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A limit of memory is looked at again after this time: it can be changed under a running process.

@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use crate::sync::thread::NotCancelled;
 
 /// The kernel takes no more than this at once where a device has the usual readahead.
+#[cfg(target_os = "linux")]
 pub(super) const REQUEST: u64 = 128 << 10;
 
 /// Reads of this file fetch what they ask for. Without this the kernel guesses from the pages that it has that somebody reads
@@ -17,7 +18,7 @@ pub(super) fn only_what_is_asked_for(file: &File) {
     #[cfg(target_os = "linux")]
     // SAFETY: the descriptor is open; the advice changes no content.
     unsafe {
-        libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_RANDOM);
+        libc::posix_fadvise64(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_RANDOM);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = file;
@@ -29,7 +30,7 @@ pub(super) fn will_need(file: &File, range: Range<u64>) {
     for at in range.clone().step_by(REQUEST as usize) {
         let len = REQUEST.min(range.end - at);
         // SAFETY: as above.
-        unsafe { libc::posix_fadvise(file.as_raw_fd(), at as i64, len as i64, libc::POSIX_FADV_WILLNEED) };
+        unsafe { libc::posix_fadvise64(file.as_raw_fd(), at as i64, len as i64, libc::POSIX_FADV_WILLNEED) };
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (file, range);

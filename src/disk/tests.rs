@@ -209,11 +209,11 @@ fn more_than_all_of(directory: &std::path::Path) -> u64 {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(directory.as_os_str().as_bytes()).expect("a path has no NUL");
     // SAFETY: statvfs is plain data for which all zeros is a valid value.
-    let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
+    let mut stat: libc::statvfs64 = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are valid for the call; the path ends with a zero byte.
-    assert_eq!(unsafe { libc::statvfs(path.as_ptr(), &mut stat) }, 0);
+    assert_eq!(unsafe { libc::statvfs64(path.as_ptr(), &mut stat) }, 0);
     // One without a limit says that it has nothing: then more than any machine has memory.
-    if stat.f_blocks == 0 { 1 << 42 } else { stat.f_blocks * stat.f_frsize + (1 << 20) }
+    if stat.f_blocks == 0 { 1 << 42 } else { stat.f_blocks * stat.f_frsize as u64 + (1 << 20) }
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod rust;
 mod sanitize;
 mod server;
 mod shortener;
+mod targets;
 mod test;
 mod tools;
 mod torture;

@@ -8,7 +8,7 @@ use xshell::cmd;
 
 use crate::tools::{self, Tool};
 use crate::workspace::{Workspace, quietly, refused};
-use crate::{clib, document, header};
+use crate::{clib, document, header, targets};
 
 const COMPILERS: &[Tool] =
     &[Tool("gcc", "gcc"), Tool("g++", "g++"), Tool("clang", "clang"), Tool("clang++", "clang")];
@@ -279,6 +279,11 @@ pub fn other_machines(workspace: &Workspace) -> Result<()> {
         is_for(workspace, &build, std::env::consts::ARCH)?;
     }
 
+    // For 32 bits, which the processor runs too.
+    if cfg!(target_arch = "x86_64") {
+        runs_with_32_bits(workspace, directory)?;
+    }
+
     // And for another processor, where there is what it takes.
     let (compiler, target) = (format!("{other}-linux-gnu-gcc"), format!("{other}-unknown-linux-gnu"));
     if !tools::is_on_path(&compiler) || !has_standard_library(workspace, &target)? {
@@ -290,6 +295,25 @@ pub fn other_machines(workspace: &Workspace) -> Result<()> {
     quietly(cmd!(sh, "cmake -S . -B {build} {SHORT...} {file}"))?;
     quietly(cmd!(sh, "cmake --build {build}"))?;
     is_for(workspace, &build, other)
+}
+
+/// The C library for 32 bits and its tests, run on this machine.
+fn runs_with_32_bits(workspace: &Workspace, directory: &Path) -> Result<()> {
+    targets::ensure_32_bit_compiler(workspace)?;
+    let sh = &workspace.shell;
+    let (build, prefix) = (directory.join("32"), directory.join("32-prefix"));
+    quietly(cmd!(sh, "cmake -S . -B {build} {SHORT...} -DCMAKE_C_FLAGS=-m32 -DCMAKE_INSTALL_LIBDIR=lib"))?;
+    quietly(cmd!(sh, "cmake --build {build}"))?;
+    quietly(cmd!(sh, "cmake --install {build} --prefix {prefix}"))?;
+    let (source, tests) = (workspace.path("cmake/tests/consumer"), directory.join("32-consumer"));
+    quietly(cmd!(sh, "cmake -S {source} -B {tests} -DCMAKE_PREFIX_PATH={prefix} -DCMAKE_C_FLAGS=-m32"))?;
+    quietly(cmd!(sh, "cmake --build {tests}"))?;
+    for program in ["with_shared", "with_static"] {
+        let store = directory.join(format!("32-store-{program}"));
+        let version = cmd!(sh, "{tests}/{program} {store}").quiet().read()?;
+        ensure!(version == workspace.version()?, "{program} with 32 bits says version {version}");
+    }
+    Ok(())
 }
 
 fn has_standard_library(workspace: &Workspace, target: &str) -> Result<bool> {

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::workspace::Workspace;
 use crate::{
     abi, abidump, bindings, cli, conformance, crates, ctests, demo, doxygen, examples, header, manpage,
-    packaging, rust, sanitize, server, tools, torture,
+    packaging, rust, sanitize, server, targets, tools, torture,
 };
 
 /// One check.
@@ -38,6 +38,8 @@ const STEPS: &[Step] = &[
     step("abi", "programs that were built with an earlier filedb.h still run", abidump::check),
     step("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
     step("rust-tests", "the Rust tests pass, doctests too", rust::tests),
+    step("targets", "the library compiles for 32 bits, other processors, musl and macOS", targets::compile),
+    long("other-targets", "the Rust tests pass on 32 bits and with musl", targets::run),
     step("cli", "the command line tool does what its manual page says", cli::tests),
     long("sanitize", "AddressSanitizer, ThreadSanitizer and Miri find nothing", sanitize::check),
     step("rustdoc", "the documentation builds without warnings", rust::documentation),

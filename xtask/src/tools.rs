@@ -39,23 +39,28 @@ pub fn ensure<'a>(workspace: &Workspace, tools: impl IntoIterator<Item = &'a Too
     let mut packages: Vec<_> = missing.iter().map(|tool| tool.1).collect();
     packages.sort_unstable();
     packages.dedup();
-    let list = packages.join(" ");
-    if !(rustix::process::geteuid().is_root() && is_on_path("apt-get")) {
-        let names: Vec<_> = missing.iter().map(|tool| tool.0).collect();
-        bail!("missing: {}. On Debian: sudo apt-get install {list}", names.join(", "));
-    }
-    eprintln!("installing {list} with apt-get");
-    let sh = &workspace.shell;
-    let _noninteractive = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
-    quietly(cmd!(sh, "apt-get update")).context("the list of packages could not be brought up to date")?;
-    // libc6-dev has the headers that gcc and g++ only recommend.
-    quietly(cmd!(sh, "apt-get install -y --no-install-recommends libc6-dev {packages...}"))?;
+    let names: Vec<_> = missing.iter().map(|tool| tool.0).collect();
+    install(workspace, &packages).with_context(|| format!("missing: {}", names.join(", ")))?;
     match missing.iter().find(|tool| !is_on_path(tool.0)) {
         Some(Tool(name, package)) => {
             bail!("{name} is still missing after the package {package} was installed")
         }
         None => Ok(()),
     }
+}
+
+/// Installs these packages of the distribution, or says that somebody who may has to.
+pub fn install(workspace: &Workspace, packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    if !(rustix::process::geteuid().is_root() && is_on_path("apt-get")) {
+        bail!("On Debian: sudo apt-get install {list}");
+    }
+    eprintln!("installing {list} with apt-get");
+    let sh = &workspace.shell;
+    let _noninteractive = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
+    quietly(cmd!(sh, "apt-get update")).context("the list of packages could not be brought up to date")?;
+    // libc6-dev has the headers that gcc and g++ only recommend.
+    quietly(cmd!(sh, "apt-get install -y --no-install-recommends libc6-dev {packages...}"))
 }
 
 /// The components of the Rust toolchain that rustup installs one by one.
