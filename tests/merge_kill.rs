@@ -54,7 +54,7 @@ fn merge_between_marks(path: &Path, io: &str) {
     db.close().unwrap();
 }
 
-const MARK: i64 = libc::SYS_getpgid;
+const MARK: libc::c_long = libc::SYS_getpgid;
 
 fn mark() {
     // SAFETY: a system call without effect; no pointer is passed.

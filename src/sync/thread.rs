@@ -21,6 +21,11 @@ pub struct Thread {
     id: libc::pthread_t,
 }
 
+// SAFETY: it is what a thread is named by, in all threads alike; some systems have a pointer for it, which is not looked through here.
+unsafe impl Send for Thread {}
+// SAFETY: as above; nothing can be done with a reference to it.
+unsafe impl Sync for Thread {}
+
 impl Thread {
     /// Waits for its end.
     pub fn join(self) {
