@@ -784,7 +784,7 @@ impl Db {
     /// ```
     ///
     /// # Errors
-    /// As [`Db::last_seq`], also for a store that is read live; [`Error::NoMemory`].
+    /// As [`Db::last_seq`]; [`Error::NoMemory`].
     ///
     /// [`Changed::seq`]: crate::Changed::seq
     /// [`Followed::Gap`]: crate::Followed::Gap

@@ -138,6 +138,19 @@ pub enum Command {
         /// From now on: 500ms, 15s, 10min, 2h, 7d; or never.
         time: String,
     },
+    /// Print each change as it is made, one line each, while another process writes to the store: its number, what was done (put, delete,
+    /// push, push-front, pop, pop-front or expire), the key, and the value or the time at which the key expires. What merges replaced
+    /// meanwhile may be left out. It ends when it is told to, or at a gap, which it says.
+    Watch {
+        store: PathBuf,
+        /// Begin behind the change with this number: 0 for all that is there, the last number that was printed to go on. Without it, only what
+        /// is changed from now on.
+        #[arg(long, value_name = "NUMBER")]
+        from: Option<u64>,
+        /// End after so many changes.
+        #[arg(long, value_name = "NUMBER")]
+        count: Option<u64>,
+    },
     /// Take the space of dead records back, now.
     Merge { store: PathBuf },
     /// Measure puts and gets.

@@ -20,7 +20,9 @@ fn main() -> ExitCode {
         Ok(answer) => answer.into(),
         Err(error) => {
             // Whoever reads the output of a command that does nothing else has had enough.
-            if is_broken_pipe(&error) && matches!(args.command, Command::List { .. } | Command::Dump { .. }) {
+            if is_broken_pipe(&error)
+                && matches!(args.command, Command::List { .. } | Command::Dump { .. } | Command::Watch { .. })
+            {
                 return Answer::Done.into();
             }
             eprintln!("filedb: {error:#}");
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<Answer> {
-    use commands::{backup, bench, damage, dump, keys, lists, load, repl, stats};
+    use commands::{backup, bench, damage, dump, keys, lists, load, repl, stats, watch};
     let store = |path, read_only| keys::open(args, path, read_only);
     match &args.command {
         Command::Get { store: path, key } => keys::get(args, &store(path, true)?, key),
@@ -55,6 +57,9 @@ fn run(args: &Args) -> anyhow::Result<Answer> {
             dump::dump(args, &store(path, true)?, *format, prefix.as_ref())
         }
         Command::Load { store: path, format } => load::load(args, &store(path, false)?, *format),
+        Command::Watch { store: path, from, count } => {
+            watch::watch(args, &keys::open_live(args, path)?, path, *from, *count)
+        }
         Command::Merge { store: path } => stats::merge(args, &store(path, false)?),
         Command::Bench(bench) => bench::bench(args, &store(&bench.store, false)?, bench),
         Command::Repl { store: path } => repl::repl(&store(path, false)?),

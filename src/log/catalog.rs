@@ -407,6 +407,13 @@ impl Catalog {
         Ok((files, manifest.complete_after))
     }
 
+    /// As [`Catalog::moment`], where another process writes. All that is open here counts: the manifest that was taken over last, and what the log
+    /// went on in since, is a moment at which no later merge has been. What a later one wrote is there once more.
+    pub fn followed_moment(&self) -> Result<(Vec<Arc<DataFile>>, u64)> {
+        let manifest = self.manifest.lock();
+        Ok((self.files.all()?, manifest.complete_after))
+    }
+
     /// How many manifests there were.
     pub fn generation(&self) -> u64 {
         self.manifest.lock().generation

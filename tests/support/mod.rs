@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod control_group;
+pub mod follower;
 pub mod generate;
 pub mod history;
 pub mod mount;

@@ -14,8 +14,17 @@ use crate::text;
 
 /// Opens the store of a command. One that only reads makes none and keeps no reader out.
 pub fn open(args: &Args, path: &Path, read_only: bool) -> Result<Db> {
-    let mut options = Options::default();
-    options.read_only = read_only && is_directory(path);
+    let read_only = read_only && is_directory(path);
+    open_with(args, path, Options { read_only, ..Options::default() })
+}
+
+/// Opens the store of a command that reads it beside a process that writes to it.
+pub fn open_live(args: &Args, path: &Path) -> Result<Db> {
+    let live = is_directory(path);
+    open_with(args, path, Options { read_only: live, live, ..Options::default() })
+}
+
+fn open_with(args: &Args, path: &Path, mut options: Options) -> Result<Db> {
     options.create_if_missing = !options.read_only;
     for option in &args.options {
         let (name, value) = option.split_once('=').with_context(|| {

@@ -10,3 +10,4 @@ pub mod lists;
 pub mod load;
 pub mod repl;
 pub mod stats;
+pub mod watch;

@@ -13,6 +13,7 @@ use crate::bitcask::lifecycle::open::read_whole;
 use crate::bitcask::lifecycle::rebuild::Found;
 use crate::bitcask::shared::Shared;
 use crate::disk::Access;
+use crate::format::features::KEPT_DELETES;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::manifest::{FileState, Manifest};
@@ -145,6 +146,8 @@ fn take_over(
 ) -> Result<bool> {
     let listed: HashSet<FileId> = manifest.files.iter().map(|entry| entry.id).collect();
     gone.retain(|file| !listed.contains(&file.id) && !file.is_replaced());
+    // A delete that is not there any more stood in one of these.
+    let dropped = gone.iter().map(|file| file.seqs().1).max().unwrap_or(0);
     let by_slot: HashMap<u16, Arc<DataFile>> = gone.iter().map(|file| (file.slot, file.clone())).collect();
     // What had expired was not copied.
     engine.purge_expired(engine);
@@ -154,15 +157,20 @@ fn take_over(
             return Ok(false);
         }
     }
+    let listed = manifest.copy_with_room(0)?;
     // What is not moved stays where it is, and so does its file.
     gone.retain(|file| file.usage.live_records() == 0);
     engine.snapshots.make_room_to_pin(gone.len())?;
     gone.iter().for_each(|file| file.set_replaced());
     engine.snapshots.pin(gone.into_iter());
-    let listed = manifest.copy_with_room(0)?;
     engine.catalog.amend(|known| {
         let next_file_id = known.next_file_id.max(listed.next_file_id);
-        *known = Manifest { next_file_id, ..listed };
+        let complete_after = match listed.needs.has(KEPT_DELETES) {
+            true => listed.complete_after,
+            // The writer knows it better, and does not say it.
+            false => known.complete_after.max(dropped),
+        };
+        *known = Manifest { next_file_id, complete_after, ..listed };
     });
     Ok(true)
 }

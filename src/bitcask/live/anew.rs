@@ -15,7 +15,7 @@ use crate::bitcask::engine::apply::Newer;
 use crate::bitcask::lifecycle::open::{Rebuilt, load_manifest};
 use crate::bitcask::lifecycle::rebuild::rebuild_from;
 use crate::bitcask::shared::Shared;
-use crate::format::features::Needs;
+use crate::format::features::{KEPT_DELETES, Needs};
 use crate::format::manifest::Manifest;
 use crate::format::{ALIGNMENT, FileId};
 use crate::index::{Cursor, Entry, Index, KeyHash};
@@ -86,7 +86,12 @@ fn take_over(engine: &Inside<'_>, manifest: &Manifest, ground: &Ground, rebuilt:
     let copy = manifest.copy_with_room(0)?;
     engine.catalog.amend(|known| {
         let next_file_id = known.next_file_id.max(copy.next_file_id);
-        *known = Manifest { next_file_id, ..copy };
+        let complete_after = match copy.needs.has(KEPT_DELETES) {
+            true => copy.complete_after,
+            // What merges dropped meanwhile is not known.
+            false => rebuilt.max_seq,
+        };
+        *known = Manifest { next_file_id, complete_after, ..copy };
     });
     let place = Place::behind(engine, manifest, ground, rebuilt.max_seq + 1)?;
     // What the files hold was just counted, and taking it over counts again.

@@ -112,6 +112,8 @@ pub struct Follower {
     pub(super) adopted: Mutex<Adopted>,
     /// Somebody had to follow since this was asked last.
     asked: AtomicBool,
+    /// How often a part of what was read was found not to be in the log any more.
+    histories: AtomicU64,
 }
 
 impl Follower {
@@ -126,6 +128,7 @@ impl Follower {
             place: Mutex::new(place),
             adopted: Mutex::default(),
             asked: AtomicBool::new(false),
+            histories: AtomicU64::new(0),
         }
     }
 
@@ -208,6 +211,11 @@ impl Follower {
     /// Whether somebody had to follow since this was asked last.
     pub fn was_asked(&self) -> bool {
         self.asked.swap(false, Ordering::Relaxed)
+    }
+
+    /// As long as this is what it was, the log goes on behind what was read of it.
+    pub fn histories(&self) -> u64 {
+        self.histories.load(Ordering::Acquire)
     }
 
     /// Returns when the index has all that was written when this was called.
@@ -335,8 +343,12 @@ impl Follower {
         }
         place.session = header.session;
         // What was read of a log whose end the disk has lost is not a part of it any more.
-        place.is_lost |=
+        let is_other =
             place.file.as_ref().is_some_and(|file| told.began_at() < Position::new(file.id, place.offset));
+        if is_other {
+            place.is_lost = true;
+            self.histories.fetch_add(1, Ordering::Release);
+        }
         engine.clock.follow(told);
         Ok(())
     }

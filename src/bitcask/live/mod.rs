@@ -8,6 +8,7 @@
 
 mod adopt;
 mod anew;
+mod changes;
 mod follow;
 mod open;
 
@@ -27,6 +28,7 @@ use crate::store::changes::Follow;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::store::iter::{KeyList, Walk};
+use crate::store::memory;
 use crate::store::options::{IoMode, Options};
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
@@ -36,6 +38,7 @@ use crate::store::write::{PutOptions, Ttl};
 use crate::store::{Copying, Store};
 use crate::sync::panics;
 use crate::sync::signal::Signal;
+use changes::LiveChanges;
 use follow::Follower;
 
 /// As long as somebody reads what changes, the manifest is looked at as often as this.
@@ -228,10 +231,9 @@ impl Store for Live {
         self.current()?.last_seq()
     }
 
-    fn changes(&self, _: u64) -> Result<Box<dyn Follow>> {
-        self.store.shared.enter()?;
-        let message = "the changes of a store that is read live cannot be followed yet; follow them in the process that writes to it";
-        Err(Error::Unsupported { message: message.into() })
+    fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
+        let following = LiveChanges::new(&self.store.shared, &self.follower, after)?;
+        Ok(memory::boxed(following)?)
     }
 
     fn stats(&self) -> Result<Stats> {

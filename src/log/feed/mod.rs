@@ -60,6 +60,8 @@ pub struct Limits<'a> {
     pub most: usize,
     /// Whether the store is being closed, which ends a long search.
     pub is_closed: &'a dyn Fn() -> bool,
+    /// See [`Catalog::moment`].
+    pub moment: &'a dyn Fn() -> Result<(Vec<Arc<DataFile>>, u64)>,
 }
 
 impl Limits<'_> {
@@ -159,7 +161,7 @@ impl Feed {
             return Ok(None);
         }
         self.generation = catalog.generation();
-        let (files, complete_after) = catalog.moment()?;
+        let (files, complete_after) = (limits.moment)()?;
         if self.find(&files, limits)? {
             return Ok(None);
         }

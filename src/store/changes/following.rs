@@ -8,6 +8,7 @@ use crate::log::Position;
 use crate::log::append::Log;
 use crate::log::catalog::Catalog;
 use crate::log::feed::{Came, Feed, Followers, Limits};
+use crate::log::file::DataFile;
 use crate::store::error::{Error, Result};
 use crate::store::memory;
 use crate::store::options::{Options, SyncMode};
@@ -34,6 +35,11 @@ pub trait FollowedEngine: Sized {
     fn options(&self) -> &Options;
     fn log(&self) -> &Log;
     fn catalog(&self) -> &Catalog;
+
+    /// See [`Catalog::moment`].
+    fn moment(&self) -> Result<(Vec<Arc<DataFile>>, u64)> {
+        self.catalog().moment()
+    }
 
     /// Up to which number all is appended that will be read, with which number the log ends, and where.
     fn settled(&self) -> (u64, u64, Position);
@@ -147,7 +153,9 @@ impl<S: Followable> Following<S> {
                 .clamp(*GATHERED.start(), *GATHERED.end());
             let now = Now { engine: &engine, bound: self.bound };
             let is_closed = || self.shared.is_closing();
-            let limits = Limits { bound: self.bound, most: most as usize, is_closed: &is_closed };
+            let moment = || engine.moment();
+            let limits =
+                Limits { bound: self.bound, most: most as usize, is_closed: &is_closed, moment: &moment };
             let came = self.feed.go_on(engine.catalog(), &limits, &mut |shown| {
                 let told = self.teller.tell(shown, &now, piece)?;
                 self.is_gap |= told == Telling::Untold;

@@ -1,0 +1,67 @@
+//! Following the changes of a store that another process writes to: as in the writer, once what was appended is taken over.
+//!
+//! The writer knows nothing of who waits here, so who waits looks at its page again and again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::follow::Follower;
+use crate::bitcask::shared::Shared;
+use crate::store::changes::{Follow, Following, Got, Piece};
+use crate::store::error::Result;
+
+/// Who waits looks again after this time at first, and after twice as much each time, up to this.
+const LOOKS_AFTER: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(1));
+
+/// See the module.
+pub struct LiveChanges {
+    shared: Arc<Shared>,
+    follower: Arc<Follower>,
+    following: Following<Shared>,
+    histories: u64,
+}
+
+impl LiveChanges {
+    /// Follows what comes after the number `after`.
+    pub fn new(shared: &Arc<Shared>, follower: &Arc<Follower>, after: u64) -> Result<Self> {
+        // Numbers that were read before this may be from another history. Those are the caller's affair.
+        let histories = follower.histories();
+        let following = Following::new(shared, after)?;
+        Ok(LiveChanges { shared: shared.clone(), follower: follower.clone(), following, histories })
+    }
+}
+
+impl Follow for LiveChanges {
+    fn next_piece(&mut self, piece: &mut Piece, most: Option<Duration>) -> Result<Got> {
+        self.shared.check_may_wait()?;
+        let deadline = most.and_then(|most| Instant::now().checked_add(most));
+        let mut pause = LOOKS_AFTER.0;
+        loop {
+            self.check_open()?;
+            if !self.follower.is_up_to_date() {
+                self.follower.follow(&self.shared)?;
+            }
+            let got = self.following.next_piece(piece, Some(Duration::ZERO))?;
+            // Numbers are given again where a disk has lost the end of the log.
+            if self.follower.histories() != self.histories {
+                piece.clear();
+                return Ok(Got::Gap);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if got != Got::Nothing || left.is_some_and(|left| left.is_zero()) {
+                return Ok(got);
+            }
+            // Ends when the store is being closed.
+            self.shared.signal().pause(left.map_or(pause, |left| left.min(pause)));
+            pause = (pause * 2).min(LOOKS_AFTER.1);
+        }
+    }
+
+    fn at(&self) -> u64 {
+        self.following.at()
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.following.check_open()
+    }
+}
