@@ -1,8 +1,14 @@
-//! `cargo xtask test`: everything that must hold before a change is accepted, one step after the other.
+//! `cargo xtask test`: everything that must hold before a change is accepted.
+//!
+//! What needs the crate and what needs the C libraries is tried side by side: each builds alone for minutes, on one core, and in a target
+//! directory of its own.
 
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
 use crate::{
@@ -28,14 +34,18 @@ const fn long(name: &'static str, holds: &'static str, check: fn(&Workspace) -> 
     Step { is_long: true, ..step(name, holds, check) }
 }
 
-/// Quick ones first: most mistakes are found in the first minute.
-const STEPS: &[Step] = &[
+/// What comes first, and is done in seconds: most mistakes are found there.
+const TEXTS: &[Step] = &[
     step("tools", "the programs that the steps need are there", all_tools),
     step("format", "rustfmt would change nothing", rust::format),
     step("header", "include/filedb.h is what src/capi says", header::check),
     step("man", "man/filedb.3 is what the header says, and groff has no warning for it", manpage::check),
     step("doxygen", "Doxygen renders both headers without a warning", doxygen::check),
     step("abi", "programs that were built with an earlier filedb.h still run", abidump::check),
+];
+
+/// What is built in cargo's target directory.
+const CRATE: &[Step] = &[
     step("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
     step("rust-tests", "the Rust tests pass, doctests too", rust::tests),
     step("targets", "the library compiles for 32 bits, other processors, musl and macOS", targets::compile),
@@ -45,6 +55,11 @@ const STEPS: &[Step] = &[
     step("rustdoc", "the documentation builds without warnings", rust::documentation),
     step("crate", "the package for crates.io holds what it should, and builds", crates::package),
     step("dependency", "a Rust program that depends on the crate builds an rlib only", crates::dependency),
+    long("torture", "every random test finds nothing with fresh seeds, for five minutes", torture::shortly),
+];
+
+/// What needs the C libraries, and they: no two of these can be tried at once.
+const LIBRARIES: &[Step] = &[
     step("exports", "the libraries export what the header declares, and no more", abi::exported_names),
     step("soname", "SONAME, symbolic links and dependencies are as they should", abi::shared_library),
     step("archive", "libfiledb.a is one object without section groups", abi::static_library),
@@ -91,38 +106,63 @@ const STEPS: &[Step] = &[
     ),
     step("examples", "the examples build and do what they say", examples::check),
     step("demo", "an import killed half way is finished, in both io modes", demo::check),
-    long("torture", "every random test finds nothing with fresh seeds, for five minutes", torture::shortly),
 ];
+
+fn steps() -> impl Iterator<Item = &'static Step> {
+    TEXTS.iter().chain(CRATE).chain(LIBRARIES)
+}
 
 fn all_tools(workspace: &Workspace) -> Result<()> {
     tools::ensure(workspace, tools::BUILD.iter().chain(tools::TEST))
 }
 
 pub fn list() {
-    for step in STEPS {
+    for step in steps() {
         let when = if step.is_long { " (--full)" } else { "" };
         println!("{:12} {}{when}", step.name, step.holds);
     }
 }
 
-/// Runs the steps of these names up to the first that fails. Where there is none: all, but long ones only if it is to be the `full` run.
+/// Runs the steps of these names, one after the other, up to the first that fails. Where there is none: all, but long ones only if it
+/// is to be the `full` run.
 pub fn run(workspace: &Workspace, names: &[String], full: bool) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != *name)) {
+    if let Some(unknown) = names.iter().find(|name| steps().all(|step| step.name != *name)) {
         bail!("there is no step '{unknown}': cargo xtask test --list");
     }
-    let is_named = |step: &&Step| names.iter().any(|name| name == step.name);
-    let (chosen, left): (Vec<_>, Vec<_>) =
-        STEPS.iter().partition(|step| if names.is_empty() { full || !step.is_long } else { is_named(step) });
-
+    if !names.is_empty() {
+        let is_named = |step: &&Step| names.iter().any(|name| name == step.name);
+        return run_in_order(workspace, &steps().filter(is_named).collect::<Vec<_>>());
+    }
     let began = Instant::now();
+    let chosen = |steps: &'static [Step]| steps.iter().filter(move |step| full || !step.is_long);
+    run_in_order(workspace, &chosen(TEXTS).collect::<Vec<_>>())?;
+    // Each to its own end, whatever becomes of the other: who mends one thing wants to know of all.
+    let libraries = Beside::begin(workspace, chosen(LIBRARIES))?;
+    let of_the_crate = run_in_order(workspace, &chosen(CRATE).collect::<Vec<_>>());
+    let of_the_libraries = libraries.end();
+    println!("\nall {:.1} s", began.elapsed().as_secs_f64());
+    if !full {
+        println!("left to --full: {}", names_of(steps().filter(|step| step.is_long)).join(", "));
+    }
+    // Said where it is seen: the only part of a step that a machine need not be able to run.
+    if full {
+        sanitize::not_run(workspace).iter().for_each(|line| println!("{line}"));
+    }
+    match (of_the_crate, of_the_libraries) {
+        (Err(one), Err(other)) => Err(one.context(other)),
+        (one, other) => one.and(other),
+    }
+}
+
+fn run_in_order(workspace: &Workspace, steps: &[&Step]) -> Result<()> {
     let mut times = Vec::new();
-    for (n, step) in chosen.iter().enumerate() {
-        println!("\n==== {}/{} {}: {}", n + 1, chosen.len(), step.name, step.holds);
+    for (n, step) in steps.iter().enumerate() {
+        println!("\n==== {}/{} {}: {}", n + 1, steps.len(), step.name, step.holds);
         let step_began = Instant::now();
         let outcome = (step.check)(workspace);
         let seconds = step_began.elapsed().as_secs_f64();
         if let Err(why) = outcome {
-            let left = names_of(chosen.iter().skip(n + 1));
+            let left = names_of(steps.iter().skip(n + 1).copied());
             println!("==== {} FAILED after {seconds:.1} s; not run: {}", step.name, left.join(", "));
             println!("steps: {n} passed, 1 failed, {} skipped", left.len());
             return Err(why.context(format!("step '{}' failed", step.name)));
@@ -130,23 +170,45 @@ pub fn run(workspace: &Workspace, names: &[String], full: bool) -> Result<()> {
         println!("==== {} ok, {seconds:.1} s", step.name);
         times.push((step, seconds));
     }
-
     println!();
     for (step, seconds) in &times {
         println!("{:12} {seconds:7.1} s{}", step.name, if step.is_long { "  (long)" } else { "" });
     }
-    println!("{:12} {:7.1} s", "all", began.elapsed().as_secs_f64());
-    if names.is_empty() && !full {
-        println!("left to --full: {}", names_of(left.iter()).join(", "));
-    }
     println!("steps: {} passed, 0 failed", times.len());
-    // Said where it is seen: the only part of a step that a machine need not be able to run.
-    if chosen.iter().any(|step| step.name == "sanitize") {
-        sanitize::not_run(workspace).iter().for_each(|line| println!("{line}"));
-    }
     Ok(())
 }
 
-fn names_of<'a>(steps: impl Iterator<Item = &'a &'a Step>) -> Vec<&'static str> {
+/// Steps that another process of this program tries meanwhile. What it prints is shown at the end.
+struct Beside {
+    process: Child,
+    printed: PathBuf,
+}
+
+impl Beside {
+    fn begin(workspace: &Workspace, steps: impl Iterator<Item = &'static Step>) -> Result<Self> {
+        let printed = workspace.shell.create_dir(&workspace.out)?.join("libraries.txt");
+        let file = File::create(&printed).with_context(|| format!("create {}", printed.display()))?;
+        println!("\nwhat needs the C libraries is tried meanwhile: {}", printed.display());
+        let process = Command::new(std::env::current_exe()?)
+            .arg("test")
+            .args(names_of(steps))
+            .env("CARGO_MANIFEST_DIR", workspace.path("xtask"))
+            .current_dir(&workspace.root)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()?;
+        Ok(Beside { process, printed })
+    }
+
+    fn end(mut self) -> Result<()> {
+        let status = self.process.wait()?;
+        println!("\n==== what needs the C libraries\n{}", std::fs::read_to_string(&self.printed)?);
+        ensure!(status.success(), "what needs the C libraries failed");
+        Ok(())
+    }
+}
+
+fn names_of<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<&'static str> {
     steps.map(|step| step.name).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use std::fs::File;
+
 use anyhow::{Context, Result, bail};
 use xshell::cmd;
 
@@ -55,6 +57,9 @@ pub fn install(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     if !(rustix::process::geteuid().is_root() && is_on_path("apt-get")) {
         bail!("On Debian: sudo apt-get install {list}");
     }
+    // Steps that are tried side by side may want packages at the same time, and apt-get does not wait for another.
+    let turn = File::create(workspace.shell.create_dir(&workspace.out)?.join("apt-get.lock"))?;
+    turn.lock()?;
     eprintln!("installing {list} with apt-get");
     let sh = &workspace.shell;
     let _noninteractive = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
