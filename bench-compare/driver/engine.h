@@ -115,12 +115,14 @@ std::unique_ptr<Engine> open_sqlite(const Config&);
 std::unique_ptr<Engine> open_redb(const Config&);
 std::unique_ptr<Engine> open_fjall(const Config&);
 std::unique_ptr<Engine> open_sled(const Config&);
+std::unique_ptr<Engine> open_candystore(const Config&);
 
 inline constexpr EngineKind kEngines[] = {
     {"filedb", open_filedb}, {"filedb_pread", open_filedb_pread}, {"filedb_lsm", open_filedb_lsm},
     {"floor", open_floor},   {"lmdb", open_lmdb},                 {"leveldb", open_leveldb},
     {"rocksdb", open_rocksdb}, {"tkrzw", open_tkrzw},             {"sqlite", open_sqlite},
     {"redb", open_redb},     {"fjall", open_fjall},               {"sled", open_sled},
+    {"candystore", open_candystore},
 };
 
 }  // namespace race

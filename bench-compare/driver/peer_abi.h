@@ -49,6 +49,7 @@ typedef struct race_peer {
 const race_peer *race_peer_redb(void);
 const race_peer *race_peer_fjall(void);
 const race_peer *race_peer_sled(void);
+const race_peer *race_peer_candystore(void);
 
 const char *race_peer_error(void);
 

@@ -1,4 +1,4 @@
-// redb, fjall and sled: the tables of functions that ../../peers exports, behind the interface of the race.
+// redb, fjall, sled and candystore: the tables of functions that ../../peers exports, behind the interface of the race.
 #include "engine.h"
 #include "peer_abi.h"
 
@@ -107,5 +107,8 @@ class Peer final : public Engine {
 std::unique_ptr<Engine> open_redb(const Config& config) { return std::make_unique<Peer>(race_peer_redb(), config); }
 std::unique_ptr<Engine> open_fjall(const Config& config) { return std::make_unique<Peer>(race_peer_fjall(), config); }
 std::unique_ptr<Engine> open_sled(const Config& config) { return std::make_unique<Peer>(race_peer_sled(), config); }
+std::unique_ptr<Engine> open_candystore(const Config& config) {
+  return std::make_unique<Peer>(race_peer_candystore(), config);
+}
 
 }  // namespace race

@@ -1,4 +1,4 @@
-//! redb, fjall and sled behind the C interface of the race's driver: `../../driver/peer_abi.h`.
+//! redb, fjall, sled and candystore behind the C interface of the race's driver: `../../driver/peer_abi.h`.
 //!
 //! A store is a type that implements [`Store`]; [`table::of`] makes the table of C functions of it.
 

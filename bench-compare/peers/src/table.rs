@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr;
 
-use crate::engines::{Fjall, Redb, Sled};
+use crate::engines::{Candy, Fjall, Redb, Sled};
 use crate::{Config, Result, Store, Walk};
 
 const OK: i32 = 0;
@@ -69,6 +69,7 @@ const fn of<S: Store>() -> Peer {
 static REDB: Peer = of::<Redb>();
 static FJALL: Peer = of::<Fjall>();
 static SLED: Peer = of::<Sled>();
+static CANDYSTORE: Peer = of::<Candy>();
 
 /// The functions of redb.
 #[unsafe(no_mangle)]
@@ -86,6 +87,12 @@ pub extern "C" fn race_peer_fjall() -> *const Peer {
 #[unsafe(no_mangle)]
 pub extern "C" fn race_peer_sled() -> *const Peer {
     &raw const SLED
+}
+
+/// The functions of candystore.
+#[unsafe(no_mangle)]
+pub extern "C" fn race_peer_candystore() -> *const Peer {
+    &raw const CANDYSTORE
 }
 
 thread_local! {

@@ -19,6 +19,7 @@ pub const ENGINES: &[&str] = &[
     "redb",
     "fjall",
     "sled",
+    "candystore",
 ];
 
 /// One process of the driver.
@@ -230,7 +231,7 @@ impl Job {
         let micros = match self.engine {
             OURS | OURS_PREAD | FLOOR => 0.5,
             OURS_ORDERED => 2.0,
-            "tkrzw" => 1.0,
+            "tkrzw" | "candystore" => 1.0,
             "lmdb" | "fjall" => 4.0,
             "leveldb" | "rocksdb" => 7.0,
             "sqlite" | "sled" => 14.0,
