@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::mapped::{Mapping, PAGE};
+use super::mapping::{Mapping, PAGE};
 use super::own_file::OwnFile;
 use super::{DiskFile, View};
 use crate::sync::lock::Mutex;

@@ -339,7 +339,7 @@ pub(super) fn is_safe_to_map(directory: &Directory) -> bool {
     const TMPFS: i64 = 0x0102_1994;
     // SAFETY: sysconf only answers.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    page == super::mapped::PAGE as libc::c_long
+    page == super::mapping::PAGE as libc::c_long
         && directory.file_system().is_some_and(|kind| [EXT4, XFS, TMPFS].contains(&kind))
 }
 

@@ -11,35 +11,29 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use super::fs::allocate;
+use super::mapping::{Mapping, PAGE};
 use super::own_file::OwnFile;
 use super::process;
 use super::readahead;
+use super::tail::{FIRST_STEP, HUGE_PAGE, Tail};
 use super::view::prefetch_lines;
 use super::{DiskFile, Room, View};
 use crate::sync::lock::Mutex;
 use crate::sync::thread::NotCancelled;
 
-/// The first reservation of a file; each further one doubles it, up to [`LARGEST_STEP`].
-const FIRST_STEP: u64 = 64 << 10;
+/// What a file reserves at once grows to so much.
 const LARGEST_STEP: u64 = 4 << 20;
-pub(super) const PAGE: u64 = 4096;
 /// So much is mapped for readers at once, at least, and for writers at most.
 const POPULATE_STEP: u64 = 256 << 10;
 /// So much is given up for writing at once, at least: each time all cores forget their translations.
 const RELEASE_STEP: u64 = 4 << 20;
-/// A page of the processor's next size. Where the file system keeps a file in such pages, all of one is mapped by a single
-/// fault, and a reader misses the TLB as seldom as there are few of them.
-const HUGE_PAGE: u64 = 2 << 20;
 
-/// So much is reserved at once ahead of the tail, at most: writers wait for each.
-const PIECE: u64 = 16 << 20;
 /// So much is faulted in ahead of the tail, at most, and no more than this part of the memory: these pages are dirty.
 const MOST_FAULTED: u64 = 16 << 20;
 const FAULTED_SHARE: u64 = 64;
@@ -50,136 +44,6 @@ const LARGE: u64 = 6 << 10;
 /// What the next writers will write to, in bytes from the end of a write: far enough that it is there when they come.
 const WRITTEN_NEXT: std::ops::Range<usize> = 128..384;
 
-/// A range of addresses that a file is mapped at; unmapped when dropped.
-pub(super) struct Mapping {
-    base: *mut u8,
-    /// It may become shorter.
-    len: AtomicUsize,
-}
-
-// SAFETY: a mapping is an address range; who may read or write it is decided by its owners.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    pub(super) fn new(file: &File, len: u64, writable: bool) -> io::Result<Self> {
-        let len = usize::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
-        let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
-        // SAFETY: a new mapping at an address of the kernel's choice changes no memory that is in use.
-        let base = unsafe {
-            libc::mmap(ptr::null_mut(), len.max(1), protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
-        };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let mapping = Mapping { base: base.cast(), len: len.max(1).into() };
-        if !writable {
-            mapping.read_only_what_is_asked_for();
-        }
-        Ok(mapping)
-    }
-
-    /// Memory that belongs to no file and is zeros; what is not written to takes none.
-    pub(super) fn anonymous(len: u64) -> io::Result<Self> {
-        Self::without_file(len, libc::MAP_PRIVATE)
-    }
-
-    /// As [`Mapping::anonymous`], which like a file keeps what was written to it when its pages are let go of.
-    #[cfg(any(test, feature = "testing"))]
-    pub(super) fn like_a_file(len: u64) -> io::Result<Self> {
-        Self::without_file(len, libc::MAP_SHARED)
-    }
-
-    fn without_file(len: u64, sharing: libc::c_int) -> io::Result<Self> {
-        let len = usize::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?.max(1);
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = sharing | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address of the kernel's choice changes no memory that is in use.
-        let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Mapping { base: base.cast(), len: len.into() })
-    }
-
-    /// A fault reads its own page, and not the readahead of the device around it, which on some machines is 8 MiB. Who reads
-    /// from front to back asks for what comes next: [`View::will_need`].
-    fn read_only_what_is_asked_for(&self) {
-        #[cfg(target_os = "linux")]
-        self.advise(0..(self.len() as u64).next_multiple_of(PAGE), libc::MADV_RANDOM);
-    }
-
-    /// Faults in the pages of a range of a writable mapping, whose blocks exist.
-    fn fault_in(&self, range: std::ops::Range<u64>) {
-        let range = range.start / PAGE * PAGE..range.end.div_ceil(PAGE) * PAGE;
-        #[cfg(target_os = "linux")]
-        for at in range.clone().step_by(POPULATE_STEP as usize) {
-            // In pieces, between which others get at the process's mappings.
-            self.advise(at..range.end.min(at + POPULATE_STEP), libc::MADV_POPULATE_WRITE);
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = range;
-    }
-
-    /// Asks for huge pages in a range, where the file system and the machine's settings have them.
-    fn want_huge_pages(&self, range: std::ops::Range<u64>) {
-        #[cfg(target_os = "linux")]
-        {
-            // The kernel would read ahead of faults, in small pages, and where there is a small page there can be no huge one.
-            self.advise(range.start..(self.len() as u64).next_multiple_of(PAGE), libc::MADV_RANDOM);
-            self.advise(range, libc::MADV_HUGEPAGE);
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = range;
-    }
-
-    /// Tells the kernel what a range of whole pages is wanted for; nothing that changes its content.
-    #[cfg(target_os = "linux")]
-    fn advise(&self, range: std::ops::Range<u64>, advice: libc::c_int) {
-        debug_assert!(range.end <= (self.len() as u64).next_multiple_of(PAGE));
-        // SAFETY: the range is inside the mapping, and the advice changes no content. If the kernel does not know it, it says
-        // so and nothing happens.
-        unsafe {
-            let start = self.base.add(range.start as usize).cast();
-            libc::madvise(start, (range.end - range.start) as usize, advice)
-        };
-    }
-
-    pub(super) fn base(&self) -> *const u8 {
-        self.base
-    }
-
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
-    }
-
-    /// Keeps its pages in memory, where the process may ask for that: a page that is read from the disk again may fail to be.
-    pub(super) fn keep_in_memory(&self) {
-        // SAFETY: the range is the mapping; no content changes.
-        unsafe { libc::mlock(self.base.cast(), self.len()) };
-    }
-
-    /// Gives up the addresses from `len` on, which nobody reads, now or later. Called by one thread at a time.
-    pub(super) fn shorten(&self, len: usize) {
-        let (end, len) =
-            (self.len().next_multiple_of(PAGE as usize), len.max(1).next_multiple_of(PAGE as usize));
-        if len < end {
-            self.len.store(len, Ordering::Relaxed);
-            // SAFETY: the range lies in the mapping, and is not a part of it any more; nobody reads it, says the caller.
-            unsafe { libc::munmap(self.base.add(len).cast(), end - len) };
-        }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the range was mapped by `new`, all of it is still ours, and nobody uses it any more.
-        unsafe { libc::munmap(self.base.cast(), self.len()) };
-    }
-}
-
 /// How a file is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writes {
@@ -187,68 +51,6 @@ pub(super) enum Writes {
     Mapped,
     /// By `pwrite`.
     Descriptor,
-}
-
-/// What only writing needs: the descriptor, the mapping for writing, if there is one, and how far that reaches.
-struct Tail {
-    file: Arc<OwnFile>,
-    mapping: Option<Arc<Mapping>>,
-    /// Pages below are faulted in for writing, or were.
-    faulted: u64,
-    /// Nothing below is written through the mapping any more.
-    finished: u64,
-    /// Everything below is no longer writable.
-    released: u64,
-    /// Huge pages were asked for below; 0 while they never were.
-    huge: u64,
-    /// The size of the next reservation of a writer.
-    step: u64,
-    /// The largest piece of a reservation ahead of writers.
-    piece: u64,
-}
-
-impl Tail {
-    /// The size of the page that writers are in. Nobody gives up a part of one for writing: the rest would be written in small
-    /// pages.
-    fn page(&self) -> u64 {
-        if self.finished < self.huge { HUGE_PAGE } else { PAGE }
-    }
-
-    /// What is finished and still writable, in whole pages of this size, if that is at least `step` bytes. Counts as released from
-    /// now on.
-    fn take_finished(&mut self, step: u64, page: u64) -> Option<Finished> {
-        let mapping = self.mapping.as_ref()?.clone();
-        let range = self.released..self.finished / page * page;
-        if range.end < range.start + step {
-            return None;
-        }
-        self.released = range.end;
-        Some(Finished { mapping, range })
-    }
-}
-
-/// A range of a mapping that nothing is written to any more.
-struct Finished {
-    mapping: Arc<Mapping>,
-    range: std::ops::Range<u64>,
-}
-
-impl Finished {
-    /// Makes it read-only. The range stays mapped, and so remains ours, but without its pages: the kernel would take away the
-    /// right to write from each page by itself when it writes it to the disk, and interrupt all cores for each.
-    ///
-    /// Not under the lock: an appender would wait until the process's mappings can be changed.
-    fn release(self) {
-        let (start, len) = (self.range.start as usize, (self.range.end - self.range.start) as usize);
-        // SAFETY: the range lies inside the mapping, which is held here, and all appends go behind it: see
-        // `Tail::take_finished`. The pages belong to the file, which keeps what was written to them; only how they are
-        // reached from here is forgotten.
-        unsafe {
-            let start = self.mapping.base.add(start).cast();
-            libc::mprotect(start, len, libc::PROT_READ);
-            libc::madvise(start, len, libc::MADV_DONTNEED);
-        }
-    }
 }
 
 /// A complete file holds no descriptor: a mapping needs none, and a process may have few.
@@ -298,7 +100,7 @@ impl MappedFile {
             Writes::Mapped => Some(Arc::new(Mapping::new(&file, capacity, true)?)),
             Writes::Descriptor => None,
         };
-        let write_base = mapping.as_ref().map_or(ptr::null_mut(), |mapping| mapping.base).into();
+        let write_base = mapping.as_ref().map_or(ptr::null_mut(), |mapping| mapping.base()).into();
         Ok(MappedFile {
             view: View::new(Mapping::new(&file, capacity, false)?, size),
             capacity,
@@ -309,16 +111,7 @@ impl MappedFile {
             writes_are_large: AtomicBool::new(false),
             dribbles: AtomicBool::new(false),
             synced: AtomicU64::new(size),
-            tail: Mutex::new(Some(Tail {
-                file: Arc::new(file),
-                mapping,
-                faulted: 0,
-                finished: 0,
-                released: 0,
-                huge: 0,
-                step: FIRST_STEP,
-                piece: PIECE,
-            })),
+            tail: Mutex::new(Some(Tail::new(file, mapping))),
         })
     }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::sync::lock::Mutex;
 
-use super::mapped::{Mapping, PAGE};
+use super::mapping::{Mapping, PAGE};
 use super::{Access, Disk, DiskFile, LockKind, View, clock};
 
 /// Pages are charged for in steps of this size, where the budget has room for that.
@@ -190,7 +190,7 @@ impl MemoryFile {
     fn new(capacity: u64, step: u64, budget: Arc<Budget>) -> io::Result<Self> {
         let capacity = capacity.next_multiple_of(PAGE);
         let mapping = Mapping::anonymous(capacity)?;
-        let base = mapping.base().cast_mut();
+        let base = mapping.base();
         let (size, charged, sealed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
         Ok(MemoryFile { view: View::new(mapping, 0), base, capacity, size, charged, sealed, step, budget })
     }

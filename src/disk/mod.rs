@@ -12,6 +12,7 @@ mod followed;
 pub mod fs;
 mod lock;
 mod mapped;
+mod mapping;
 pub mod memory;
 mod own_file;
 pub mod page;
@@ -20,6 +21,7 @@ pub mod process;
 mod readahead;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::directory::Directory;
-use super::mapped::{Mapping, PAGE};
+use super::mapping::{Mapping, PAGE};
 use super::own_file::OwnFile;
 use crate::store::memory::{self, Refused};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::mapped::Mapping;
+use super::mapping::Mapping;
 
 /// A read-only mapping of a data file. Cheap to clone; the mapping lives as long as the last clone.
 #[derive(Clone)]
@@ -109,11 +109,12 @@ impl View {
     }
 
     /// Asks the kernel to read what stands between two offsets and is not in its memory, in large requests. Does not wait for
-    /// that. A fault alone reads one page: see [`super::mapped::Mapping`].
+    /// that. A fault alone reads one page: see [`super::mapping::Mapping`].
     pub(super) fn will_need(&self, start: u64, end: u64) {
         #[cfg(target_os = "linux")]
         {
-            let (mut at, end) = (start / super::mapped::PAGE * super::mapped::PAGE, end.min(self.readable()));
+            let (mut at, end) =
+                (start / super::mapping::PAGE * super::mapping::PAGE, end.min(self.readable()));
             while at < end {
                 let len = (end - at).min(super::readahead::REQUEST);
                 // SAFETY: the range is inside the mapping; reading ahead changes no content. Where it fails, faults read.
@@ -139,7 +140,7 @@ impl View {
     }
 
     fn map_pages(&self, start: u64, end: u64) -> std::io::Result<()> {
-        let start = start / super::mapped::PAGE * super::mapped::PAGE;
+        let start = start / super::mapping::PAGE * super::mapping::PAGE;
         #[cfg(target_os = "linux")]
         if start < end {
             // SAFETY: the range is inside the mapping; populating for reading changes no content.
@@ -173,7 +174,7 @@ impl View {
     /// them: they are not readable any more.
     pub(super) fn give_back(&self, start: u64, end: u64) {
         debug_assert!(start >= self.readable() && end <= self.shared.mapping.len() as u64);
-        let page = super::mapped::PAGE;
+        let page = super::mapping::PAGE;
         let whole = start.next_multiple_of(page).min(end);
         // SAFETY: the range lies in the mapping, is writable where the mapping is private, and nobody reads it.
         unsafe {

@@ -1,8 +1,7 @@
 //! The programs of other people that the tasks need, and the Debian packages they are in.
 
-use std::path::Path;
-
 use std::fs::File;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use xshell::cmd;

@@ -38,17 +38,17 @@ const AFTER_FAILURE: Duration = Duration::from_millis(200);
 const COLLECT_AGAIN: Duration = Duration::from_millis(20);
 
 /// The body of the maintenance thread.
-pub fn run_guarded(shell: &Weak<Shared>, signal: &Signal) {
-    guard(shell, "the maintenance thread", || run(shell, signal));
+pub fn run_guarded(shared: &Weak<Shared>, signal: &Signal) {
+    guard(shared, "the maintenance thread", || run(shared, signal));
 }
 
 /// The body of the thread that keeps files and memory ready for what is written next.
-pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
-    guard(shell, "the thread that keeps room ahead", || {
+pub fn keep_room_ahead(shared: &Weak<Shared>, signal: &Signal) {
+    guard(shared, "the thread that keeps room ahead", || {
         let (mut nap, mut purges) = (SETTLED_IN, Purges { next: Instant::now(), took: Duration::ZERO });
         while signal.sleep(nap) {
-            let Some(shell) = shell.upgrade() else { return };
-            let Some(engine) = shell.inside() else { return };
+            let Some(shared) = shared.upgrade() else { return };
+            let Some(engine) = shared.inside() else { return };
             let most = process::memory_share(PREPARED_SHARE, 0..=u64::MAX);
             let more = engine.index.prepare(most)
                 | engine.elements.index().is_some_and(|elements| elements.prepare(most));
@@ -61,7 +61,7 @@ pub fn keep_room_ahead(shell: &Weak<Shared>, signal: &Signal) {
             if let Err(error) = engine.log.prepare() {
                 engine.catalog.events.log(LogLevel::Warn, || &error);
                 drop(engine);
-                drop(shell);
+                drop(shared);
                 signal.pause(AFTER_FAILURE);
             }
         }
@@ -103,12 +103,12 @@ impl Purges {
 }
 
 /// The body of the thread that syncs at intervals.
-pub fn sync_at_intervals(shell: &Weak<Shared>, signal: &Signal, interval: Duration) {
-    guard(shell, "the thread that syncs", || {
+pub fn sync_at_intervals(shared: &Weak<Shared>, signal: &Signal, interval: Duration) {
+    guard(shared, "the thread that syncs", || {
         // A write that comes right after a look is synced one look later: so it looks twice as often as it must sync.
         while signal.sleep(interval / 2) {
-            let Some(shell) = shell.upgrade() else { return };
-            let Some(engine) = shell.inside() else { return };
+            let Some(shared) = shared.upgrade() else { return };
+            let Some(engine) = shared.inside() else { return };
             // The next write reports a failure too: the log is poisoned then.
             if let Err(error) = engine.log.sync_if_due(interval / 2) {
                 engine.catalog.events.log(LogLevel::Error, || &error);
@@ -118,10 +118,10 @@ pub fn sync_at_intervals(shell: &Weak<Shared>, signal: &Signal, interval: Durati
 }
 
 /// Runs the body of a thread. A panic in it, which would be a bug, stops all writes and is reported.
-fn guard(shell: &Weak<Shared>, thread: &str, work: impl FnOnce()) {
+fn guard(shared: &Weak<Shared>, thread: &str, work: impl FnOnce()) {
     if let Err(words) = panics::catch(work)
-        && let Some(shell) = shell.upgrade()
-        && let Some(engine) = shell.inside()
+        && let Some(shared) = shared.upgrade()
+        && let Some(engine) = shared.inside()
     {
         let reason = format!("{thread} panicked, which is a bug in filedb: {words}");
         engine.catalog.poison.set_reason(&reason);
@@ -129,13 +129,13 @@ fn guard(shell: &Weak<Shared>, thread: &str, work: impl FnOnce()) {
     }
 }
 
-fn run(shell: &Weak<Shared>, signal: &Signal) {
+fn run(shared: &Weak<Shared>, signal: &Signal) {
     // After a failure (a full disk, say) the same work is not tried again at once.
     let mut not_before = Instant::now();
     let mut nap = Duration::ZERO;
     while signal.sleep(nap) {
-        let Some(shell) = shell.upgrade() else { return };
-        nap = match pass(&shell, &mut not_before) {
+        let Some(shared) = shared.upgrade() else { return };
+        nap = match pass(&shared, &mut not_before) {
             Some(nap) => nap,
             None => return,
         };
@@ -143,11 +143,11 @@ fn run(shell: &Weak<Shared>, signal: &Signal) {
 }
 
 /// One pass over all kinds of work; how long to sleep after it, or `None` once the store is closed.
-fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
+fn pass(shared: &Shared, not_before: &mut Instant) -> Option<Duration> {
     let now = Instant::now();
     let mut nap = LONGEST_SLEEP;
     {
-        let engine = shell.inside()?;
+        let engine = shared.inside()?;
         if engine.options.read_only {
             return Some(nap);
         }
@@ -158,10 +158,10 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
     }
     let may_try = now >= *not_before;
     let (mut may_merge, mut has_failed, mut has_merged) = (may_try, false, false);
-    if may_seal_later(&*shell.inside()?) {
+    if may_seal_later(&*shared.inside()?) {
         nap = nap.min(LOOK_AGAIN);
-    } else if may_try && let Err(error) = seal::seal_and_collect(shell) {
-        report(shell, &error);
+    } else if may_try && let Err(error) = seal::seal_and_collect(shared) {
+        report(shared, &error);
         *not_before = now + AFTER_FAILURE;
         has_failed = true;
         nap = nap.min(AFTER_FAILURE);
@@ -169,33 +169,33 @@ fn pass(shell: &Shared, not_before: &mut Instant) -> Option<Duration> {
         may_merge = matches!(error, Error::NoSpace { .. });
     }
     {
-        let engine = shell.inside()?;
+        let engine = shared.inside()?;
         if engine.log.was_written_to() {
             take_out_gone(&engine);
             // The other thread may sleep until a time that was the next when it looked.
             if engine.expiries.next_due_ms() <= engine.clock.precise() {
-                shell.ahead_signal.wake();
+                shared.ahead_signal.wake();
             }
         }
         may_merge &= engine.options.merge == MergeMode::Auto;
     }
     if may_merge {
-        match merge::run_if_due(shell) {
+        match merge::run_if_due(shared) {
             Ok(merged) => has_merged = merged,
             Err(error) => {
-                report(shell, &error);
+                report(shared, &error);
                 *not_before = Instant::now() + AFTER_FAILURE;
                 has_failed = true;
             }
         }
     }
     if may_try {
-        shell.inside()?.back_pressure.note_pass(has_merged, has_failed);
+        shared.inside()?.back_pressure.note_pass(has_merged, has_failed);
     }
     if has_merged {
         nap = Duration::ZERO;
     }
-    let (begun, ended) = shell.inside()?.catalog.files.retired();
+    let (begun, ended) = shared.inside()?.catalog.files.retired();
     if ended < begun {
         nap = nap.min(COLLECT_AGAIN);
     }
@@ -207,8 +207,8 @@ pub fn take_out_gone(engine: &Inside<'_>) {
     while engine.take_out_gone(engine).unwrap_or(false) {}
 }
 
-fn report(shell: &Shared, error: &Error) {
-    if let Some(engine) = shell.inside() {
+fn report(shared: &Shared, error: &Error) {
+    if let Some(engine) = shared.inside() {
         engine.catalog.events.log(LogLevel::Warn, || error);
     }
 }

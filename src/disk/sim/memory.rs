@@ -9,7 +9,7 @@ use super::calls::{SimFile, Use};
 use super::operation::Kind;
 use super::state::State;
 use super::{Reserve, SimDisk};
-use crate::disk::mapped::Mapping;
+use crate::disk::mapping::Mapping;
 use crate::disk::{DiskFile, Room, View};
 
 /// So much is reserved at once where the disk reserves more than it is asked for.
@@ -36,7 +36,7 @@ impl Memory {
             _ => content.len() as u64,
         };
         let mapping = Mapping::like_a_file(capacity)?;
-        let base = mapping.base().cast_mut();
+        let base = mapping.base();
         // SAFETY: the mapping is new, and as long as the file may become.
         unsafe { std::ptr::copy_nonoverlapping(content.as_ptr(), base, content.len()) };
         Ok(Memory { view: View::new(mapping, content.len() as u64), base, capacity })

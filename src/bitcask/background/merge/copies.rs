@@ -34,7 +34,7 @@ const ASKED_AHEAD: usize = 16;
 
 /// See the module.
 pub struct Copies<'a> {
-    shell: &'a Shared,
+    shared: &'a Shared,
     pace: Pace,
     /// They are written in multiples of so many bytes.
     unit: u64,
@@ -65,9 +65,9 @@ struct Move {
 
 impl<'a> Copies<'a> {
     /// None yet.
-    pub fn new(shell: &'a Shared) -> Self {
+    pub fn new(shared: &'a Shared) -> Self {
         Copies {
-            shell,
+            shared,
             pace: Pace { limit: 0, begun: Instant::now(), bytes: 0 },
             unit: WRITTEN_AT_ONCE,
             epoch: Epoch::default(),
@@ -191,7 +191,7 @@ impl<'a> Copies<'a> {
 
     /// Waits where more was written than the limit allows. To be called from outside the gate.
     pub fn keep_pace(&self) {
-        self.pace.keep(self.shell);
+        self.pace.keep(self.shared);
     }
 }
 
@@ -255,11 +255,11 @@ struct Pace {
 }
 
 impl Pace {
-    fn keep(&self, shell: &Shared) {
-        while self.limit > 0 && !shell.signal().is_stopped() {
+    fn keep(&self, shared: &Shared) {
+        while self.limit > 0 && !shared.signal().is_stopped() {
             let due = Duration::from_secs_f64(self.bytes as f64 / self.limit as f64);
             let Some(early) = due.checked_sub(self.begun.elapsed()) else { return };
-            shell.inside().inspect(|engine| engine.back_pressure.goes_on());
+            shared.inside().inspect(|engine| engine.back_pressure.goes_on());
             thread::sleep(early.min(Duration::from_millis(20)));
         }
     }

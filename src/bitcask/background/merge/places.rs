@@ -44,7 +44,7 @@ impl Places {
     ///
     /// All in the inputs must be known to the index (see [`super::Merge::note_blockers`]). What is written meanwhile goes
     /// elsewhere: so places can turn out to be dead, and none is missing.
-    pub fn look_up(shell: &Shared, inputs: &[Arc<DataFile>]) -> Option<Self> {
+    pub fn look_up(shared: &Shared, inputs: &[Arc<DataFile>]) -> Option<Self> {
         let mut places = Places::default();
         let (mut live, mut dead, mut is_wanted) = (0, 0, Vec::new());
         let most = process::memory_share(PLACES_SHARE, 0..=MOST_PLACES) / size_of::<u64>() as u64;
@@ -63,7 +63,7 @@ impl Places {
         if places.files.is_empty() {
             return Some(places);
         }
-        let keys = shell.inside().map_or(u64::MAX, |engine| {
+        let keys = shared.inside().map_or(u64::MAX, |engine| {
             engine.index.len() + engine.elements.index().map_or(0, |elements| elements.len())
         });
         if keys > dead.saturating_mul(DEARER) || places.sorted.try_reserve(live as usize).is_err() {
@@ -72,7 +72,7 @@ impl Places {
         for of_elements in [false, true] {
             let (mut cursor, mut entries) = (Some(Cursor::START), Vec::new());
             while let Some(at) = cursor {
-                let engine = shell.inside().filter(|_| !shell.signal().is_stopped())?;
+                let engine = shared.inside().filter(|_| !shared.signal().is_stopped())?;
                 let index = if of_elements { engine.elements.index() } else { Some(&engine.index) };
                 let Some(index) = index else { break };
                 cursor = index.collect(at, &mut entries).ok()?;
