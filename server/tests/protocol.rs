@@ -135,6 +135,30 @@ fn a_transaction_is_one_step_and_a_watch_that_was_broken_ends_it() {
     assert_eq!(one.ask("EXEC"), "-EXECABORT Transaction discarded because of previous errors.\r\n");
 }
 
+/// What was collected for the empty value was looked for behind the end of what was collected, and the server ended.
+#[test]
+fn an_empty_value_is_set_before_another_value_becomes_shorter() {
+    let (_directory, process) = server(&["--threads", "1"]);
+    let mut client = process.connect();
+    for before in ["DEL a", "SET a x"] {
+        assert!(client.ask(before).starts_with([':', '+']));
+        let commands: [&[&str]; 6] = [
+            &["MULTI"],
+            &["DEL", "a"],
+            &["SET", "b", "a long value"],
+            &["SET", "a", ""],
+            &["SET", "b", "z"],
+            &["EXEC"],
+        ];
+        for command in commands {
+            std::io::Write::write_all(&mut client.stream, &encode(command)).unwrap();
+            client.reply();
+        }
+        assert_eq!(client.ask("GET a"), "$0\r\n\r\n");
+        assert_eq!(client.ask("GET b"), "$1\r\nz\r\n");
+    }
+}
+
 #[test]
 fn messages_reach_who_listens_and_so_do_events_of_keys() {
     let (_directory, process) = server(&["--threads", "2", "--set", "notify-keyspace-events=KEA"]);

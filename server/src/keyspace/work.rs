@@ -114,6 +114,16 @@ pub struct Work {
     pub wants_pause: bool,
 }
 
+/// Where a value lies that is added. An empty one lies nowhere: the arena may become shorter than where it was put.
+fn keep(arena: &mut Vec<u8>, value: &[u8]) -> Range<usize> {
+    if value.is_empty() {
+        return 0..0;
+    }
+    let start = arena.len();
+    arena.extend_from_slice(value);
+    start..arena.len()
+}
+
 impl Work {
     /// Nothing was done yet.
     pub fn new(keyspace: Arc<Keyspace>) -> Self {
@@ -306,11 +316,7 @@ impl Work {
             was_there = true;
             state = match seen.holds {
                 Type::List => State::List(Box::new(List::stored(seen.length, seen.expiry_ms))),
-                Type::Value => {
-                    let start = arena.len();
-                    arena.extend_from_slice(seen.value);
-                    State::Value { value: start..arena.len(), expiry_ms: seen.expiry_ms }
-                }
+                Type::Value => State::Value { value: keep(arena, seen.value), expiry_ms: seen.expiry_ms },
             };
         })?;
         Ok(self.insert(key, state, was_there))
@@ -353,11 +359,7 @@ impl Work {
                 self.arena[room.clone()].copy_from_slice(value);
                 room
             }
-            None => {
-                let start = self.arena.len();
-                self.arena.extend_from_slice(value);
-                start..self.arena.len()
-            }
+            None => keep(&mut self.arena, value),
         };
         if let Some(entry) = self.entries.get_mut(at) {
             entry.state = State::Value { value, expiry_ms };
