@@ -15,6 +15,9 @@ use crate::store::error::{Error, Result};
 use crate::store::memory::{self, vec_with_room};
 use crate::store::value::{End, place_of};
 
+/// So many records ahead of the one that the index is pointed at, the slot of another is asked for.
+const ASKED_AHEAD: usize = 8;
+
 /// What a batch has made of a key so far.
 #[derive(Clone, Copy)]
 enum Made {
@@ -47,7 +50,10 @@ impl Engine {
         self.check_writable()?;
         let now_ms = self.clock.precise();
         if batch.has_lists() {
-            return self.append_lists(inside, batch, now_ms);
+            let mut hashes = vec_with_room(batch.len())?;
+            hashes.extend(batch.operations().map(|operation| self.hasher.hash(operation.key)));
+            let locked = self.index.lock_all_for_insert(&sorted(&hashes)?)?;
+            return self.append_lists(inside, batch, &hashes, locked, now_ms);
         }
         if batch.len() == 1
             && let Some(operation) = batch.operations().next()
@@ -88,7 +94,8 @@ impl Engine {
         let mut appended = vec_with_room(records.len())?;
         self.room_to_keep(records.len())?;
         self.log.append_batch(records, self.clock.coarse(), &mut appended)?;
-        for ((record, hash), place) in records.iter().zip(&hashes).zip(&appended) {
+        for (n, ((record, hash), place)) in records.iter().zip(&hashes).zip(&appended).enumerate() {
+            self.ask_for_slot(records, &hashes, n + ASKED_AHEAD);
             let Some(segment) = segment_of(&mut locked, *hash) else { continue };
             if record.kind == Kind::Put {
                 self.install(inside, segment, *hash, place, record.expiry_ms);
@@ -97,6 +104,15 @@ impl Engine {
             }
         }
         Ok(appended.last().copied())
+    }
+
+    /// Asks the processor for the slot of a record that the index is pointed at soon.
+    fn ask_for_slot(&self, records: &[Record<'_>], hashes: &[KeyHash], n: usize) {
+        if let (Some(record), Some(hash)) = (records.get(n), hashes.get(n))
+            && let Some(index) = self.index_of(record.kind)
+        {
+            index.prefetch_to_insert(*hash);
+        }
     }
 
     /// Makes room to note when those of the records expire that do.
@@ -116,12 +132,16 @@ impl Engine {
         Ok(rooms)
     }
 
-    /// As [`Engine::append_all`], of a batch that changes lists.
-    fn append_lists(&self, inside: &Inside<'_>, batch: &Batch, now_ms: u64) -> Result<Option<Appended>> {
-        let mut hashes = vec_with_room(batch.len())?;
-        hashes.extend(batch.operations().map(|operation| self.hasher.hash(operation.key)));
-        let mut locked = self.index.lock_all_for_insert(&sorted(&hashes)?)?;
-        let plan = self.plan(inside, batch, &hashes, &mut locked, now_ms)?;
+    /// As [`Engine::append_all`], of a batch that changes lists. Its operations are of keys with these hashes, which are locked.
+    pub(super) fn append_lists<'a>(
+        &'a self,
+        inside: &Inside<'_>,
+        batch: &Batch,
+        hashes: &[KeyHash],
+        mut locked: Vec<Locked<'a>>,
+        now_ms: u64,
+    ) -> Result<Option<Appended>> {
+        let plan = self.plan(inside, batch, hashes, &mut locked, now_ms)?;
         self.catalog.require(COLLECTIONS)?;
 
         let heads: Vec<(KeyHash, &[u8], List, [u8; HEAD_SIZE])> = memory::collect(
@@ -129,7 +149,7 @@ impl Engine {
         )?;
         let mut records = vec_with_room(batch.len() + heads.len() + plan.emptied.len())?;
         let mut places = vec_with_room(batch.len() + heads.len() + plan.emptied.len())?;
-        for ((operation, hash), element) in batch.operations().zip(&hashes).zip(&plan.elements) {
+        for ((operation, hash), element) in batch.operations().zip(hashes).zip(&plan.elements) {
             match element {
                 None if !matches!(operation.verb, Verb::Put { .. } | Verb::Delete) => continue,
                 None => {
@@ -162,7 +182,8 @@ impl Engine {
         self.room_to_keep(records.len())?;
         self.log.append_batch(&records, self.clock.coarse(), &mut appended)?;
         // Heads come last: none names an element that is not there.
-        for ((record, hash), place) in records.iter().zip(&places).zip(&appended) {
+        for (n, ((record, hash), place)) in records.iter().zip(&places).zip(&appended).enumerate() {
+            self.ask_for_slot(&records, &places, n + ASKED_AHEAD);
             let segments = if record.kind == Kind::Element { &mut elements } else { &mut locked };
             let Some(segment) = segment_of(segments, *hash) else { continue };
             match record.kind {
@@ -332,7 +353,8 @@ fn record_of<'a>(operation: &Operation<'a>, now_ms: u64) -> Record<'a> {
     Record { kind, key: operation.key, value: operation.value, expiry_ms }
 }
 
-fn sorted(hashes: &[KeyHash]) -> Result<Vec<KeyHash>> {
+/// Hashes in the order in which they are locked, each once.
+pub(super) fn sorted(hashes: &[KeyHash]) -> Result<Vec<KeyHash>> {
     let mut sorted = vec_with_room(hashes.len())?;
     sorted.extend_from_slice(hashes);
     sorted.sort_unstable();
@@ -341,7 +363,7 @@ fn sorted(hashes: &[KeyHash]) -> Result<Vec<KeyHash>> {
 }
 
 /// The locked segment of a hash. Segments are in the order of hashes.
-fn segment_of<'a, 'i>(locked: &'a mut [Locked<'i>], hash: KeyHash) -> Option<&'a mut Locked<'i>> {
+pub(super) fn segment_of<'a, 'i>(locked: &'a mut [Locked<'i>], hash: KeyHash) -> Option<&'a mut Locked<'i>> {
     let at = locked.partition_point(|segment| segment.ends_before(hash));
     locked.get_mut(at)
 }
