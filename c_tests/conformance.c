@@ -133,6 +133,17 @@ static void lists_grow_and_shrink_at_both_ends(void) {
   IS(FILEDB_NOT_FOUND, filedb_type(db, BYTES("none"), &type, &err));
   IS(FILEDB_ERR_WRONG_TYPE, filedb_push_back(db, BYTES("value"), BYTES("x"), &length, &err));
   IS(FILEDB_ERR_WRONG_TYPE, filedb_pop_front(db, BYTES("value"), &value, &len, &err));
+  /* The text in braces keeps both keys on one server of a cluster. */
+  IS(FILEDB_OK, filedb_push_back(db, BYTES("{value}list"), BYTES("stays"), NULL, &err));
+  IS(FILEDB_ERR_WRONG_TYPE, filedb_list_move(db, BYTES("{value}list"), BYTES("value"), 0, &value, &len, &err));
+  IS(FILEDB_OK, filedb_delete(db, BYTES("{value}list"), &err));
+  IS(FILEDB_OK, filedb_list_move(db, BYTES("list"), BYTES("list"), FILEDB_MOVE_FROM_BACK | FILEDB_MOVE_TO_FRONT, &value,
+                                 &len, &err));
+  SO(len == 5 && memcmp(value, "three", 5) == 0 && element_is(0, "three"));
+  filedb_free(value);
+  IS(FILEDB_OK, filedb_list_move(db, BYTES("list"), BYTES("list"), 0, &value, &len, &err));
+  SO(element_is(0, "one") && element_is(-1, "three"));
+  filedb_free(value);
   IS(FILEDB_OK, filedb_pop_front(db, BYTES("list"), &value, &len, &err));
   SO(len == 3 && memcmp(value, "one", 3) == 0);
   filedb_free(value);

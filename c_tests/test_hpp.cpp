@@ -526,6 +526,8 @@ void every_verb_without_try_throws_what_is_wrong() {
   db.write(Batch().push_back("jobs", "c").push_front("jobs", ""));
   CHECK(db.list_size("jobs") == 4u && db.list_get("jobs", -1) == "c" && db.list_set("jobs", 0, "first"));
   CHECK(db.list_range("jobs", 1, -1).size() == 3 && db.type("jobs") == FILEDB_TYPE_LIST && !db.type("none"));
+  CHECK(db.list_move("jobs", "jobs") == "first" && db.list_move("jobs", "jobs", FILEDB_MOVE_FROM_BACK | FILEDB_MOVE_TO_FRONT) == "first");
+  CHECK(!db.list_move("none", "jobs"));
   CHECK(db.pop_front("jobs") == "first" && db.pop_back("jobs") == "c" && !db.pop_back("none"));
   CHECK(thrown([&] { db.get("jobs"); }) == FILEDB_ERR_WRONG_TYPE);
   auto lists = db.scan("jobs");

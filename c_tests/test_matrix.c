@@ -128,6 +128,7 @@ static void lists_answer(filedb_status_t wanted, filedb_t *store, const void *ke
   TRY(wanted, filedb_push_front, store, key, key_len, "v", 1, NULL, &err);
   TRY(wanted, filedb_pop_back, store, key, key_len, &taken, &size, &err);
   TRY(wanted, filedb_pop_front, store, key, key_len, &taken, &size, &err);
+  TRY(wanted, filedb_list_move, store, key, key_len, key, key_len, 0, &taken, &size, &err);
   TRY(wanted, filedb_list_length, store, key, key_len, &length, &err);
   TRY(wanted, filedb_list_get, store, key, key_len, 0, &taken, &size, &err);
   TRY(wanted, filedb_list_set, store, key, key_len, 0, "v", 1, &err);
@@ -167,6 +168,13 @@ static void lists_work(void) {
   TRY(FILEDB_OK, filedb_list_range, db, "jobs", 4, 0, -1, &elements, &many, &err);
   CHECK(many == 2 && elements[0].len == 1);
   filedb_free(elements);
+  TRY(FILEDB_OK, filedb_list_move, db, "jobs", 4, "moved", 5, 0, &taken, &size, &err);
+  CHECK(size == 1 && memcmp(taken, "a", 1) == 0);
+  filedb_free(taken);
+  TRY(FILEDB_OK, filedb_list_move, db, "moved", 5, "jobs", 4, FILEDB_MOVE_TO_FRONT, &taken, &size, &err);
+  filedb_free(taken);
+  TRY(FILEDB_NOT_FOUND, filedb_list_move, db, "moved", 5, "jobs", 4, 0, &taken, &size, &err);
+  TRY(FILEDB_ERR_UNSUPPORTED, filedb_list_move, db, "jobs", 4, "moved", 5, 4, &taken, &size, &err);
   TRY(FILEDB_OK, filedb_pop_back, db, "jobs", 4, &taken, &size, &err);
   filedb_free(taken);
   TRY(FILEDB_OK, filedb_pop_front, db, "jobs", 4, &taken, &size, &err);
@@ -925,6 +933,8 @@ static void a_refused_allocation_is_a_status(void) {
     STARVE(filedb_list_set, db, "jobs", 4, 0, large, LARGE, &err);
     STARVE(filedb_list_range, db, "jobs", 4, 0, -1, &elements, &count, &err);
     CHECK(elements == NULL && count == 0);
+    STARVE(filedb_list_move, db, "jobs", 4, "jobs", 4, FILEDB_MOVE_FROM_BACK | FILEDB_MOVE_TO_FRONT, &value, &len, &err);
+    CHECK(value == NULL && len == 0);
     STARVE(filedb_pop_back, db, "jobs", 4, &value, &len, &err);
     CHECK(value == NULL && len == 0);
     STARVE(filedb_pop_front, db, "jobs", 4, &value, &len, &err);

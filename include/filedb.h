@@ -379,6 +379,16 @@
 #define FILEDB_PUT_KEEP_TTL 8u
 
 /**
+ * filedb_list_move(): the element is the last of the list that it is taken from. Since 0.2.0.
+ */
+#define FILEDB_MOVE_FROM_BACK 1u
+
+/**
+ * filedb_list_move(): the element becomes the first of the list that it is added to. Since 0.2.0.
+ */
+#define FILEDB_MOVE_TO_FRONT 2u
+
+/**
  * filedb_range_new(), and iterators run in the order of keys. Since 0.2.0.
  */
 #define FILEDB_CAN_ORDER 1u
@@ -1615,6 +1625,38 @@ filedb_status_t filedb_pop_back(filedb_t *db,
 filedb_status_t filedb_pop_front(filedb_t *db,
                                  const void *key,
                                  size_t key_len,
+                                 void **value,
+                                 size_t *value_len,
+                                 filedb_error_t *err);
+
+/**
+ * Takes the first element of the list `from` out and adds it behind the last of the list `to`, which is
+ * made where there is no such key; `flags`, FILEDB_MOVE_FROM_BACK and FILEDB_MOVE_TO_FRONT or 0, say
+ * other ends. It is one atomic write: at every moment, and after a crash, the element is in one of the
+ * two lists, and in one only. On success `*value` is a copy of it, which belongs to the caller, who gives
+ * it to filedb_free(), and `*value_len` its size. Both may be the same list. With its last element a list
+ * is gone.
+ *
+ * So a worker takes a job from a queue without losing it when the process dies: it moves the job to a
+ * list of its own, and takes it out of there when it is done. What is in that list at a start was
+ * not done, and is moved back.
+ *
+ * Returns FILEDB_OK, FILEDB_NOT_FOUND where there is no list `from`, or
+ * - FILEDB_ERR_WRONG_TYPE: one of the keys holds a value;
+ * - FILEDB_ERR_UNSUPPORTED: a flag that this version does not know, or two keys of a cluster of which not
+ *   one server has both;
+ * - an error as filedb_put() or filedb_get(). Nothing was moved then, but for FILEDB_ERR_POISONED,
+ *   FILEDB_ERR_IO with sync=always and FILEDB_ERR_CONNECTION, and FILEDB_ERR_NO_MEMORY of a store on a
+ *   server, where the element may have been moved.
+ *
+ * Threads: any, several at once. Since 0.2.0.
+ */
+filedb_status_t filedb_list_move(filedb_t *db,
+                                 const void *from,
+                                 size_t from_len,
+                                 const void *to,
+                                 size_t to_len,
+                                 uint32_t flags,
                                  void **value,
                                  size_t *value_len,
                                  filedb_error_t *err);

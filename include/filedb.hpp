@@ -964,6 +964,16 @@ class Store {
     const auto status = filedb_pop_front(handle(), key.data(), key.size(), &value, &size, &report.said);
     return taken(status, report, value, size);
   }
+  /// Takes the first element of one list out and adds it behind the last of another, in one step: the element; nothing where there is
+  /// no list `from`. FILEDB_MOVE_FROM_BACK and FILEDB_MOVE_TO_FRONT say other ends.
+  Result<std::optional<std::string>> try_list_move(std::string_view from, std::string_view to, std::uint32_t flags = 0) {
+    detail::Report report;
+    void *value = nullptr;
+    std::size_t size = 0;
+    const auto status =
+        filedb_list_move(handle(), from.data(), from.size(), to.data(), to.size(), flags, &value, &size, &report.said);
+    return taken(status, report, value, size);
+  }
   /// The number of elements of a list; nothing where there is no list.
   Result<std::optional<std::uint64_t>> try_list_size(std::string_view key) const {
     detail::Report report;
@@ -1177,6 +1187,9 @@ class Store {
   std::uint64_t push_front(std::string_view key, std::string_view value) { return try_push_front(key, value).value(); }
   std::optional<std::string> pop_back(std::string_view key) { return try_pop_back(key).value(); }
   std::optional<std::string> pop_front(std::string_view key) { return try_pop_front(key).value(); }
+  std::optional<std::string> list_move(std::string_view from, std::string_view to, std::uint32_t flags = 0) {
+    return try_list_move(from, to, flags).value();
+  }
   std::optional<std::uint64_t> list_size(std::string_view key) const { return try_list_size(key).value(); }
   std::optional<std::string> list_get(std::string_view key, std::int64_t index) const {
     return try_list_get(key, index).value();

@@ -580,6 +580,31 @@ impl Db {
         self.store.any().get_delete(key, to)
     }
 
+    /// Takes the element at an end of the list `from` out and adds it at an end of the list `to`, which is made where there is no such
+    /// key, in one step: it is always in one of the two, and in one only. Gives the element, `None` where there is no list `from`. Both may be
+    /// the same list. So somebody who takes work out of a list, and may die before it is done, has it in a list of his own until then.
+    ///
+    /// # Errors
+    /// As [`Db::push_back`] and [`Db::pop_back`]; [`Error::WrongType`] where one of the keys holds a value. In a cluster
+    /// [`Error::Unsupported`] where not one server has both keys.
+    pub fn list_move(
+        &self,
+        (from, from_end): (impl AsRef<[u8]>, End),
+        (to, to_end): (impl AsRef<[u8]>, End),
+    ) -> Result<Option<Vec<u8>>> {
+        whole(|copy| self.list_move_to((from.as_ref(), from_end), (to.as_ref(), to_end), copy))
+    }
+
+    /// As [`Db::list_move`], with the element copied to `out` before it is moved. For code of this library.
+    pub(crate) fn list_move_to(
+        &self,
+        from: (&[u8], End),
+        to: (&[u8], End),
+        out: &mut dyn Copying,
+    ) -> Result<Option<usize>> {
+        self.store.any().list_move(from, to, out)
+    }
+
     /// The number of elements of the list `key`; `None` where there is none.
     ///
     /// # Errors

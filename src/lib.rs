@@ -90,7 +90,7 @@ pub use store::options::{EngineKind, IoMode, MergeMode, OPTIONS, OptionInfo, Opt
 pub use store::pinned::{Pinned, Rows};
 pub use store::range::KeyRange;
 pub use store::stats::{FileStats, MergeProgress, Stats};
-pub use store::value::{Change, Seen, Shown, Type};
+pub use store::value::{Change, End, Seen, Shown, Type};
 pub use store::write::{Expiry, PutOptions, Ttl};
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use filedb::disk::sim::{Fault, Kind, PowerCut, Random, SimDisk};
 use filedb::{
-    Batch, ChangeKind, Changed, Changes, Db, EngineKind, Error, Followed, MergeMode, Options, PutOptions,
-    SyncMode, Type,
+    Batch, ChangeKind, Changed, Changes, Db, End, EngineKind, Error, Followed, MergeMode, Options,
+    PutOptions, SyncMode, Type,
 };
 use support::follower::{Follower, NOW, contents};
 use support::runner::{histories, seeds, tally};
@@ -52,7 +52,8 @@ impl World {
 
     fn write(&mut self) {
         self.step += 1;
-        let (key, db) = (key(self.random.below(KEYS)), self.db.clone().unwrap());
+        let (other, db) = (key(self.random.below(KEYS)), self.db.clone().unwrap());
+        let key = key(self.random.below(KEYS));
         let len = self.random.below(90) as usize;
         let value: Vec<u8> =
             format!("{}-", self.step).into_bytes().into_iter().cycle().take(len + 1).collect();
@@ -78,6 +79,13 @@ impl World {
                 assert!(db.list_set(&key, at, &value).unwrap());
             }
             26 => self.disk.advance_clock_ms(self.random.below(2_000)),
+            27 if is_list => {
+                let to = &other;
+                let ends = [End::Front, End::Back];
+                let mut end = || ends[self.random.below(2) as usize];
+                let moved = db.list_move((&key, end()), (to, end()));
+                assert!(matches!(moved, Ok(Some(_)) | Err(Error::WrongType)), "{moved:?}");
+            }
             _ => {}
         }
     }

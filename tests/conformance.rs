@@ -14,7 +14,7 @@ use std::ops::Bound;
 use std::process::Command;
 use std::time::Duration;
 
-use filedb::{Batch, Capabilities, Change, Db, Error, Expiry, KeyRange, Options, PutOptions, Ttl, Type};
+use filedb::{Batch, Capabilities, Change, Db, End, Error, Expiry, KeyRange, Options, PutOptions, Ttl, Type};
 
 use servers::{Cluster, Server, wait_for};
 
@@ -138,6 +138,7 @@ fn keys_have_limits_for_every_verb(under: &Under<'_>) {
         under.fails(db.list_length(key), kind);
         under.fails(db.list_get(key, 0), kind);
         under.fails(db.list_set(key, 0, b"value"), kind);
+        under.fails(db.list_move((key, End::Back), (key, End::Front)), kind);
         under.fails(db.list_range(key, 0, -1), kind);
         under.fails(db.get_delete(key), kind);
         under.fails(db.compare_and_swap(key, None, Some(b"value")), kind);
@@ -318,6 +319,27 @@ fn lists_grow_and_shrink_at_both_ends(under: &Under<'_>) {
     }
     under.is(db.exists(key).unwrap(), false);
     under.is(db.type_of(key).unwrap(), None);
+    let (from, to) = (&b"{list}/waiting"[..], &b"{list}/running"[..]);
+    let moved = |from, to| db.list_move(from, to).unwrap();
+    under.is(moved((from, End::Front), (to, End::Back)), None);
+    for value in [&b"1"[..], b"2", b"", b"4"] {
+        db.push_back(from, value).unwrap();
+    }
+    under.is(moved((from, End::Front), (to, End::Back)).as_deref(), Some(&b"1"[..]));
+    under.is(moved((from, End::Front), (to, End::Front)).as_deref(), Some(&b"2"[..]));
+    under.is(moved((from, End::Back), (to, End::Back)).as_deref(), Some(&b"4"[..]));
+    under.is(under.all(to).unwrap(), vec![b"2".to_vec(), b"1".to_vec(), b"4".to_vec()]);
+    under.is(db.expire(from, Duration::from_millis(1_000_000)).unwrap(), true);
+    // The only element of a list moves to where it is.
+    under.is(moved((from, End::Back), (from, End::Front)).as_deref(), Some(&b""[..]));
+    under.is(matches!(db.ttl(from).unwrap(), Some(Ttl::Left(_))), true);
+    under.is(moved((to, End::Back), (to, End::Front)).as_deref(), Some(&b"4"[..]));
+    under.is(moved((to, End::Front), (to, End::Front)).as_deref(), Some(&b"4"[..]));
+    under.is(under.all(to).unwrap(), vec![b"4".to_vec(), b"2".to_vec(), b"1".to_vec()]);
+    under.is(moved((from, End::Back), (to, End::Back)).as_deref(), Some(&b""[..]));
+    under.is(db.exists(from).unwrap(), false);
+    under.is(db.list_length(to).unwrap(), Some(4));
+    under.is(db.delete(to).unwrap(), true);
     // A new list has nothing of the old one.
     db.push_front(key, b"new").unwrap();
     under.is(db.ttl(key).unwrap(), Some(Ttl::Forever));
@@ -337,6 +359,13 @@ fn the_wrong_type_is_refused(under: &Under<'_>) {
     under.fails(db.list_length(value), is_wrong_type);
     under.fails(db.list_get(value, 0), is_wrong_type);
     under.fails(db.list_set(value, 0, b"x"), is_wrong_type);
+    let (of_value, of_list) = (&b"{type}/value"[..], &b"{type}/list"[..]);
+    db.put(of_value, b"1").unwrap();
+    db.push_back(of_list, b"element").unwrap();
+    under.fails(db.list_move((of_value, End::Back), (of_list, End::Back)), is_wrong_type);
+    under.fails(db.list_move((of_list, End::Back), (of_value, End::Back)), is_wrong_type);
+    under.is(under.get(of_value).as_deref(), Some(&b"1"[..]));
+    under.is(under.all(of_list).unwrap(), vec![b"element".to_vec()]);
     under.fails(db.list_range(value, 0, -1), is_wrong_type);
     under.fails(db.get(list), is_wrong_type);
     under.fails(db.get_pinned(list), is_wrong_type);

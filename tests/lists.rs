@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use filedb::disk::sim::{Random, SimDisk};
-use filedb::{Db, EngineKind, Error, IoMode, MergeMode, Options, PutOptions, Type};
+use filedb::{Db, End, EngineKind, Error, IoMode, MergeMode, Options, PutOptions, Type};
 
 use support::runner::{histories, seeds, tally};
 
@@ -318,6 +318,87 @@ fn a_push_that_is_refused_changes_nothing_of_what_other_versions_can_read() {
     assert_eq!(disk.read_file("MANIFEST").unwrap(), before);
 }
 
+/// Ranges read elements that lie side by side in one pass; these lists are full of what a pass may stumble over.
+#[test]
+fn a_range_of_a_long_list_is_what_gets_of_its_elements_are() {
+    for engine in [EngineKind::Bitcask, EngineKind::Lsm] {
+        let mut random = Random::new(7);
+        let disk = SimDisk::new();
+        let db = Db::open_on(Arc::new(disk.clone()), &small_of(engine)).unwrap();
+        let mut list: VecDeque<Vec<u8>> = VecDeque::new();
+        for step in 0..1500u32 {
+            let value = vec![step as u8; random.below(40) as usize];
+            match random.below(8) {
+                0..4 => {
+                    db.push_back("list", &value).unwrap();
+                    list.push_back(value);
+                }
+                4 => {
+                    db.push_front("list", &value).unwrap();
+                    list.push_front(value);
+                }
+                5 => assert_eq!(db.pop_front("list").unwrap(), list.pop_front()),
+                6 => assert_eq!(db.pop_back("list").unwrap(), list.pop_back()),
+                _ => {
+                    let at = random.below(list.len().max(1) as u64) as i64;
+                    assert_eq!(db.list_set("list", at, &value).unwrap(), !list.is_empty());
+                    list.get_mut(at as usize).into_iter().for_each(|element| *element = value.clone());
+                }
+            }
+            if random.one_in(100) {
+                db.merge().unwrap();
+            }
+            if random.one_in(10) && !list.is_empty() {
+                let first = random.below(list.len() as u64) as usize;
+                let count = (1 + random.below(120) as usize).min(list.len() - first);
+                let found = db.list_range("list", first as i64, (first + count - 1) as i64).unwrap().unwrap();
+                assert!(
+                    found.iter().eq(list.iter().skip(first).take(count).map(Vec::as_slice)),
+                    "step {step}"
+                );
+            }
+        }
+        db.push_back("list", "last").unwrap();
+        list.push_back(b"last".to_vec());
+        assert!(all(&db, b"list").unwrap().iter().eq(&list));
+    }
+}
+
+#[test]
+fn workers_that_move_elements_at_the_same_time_get_each_of_them_once() {
+    for url in ["memory://", "lsm"] {
+        let home = tempfile::tempdir().unwrap();
+        let path = if url == "lsm" { home.path().to_str().unwrap().to_owned() } else { url.to_owned() };
+        let mut options = Options::default();
+        options.set("engine", if url == "lsm" { "lsm" } else { "bitcask" }).unwrap();
+        let db = Db::open(path, &options).unwrap();
+        for n in 0..2000u32 {
+            db.push_back("waiting", n.to_le_bytes()).unwrap();
+        }
+        let workers = (0..4u8).map(|worker| {
+            let db = db.clone();
+            std::thread::spawn(move || {
+                let mut got = Vec::new();
+                // Two of them take from each other's lists too, so that two keys are locked in both orders.
+                while let Some(n) = db.list_move(("waiting", End::Front), ([worker], End::Back)).unwrap() {
+                    got.push(n);
+                    db.list_move(([worker], End::Back), ([worker ^ 1], End::Front)).unwrap();
+                }
+                got
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        let mut got: Vec<_> = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
+        got.sort();
+        let mut expected: Vec<_> = (0..2000u32).map(|n| n.to_le_bytes().to_vec()).collect();
+        expected.sort();
+        assert_eq!(got, expected);
+        let mut held: Vec<_> = (0..4u8).flat_map(|worker| all(&db, &[worker]).unwrap_or_default()).collect();
+        held.sort();
+        assert_eq!(held, expected);
+    }
+}
+
 type Model = BTreeMap<u8, VecDeque<Vec<u8>>>;
 
 fn check(db: &Db, model: &Model) {
@@ -341,7 +422,7 @@ fn random_histories_of_lists_agree_with_a_model_in_the_ordered_engine() {
 }
 
 fn lists_against_a_model(engine: EngineKind) {
-    let options = small_of(engine);
+    let (options, ends) = (small_of(engine), [End::Front, End::Back]);
     for seed in seeds(histories(40)) {
         let mut random = Random::new(seed);
         let mut disk = SimDisk::with_random_bytes(seed);
@@ -362,7 +443,23 @@ fn lists_against_a_model(engine: EngineKind) {
                 }
                 50..62 => assert_eq!(db.pop_back([key]).unwrap(), list.pop_back()),
                 62..74 => assert_eq!(db.pop_front([key]).unwrap(), list.pop_front()),
-                74..80 => {
+                74..77 => {
+                    let (from_end, to_end) = (ends[random.below(2) as usize], ends[random.below(2) as usize]);
+                    let to = random.below(6) as u8;
+                    let element = if from_end == End::Front { list.pop_front() } else { list.pop_back() };
+                    let found = db.list_move(([key], from_end), ([to], to_end)).unwrap();
+                    assert_eq!(found, element);
+                    let list = model.entry(to).or_default();
+                    match (element, to_end) {
+                        (None, _) => {}
+                        (Some(element), End::Front) => list.push_front(element),
+                        (Some(element), End::Back) => list.push_back(element),
+                    }
+                    if list.is_empty() {
+                        model.remove(&to);
+                    }
+                }
+                77..80 => {
                     let index = random.below(8) as i64 - 4;
                     let place = if index < 0 { list.len() as i64 + index } else { index };
                     let there = usize::try_from(place).ok().and_then(|place| list.get_mut(place));
@@ -391,7 +488,7 @@ fn lists_against_a_model(engine: EngineKind) {
                 }
                 _ => db.sync().unwrap(),
             }
-            if model[&key].is_empty() {
+            if model.get(&key).is_some_and(VecDeque::is_empty) {
                 model.remove(&key);
             }
             if step % 20 == 0 {
@@ -450,9 +547,18 @@ fn cut_while_lists_change(engine: EngineKind) {
                     db.write(&batch).unwrap();
                     list.extend([value.clone(), b"two at once".to_vec()]);
                 }
-                17 => {
+                17 if step % 2 == 0 => {
                     db.delete([key]).unwrap();
                     list.clear();
+                }
+                17 => {
+                    let to = random.below(3) as u8;
+                    let element = list.pop_front();
+                    assert_eq!(db.list_move(([key], End::Front), ([to], End::Back)).unwrap(), element);
+                    model.entry(to).or_default().extend(element);
+                    if model[&to].is_empty() {
+                        model.remove(&to);
+                    }
                 }
                 18 => db.merge().unwrap(),
                 _ => {
@@ -460,7 +566,7 @@ fn cut_while_lists_change(engine: EngineKind) {
                     is_synced = true;
                 }
             }
-            if model[&key].is_empty() {
+            if model.get(&key).is_some_and(VecDeque::is_empty) {
                 model.remove(&key);
             }
             states.push(model.clone());

@@ -97,6 +97,28 @@ func (db *Store) PopFront(key []byte) ([]byte, error) {
 	return taken("pop", got)
 }
 
+// MoveEnds says between which ends ListMove moves an element.
+type MoveEnds uint32
+
+const (
+	FrontToBack  MoveEnds = 0
+	BackToBack   MoveEnds = C.FILEDB_MOVE_FROM_BACK
+	FrontToFront MoveEnds = C.FILEDB_MOVE_TO_FRONT
+	BackToFront  MoveEnds = C.FILEDB_MOVE_FROM_BACK | C.FILEDB_MOVE_TO_FRONT
+)
+
+// ListMove takes an element out of the list from and adds it to the list to, in one step: at every moment, and after a
+// crash, it is in one of the two, and in one only. It returns the element, or ErrNotFound where there is no list from.
+func (db *Store) ListMove(from, to []byte, ends MoveEnds) ([]byte, error) {
+	handle := db.open()
+	if handle == nil {
+		return nil, ErrClosed
+	}
+	got := C.shim_list_move(handle, pointer(from), size(from), pointer(to), size(to), C.uint32_t(ends))
+	runtime.KeepAlive(db)
+	return taken("list move", got)
+}
+
 // taken is the value in memory of C's that is freed, or why there is none.
 func taken(op string, got C.shim_value) ([]byte, error) {
 	if got.answer.status != C.FILEDB_OK {

@@ -65,6 +65,15 @@ func TestListsAndChangesInOneStep(t *testing.T) {
 		if value, err := db.PopBack(key); err != nil || string(value) != "e" {
 			t.Fatal(value, err)
 		}
+		if value, err := db.ListMove(key, []byte("running"), BackToFront); err != nil || string(value) == "" {
+			t.Fatal(value, err)
+		}
+		if value, err := db.ListGet([]byte("running"), 0); err != nil || len(value) == 0 {
+			t.Fatal(value, err)
+		}
+		if _, err := db.ListMove([]byte("no such list"), key, FrontToBack); err != ErrNotFound {
+			t.Fatal(err)
+		}
 		if can, err := db.Capabilities(); err != nil || can&CanBatch == 0 || (can&CanSync == 0) != (url == "memory://") {
 			t.Fatal(can, err)
 		}

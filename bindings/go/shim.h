@@ -333,6 +333,15 @@ static inline shim_value shim_pop_front(filedb_t *db, const char *key, size_t ke
   return (shim_value){shim_done(status, &err), value, len};
 }
 
+static inline shim_value shim_list_move(filedb_t *db, const char *from, size_t from_len, const char *to, size_t to_len,
+                                        uint32_t flags) {
+  filedb_error_t err = shim_no_error();
+  void *value = NULL;
+  size_t len = 0;
+  filedb_status_t status = filedb_list_move(db, from, from_len, to, to_len, flags, &value, &len, &err);
+  return (shim_value){shim_done(status, &err), value, len};
+}
+
 static inline shim_value shim_list_length(filedb_t *db, const char *key, size_t key_len) {
   filedb_error_t err = shim_no_error();
   uint64_t length = 0;

@@ -377,6 +377,11 @@ test "lists, and changes in one step" {
         const popped = (try db.popC(.back, "jobs")).?;
         defer filedb.Store.freeC(popped);
         try testing.expectEqualStrings("c", popped);
+        const moved = (try db.listMoveC("jobs", .front, "running", .back)).?;
+        defer filedb.Store.freeC(moved);
+        try testing.expectEqualStrings("first", moved);
+        try testing.expectEqual(1, try db.listLength("running"));
+        try testing.expect(try db.listMoveC("no such list", .back, "running", .front) == null);
         try testing.expect(try db.capabilities() & filedb.c.FILEDB_CAN_BATCH != 0);
         try testing.expect(try db.compareAndSwap("key", null, "1"));
         try testing.expect(!try db.compareAndSwap("key", null, "2"));

@@ -281,6 +281,15 @@ impl Store for Named {
         self.enter()?.pop(key, end, to)
     }
 
+    fn list_move(
+        &self,
+        from: (&[u8], End),
+        to: (&[u8], End),
+        out: &mut dyn Copying,
+    ) -> Result<Option<usize>> {
+        self.enter()?.list_move(from, to, out)
+    }
+
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
         self.enter()?.list_length(key)
     }

@@ -294,6 +294,15 @@ impl Store for Bitcask {
         self.change_now(|engine| engine.pop(engine, key, end, to)).map(|(done, _)| done)
     }
 
+    fn list_move(
+        &self,
+        from: (&[u8], End),
+        to: (&[u8], End),
+        out: &mut dyn Copying,
+    ) -> Result<Option<usize>> {
+        self.change(|engine| engine.list_move(engine, from, to, out))
+    }
+
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
         let engine = self.shared.enter()?;
         engine.list_length(&engine, key)

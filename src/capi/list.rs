@@ -8,7 +8,7 @@ use super::slice::{filedb_slice_t, one_block};
 use super::status::{FILEDB_NOT_FOUND, FILEDB_OK, filedb_status_t};
 use crate::Db;
 use crate::store::Copying;
-use crate::store::error::Result;
+use crate::store::error::{Error, Result};
 use crate::store::value::{End, Type};
 use std::ffi::c_void;
 
@@ -163,6 +163,65 @@ pub(super) fn take(
         let key = call.key("key", key, key_len)?;
         let mut copy = CopiedBlock::default();
         let Some(size) = verb(db, key, &mut copy)? else { return Ok(FILEDB_NOT_FOUND) };
+        value.set(copy.finish(size)?.hand_out());
+        value_len.set(size);
+        Ok(FILEDB_OK)
+    })
+}
+
+/// filedb_list_move(): the element is the last of the list that it is taken from. Since 0.2.0.
+pub const FILEDB_MOVE_FROM_BACK: u32 = 1u32;
+/// filedb_list_move(): the element becomes the first of the list that it is added to. Since 0.2.0.
+pub const FILEDB_MOVE_TO_FRONT: u32 = 2u32;
+
+/// Takes the first element of the list `from` out and adds it behind the last of the list `to`, which is
+/// made where there is no such key; `flags`, FILEDB_MOVE_FROM_BACK and FILEDB_MOVE_TO_FRONT or 0, say
+/// other ends. It is one atomic write: at every moment, and after a crash, the element is in one of the
+/// two lists, and in one only. On success `*value` is a copy of it, which belongs to the caller, who gives
+/// it to filedb_free(), and `*value_len` its size. Both may be the same list. With its last element a list
+/// is gone.
+///
+/// So a worker takes a job from a queue without losing it when the process dies: it moves the job to a
+/// list of its own, and takes it out of there when it is done. What is in that list at a start was
+/// not done, and is moved back.
+///
+/// Returns FILEDB_OK, FILEDB_NOT_FOUND where there is no list `from`, or
+/// - FILEDB_ERR_WRONG_TYPE: one of the keys holds a value;
+/// - FILEDB_ERR_UNSUPPORTED: a flag that this version does not know, or two keys of a cluster of which not
+///   one server has both;
+/// - an error as filedb_put() or filedb_get(). Nothing was moved then, but for FILEDB_ERR_POISONED,
+///   FILEDB_ERR_IO with sync=always and FILEDB_ERR_CONNECTION, and FILEDB_ERR_NO_MEMORY of a store on a
+///   server, where the element may have been moved.
+///
+/// Threads: any, several at once. Since 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn filedb_list_move(
+    db: *mut filedb_t,
+    from: *const c_void,
+    from_len: usize,
+    to: *const c_void,
+    to_len: usize,
+    flags: u32,
+    value: *mut *mut c_void,
+    value_len: *mut usize,
+    err: *mut filedb_error_t,
+) -> filedb_status_t {
+    guard::enter(err, |call| {
+        let (value, value_len) = (call.out("value", value), call.out("value_len", value_len));
+        let (value, value_len) = (value?, value_len?);
+        let db = call.store(db)?;
+        let (from, to) = (call.key("from", from, from_len)?, call.key("to", to, to_len)?);
+        let unknown = flags & !(FILEDB_MOVE_FROM_BACK | FILEDB_MOVE_TO_FRONT);
+        if unknown != 0 {
+            let message = format!("this version of filedb does not know the flags {unknown:#x}");
+            return Err(Error::Unsupported { message }.into());
+        }
+        let from_end = if flags & FILEDB_MOVE_FROM_BACK != 0 { End::Back } else { End::Front };
+        let to_end = if flags & FILEDB_MOVE_TO_FRONT != 0 { End::Front } else { End::Back };
+        let mut copy = CopiedBlock::default();
+        let Some(size) = db.list_move_to((from, from_end), (to, to_end), &mut copy)? else {
+            return Ok(FILEDB_NOT_FOUND);
+        };
         value.set(copy.finish(size)?.hand_out());
         value_len.set(size);
         Ok(FILEDB_OK)

@@ -11,6 +11,8 @@
 //! An element counts as long as the head under the collection's key has its id and, of a list, a range that it is in: so a head that
 //! is replaced or removed takes its elements with it.
 
+use std::ops::Range;
+
 use super::Damage;
 use super::bytes::Reader;
 
@@ -36,6 +38,11 @@ impl ListHead {
     /// The number of elements.
     pub fn length(&self) -> u64 {
         self.end.wrapping_sub(self.first) as u64
+    }
+
+    /// The positions of its elements.
+    pub fn positions(&self) -> Range<i64> {
+        self.first..self.end
     }
 
     /// The head's bytes.

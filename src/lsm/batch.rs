@@ -92,11 +92,16 @@ impl Engine {
     /// Writes all of a batch or nothing. The last write of a key wins; what is done to a list comes after what was done before.
     pub fn write(&self, batch: &Batch, waits: bool) -> Result<()> {
         self.check_writable()?;
-        let now_ms = self.clock.precise();
         if batch.has_lists() {
             self.catalog.require(COLLECTIONS)?;
         }
         let locked = self.lock_keys(batch.operations().map(|operation| operation.key))?;
+        self.write_locked(batch, waits, locked)
+    }
+
+    /// As [`Engine::write`], of a batch whose keys are locked.
+    pub fn write_locked<L>(&self, batch: &Batch, waits: bool, locked: L) -> Result<()> {
+        let now_ms = self.clock.precise();
         let plan = self.plan(batch, now_ms)?;
         let heads: Vec<(&[u8], Option<u64>, [u8; HEAD_SIZE])> =
             memory::collect(plan.made.iter().filter_map(|(key, made)| match made {

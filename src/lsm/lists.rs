@@ -10,11 +10,12 @@ use crate::format::features::COLLECTIONS;
 use crate::format::frame::{self, Kind};
 use crate::format::run::block::{Meta, What};
 use crate::store::Copying;
+use crate::store::batch::Batch;
 use crate::store::changes::ListNow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::KeyList;
 use crate::store::memory;
-use crate::store::value::{End, clamp_range, place_of};
+use crate::store::value::{End, clamp_range, place_of, position_at};
 
 /// A list that is there, or may become one.
 #[derive(Clone, Copy, Debug)]
@@ -94,10 +95,7 @@ impl Engine {
         frame::check_key(key)?;
         let locked = self.lock_key(key);
         let Some(mut list) = self.list(key)? else { return Ok(None) };
-        let position = match end {
-            End::Back => list.head.end - 1,
-            End::Front => list.head.first,
-        };
+        let position = position_at(list.head.positions(), end);
         let element = key::of_element(list.head.id, position);
         let copied = self.look(&self.tree(), &element, u64::MAX, |_, value| copy_whole(value, to))?;
         let size = copied.ok_or_else(|| self.lost_element())??;
@@ -115,6 +113,29 @@ impl Engine {
             false,
             locked,
         )?;
+        Ok(Some(size))
+    }
+
+    /// Takes the value at an end of a list out, once it was copied to `out`, and adds it at an end of another, or of the same. Its size;
+    /// `None` where there is no list `from`.
+    pub fn list_move(
+        &self,
+        (from, from_end): (&[u8], End),
+        (to, to_end): (&[u8], End),
+        out: &mut dyn Copying,
+    ) -> Result<Option<usize>> {
+        self.check_writable()?;
+        frame::check_key(from)?;
+        frame::check_key(to)?;
+        let locked = self.lock_keys([from, to].into_iter())?;
+        let Some(list) = self.list(from)? else { return Ok(None) };
+        let element = key::of_element(list.head.id, position_at(list.head.positions(), from_end));
+        let value = self.look(&self.tree(), &element, u64::MAX, |_, value| copied(value))?;
+        let value = value.ok_or_else(|| self.lost_element())??;
+        let size = copy_whole(&value, out)?;
+        if let Some(batch) = Batch::of_move((from, from_end), (to, to_end), list.head.length(), &value)? {
+            self.write_locked(&batch, true, locked)?;
+        }
         Ok(Some(size))
     }
 
@@ -137,7 +158,8 @@ impl Engine {
         }
     }
 
-    fn element<R>(
+    /// Shows an element to `visit`.
+    pub fn element<R>(
         &self,
         list: &List,
         position: i64,
@@ -189,10 +211,7 @@ impl Engine {
         self.read_list(key, |list, reading| {
             let count = list.head.length();
             let mut values = KeyList::with_room(count)?;
-            for n in 0..count {
-                let position = list.head.first.wrapping_add_unsigned(n);
-                self.element(list, position, reading, |value| values.push(value))?;
-            }
+            self.elements(list, (list.head.first, count), reading, &mut |value| values.push(value))?;
             Ok(ListNow { seq: reading.seq, head: list.head, expiry_ms: list.expiry_ms, values })
         })
     }
@@ -203,9 +222,7 @@ impl Engine {
             let (before, count) = clamp_range(list.head.length(), first, last);
             let from = list.head.first.wrapping_add_unsigned(before);
             let mut values = KeyList::with_room(count)?;
-            for n in 0..count {
-                self.element(list, from.wrapping_add_unsigned(n), reading, |value| values.push(value))?;
-            }
+            self.elements(list, (from, count), reading, &mut |value| values.push(value))?;
             Ok(values)
         })
     }

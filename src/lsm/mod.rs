@@ -5,6 +5,7 @@ mod background;
 mod backup;
 mod batch;
 mod close;
+mod elements;
 mod engine;
 mod flush;
 mod following;

@@ -416,6 +416,15 @@ impl Store for Lsm {
         self.change(true, |engine| engine.pop(key, end, to))
     }
 
+    fn list_move(
+        &self,
+        from: (&[u8], End),
+        to: (&[u8], End),
+        out: &mut dyn Copying,
+    ) -> Result<Option<usize>> {
+        self.change(true, |engine| engine.list_move(from, to, out))
+    }
+
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
         self.shared.enter()?.list_length(key)
     }

@@ -21,34 +21,34 @@ use crate::store::value::Type;
 use crate::sync::thread::NotCancelled;
 
 /// One of what is gone through side by side.
-enum Source {
+pub enum Source {
     Memtable(memtable::Cursor),
     Runs(Box<run::Cursor>),
 }
 
 impl Source {
-    fn seek(&mut self, from: Bound<&[u8]>) -> Result<()> {
+    pub fn seek(&mut self, from: Bound<&[u8]>) -> Result<()> {
         match self {
             Source::Memtable(cursor) => cursor.seek(from),
             Source::Runs(cursor) => cursor.seek(from),
         }
     }
 
-    fn current(&self) -> Option<(&[u8], &Meta, &[u8])> {
+    pub fn current(&self) -> Option<(&[u8], &Meta, &[u8])> {
         match self {
             Source::Memtable(cursor) => cursor.current(),
             Source::Runs(cursor) => cursor.current(),
         }
     }
 
-    fn key(&self) -> Option<&[u8]> {
+    pub fn key(&self) -> Option<&[u8]> {
         match self {
             Source::Memtable(cursor) => cursor.key(),
             Source::Runs(cursor) => cursor.key(),
         }
     }
 
-    fn advance(&mut self) -> Result<()> {
+    pub fn advance(&mut self) -> Result<()> {
         match self {
             Source::Memtable(cursor) => cursor.advance(),
             Source::Runs(cursor) => cursor.advance(),
@@ -113,6 +113,31 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
     }
 }
 
+/// Where keys from the first on and before the second may be, newest first.
+pub fn sources(tree: &Tree, seq: u64, (from, to): (&[u8], &[u8]), reverse: bool) -> Result<Vec<Source>> {
+    let tables = tree.memtables();
+    let tables = tables.map(|table| Source::Memtable(memtable::Cursor::new(table.clone(), seq, reverse)));
+    let mut sources = memory::collect(tables)?;
+    let overlaps = |run: &&Arc<run::Run>| from <= run.last_key.as_slice() && run.first_key() < to;
+    for (n, level) in tree.levels.iter().enumerate() {
+        let runs = memory::collect(level.iter().filter(overlaps).cloned())?;
+        let mut add = |runs| -> Result<()> {
+            let cursor = memory::boxed(run::Cursor::new(runs, seq, reverse))?;
+            Ok(memory::push(&mut sources, Source::Runs(cursor))?)
+        };
+        match n {
+            0 => {
+                for run in runs {
+                    add(memory::collect([run])?)?;
+                }
+            }
+            _ if runs.is_empty() => {}
+            _ => add(runs)?,
+        }
+    }
+    Ok(sources)
+}
+
 impl Iter {
     /// A walk through the engine's keys from `from` on and before `to`, as they are now.
     pub fn new(shared: &Arc<Shared>, (from, to): (Vec<u8>, Vec<u8>), reverse: bool) -> Result<Self> {
@@ -125,29 +150,8 @@ impl Iter {
         let engine = shared.enter()?;
         let reading = engine.read();
         let (seq, tree) = (reading.seq, reading.tree.clone());
-        let tables = tree.memtables();
-        let tables = tables.map(|table| Source::Memtable(memtable::Cursor::new(table.clone(), seq, reverse)));
-        let mut sources = memory::collect(tables)?;
+        let sources = sources(&tree, seq, (&from, &to), reverse)?;
         let deletes = memory::collect(tree.memtables().filter(|table| table.has_ranges()).cloned())?;
-        let overlaps = |run: &&Arc<run::Run>| {
-            from.as_slice() <= run.last_key.as_slice() && run.first_key() < to.as_slice()
-        };
-        for (n, level) in tree.levels.iter().enumerate() {
-            let runs = memory::collect(level.iter().filter(overlaps).cloned())?;
-            let mut add = |runs| -> Result<()> {
-                let cursor = memory::boxed(run::Cursor::new(runs, seq, reverse))?;
-                Ok(memory::push(&mut sources, Source::Runs(cursor))?)
-            };
-            match n {
-                0 => {
-                    for run in runs {
-                        add(memory::collect([run])?)?;
-                    }
-                }
-                _ if runs.is_empty() => {}
-                _ => add(runs)?,
-            }
-        }
         reading.goes_on();
         let row = Shown { bytes: Vec::new(), key_len: 0, holds: Type::Value };
         Ok(Iter {

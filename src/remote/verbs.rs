@@ -399,6 +399,31 @@ impl Store for Remote {
         self.hand_over(taken, to, |value| self.push(key, value, end).map(drop))
     }
 
+    fn list_move(
+        &self,
+        from: (&[u8], End),
+        to: (&[u8], End),
+        out: &mut dyn Copying,
+    ) -> Result<Option<usize>> {
+        self.check_writable()?;
+        frame::check_key(from.0)?;
+        frame::check_key(to.0)?;
+        let route = self.route(from.0);
+        if let (Servers::Cluster(_), Route::Slot(slot)) = (&self.servers, &route)
+            && slot_of(to.0) != *slot
+        {
+            return unsupported(
+                "a cluster moves an element only between lists that one server has: those with the same text in braces, such as \
+                 {jobs}:waiting and {jobs}:running; nothing was moved",
+            );
+        }
+        let name = |end: End| if end == End::Back { &b"RIGHT"[..] } else { b"LEFT" };
+        let args = [&b"LMOVE"[..], from.0, to.0, name(from.1), name(to.1)];
+        let moved = bytes(self.change(from.0, &args, BYTES | NIL)?)?;
+        // It is in the other list then, where it can be looked up.
+        self.hand_over(moved, out, |_| Ok(()))
+    }
+
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
         let length = number(self.read(key, &[b"LLEN", key], NUMBER)?)?;
         Ok(u64::try_from(length).ok().filter(|length| *length > 0))

@@ -185,6 +185,23 @@ impl Batch {
         Ok(())
     }
 
+    /// A move of `value`, which is at an end of a list of this length, to an end of another list, or of the same; `None` where that changes
+    /// nothing.
+    pub(crate) fn of_move(
+        (from, from_end): (&[u8], End),
+        (to, to_end): (&[u8], End),
+        length: u64,
+        value: &[u8],
+    ) -> Result<Option<Self>> {
+        if from == to && (length == 1 || from_end == to_end) {
+            return Ok(None);
+        }
+        let mut batch = Batch::new();
+        batch.push_bytes(Verb::Pop(from_end), from, &[])?;
+        batch.push_bytes(Verb::Push(to_end), to, value)?;
+        Ok(Some(batch))
+    }
+
     /// What is in it.
     pub(crate) fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
         self.operations.iter().map(|place| {

@@ -190,6 +190,10 @@ pub trait Store: Send + Sync {
     /// copy nothing is taken out, and the answer is [`error::Error::NoMemory`].
     fn pop(&self, key: &[u8], end: End, to: &mut dyn Copying) -> Result<Option<usize>>;
 
+    /// See [`crate::Db::list_move`]: copies the element to `out` before it is moved, and gives its size, as [`Store::pop`] does.
+    fn list_move(&self, from: (&[u8], End), to: (&[u8], End), out: &mut dyn Copying)
+    -> Result<Option<usize>>;
+
     /// See [`crate::Db::list_length`].
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>>;
 

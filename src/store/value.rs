@@ -1,5 +1,7 @@
 //! What a key can hold, and what a change in one step does with it.
 
+use std::ops::Range;
+
 use crate::store::error::{Error, Result};
 
 /// What a key holds.
@@ -54,6 +56,14 @@ pub fn clamp_range(length: u64, first: i64, last: i64) -> (u64, u64) {
     let from_front = |index: i64| if index < 0 { length.saturating_add(index) } else { index };
     let (first, last) = (from_front(first).max(0), from_front(last).min(length - 1));
     if first > last { (0, 0) } else { (first as u64, (last - first + 1) as u64) }
+}
+
+/// The position of the element at an end of a list that has these positions.
+pub fn position_at(positions: Range<i64>, end: End) -> i64 {
+    match end {
+        End::Front => positions.start,
+        End::Back => positions.end.wrapping_sub(1),
+    }
 }
 
 /// The place of the element with this index, counted from the end where negative; `None` where there is none.

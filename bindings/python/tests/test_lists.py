@@ -34,6 +34,10 @@ def test_a_list_behaves_like_a_deque(db: filedb.Store) -> None:
             db["jobs"]
         scan = db.scan()
         assert scan.one() == (b"jobs", b"") and scan.type_of_last() == "list"
+        running = db.list("running")
+        assert jobs.move(running) == b"first" and list(running) == [b"first"]
+        assert running.move(jobs, last=True, to_front=True) == b"first" and len(running) == 0
+        assert running.move(jobs) is None
         assert jobs.popleft() == b"first" and jobs.pop() == b""
         jobs.clear()
         assert b"jobs" not in db and len(jobs) == 0

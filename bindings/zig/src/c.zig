@@ -15,6 +15,8 @@ pub const FILEDB_PUT_IF_ABSENT = 1;
 pub const FILEDB_PUT_IF_PRESENT = 2;
 pub const FILEDB_PUT_SYNC = 4;
 pub const FILEDB_PUT_KEEP_TTL = 8;
+pub const FILEDB_MOVE_FROM_BACK = 1;
+pub const FILEDB_MOVE_TO_FRONT = 2;
 pub const FILEDB_CAN_ORDER = 1;
 pub const FILEDB_CAN_SNAPSHOT = 2;
 pub const FILEDB_CAN_BATCH = 4;
@@ -190,6 +192,7 @@ pub extern fn filedb_push_back(db: ?*filedb_t, key: ?*const anyopaque, key_len: 
 pub extern fn filedb_push_front(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, value: ?*const anyopaque, value_len: usize, length: [*c]u64, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_pop_back(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, value: [*c]?*anyopaque, value_len: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_pop_front(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, value: [*c]?*anyopaque, value_len: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
+pub extern fn filedb_list_move(db: ?*filedb_t, from: ?*const anyopaque, from_len: usize, to: ?*const anyopaque, to_len: usize, flags: u32, value: [*c]?*anyopaque, value_len: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_list_length(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, out: [*c]u64, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_list_get(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, index: i64, value: [*c]?*anyopaque, value_len: [*c]usize, err: [*c]filedb_error_t) filedb_status_t;
 pub extern fn filedb_list_set(db: ?*filedb_t, key: ?*const anyopaque, key_len: usize, index: i64, value: ?*const anyopaque, value_len: usize, err: [*c]filedb_error_t) filedb_status_t;

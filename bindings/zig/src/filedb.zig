@@ -489,6 +489,18 @@ pub const Store = struct {
         return @as([*]u8, @ptrCast(value.?))[0..len];
     }
 
+    /// Moves an element from an end of one list to an end of another, in one step, and gives it in memory of C's: give it to `freeC`.
+    /// Null where there is no list `from`.
+    pub fn listMoveC(self: Store, from: []const u8, from_end: End, to: []const u8, to_end: End) Error!?[]u8 {
+        var value: ?*anyopaque = null;
+        var len: usize = 0;
+        const of_from: u32 = if (from_end == .back) c.FILEDB_MOVE_FROM_BACK else 0;
+        const of_to: u32 = if (to_end == .front) c.FILEDB_MOVE_TO_FRONT else 0;
+        const status = c.filedb_list_move(self.handle, from.ptr, from.len, to.ptr, to.len, of_from | of_to, &value, &len, &last.raw);
+        if (!try done(status)) return null;
+        return @as([*]u8, @ptrCast(value.?))[0..len];
+    }
+
     /// Replaces an element. False where there is none.
     pub fn listSet(self: Store, key: []const u8, index: i64, value: []const u8) Error!bool {
         return done(c.filedb_list_set(self.handle, key.ptr, key.len, index, value.ptr, value.len, &last.raw));

@@ -6,7 +6,7 @@
 //! element is gone they look at the head again: if that is still the same, the element is damaged.
 
 use super::{Engine, Inside, damaged};
-use crate::format::collection::ListHead;
+use crate::format::collection::{ELEMENT_KEY_SIZE, ListHead};
 use crate::format::features::COLLECTIONS;
 use crate::format::frame::{self, Kind};
 use crate::index::{Entry, Index, KeyHash, Locked};
@@ -17,7 +17,7 @@ use crate::store::changes::{ListNow, Looked};
 use crate::store::error::{Error, Result};
 use crate::store::iter::KeyList;
 use crate::store::memory::vec_with_room;
-use crate::store::value::{End, clamp_range, place_of};
+use crate::store::value::{End, clamp_range, place_of, position_at};
 
 /// What a key has that is, or may become, a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ const TAKEN_OUT_AT_ONCE: u64 = 1024;
 /// So often a reader looks at a list again that changes under it; then it keeps writers away.
 const LOOKS: usize = 16;
 
-/// So many elements before one is read, its slot and its record are asked for.
-const ASKED_AHEAD: usize = 16;
+/// So many elements are looked up at once.
+const AT_ONCE: usize = 32;
 
 impl Engine {
     /// The list that the record at `entry` names; `None` where there is none, or it has expired.
@@ -138,10 +138,7 @@ impl Engine {
         }
         let mut locked = self.index.lock_for_insert(hash)?;
         let Some(mut list) = self.list_at(inside, locked.get(hash), key)? else { return Ok(None) };
-        let position = match end {
-            End::Back => list.head.end - 1,
-            End::Front => list.head.first,
-        };
+        let position = position_at(list.head.positions(), end);
         let value = self.element(inside, &list.head, position, |value| copy_whole(value, to))?;
         let size = value.ok_or_else(|| self.lost_element(inside, locked.get(hash)))??;
         match end {
@@ -245,7 +242,7 @@ impl Engine {
     }
 
     /// Shows an element to `visit`; `None` where it is not there.
-    fn element<R>(
+    pub(super) fn element<R>(
         &self,
         inside: &Inside<'_>,
         head: &ListHead,
@@ -255,6 +252,18 @@ impl Engine {
         let Some(index) = self.elements.index() else { return Ok(None) };
         let key = head.element_key(position);
         let Some(entry) = index.get(self.hasher.hash(&key)) else { return Ok(None) };
+        self.element_at(inside, entry, &key, visit).map(Some)
+    }
+
+    /// Shows the element with this key, whose record is at `entry`, to `visit`.
+    #[inline]
+    fn element_at<R>(
+        &self,
+        inside: &Inside<'_>,
+        entry: Entry,
+        key: &[u8; ELEMENT_KEY_SIZE],
+        visit: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
         let file = self.file(inside, entry)?;
         let mut buffer = Vec::new();
         let frame: Frame<'_> = file.frame(entry, &mut buffer)?;
@@ -262,12 +271,12 @@ impl Engine {
         if !is_its || (self.options.verify_checksums && !frame.is_intact()) {
             return Err(damaged(file, &frame));
         }
-        Ok(Some(visit(frame.value())))
+        Ok(visit(frame.value()))
     }
 
     /// What is wrong where a head names an element that is not there.
     #[cold]
-    fn lost_element(&self, inside: &Inside<'_>, entry: Option<Entry>) -> Error {
+    pub(super) fn lost_element(&self, inside: &Inside<'_>, entry: Option<Entry>) -> Error {
         let lost = "the head of a list names an element that is not there";
         match entry.map(|entry| (entry, self.file(inside, entry))) {
             Some((entry, Ok(file))) => file.corrupt(u64::from(entry.location.units) * 8, lost),
@@ -387,34 +396,65 @@ impl Engine {
         })
     }
 
-    /// Copies of the elements between two indices; `None` where one is not there.
+    /// Copies of the elements between two indices; `None` where one is not there. Rounds as in [`Engine::pin_many`]; and while records of
+    /// one round are read, the slots of the next are on their way.
     fn values(&self, inside: &Inside<'_>, head: &ListHead, first: i64, last: i64) -> Result<Option<KeyList>> {
         let (before, count) = clamp_range(head.length(), first, last);
         let from = head.first.wrapping_add_unsigned(before);
-        let positions = from..from.wrapping_add_unsigned(count);
+        let mut positions = from..from.wrapping_add_unsigned(count);
         let mut values = KeyList::with_room(count)?;
         let Some(index) = self.elements.index() else {
             return Ok((count == 0).then_some(values));
         };
-        for position in positions.clone() {
-            let ahead = position.saturating_add(ASKED_AHEAD as i64);
-            if positions.contains(&ahead) {
-                self.ask_for(inside, index, head, ahead);
+        let may_wait = self.disk_watch.may_wait();
+        let mut round = self.ask_for_slots(index, head, &mut positions);
+        while !round.is_empty() {
+            let mut entries = [None; AT_ONCE];
+            for (found, (_, hash)) in entries.iter_mut().zip(round.elements()) {
+                let Some(entry) = index.get(*hash) else { return Ok(None) };
+                let file = self.file(inside, entry)?;
+                if may_wait {
+                    file.will_need(entry);
+                }
+                file.prefetch(entry);
+                *found = Some(entry);
             }
-            let added = self.element(inside, head, position, |value| values.push(value))?;
-            let Some(added) = added else { return Ok(None) };
-            added?;
+            let next = self.ask_for_slots(index, head, &mut positions);
+            for ((key, _), entry) in round.elements().iter().zip(entries.into_iter().flatten()) {
+                self.element_at(inside, entry, key, |value| values.push(value))??;
+            }
+            round = next;
         }
         Ok(Some(values))
     }
 
-    /// Asks the processor for the record of an element.
-    fn ask_for(&self, inside: &Inside<'_>, index: &Index, head: &ListHead, position: i64) {
-        if let Some(entry) = index.get(self.element_hash(head, position))
-            && let Ok(file) = self.file(inside, entry)
-        {
-            file.prefetch(entry);
+    /// The next elements, whose slots of the index the processor is asked for.
+    fn ask_for_slots(&self, index: &Index, head: &ListHead, positions: &mut std::ops::Range<i64>) -> Round {
+        let mut round = Round { all: [Default::default(); AT_ONCE], count: 0 };
+        for (element, position) in round.all.iter_mut().zip(positions) {
+            let key = head.element_key(position);
+            let hash = self.hasher.hash(&key);
+            index.prefetch_to_look(hash);
+            *element = (key, hash);
+            round.count += 1;
         }
+        round
+    }
+}
+
+/// Some elements that are looked up together.
+struct Round {
+    all: [([u8; ELEMENT_KEY_SIZE], KeyHash); AT_ONCE],
+    count: usize,
+}
+
+impl Round {
+    fn elements(&self) -> &[([u8; ELEMENT_KEY_SIZE], KeyHash)] {
+        self.all.get(..self.count).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
     }
 }
 

@@ -12,6 +12,7 @@ pub mod disk_watch;
 pub mod elements;
 mod expired;
 pub mod expiry;
+mod list_move;
 mod lists;
 mod look;
 pub mod snapshot;

@@ -284,6 +284,15 @@ impl Store for Live {
         self.store.pop(key, end, to)
     }
 
+    fn list_move(
+        &self,
+        from: (&[u8], End),
+        to: (&[u8], End),
+        out: &mut dyn Copying,
+    ) -> Result<Option<usize>> {
+        self.store.list_move(from, to, out)
+    }
+
     fn list_length(&self, key: &[u8]) -> Result<Option<u64>> {
         self.current()?.list_length(key)
     }

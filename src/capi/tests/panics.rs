@@ -416,6 +416,14 @@ const CASES: &[Case] = &[
         without(|| filedb_free(value));
         empty(status, is_empty)
     }),
+    ("filedb_list_move", |w| unsafe {
+        let (mut value, mut len) = (null_mut(), 9);
+        let list = b"list".as_ptr().cast();
+        let status = filedb_list_move(w.db, list, 4, list, 4, 0, &mut value, &mut len, null_mut());
+        let is_empty = value.is_null() && len == 0;
+        without(|| filedb_free(value));
+        empty(status, is_empty)
+    }),
     ("filedb_list_set", |w| unsafe {
         Some(filedb_list_set(w.db, b"list".as_ptr().cast(), 4, 0, VALUE, 5, null_mut()))
     }),

@@ -28,6 +28,8 @@ FILEDB_PUT_IF_ABSENT = 1
 FILEDB_PUT_IF_PRESENT = 2
 FILEDB_PUT_SYNC = 4
 FILEDB_PUT_KEEP_TTL = 8
+FILEDB_MOVE_FROM_BACK = 1
+FILEDB_MOVE_TO_FRONT = 2
 FILEDB_CAN_ORDER = 1
 FILEDB_CAN_SNAPSHOT = 2
 FILEDB_CAN_BATCH = 4
@@ -218,6 +220,7 @@ FUNCTIONS = {
     "filedb_push_front": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_pop_back": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
     "filedb_pop_front": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "filedb_list_move": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_uint32, c_void_p, c_void_p, c_void_p]),
     "filedb_list_length": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
     "filedb_list_get": (c_int32, [c_void_p, c_void_p, c_size_t, c_int64, c_void_p, c_void_p, c_void_p]),
     "filedb_list_set": (c_int32, [c_void_p, c_void_p, c_size_t, c_int64, c_void_p, c_size_t, c_void_p]),

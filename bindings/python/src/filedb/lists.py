@@ -70,7 +70,7 @@ class List(Handle):
             for value in values:
                 batch.push_back(self.key, value)
 
-    def _one(self, verb: Callable[..., int], *more: int) -> bytes | None:
+    def _one(self, verb: Callable[..., int], *more: int | bytes) -> bytes | None:
         scratch, memory, size = _native.take(), ctypes.c_void_p(), ctypes.c_size_t()
         status = verb(
             self._store.handle, self.key, len(self.key), *more, ctypes.byref(memory), ctypes.byref(size), scratch.error_ref
@@ -93,6 +93,15 @@ class List(Handle):
         if value is None:
             raise IndexError("pop from an empty list")
         return value
+
+    def move(self, to: List, *, last: bool = False, to_front: bool = False) -> bytes | None:
+        """Takes the first value out, or the last, and adds it behind the last of the list `to`, or in front of its first, in one
+        step: at every moment, and after a crash, it is in one of the two lists, and in one only. Returns the value, or None where
+        this list is empty. So a worker takes a job without losing it when the process dies: into a list of its own."""
+        if to._store is not self._store:
+            raise ValueError("both lists must be of one store")
+        flags = (_abi.FILEDB_MOVE_FROM_BACK if last else 0) | (_abi.FILEDB_MOVE_TO_FRONT if to_front else 0)
+        return self._one(lib.filedb_list_move, to.key, len(to.key), flags)
 
     def __len__(self) -> int:
         scratch, length = _native.take(), ctypes.c_uint64()
