@@ -1,8 +1,9 @@
-// A queue of jobs that loses none, whoever is killed: jobqueue STORE add TEXT... | work | list
+// A queue of jobs that loses none and gives none out twice, whoever is killed: jobqueue STORE add TEXT... | work [WORKERS] | list
 //
-// A job lies under "todo/NUMBER". A worker takes it by writing "taken/NUMBER" on the condition that there is no such key,
-// with an expiry: if the worker dies, so does the claim, and another takes the job. Doing it ends with one batch that
-// removes the job and notes the result, so that a job is never both to do and done.
+// Jobs wait in the list "waiting". A worker takes one by moving it to a list of its own, "running/NUMBER", in one step; so a
+// job is always in one list, and in one only. Doing it ends with one batch that removes the worker's list and notes the
+// result. What is in the lists of workers when the program starts was not done, because the program that had it is gone
+// (a store has one writing process): it goes back to the front of the queue.
 package main
 
 import (
@@ -11,51 +12,103 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"sort"
+	"strconv"
 	"strings"
-	"time"
 
 	"filedb"
 )
 
-func add(db *filedb.Store, text string) error {
-	job := fmt.Sprintf("todo/%d.%d", time.Now().UnixNano(), os.Getpid())
-	_, err := db.PutWith([]byte(job), []byte(text), filedb.PutOptions{Sync: true})
-	return err
+var waiting = []byte("waiting")
+
+const running = "running/"
+
+// add puts jobs at the end of the queue, each with a number of its own, and returns when they are on the disk.
+func add(db *filedb.Store, texts []string) error {
+	for _, text := range texts {
+		number, err := db.Increment([]byte("last number"), 1)
+		if err != nil {
+			return err
+		}
+		if _, err := db.PushBack(waiting, fmt.Appendf(nil, "%06d %s", number, text)); err != nil {
+			return err
+		}
+	}
+	return db.Sync()
 }
 
-func work(db *filedb.Store, worker string) error {
-	jobs, err := db.Keys([]byte("todo/"))
-	sort.Slice(jobs, func(i, j int) bool { return bytes.Compare(jobs[i], jobs[j]) < 0 }) // oldest first
+// recoverJobs gives back what workers of a program that is gone had taken.
+func recoverJobs(db *filedb.Store) error {
+	lists, err := db.Keys([]byte(running))
+	if err != nil {
+		return err
+	}
+	for _, list := range lists {
+		for err == nil {
+			_, err = db.ListMove(list, waiting, filedb.BackToFront)
+		}
+		if !errors.Is(err, filedb.ErrNotFound) {
+			return err
+		}
+		err = nil
+	}
+	return nil
+}
+
+// work does jobs until none is waiting. do makes a result of a job's number and text.
+func work(db *filedb.Store, worker string, do func(number, text string) string) error {
+	mine := []byte(running + worker)
 	batch := filedb.NewBatch()
 	defer batch.Close()
-	for _, job := range jobs {
-		claim := bytes.Replace(job, []byte("todo"), []byte("taken"), 1)
-		options := filedb.PutOptions{IfAbsent: true, TTL: time.Minute}
-		if mine, err := db.PutWith(claim, []byte(worker), options); err != nil {
-			return err
-		} else if !mine {
-			continue
+	for {
+		job, err := db.ListMove(waiting, mine, filedb.FrontToBack)
+		if errors.Is(err, filedb.ErrNotFound) {
+			return nil
 		}
+		if err != nil {
+			return err
+		}
+		number, text, _ := bytes.Cut(job, []byte(" "))
+		result := do(string(number), string(text))
 		batch.Clear()
-		batch.Delete(claim)
-		text, err := db.Get(job)
-		if err == nil {
-			batch.Delete(job)
-			result := strings.ToUpper(string(text)) + ", says " + worker
-			batch.Put(bytes.Replace(job, []byte("todo"), []byte("done"), 1), []byte(result))
-		} else if !errors.Is(err, filedb.ErrNotFound) { // done by somebody else since the keys were listed
+		if err := batch.Delete(mine); err != nil {
+			return err
+		}
+		if err := batch.Put(fmt.Appendf(nil, "done/%s", number), []byte(result)); err != nil {
 			return err
 		}
 		if err := db.Write(batch); err != nil {
 			return err
 		}
 	}
-	return err
+}
+
+// workAll lets so many workers do all jobs.
+func workAll(db *filedb.Store, workers int, do func(number, text string) string) error {
+	if err := recoverJobs(db); err != nil {
+		return err
+	}
+	ends := make(chan error)
+	for i := 0; i < workers; i++ {
+		go func(worker string) { ends <- work(db, worker, do) }(strconv.Itoa(i))
+	}
+	var first error
+	for i := 0; i < workers; i++ {
+		if err := <-ends; first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 func list(db *filedb.Store) error {
-	rows, err := db.Iterate(nil)
+	jobs, err := db.ListRange(waiting, 0, -1)
+	if err != nil && !errors.Is(err, filedb.ErrNotFound) {
+		return err
+	}
+	for _, job := range jobs {
+		fmt.Printf("waiting: %s\n", job)
+	}
+	rows, err := db.Iterate([]byte("done/"))
 	if err != nil {
 		return err
 	}
@@ -68,7 +121,7 @@ func list(db *filedb.Store) error {
 
 func main() {
 	if len(os.Args) < 3 {
-		log.Fatal("usage: jobqueue STORE add TEXT... | work | list")
+		log.Fatal("usage: jobqueue STORE add TEXT... | work [WORKERS] | list")
 	}
 	db, err := filedb.Open(os.Args[1], nil)
 	if err != nil {
@@ -76,18 +129,16 @@ func main() {
 	}
 	switch os.Args[2] {
 	case "add":
-		err = add(db, strings.Join(os.Args[3:], " "))
+		err = add(db, os.Args[3:])
 	case "list":
 		err = list(db)
 	case "work":
-		ends := make(chan error)
-		for i := 1; i <= 4; i++ {
-			go func(worker string) { ends <- work(db, worker) }(fmt.Sprint("worker ", i))
+		workers := 4
+		if len(os.Args) > 3 {
+			workers, err = strconv.Atoi(os.Args[3])
 		}
-		for i := 1; i <= 4; i++ {
-			if end := <-ends; err == nil {
-				err = end
-			}
+		if err == nil {
+			err = workAll(db, workers, func(_, text string) string { return strings.ToUpper(text) })
 		}
 	}
 	if closing := db.Close(); err == nil {

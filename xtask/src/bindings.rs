@@ -55,8 +55,8 @@ pub fn cpp(workspace: &Workspace) -> Result<()> {
     shortener::check(&workspace.path("examples/cpp/shortener.cpp"), build.join("shortener"), &[])
 }
 
-/// The Go module, with the checks of cgo that cost too much by default and with the race detector; the job queue, with a
-/// shared and with a static libfiledb.
+/// The Go module, with the checks of cgo that cost too much by default and with the race detector; the job queue, which is
+/// killed, with a shared and with a static libfiledb.
 pub fn go(workspace: &Workspace) -> Result<()> {
     tools::ensure(workspace, GO)?;
     let (sh, prefix) = (&workspace.shell, clib::installed(workspace)?);
@@ -79,18 +79,18 @@ pub fn go(workspace: &Workspace) -> Result<()> {
     let _in_example = sh.push_dir("examples/go");
     ensure!(cmd!(sh, "gofmt -l .").quiet().read()?.is_empty(), "gofmt would change something in examples/go");
     quietly(cmd!(sh, "go vet ./..."))?;
+    cmd!(sh, "go test -count=1 ./...").quiet().run()?;
     quietly(cmd!(sh, "go build -buildvcs=false -o {out}/jobqueue ."))?;
     let flags = ["-ldflags", "-extldflags \"-static\""];
     quietly(cmd!(sh, "go build -buildvcs=false {flags...} -o {out}/jobqueue-static ."))?;
     quietly(cmd!(sh, "go build -buildvcs=false {flags...} -o {out}/shortener ./shortener"))?;
-    for job in ["wash up", "tidy"] {
-        quietly(cmd!(sh, "{out}/jobqueue {store} add {job}"))?;
-    }
+    let jobs = ["wash up", "tidy"];
+    quietly(cmd!(sh, "{out}/jobqueue {store} add {jobs...}"))?;
     quietly(cmd!(sh, "{out}/jobqueue {store} work"))?;
     let _no_library = sh.push_env("LD_LIBRARY_PATH", "");
     let list = cmd!(sh, "{out}/jobqueue-static {store} list").quiet().read()?;
-    ensure!(!list.contains("todo/") && !list.contains("taken/"), "jobs are left:\n{list}");
-    says(list, &["WASH UP, says worker", "TIDY, says worker", "done/"])?;
+    ensure!(!list.contains("waiting"), "jobs are left:\n{list}");
+    says(list, &["done/000001: WASH UP", "done/000002: TIDY"])?;
     shortener::check(&workspace.path("examples/go/shortener/main.go"), out.join("shortener"), &[])
 }
 
