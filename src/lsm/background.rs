@@ -1,7 +1,8 @@
 //! The threads of a store: write memtables out, merge runs, keep room ahead, sync at intervals.
 
 use std::sync::Weak;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::shared::Shared;
@@ -14,6 +15,10 @@ use crate::sync::signal::Signal;
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
+/// Memtables that are full wait so long for others to be written out with them, where writers are fast: as one run they are merged once.
+const LONGEST_WAIT_FOR_OTHERS: Duration = Duration::from_millis(1_000);
+/// So many do not wait.
+const ENOUGH_TOGETHER: usize = 3;
 /// That is doubled so many times while failures follow one another.
 const MOST_DOUBLED: u32 = 4;
 
@@ -38,17 +43,31 @@ fn after_failures(count: u32) -> Duration {
     AFTER_FAILURE * (1 << count.saturating_sub(1).min(MOST_DOUBLED))
 }
 
+/// Whether there is a memtable to be written out, and nothing is lost where that is done a little later.
+fn may_wait_for_others(engine: &Engine) -> bool {
+    !engine.catalog.disk.is_volatile() && (1..ENOUGH_TOGETHER).contains(&engine.tree().frozen.len())
+}
+
 /// The body of the thread that writes memtables out and seals log files.
 pub fn flush(shell: &Weak<Shared>, signal: &Signal) {
     guard(shell, "the thread that writes memtables out", || {
         let (mut nap, mut failures) = (Duration::ZERO, 0);
+        // Since when a memtable waits for others.
+        let mut waiting: Option<Instant> = None;
         while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
-            let sealed = {
+            let (sealed, goes_now) = {
                 let Some(engine) = shell.engine.enter() else { return };
                 engine.log_told_time();
-                flushing::seal(&engine)
+                (flushing::seal(&engine), failures > 0 || !may_wait_for_others(&engine))
             };
+            let since = *waiting.get_or_insert_with(Instant::now);
+            let left = LONGEST_WAIT_FOR_OTHERS.saturating_sub(since.elapsed());
+            if !goes_now && sealed.is_ok() && !left.is_zero() {
+                nap = left;
+                continue;
+            }
+            waiting = None;
             // Memtables that wait are in the writers' way, log files are not.
             let flushed = flushing::flush_in_background(&shell, || !signal.is_stopped());
             shell.merge_signal.wake();
@@ -75,6 +94,8 @@ pub fn flush(shell: &Weak<Shared>, signal: &Signal) {
                 drop(shell);
                 signal.pause(after_failures(failures));
                 nap = Duration::ZERO;
+            } else if may_wait_for_others(&engine) {
+                (waiting, nap) = (Some(Instant::now()), LONGEST_WAIT_FOR_OTHERS);
             } else if !engine.tree().frozen.is_empty() {
                 nap = Duration::ZERO;
             }
@@ -86,17 +107,27 @@ pub fn flush(shell: &Weak<Shared>, signal: &Signal) {
 pub fn merge(shell: &Weak<Shared>, signal: &Signal) {
     guard(shell, "the thread that merges", || {
         let (mut nap, mut failures) = (Duration::ZERO, 0);
+        // How many bytes of runs had been written, and since when they are no more.
+        let mut quiet = (0, Instant::now());
         while signal.sleep(nap) {
             let Some(shell) = shell.upgrade() else { return };
             let is_auto = {
                 let Some(engine) = shell.engine.enter() else { return };
                 nap = Duration::from_millis(engine.options.merge_interval_ms);
+                let written = engine.counters.written_bytes.load(Ordering::Relaxed);
+                if written != quiet.0 || !engine.tree().frozen.is_empty() {
+                    quiet = (written, Instant::now());
+                }
                 engine.options.merge == MergeMode::Auto && engine.catalog.poison.check().is_ok()
             };
             if !is_auto {
                 continue;
             }
-            failures = match merging::run_if_due(&shell) {
+            let merged = match quiet.1.elapsed() >= nap {
+                true => merging::run_if_due(&shell).and_then(|()| merging::settle(&shell)),
+                false => merging::run_if_due(&shell),
+            };
+            failures = match merged {
                 Ok(()) => 0,
                 Err(error) => {
                     if let Some(engine) = shell.engine.enter() {

@@ -34,8 +34,8 @@ use crate::sync::thread::NotCancelled;
 const STRIPES: usize = 256;
 /// A memtable with so many deletes of ranges is full.
 const MOST_RANGES: usize = 256;
-/// So many memtables that are full may wait to be written out before writers wait a little.
-const FEW_FROZEN: usize = 3;
+/// So many memtables that are full may wait to be written out before writers wait a little: more than are written out together.
+const FEW_FROZEN: usize = 5;
 /// Where runs cannot be written, puts are refused when so many wait, and everything when twice as many do.
 const MOST_FROZEN: usize = 4;
 /// When so many wait, no writer goes on until one was written out, as long as that works: with the one that is written to they take

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::engine::Engine;
+use super::engine::{Engine, Tree};
 use super::install::{Installation, free_log_file, install};
 use super::key::RangeDelete;
+use super::memtable::{Memtable, WithVersions};
 use super::run::RunWriter;
 use super::shared::Shared;
 use super::survivors::{Around, Survivors};
@@ -13,6 +14,9 @@ use crate::store::memory::{self, Refused};
 
 /// So many keys of a memtable are looked at with its lock held.
 const AT_ONCE: usize = 256;
+/// So many memtables, of so many bytes, become one run at most.
+const MOST_TOGETHER: usize = 4;
+const MOST_BYTES_TOGETHER: usize = 128 << 20;
 
 /// Nothing is at the bottom: a run of level 0 may have older versions below it.
 struct OnTop;
@@ -78,7 +82,7 @@ fn note_failure(shared: &Shared, flushed: &Result<()>) {
     }
 }
 
-/// Those that get full meanwhile are left to the next call, or it had no end where writers are faster. Who merges is woken after each.
+/// Several become one run, as far as they wait. Those that get full meanwhile are left to the next call, or it had no end where writers are faster. Who merges is woken after each.
 fn flush_each(shared: &Shared, goes_on: impl Fn() -> bool) -> Result<()> {
     let count = shared.engine.enter().map_or(0, |engine| engine.tree().frozen.len());
     let mut left = count.max(1);
@@ -87,32 +91,93 @@ fn flush_each(shared: &Shared, goes_on: impl Fn() -> bool) -> Result<()> {
         if engine.options.read_only {
             return Ok(());
         }
-        let mut flushed = flush_oldest(&engine);
-        if matches!(flushed, Err(Error::NoSpace { .. })) && engine.release_room_for_runs() {
-            // What is written out gives the log back, which takes as much.
-            flushed = flush_oldest(&engine);
+        // In memory all of it counts for the limit until the run is done.
+        let most = if engine.catalog.disk.is_volatile() { 1 } else { MOST_TOGETHER };
+        let mut flushed = flush_oldest(&engine, most);
+        // What is written out gives the log back, which takes as much: so little by little where there is little room.
+        if matches!(flushed, Err(Error::NoSpace { .. })) && most > 1 {
+            flushed = flush_oldest(&engine, 1);
         }
-        let more = flushed?;
+        if matches!(flushed, Err(Error::NoSpace { .. })) && engine.release_room_for_runs() {
+            flushed = flush_oldest(&engine, 1);
+        }
+        let count = flushed?;
         *engine.flush_failure.lock() = None;
-        if !more {
+        if count == 0 {
             return Ok(());
         }
         shared.merge_signal.wake();
-        left -= 1;
+        left = left.saturating_sub(count);
     }
     Ok(())
 }
 
-/// Writes the oldest memtable out that is full. False where there is none.
-fn flush_oldest(engine: &Engine) -> Result<bool> {
+/// The oldest memtables that are full, up to `most`, as many as become one run: so what is written often is in few runs, and each of these is merged
+/// with what is below it once.
+fn oldest_together(tree: &Tree, most: usize) -> Result<Vec<Arc<Memtable>>, Refused> {
+    let (mut bytes, mut count) = (0usize, 0);
+    for table in tree.frozen.iter().take(most) {
+        bytes = bytes.saturating_add(table.bytes());
+        if count > 0 && bytes > MOST_BYTES_TOGETHER {
+            break;
+        }
+        count += 1;
+    }
+    memory::copy_of(tree.frozen.get(..count).unwrap_or_default())
+}
+
+/// One memtable of those that become a run together, gone through from its first key on.
+struct Part {
+    table: Arc<Memtable>,
+    some: std::vec::IntoIter<WithVersions>,
+    after: Option<Vec<u8>>,
+}
+
+impl Part {
+    fn new(table: &Arc<Memtable>) -> Self {
+        Part { table: table.clone(), some: Vec::new().into_iter(), after: None }
+    }
+
+    /// Makes sure that the next key is at hand, if there is one.
+    fn load(&mut self) -> Result<(), Refused> {
+        if self.some.as_slice().is_empty() {
+            self.some = self.table.all_versions(self.after.as_deref(), AT_ONCE)?.into_iter();
+            self.after = match self.some.as_slice().last() {
+                Some((key, _)) => Some(memory::copy_of(key)?),
+                None => self.after.take(),
+            };
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.some.as_slice().first().map(|(key, _)| key.as_slice())
+    }
+}
+
+/// The part with the first key: of those that have it the newest, which come first.
+fn first(parts: &[Part]) -> Option<usize> {
+    let keys = parts.iter().enumerate().filter_map(|(n, part)| part.key().map(|key| (key, n)));
+    keys.min().map(|(_, n)| n)
+}
+
+/// Writes the oldest memtables out that are full, up to `most`, as one run. How many.
+fn flush_oldest(engine: &Engine, most: usize) -> Result<usize> {
     let _alone = engine.flushing.lock();
     engine.catalog.poison.check()?;
     seal(engine)?;
     let tree = engine.tree();
-    let Some(table) = tree.frozen.first().cloned() else { return Ok(false) };
-    let Some((min_seq, max_seq)) = table.seqs() else { return Ok(false) };
+    let tables = oldest_together(&tree, most)?;
+    let seqs = |table: &Arc<Memtable>| table.seqs();
+    let Some((min_seq, _)) = tables.first().and_then(seqs) else { return Ok(0) };
+    let Some((_, max_seq)) = tables.last().and_then(seqs) else { return Ok(0) };
     memory::room_for_small_things()?;
-    let mut own = table.ranges()?;
+    let mut own = Vec::new();
+    for table in &tables {
+        let mut ranges = table.ranges()?;
+        memory::reserve(&mut own, ranges.len())?;
+        own.append(&mut ranges);
+    }
     let (mut known, cleaned) = {
         let manifest = engine.catalog.manifest();
         (RangeDelete::copies(&manifest.ordered.ranges)?, manifest.ordered.next_range)
@@ -122,7 +187,8 @@ fn flush_oldest(engine: &Engine) -> Result<bool> {
     let around = OnTop;
     let mut survivors = Survivors::new(engine.snapshots()?, known, &around)?;
     // The filter and the index take less than what keys and values take in a memtable.
-    let capacity = (table.bytes() as u64).saturating_mul(2).saturating_add(4 << 20);
+    let bytes: u64 = tables.iter().map(|table| table.bytes() as u64).sum();
+    let capacity = bytes.saturating_mul(2).saturating_add(4 << 20);
     let mut writer: Option<RunWriter> = None;
     let mut emit = |key: &[u8], meta: &crate::format::run::block::Meta, value: &[u8]| {
         let writer = match &mut writer {
@@ -131,18 +197,14 @@ fn flush_oldest(engine: &Engine) -> Result<bool> {
         };
         writer.add(key, engine.hash(key), meta, value).map(drop)
     };
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let some = table.all_versions(after.as_deref(), AT_ONCE)?;
-        for (key, versions) in &some {
-            for version in versions {
-                survivors.take(key, &version.meta, &version.value, &mut emit)?;
-            }
+    let mut parts = memory::collect(tables.iter().rev().map(Part::new))?;
+    parts.iter_mut().try_for_each(Part::load)?;
+    while let Some(part) = first(&parts).and_then(|n| parts.get_mut(n)) {
+        let Some((key, versions)) = part.some.next() else { break };
+        for version in &versions {
+            survivors.take(&key, &version.meta, &version.value, &mut emit)?;
         }
-        match some.into_iter().next_back() {
-            Some((key, _)) => after = Some(key),
-            None => break,
-        }
+        part.load()?;
     }
     let (mut dead, is_blocked) = (std::mem::take(&mut survivors.dead), survivors.is_blocked);
     let run = match writer {
@@ -153,15 +215,16 @@ fn flush_oldest(engine: &Engine) -> Result<bool> {
     memory::reserve(&mut own, dead.len())?;
     own.append(&mut dead);
     join(&mut own)?;
+    let count = tables.len();
     let change = Installation {
-        flushed: Some((Arc::clone(&table), max_seq)),
+        flushed: Some((tables, max_seq)),
         added: run.into_iter().collect(),
         ranges: own,
         cleaned: if is_blocked { 0 } else { cleaned },
         ..Installation::default()
     };
     install(engine, change)?;
-    Ok(true)
+    Ok(count)
 }
 
 /// Counts bytes of runs that were written.

@@ -18,10 +18,12 @@ use crate::store::memory::{self, Refused};
 /// A change of the set of runs.
 #[derive(Default)]
 pub struct Installation {
-    /// The memtable that is in runs now, and the largest sequence number in it.
-    pub flushed: Option<(Arc<Memtable>, u64)>,
+    /// The memtables that are in runs now, and the largest sequence number in them.
+    pub flushed: Option<(Vec<Arc<Memtable>>, u64)>,
     /// Runs that were merged.
     pub removed: Vec<FileId>,
+    /// A run that is in another level now, as it is, and that level.
+    pub moved: Option<(Arc<Run>, u32)>,
     /// Runs that were written.
     pub added: Vec<RunEntry>,
     /// Deletes of ranges that the manifest does not have yet.
@@ -31,16 +33,19 @@ pub struct Installation {
     pub cleaned: u64,
 }
 
+fn is_among(tables: &[Arc<Memtable>], table: &Arc<Memtable>) -> bool {
+    tables.iter().any(|one| Arc::ptr_eq(one, table))
+}
+
 /// Whether this delete of a range may have something left to delete.
 fn is_needed<'a>(
     range: &RangeDelete,
     runs: impl Iterator<Item = &'a Arc<Run>>,
     tree: &Tree,
-    flushed: Option<&Arc<Memtable>>,
+    flushed: &[Arc<Memtable>],
 ) -> bool {
     let mut runs = runs;
-    let mut tables =
-        tree.memtables().filter(|table| flushed.is_none_or(|flushed| !Arc::ptr_eq(table, flushed)));
+    let mut tables = tree.memtables().filter(|table| !is_among(flushed, table));
     tables.any(|table| table.seqs().is_some_and(|(min, _)| min < range.seq))
         || runs.any(|run| {
             // `to` is behind the last key: a run that begins there has nothing of it, and one key more does no harm.
@@ -105,11 +110,14 @@ fn try_install(engine: &Engine, change: &mut Installation, may_count: &mut bool)
     drop_covered(&mut ordered.ranges, &change.ranges, &engine.snapshots()?);
     memory::reserve(&mut ordered.ranges, change.ranges.len())?;
     ordered.ranges.append(&mut change.ranges);
-    let flushed = change.flushed.as_ref().map(|(table, _)| table);
+    let flushed = change.flushed.as_ref().map(|(tables, _)| tables.as_slice()).unwrap_or_default();
     ordered.ranges.retain(|range| is_needed(range, tree.runs().filter(stays).chain(&added), &tree, flushed));
     ordered.runs.retain(|run| !change.removed.contains(&run.id));
     memory::reserve(&mut ordered.runs, change.added.len())?;
     ordered.runs.extend(&change.added);
+    if let Some((moved, level)) = &change.moved {
+        ordered.runs.iter_mut().filter(|run| run.id == moved.entry.id).for_each(|run| run.level = *level);
+    }
     ordered.runs.sort_unstable_by_key(|run| run.id);
     if let Some((_, seq)) = &change.flushed {
         ordered.flushed_seq = ordered.flushed_seq.max(*seq);
@@ -120,7 +128,11 @@ fn try_install(engine: &Engine, change: &mut Installation, may_count: &mut bool)
     let ranges = Arc::new(Ranges::for_later(RangeDelete::copies(&ordered.ranges)?)?);
     // Nobody else changes which runs there are. What comes after the manifest must not fail.
     let removed = memory::collect(tree.runs().filter(|run| !stays(run)).cloned())?;
-    let levels = Arc::new(levels_with(tree.runs().filter(stays).chain(&added))?);
+    let mut levels = levels_with(tree.runs().filter(stays).chain(&added))?;
+    if let Some((moved, level)) = &change.moved {
+        move_to(&mut levels, moved, *level)?;
+    }
+    let levels = Arc::new(levels);
     let known_time_ms = engine.known_time_ms();
     let updated = engine.catalog.update(|manifest| {
         let flushed_seq = ordered.flushed_seq;
@@ -135,11 +147,12 @@ fn try_install(engine: &Engine, change: &mut Installation, may_count: &mut bool)
     // Which manifest a crash would leave is not known where the store takes no writes any more.
     *may_count = engine.catalog.poison.check().is_err();
     updated?;
-    let flushed = change.flushed.as_ref().map(|(table, _)| table);
-    let is_flushed = |table: &&Arc<Memtable>| flushed.is_some_and(|flushed| Arc::ptr_eq(table, flushed));
+    if let Some((moved, level)) = &change.moved {
+        moved.set_level(*level);
+    }
     engine.change_tree(|tree| Tree {
         active: tree.active.clone(),
-        frozen: tree.frozen.iter().filter(|table| !is_flushed(table)).cloned().collect(),
+        frozen: tree.frozen.iter().filter(|table| !is_among(flushed, table)).cloned().collect(),
         levels,
         ranges,
     });
@@ -154,22 +167,40 @@ fn try_install(engine: &Engine, change: &mut Installation, may_count: &mut bool)
 pub fn levels_with<'a>(runs: impl Iterator<Item = &'a Arc<Run>>) -> Result<Levels, Refused> {
     let mut levels = Levels::new();
     for run in runs {
-        let level = run.entry.level as usize;
-        while levels.len() <= level {
-            memory::push(&mut levels, Vec::new())?;
-        }
-        if let Some(level) = levels.get_mut(level) {
-            memory::push(level, run.clone())?;
-        }
+        add(&mut levels, run, run.level())?;
     }
     for (level, runs) in levels.iter_mut().enumerate() {
-        if level == 0 {
-            runs.sort_unstable_by_key(|run| std::cmp::Reverse((run.entry.max_seq, run.entry.id)));
-        } else {
-            runs.sort_unstable_by(|a, b| a.first_key().cmp(b.first_key()));
-        }
+        sort(runs, level);
     }
     Ok(levels)
+}
+
+fn add(levels: &mut Levels, run: &Arc<Run>, level: u32) -> Result<(), Refused> {
+    while levels.len() <= level as usize {
+        memory::push(levels, Vec::new())?;
+    }
+    match levels.get_mut(level as usize) {
+        Some(level) => memory::push(level, run.clone()),
+        None => Ok(()),
+    }
+}
+
+fn sort(runs: &mut [Arc<Run>], level: usize) {
+    if level == 0 {
+        runs.sort_unstable_by_key(|run| std::cmp::Reverse((run.entry.max_seq, run.entry.id)));
+    } else {
+        runs.sort_unstable_by(|a, b| a.first_key().cmp(b.first_key()));
+    }
+}
+
+/// Puts a run from where it is into another level.
+fn move_to(levels: &mut Levels, moved: &Arc<Run>, level: u32) -> Result<(), Refused> {
+    levels.iter_mut().for_each(|runs| runs.retain(|run| !Arc::ptr_eq(run, moved)));
+    add(levels, moved, level)?;
+    if let Some(runs) = levels.get_mut(level as usize) {
+        sort(runs, level as usize);
+    }
+    Ok(())
 }
 
 /// Takes log files out of the manifest of which everything is in runs.

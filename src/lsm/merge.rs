@@ -1,4 +1,4 @@
-//! Merging runs into the next level: which, when, and how.
+//! Merging runs into the next level: how. Which, and when, is in `choice`.
 //!
 //! Runs of level 0 overlap; those of each other level do not, and each level may have ten times the bytes of the one above. Versions of a
 //! key are newer the higher they stand. So a merge takes some runs of a level, or all of level 0, and those below that overlap them.
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::choice::{Choice, MOST_ON_TOP, bytes, choose, choose_all, choose_settling, level, run_size};
 use super::engine::{Engine, Tree};
 use super::flush::add_written;
 use super::install::{Installation, install, levels_with};
@@ -18,150 +19,11 @@ use super::survivors::{Around, Survivors};
 use crate::format::ordered::RunEntry;
 use crate::format::run::block::Meta;
 use crate::store::error::{Error, Result};
-use crate::store::memory::{self, Refused};
+use crate::store::memory;
 use crate::store::stats::MergeProgress;
-
-/// So many runs of level 0 are merged.
-const MOST_ON_TOP: usize = 4;
-/// A run that is not of level 0 becomes no smaller than this, or than the largest file that the options allow: each costs syncs.
-const LEAST_RUN: u64 = 4 << 20;
-/// A level may have so many times the bytes of the one above.
-const GROWTH: u64 = 10;
-/// With so many deletes of ranges a run is written anew that they have something left to delete in.
-const MOST_RANGES: usize = 4096;
 
 /// What watches a merge, and may end it.
 pub type Watch<'a> = &'a mut dyn FnMut(&MergeProgress) -> ControlFlow<()>;
-
-/// The runs that a merge takes, and the level that it writes to.
-struct Choice {
-    inputs: Vec<Arc<Run>>,
-    to: usize,
-}
-
-/// How large a run becomes that is not of level 0.
-fn run_size(engine: &Engine) -> u64 {
-    let least = LEAST_RUN.min(engine.options.max_file_size);
-    (engine.memtable_size as u64 * 2).clamp(4 << 10, 64 << 20).max(least)
-}
-
-fn most_bytes(engine: &Engine, level: usize) -> u64 {
-    let first = run_size(engine).saturating_mul(MOST_ON_TOP as u64);
-    first.saturating_mul(GROWTH.saturating_pow((level as u32).saturating_sub(1)))
-}
-
-fn bytes(runs: &[Arc<Run>]) -> u64 {
-    runs.iter().map(|run| run.entry.length).sum()
-}
-
-/// Those of a level that overlap with some runs.
-fn overlapping(level: &[Arc<Run>], runs: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
-    let first = runs.iter().map(|run| run.first_key()).min().unwrap_or_default();
-    let last = runs.iter().map(|run| run.last_key.as_slice()).max().unwrap_or_default();
-    memory::collect(level.iter().filter(|run| run.overlaps(first, last)).cloned())
-}
-
-/// These runs, and those of a level that overlap with them.
-fn with_overlapping(runs: &[Arc<Run>], level: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
-    let mut below = overlapping(level, runs)?;
-    let mut all = memory::vec_with_room(runs.len() + below.len())?;
-    all.extend_from_slice(runs);
-    all.append(&mut below);
-    Ok(all)
-}
-
-/// What a merge should take now; damaged runs are left alone, and so is what is above them.
-fn choose(engine: &Engine, tree: &Tree, damaged: &[u32]) -> Result<Option<Choice>> {
-    let is_sound = |choice: &Choice| !choice.inputs.iter().any(|run| damaged.contains(&run.entry.id));
-    let on_top = level(tree, 0);
-    // What is furthest beyond its measure comes first: so no level waits for ever while writers are fast.
-    let scores = (1..tree.levels.len())
-        .map(|n| (bytes(level(tree, n)) as f64 / most_bytes(engine, n) as f64, n))
-        .filter(|(score, _)| *score > 1.0);
-    let mut due: Vec<(f64, usize)> = memory::collect(scores)?;
-    if on_top.len() >= MOST_ON_TOP {
-        memory::push(&mut due, (on_top.len() as f64 / MOST_ON_TOP as f64, 0))?;
-    }
-    due.sort_by(|a, b| b.0.total_cmp(&a.0));
-    for (_, n) in due {
-        if n == 0 {
-            let inputs = with_overlapping(on_top, level(tree, 1))?;
-            let choice = Some(Choice { inputs, to: 1 }).filter(is_sound);
-            if let Some(choice) = choice.map_or_else(|| newest_on_top(on_top, damaged), |c| Ok(Some(c)))? {
-                return Ok(Some(choice));
-            }
-            continue;
-        }
-        // The one that is oldest by number: so all of them have their turn.
-        for run in sorted_by_id(level(tree, n))? {
-            let inputs = with_overlapping(std::slice::from_ref(&run), level(tree, n + 1))?;
-            if let Some(choice) = Some(Choice { inputs, to: n + 1 }).filter(is_sound) {
-                return Ok(Some(choice));
-            }
-        }
-    }
-    let is_worth_it = tree.ranges.all.len() > MOST_RANGES && engine.snapshot_count() == 0;
-    if is_worth_it { with_most_deletes(tree, damaged) } else { Ok(None) }
-}
-
-fn level(tree: &Tree, n: usize) -> &[Arc<Run>] {
-    tree.levels.get(n).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// Where damage keeps level 0 from being merged into the next: runs of it that are newer than what is damaged there become one. Each
-/// is at most twice as large as all newer ones, so that few bytes are written again and again.
-fn newest_on_top(on_top: &[Arc<Run>], damaged: &[u32]) -> Result<Option<Choice>> {
-    let (mut inputs, mut total) = (Vec::new(), 0u64);
-    for run in on_top {
-        let fits = inputs.is_empty() || run.entry.length <= total.saturating_mul(2);
-        if !fits || damaged.contains(&run.entry.id) {
-            break;
-        }
-        total += run.entry.length;
-        memory::push(&mut inputs, run.clone())?;
-    }
-    Ok((inputs.len() >= MOST_ON_TOP).then_some(Choice { inputs, to: 0 }))
-}
-
-/// The run that most deletes of ranges have something left to delete in, written anew; one of level 0 with all of that level.
-fn with_most_deletes(tree: &Tree, damaged: &[u32]) -> Result<Option<Choice>> {
-    let deletes = |run: &Run| {
-        let ranges = tree.ranges.all.iter().filter(|range| {
-            run.entry.cleaned <= range.id
-                && run.entry.min_seq < range.seq
-                && range.overlaps(run.first_key(), &run.last_key)
-        });
-        ranges.count()
-    };
-    let runs = tree.levels.iter().enumerate().flat_map(|(n, runs)| runs.iter().map(move |run| (n, run)));
-    let mut most: Option<(usize, Choice)> = None;
-    for (n, run) in runs {
-        let count = deletes(run);
-        if count == 0 || most.as_ref().is_some_and(|(most, _)| count <= *most) {
-            continue;
-        }
-        let inputs = match n {
-            0 => with_overlapping(level(tree, 0), level(tree, 1))?,
-            _ => memory::collect([run.clone()])?,
-        };
-        if !inputs.iter().any(|run| damaged.contains(&run.entry.id)) {
-            most = Some((count, Choice { inputs, to: n.max(1) }));
-        }
-    }
-    Ok(most.map(|(_, choice)| choice))
-}
-
-fn sorted_by_id(level: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
-    let mut runs = memory::copy_of(level)?;
-    runs.sort_unstable_by_key(|run| run.entry.id);
-    Ok(runs)
-}
-
-/// Everything, into the level that is the lowest.
-fn choose_all(tree: &Tree) -> Result<Option<Choice>, Refused> {
-    let Some(lowest) = tree.levels.iter().rposition(|level| !level.is_empty()) else { return Ok(None) };
-    Ok(Some(Choice { inputs: memory::collect(tree.runs().cloned())?, to: lowest.max(1) }))
-}
 
 /// What the rest of the store says to a merge.
 struct Below<'a> {
@@ -219,8 +81,25 @@ pub fn run_if_due(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
+/// Merges level 0 into the next where it is large for what is below it, and where writers rest: it waits for four runs while they are
+/// fast, and what takes room twice, or is looked into for each key, would be left as it is. From outside the gate.
+pub fn settle(shared: &Shared) -> Result<()> {
+    run(shared, |engine, tree, damaged| match choose(engine, tree, damaged)? {
+        None => choose_settling(tree, damaged),
+        due => Ok(due),
+    })
+    .map(drop)
+}
+
 /// Makes the merge that is due most. False where none is, or where it was ended.
 pub fn run_once(shared: &Shared) -> Result<bool> {
+    run(shared, choose)
+}
+
+fn run(
+    shared: &Shared,
+    choose: impl FnOnce(&Engine, &Tree, &[u32]) -> Result<Option<Choice>>,
+) -> Result<bool> {
     let Some(engine) = shared.engine.enter() else { return Ok(false) };
     if engine.options.read_only || shared.merge_signal.is_stopped() {
         return Ok(false);
@@ -282,6 +161,10 @@ fn merge(
     watch: Watch<'_>,
 ) -> Result<bool> {
     engine.catalog.poison.check()?;
+    if let (true, Some(run)) = (choice.is_move, choice.inputs.first()) {
+        let moved = Some((run.clone(), choice.to as u32));
+        return install(engine, Installation { moved, ..Installation::default() }).map(|()| true);
+    }
     engine.is_merging.store(true, Ordering::Relaxed);
     let mut written = Vec::new();
     let merged = write_all(shared, engine, choice, &mut written, progress, watch);
@@ -452,9 +335,150 @@ fn first(sources: &[Versions]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::disk::sim::SimDisk;
-    use crate::lsm::Lsm;
+    use crate::lsm::choice::most_bytes;
+    use crate::lsm::{Lsm, flush};
     use crate::store::Store;
+    use crate::store::batch::Batch;
     use crate::store::options::{EngineKind, MergeMode, Options};
+    use crate::store::write::Expiry;
+
+    fn small() -> Options {
+        Options {
+            engine: EngineKind::Lsm,
+            lsm_memory: 16 << 10,
+            max_file_size: 4 << 10,
+            ..Options::default()
+        }
+    }
+
+    fn levels(store: &Lsm) -> Vec<usize> {
+        store.shared.enter().unwrap().tree().levels.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn keys_that_come_in_their_order_are_written_to_runs_once_and_stay_through_a_kill() {
+        let disk = SimDisk::new();
+        let store = Lsm::start(Arc::new(disk.clone()), &small(), false).unwrap();
+        let shared = store.shared.clone();
+        // Of all entries an eighth stays in level 0 at least, of which a walk holds the runs while they are moved.
+        let mut walk = None;
+        for n in 0..4_000u32 {
+            store.put(&n.to_be_bytes(), &[n as u8; 100]).unwrap();
+            if n == 2_000 {
+                store.flush().unwrap();
+                let key = crate::lsm::key::prefix_bounds(&[]).unwrap();
+                walk = Some(crate::lsm::walk::Iter::new(&shared, key, false).unwrap());
+            }
+        }
+        store.flush().unwrap();
+        let written = shared.enter().unwrap().counters.written_bytes.load(Ordering::Relaxed);
+        let in_runs: u64 = shared.enter().unwrap().tree().runs().map(|run| run.entry.length).sum();
+        assert!(written < in_runs * 11 / 10, "{written} bytes were written for {in_runs}");
+        assert!(levels(&store).iter().skip(1).sum::<usize>() > 20, "{:?}", levels(&store));
+        store.recount().unwrap();
+        let mut walk = walk.unwrap();
+        for n in 0..=2_000u32 {
+            assert!(walk.pass_row().unwrap());
+            assert_eq!(walk.key().0, n.to_be_bytes());
+        }
+        assert!(!walk.pass_row().unwrap());
+        let again = Lsm::start(Arc::new(disk.kill()), &small(), false).unwrap();
+        assert_eq!(levels(&again), levels(&store));
+        let mut found = 0;
+        for n in 0..4_000u32 {
+            found += usize::from(again.look(&n.to_be_bytes(), &mut |_| ()).unwrap());
+        }
+        assert_eq!(found, 4_000);
+    }
+
+    #[test]
+    fn what_a_merge_may_leave_out_is_not_moved_past_it() {
+        let options = Options { lsm_memory: 128 << 10, ..small() };
+        let store = Lsm::start(Arc::new(SimDisk::new()), &options, false).unwrap();
+        let fill = |from: u32, expires: bool| {
+            let mut batch = Batch::new();
+            for n in from..from + 50 {
+                let expiry = if expires { Expiry::At(1 << 50) } else { Expiry::Never };
+                batch.put_with_expiry(n.to_be_bytes(), [7; 100], expiry).unwrap();
+            }
+            store.write_now(&batch).unwrap();
+            store.shared.enter().unwrap().freeze_all();
+            flush::flush_all(&store.shared).unwrap();
+        };
+        let engine = store.shared.enter().unwrap();
+        let moves = || choose(&engine, &engine.tree(), &[]).unwrap().is_some_and(|choice| choice.is_move);
+        fill(0, false);
+        assert!(moves());
+        fill(10, false);
+        assert!(!moves(), "they overlap");
+        run_if_due(&store.shared).unwrap();
+        fill(1_000, false);
+        assert!(moves());
+        run_if_due(&store.shared).unwrap();
+        fill(2_000, true);
+        assert!(!moves(), "it expires");
+    }
+
+    #[test]
+    fn memtables_that_wait_become_one_run_whose_newest_versions_count() {
+        let disk = SimDisk::new();
+        let options = Options { merge: MergeMode::Manual, ..small() };
+        let store = Lsm::start(Arc::new(disk.clone()), &options, false).unwrap();
+        let reading = |store: &Lsm, n: u32| {
+            let mut read = Vec::new();
+            store.look(&n.to_be_bytes(), &mut |seen| read = seen.value.to_vec()).unwrap();
+            read
+        };
+        let engine = store.shared.enter().unwrap();
+        let mut snapshot = None;
+        for round in 0..4u8 {
+            for n in (0..12u32).filter(|n| n % 4 != u32::from(round)) {
+                let mut batch = Batch::new();
+                batch.put(n.to_be_bytes(), [round; 10]).unwrap();
+                store.write_now(&batch).unwrap();
+            }
+            engine.freeze_all();
+            if round == 1 {
+                snapshot = Some(engine.read());
+            }
+        }
+        let before = snapshot.as_ref().map(|reading| (reading.seq, reading.tree.clone())).unwrap();
+        assert_eq!(engine.tree().frozen.len(), 4);
+        flush::flush_all(&store.shared).unwrap();
+        assert_eq!((levels(&store), engine.tree().frozen.len()), (vec![1], 0));
+        let newest = |n: u32, rounds: u8| (0..rounds).rev().find(|round| n % 4 != u32::from(*round)).unwrap();
+        for n in 0..12u32 {
+            assert_eq!(reading(&store, n), [newest(n, 4); 10], "key {n}");
+            let key = key::of_user(&n.to_be_bytes()).unwrap();
+            for tree in [&before.1, &engine.tree()] {
+                let seen = engine.look(tree, &key, before.0, |_, value| value.to_vec()).unwrap();
+                assert_eq!(seen.unwrap(), [newest(n, 2); 10], "key {n} as it was");
+            }
+        }
+        let again = Lsm::start(Arc::new(disk.kill()), &options, false).unwrap();
+        assert!((0..12).all(|n| reading(&again, n) == [newest(n, 4); 10]));
+    }
+
+    #[test]
+    fn where_writers_rest_level_0_is_merged_if_it_is_large_for_what_is_below() {
+        let options = Options { lsm_memory: 8 << 20, ..small() };
+        let store = Lsm::start(Arc::new(SimDisk::new()), &options, false).unwrap();
+        // One run, from the first key to the last: it is not moved where there is another.
+        let write_out = |count: u32| {
+            let mut batch = Batch::new();
+            for n in 0..=count {
+                batch.put((n * 1_000 / count).to_be_bytes(), [7; 100]).unwrap();
+            }
+            store.write_now(&batch).unwrap();
+            store.shared.enter().unwrap().freeze_all();
+            flush::flush_all(&store.shared).unwrap();
+        };
+        for (count, stays) in [(1_000, 0), (10, 1), (20, 2), (500, 0), (500, 0)] {
+            write_out(count);
+            settle(&store.shared).unwrap();
+            assert_eq!(levels(&store)[0], stays, "after {count}");
+        }
+    }
 
     #[test]
     fn no_level_grows_without_end_while_writers_are_faster_than_merges() {

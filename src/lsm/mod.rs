@@ -4,6 +4,7 @@
 mod background;
 mod backup;
 mod batch;
+mod choice;
 mod close;
 mod elements;
 mod engine;

@@ -7,7 +7,7 @@ pub use cursor::{Cursor, Versions};
 pub use writer::{PIECE, RunWriter, remove};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::disk::{Access, Disk, DiskFile, View};
 use crate::format::features::Refusal;
@@ -64,8 +64,10 @@ impl Removing {
 
 /// See the module.
 pub struct Run {
-    /// What the manifest says of it.
+    /// What the manifest said of it when it was opened.
     pub entry: RunEntry,
+    /// The level that it is in, which changes when it is moved as it is.
+    level: AtomicU32,
     /// What it says of itself.
     pub footer: Footer,
     /// Its last key.
@@ -170,6 +172,7 @@ impl Run {
         let last_key = memory::copy_of(last_key)?;
         Ok(Arc::new(Run {
             entry: *entry,
+            level: AtomicU32::new(entry.level),
             footer,
             last_key,
             view,
@@ -183,6 +186,16 @@ impl Run {
             removing: removing.clone(),
             file,
         }))
+    }
+
+    /// The level that it is in. Where a tree has it stands in the tree.
+    pub fn level(&self) -> u32 {
+        self.level.load(Ordering::Relaxed)
+    }
+
+    /// It is in that level now. For who changes the set of runs.
+    pub fn set_level(&self, level: u32) {
+        self.level.store(level, Ordering::Relaxed);
     }
 
     /// Its first key.
