@@ -716,6 +716,8 @@ impl Db {
     /// the beginning of the call and its end. Into the directory of an older backup of the same store: only what is new is
     /// written, and what is no longer part of the store goes; until that is done the older backup is whole.
     ///
+    /// A store that is read live can be copied as well, while another process writes to it.
+    ///
     /// Files that never change again are linked where the file system can do that, and copied where not; see [`BackupOptions`].
     /// Writers do not wait for it, and merges go on.
     ///
@@ -762,6 +764,14 @@ impl Db {
         let to = FsDisk::open(&path, true, Io::Plain)
             .map_err(|e| Error::io("open the directory of the backup", &path, &e))?;
         self.store.any().backup(Arc::new(to), options, watch)
+    }
+
+    /// What tells this store from others: a copy of it, a backup too, has the same.
+    ///
+    /// # Errors
+    /// As [`Db::last_seq`].
+    pub fn identity(&self) -> Result<[u8; 16]> {
+        self.store.any().identity()
     }
 
     /// The number of the last change: all that was changed up to it can be read, and [`Db::changes`] goes on behind it.

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use filedb::disk::sim::Random;
-use filedb::{Batch, Changes, Db, Error, Followed, MergeMode, Options, PutOptions, Type};
+use filedb::{BackupOptions, Batch, Changes, Db, Error, Followed, MergeMode, Options, PutOptions, Type};
 use support::follower::{Follower, NOW, What, contents};
 use support::runner::{histories, seeds, tally};
 
@@ -115,14 +115,25 @@ fn comparable(map: &BTreeMap<Vec<u8>, (What, Option<u64>)>) -> BTreeMap<Vec<u8>,
     map.iter().map(|(key, (what, expiry))| (key.clone(), (what.clone(), expiry.is_some()))).collect()
 }
 
-/// One store that is followed; how many changes were shown, and how many gaps there were.
-fn run(seed: u64) -> (u64, u64) {
+/// Copies the store beside its writer, at first to an empty directory and then to the same one again, and gives what the copy holds.
+fn back_up(db: &Db, to: &Path) -> Follower {
+    let before = db.last_seq().unwrap();
+    db.backup(to, &BackupOptions::new()).unwrap();
+    let after = db.last_seq().unwrap();
+    let copy = Db::open(to, &Options::new().read_only(true)).unwrap();
+    let seq = copy.last_seq().unwrap();
+    assert!((before..=after).contains(&seq), "{seq} is not of the time from {before} to {after}");
+    Follower { map: contents(&copy), seq }
+}
+
+/// One store that is followed; how many changes were shown, and how many gaps and backups there were.
+fn run(seed: u64) -> (u64, u64, u64) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("store");
     let mut random = Random::new(seed);
     let keep = if random.one_in(2) { "0" } else { "1000000000" };
     let (mut follower, mut changes): (Follower, Option<Changes>) = (Follower::default(), None);
-    let (mut shown, mut gaps) = (0, 0);
+    let (mut shown, mut gaps, mut backups) = (0, 0, 0);
     let mut writer = Writer::start(&path, random.number() >> 8, keep);
     let mut db = open(&path, &mut random);
     for _ in 0..3 + random.below(4) {
@@ -155,6 +166,12 @@ fn run(seed: u64) -> (u64, u64) {
                 changes = None;
                 db = open(&path, &mut random);
             }
+            if random.one_in(60) {
+                // Who followed goes on with a copy instead, at its number.
+                follower = back_up(&db, &home.path().join("backup"));
+                changes = None;
+                backups += 1;
+            }
             if random.one_in(30) {
                 std::thread::sleep(Duration::from_millis(random.below(120)));
             }
@@ -179,19 +196,20 @@ fn run(seed: u64) -> (u64, u64) {
     }
     drop(writer);
     assert!(keep == "0" || gaps == 0, "deletes are kept, and there were {gaps} gaps (seed {seed})");
-    (shown, gaps)
+    (shown, gaps, backups)
 }
 
 #[test]
 fn who_follows_in_another_process_ends_with_what_the_writer_has() {
     let seeds = seeds(histories(8));
-    let (mut shown, mut gaps) = (0, 0);
+    let (mut shown, mut gaps, mut backups) = (0, 0, 0);
     for seed in seeds.clone() {
         let one = run(seed);
         shown += one.0;
         gaps += one.1;
+        backups += one.2;
     }
-    println!("{shown} changes, {gaps} gaps");
+    println!("{shown} changes, {gaps} gaps, {backups} backups");
     tally(seeds.end - seeds.start, "stores followed by another process");
 }
 

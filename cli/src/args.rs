@@ -138,6 +138,17 @@ pub enum Command {
         /// From now on: 500ms, 15s, 10min, 2h, 7d; or never.
         time: String,
     },
+    /// Keep TO a copy of FROM, which another process may write to: first a backup, then each change as it is made, until it is ended. It may be
+    /// killed at any time, and goes on when it is started again. Nobody else may write to TO; to use TO instead of FROM, end this and open it.
+    Replicate {
+        from: PathBuf,
+        /// Empty, not there, a backup of FROM, or a copy that this command made. What it holds is replaced by a new backup, made beside it
+        /// as TO.next, where FROM does not tell its changes any more (see keep_tombstones_ms).
+        to: PathBuf,
+        /// End when TO has all that FROM has.
+        #[arg(long)]
+        once: bool,
+    },
     /// Print each change as it is made, one line each, while another process writes to the store: its number, what was done (put, delete,
     /// push, push-front, pop, pop-front or expire), the key, and the value or the time at which the key expires. What merges replaced
     /// meanwhile may be left out. It ends when it is told to, or at a gap, which it says.

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<Answer> {
-    use commands::{backup, bench, damage, dump, keys, lists, load, repl, stats, watch};
+    use commands::{backup, bench, damage, dump, keys, lists, load, repl, replicate, stats, watch};
     let store = |path, read_only| keys::open(args, path, read_only);
     match &args.command {
         Command::Get { store: path, key } => keys::get(args, &store(path, true)?, key),
@@ -57,6 +57,9 @@ fn run(args: &Args) -> anyhow::Result<Answer> {
             dump::dump(args, &store(path, true)?, *format, prefix.as_ref())
         }
         Command::Load { store: path, format } => load::load(args, &store(path, false)?, *format),
+        Command::Replicate { from, to, once } => {
+            replicate::replicate(args, &keys::open_from(from)?, from, to, *once)
+        }
         Command::Watch { store: path, from, count } => {
             watch::watch(args, &keys::open_live(args, path)?, path, *from, *count)
         }

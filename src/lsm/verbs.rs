@@ -302,6 +302,12 @@ impl Store for Lsm {
         backup::backup(&self.shared, to, options, watch)
     }
 
+    fn identity(&self) -> Result<[u8; 16]> {
+        let engine = self.shared.enter()?;
+        let id = engine.catalog.manifest().store_id;
+        Ok(id)
+    }
+
     fn last_seq(&self) -> Result<u64> {
         self.shared.check_may_wait()?;
         let engine = self.shared.enter()?;

@@ -127,6 +127,11 @@ pub trait Store: Send + Sync {
         not_for_servers()
     }
 
+    /// See [`crate::Db::identity`].
+    fn identity(&self) -> Result<[u8; 16]> {
+        not_for_servers()
+    }
+
     /// See [`crate::Db::last_seq`].
     fn last_seq(&self) -> Result<u64> {
         not_for_servers()

@@ -27,7 +27,7 @@ pub fn restore(args: &Args, backup: &Db, store: &Path, how: &Copying) -> Result<
     Ok(Answer::Done)
 }
 
-fn copy(db: &Db, to: &Path, how: &Copying, what: &'static str) -> Result<BackupProgress> {
+pub fn copy(db: &Db, to: &Path, how: &Copying, what: &'static str) -> Result<BackupProgress> {
     let bar = progress::bytes(what);
     let options = BackupOptions { copy: how.copy, rate_limit: how.rate };
     let mut last = BackupProgress::default();

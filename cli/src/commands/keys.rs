@@ -24,6 +24,12 @@ pub fn open_live(args: &Args, path: &Path) -> Result<Db> {
     open_with(args, path, Options { read_only: live, live, ..Options::default() })
 }
 
+/// Opens the store that a copy follows; the options on the command line are the copy's.
+pub fn open_from(path: &Path) -> Result<Db> {
+    let live = is_directory(path);
+    Ok(Db::open(path, &Options { read_only: live, live, create_if_missing: !live, ..Options::default() })?)
+}
+
 fn open_with(args: &Args, path: &Path, mut options: Options) -> Result<Db> {
     options.create_if_missing = !options.read_only;
     for option in &args.options {

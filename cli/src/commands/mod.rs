@@ -9,5 +9,6 @@ pub mod keys;
 pub mod lists;
 pub mod load;
 pub mod repl;
+pub mod replicate;
 pub mod stats;
 pub mod watch;

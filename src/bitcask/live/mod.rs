@@ -8,6 +8,7 @@
 
 mod adopt;
 mod anew;
+mod backup;
 mod changes;
 mod follow;
 mod open;
@@ -22,6 +23,7 @@ use super::iter::Iter;
 use super::shared::Shared;
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
+use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
 use crate::store::changes::Follow;
@@ -225,6 +227,23 @@ impl Store for Live {
 
     fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool> {
         self.store.merge(watch)
+    }
+
+    fn check_can_backup(&self) -> Result<()> {
+        self.store.check_can_backup()
+    }
+
+    fn backup(
+        &self,
+        to: Arc<dyn Disk>,
+        options: &BackupOptions,
+        watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        backup::backup(&self.store.shared, &self.follower, to, options, watch)
+    }
+
+    fn identity(&self) -> Result<[u8; 16]> {
+        self.store.identity()
     }
 
     fn last_seq(&self) -> Result<u64> {

@@ -13,13 +13,15 @@
 mod target;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::append::Cut;
 use super::catalog::Catalog;
-use crate::disk::Disk;
+use super::file::DataFile;
 use crate::disk::process::ForkGuard;
+use crate::disk::{Disk, DiskFile};
 use crate::format::FileId;
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
@@ -100,6 +102,33 @@ pub struct Copying<'a> {
     is_closed: &'a dyn Fn() -> bool,
     /// Files that have their final content, and may have room behind it until they are sealed.
     growing: Vec<FileId>,
+    /// What is open here: where another process writes, its merges may take names away.
+    open: Vec<Arc<DataFile>>,
+}
+
+/// Where a copy is made from.
+enum Source {
+    /// What has the name.
+    Named(Arc<dyn DiskFile>),
+    /// A file that is open here and has no name any more.
+    Open(Arc<DataFile>),
+}
+
+impl Source {
+    fn read(&self, piece: &mut [u8], at: u64, path: &Path) -> Result<()> {
+        match self {
+            Source::Named(file) => file.read_at(piece, at).map_err(|e| Error::io("read", path, &e)),
+            Source::Open(file) => {
+                let mut buffer = Vec::new();
+                let bytes = file.bytes(at, piece.len() as u64, &mut buffer)?;
+                match bytes.len() == piece.len() {
+                    true => piece.copy_from_slice(bytes),
+                    false => return Err(file.corrupt(at, "the file ends before what is to be copied")),
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Why a backup ended early: an error, or that it was told to.
@@ -131,7 +160,7 @@ impl<'a> Copying<'a> {
         watch: Watch<'a>,
         is_closed: &'a dyn Fn() -> bool,
     ) -> Self {
-        Copying { catalog, target, options, watch, is_closed, growing: Vec::new() }
+        Copying { catalog, target, options, watch, is_closed, growing: Vec::new(), open: Vec::new() }
     }
 
     /// Brings the target to the moment of `cut`. `number` is for the end of the log. The names of files are held. False where `watch`
@@ -139,8 +168,8 @@ impl<'a> Copying<'a> {
     pub fn run(mut self, cut: &Cut, number: FileId, clock_ms: u64) -> Result<bool> {
         let fork = ForkGuard::new();
         let manifest = self.manifest(cut, number, clock_ms)?;
-        let files = self.catalog.files.all()?;
-        let is_growing = |id: FileId| files.iter().any(|file| file.id == id && !file.is_sealed());
+        self.open = self.catalog.files.all()?;
+        let is_growing = |id: FileId| self.open.iter().any(|file| file.id == id && !file.is_sealed());
         self.growing =
             memory::collect(cut.complete.iter().map(|entry| entry.id).filter(|id| is_growing(*id)))?;
         let mut made = Vec::new();
@@ -279,6 +308,7 @@ impl<'a> Copying<'a> {
         let is_taken = is_whole && part.from == part.name && {
             match to.take(from.as_ref(), &part.name, !self.options.copy) {
                 Err(error) if matches!(part.what, What::Hint) && is_missing(&error) => return Ok(()),
+                Err(error) if is_missing(&error) && self.find_open(&part.what).is_some() => false,
                 taken => taken.map_err(|e| failed("link", &e))?,
             }
         };
@@ -295,6 +325,12 @@ impl<'a> Copying<'a> {
         to.rename(names::COPY_TMP, &part.name).map_err(|e| failed("rename the copy to", &e))?;
         made.push(part.name.clone());
         Ok(self.check(part)?)
+    }
+
+    fn find_open(&self, what: &What) -> Option<Arc<DataFile>> {
+        let (What::Data(entry) | What::Tail(entry)) = what else { return None };
+        // By its salt: the end of the log has another number in the backup.
+        self.open.iter().find(|file| file.origin.salt == entry.salt).cloned()
     }
 
     /// Whether a file of the backup is the one that its manifest will list. Files are found by their names: this one may have been
@@ -337,14 +373,18 @@ impl<'a> Copying<'a> {
     ) -> std::result::Result<bool, Ended> {
         let (from, to) = (self.catalog.disk.clone(), self.target.disk.clone());
         let (source, path) = (from.path().join(&part.from), to.path().join(&part.name));
-        let read = |e: std::io::Error| Error::io("read", &source, &e);
+        let read = |e: &std::io::Error| Error::io("read", &source, e);
         let write = |e: std::io::Error| Error::io("write the copy", &path, &e);
         let file = match from.open_plain(&part.from) {
             Err(error) if matches!(part.what, What::Hint) && is_missing(&error) => return Ok(false),
-            file => file.map_err(read)?,
+            Err(error) => match self.find_open(&part.what).filter(|_| is_missing(&error)) {
+                Some(file) => Source::Open(file),
+                None => return Err(read(&error).into()),
+            },
+            Ok(file) => Source::Named(file),
         };
-        let length = match part.what {
-            What::Hint => file.size().map_err(read)?,
+        let length = match &file {
+            Source::Named(file) if matches!(part.what, What::Hint) => file.size().map_err(|e| read(&e))?,
             _ => part.length,
         };
         let _ = to.remove(names::COPY_TMP);
@@ -354,7 +394,7 @@ impl<'a> Copying<'a> {
         let (mut at, mut leaving, mut left) = (0, 0, 0);
         while at < length {
             let piece = &mut buffer[..PIECE.min(length - at) as usize];
-            file.read_at(piece, at).map_err(read)?;
+            file.read(piece, at, &source)?;
             if let (What::Tail(entry), 0) = (&part.what, at) {
                 renumber(piece, entry.id).map_err(|what| Error::Corrupt {
                     path: source.clone(),
