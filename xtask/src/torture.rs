@@ -162,6 +162,38 @@ const SUITES: &[Suite] = &[
         ..SUITE
     },
     Suite {
+        name: "feed",
+        holds: "who follows the changes ends with what the store has, wherever it was stopped; both engines",
+        program: "changes",
+        tests: &["who_follows", "is_followed"],
+        histories: 300,
+        ..SUITE
+    },
+    Suite {
+        name: "feed-live",
+        holds: "the same in another process than the writer, which is killed and merges, with backups beside it",
+        program: "live_changes",
+        tests: &["who_follows"],
+        histories: 8,
+        ..SUITE
+    },
+    Suite {
+        name: "replicate",
+        holds: "a copy that follows a store is killed at a random moment",
+        program: "cli-replicate",
+        tests: &["killed"],
+        histories: 60,
+        ..SUITE
+    },
+    Suite {
+        name: "backups",
+        holds: "backups at random moments hold a moment between their beginning and their end; both engines",
+        program: "backup",
+        tests: &["random_moments"],
+        histories: 100,
+        ..SUITE
+    },
+    Suite {
         name: "schedules",
         holds: "the gate under all orders of the steps of its threads, by loom",
         program: "gate_model",

@@ -12,8 +12,16 @@ use xshell::cmd;
 use super::{Suite, memory};
 use crate::workspace::Workspace;
 
-/// What programs of server/tests are called: with this in front.
-pub const OF_SERVER: &str = "server-";
+/// The packages that have programs, and what those are called: with this in front.
+const PACKAGES: [(&str, &str); 3] = [("filedb-server", "server-"), ("filedb-cli", "cli-"), ("filedb", "")];
+
+/// The package of a program, and how it is called there.
+fn in_package(program: &str) -> (&'static str, &str) {
+    PACKAGES
+        .iter()
+        .find_map(|(package, prefix)| Some((*package, program.strip_prefix(prefix)?)))
+        .unwrap_or(("filedb", program))
+}
 
 /// Nothing takes so long. What does hangs.
 const TOO_LONG: Duration = Duration::from_secs(20 * 60);
@@ -49,15 +57,15 @@ impl Programs {
         let sh = &workspace.shell;
         println!("building {}", names.join(", "));
         let mut paths = BTreeMap::new();
-        let (of_server, of_library): (Vec<&str>, Vec<&str>) =
-            names.iter().partition(|name| name.starts_with(OF_SERVER));
-        for (package, names) in [("filedb", of_library), ("filedb-server", of_server)] {
-            if names.is_empty() {
+        for (package, prefix) in PACKAGES {
+            let mut of_package =
+                names.iter().map(|name| in_package(name)).filter(|(its, _)| *its == package).peekable();
+            if of_package.peek().is_none() {
                 continue;
             }
-            let which = names.iter().flat_map(|name| match *name {
+            let which = of_package.flat_map(|(_, name)| match name {
                 "lib" => vec!["--lib"],
-                name => vec!["--test", name.trim_start_matches(OF_SERVER)],
+                name => vec!["--test", name],
             });
             let told =
                 cmd!(sh, "cargo test --package {package} --features filedb/testing --no-run {which...}");
@@ -70,7 +78,6 @@ impl Programs {
                 let source = source.rsplit(['/', ' ']).next().unwrap_or("").trim_end_matches(".rs");
                 // `unittests src/lib.rs`
                 let path = workspace.root.join(path.trim_end_matches(')'));
-                let prefix = if package == "filedb" { "" } else { OF_SERVER };
                 paths.insert(format!("{prefix}{}", source.trim_end_matches(')')), path);
             }
         }
@@ -117,9 +124,9 @@ impl Run<'_> {
         let Suite { program, tests, .. } = self.suite;
         let tests = if failed_tests.is_empty() { tests.join(" ") } else { failed_tests.join(" ") };
         let (seed, histories) = (self.seed, self.histories);
-        let package = match program.strip_prefix(OF_SERVER) {
-            Some(program) => format!("--package filedb-server --test {program}"),
-            None => format!("--features testing --test {program}"),
+        let package = match in_package(program) {
+            ("filedb", program) => format!("--features testing --test {program}"),
+            (package, program) => format!("--package {package} --test {program}"),
         };
         format!("FILEDB_TEST_SEED={seed} FILEDB_TEST_HISTORIES={histories} cargo test {package} -- {tests}")
     }
