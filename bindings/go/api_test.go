@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 type description struct {

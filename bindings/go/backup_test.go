@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 func TestAStoreInUseIsCopied(t *testing.T) {

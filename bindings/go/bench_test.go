@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 // Rows of 16 and 100 bytes, as in the comparisons with other stores: go test -bench . -run -

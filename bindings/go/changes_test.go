@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 func TestChangesAreFollowed(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 func TestDamageIsFoundAndTheRestIsSaved(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"testing"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 // A struct can be copied in Go, and nobody can forbid it. A copy that owned the handle too would end it a second time.

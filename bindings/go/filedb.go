@@ -11,7 +11,8 @@
 //	}
 //	value, err := db.Get([]byte("hello")) // errors.Is(err, filedb.ErrNotFound) where there is none
 //
-// It binds the C library filedb, whose header is the manual: what survives what, limits, expiry. Memory that these
+// It binds the C library filedb, whose header is the manual: what survives what, limits, expiry. pkg-config has to find it to
+// build (PKG_CONFIG_PATH), and the loader to run (ldconfig, or CGO_LDFLAGS=-Wl,-rpath,DIRECTORY when it is built). Memory that these
 // functions return is Go's own, but for Pinned and for what Fold shows, which say so.
 //
 // All methods of a Store may be called by many goroutines at once. A Batch or an Iterator is for one at a time. They may

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 func open(t testing.TB, options filedb.Options) *filedb.Store {

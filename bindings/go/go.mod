@@ -1,3 +1,3 @@
-module filedb
+module example.com/filedb/bindings/go
 
 go 1.19

@@ -2,6 +2,6 @@ module jobqueue
 
 go 1.19
 
-require filedb v0.0.0
+require example.com/filedb/bindings/go v0.2.0
 
-replace filedb => ../../bindings/go
+replace example.com/filedb/bindings/go => ../../bindings/go

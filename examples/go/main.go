@@ -15,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 var waiting = []byte("waiting")

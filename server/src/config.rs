@@ -40,7 +40,8 @@ pub enum Switch {
     version,
     about = "A server that speaks the protocol of Redis and keeps its data in a filedb store",
     after_help = "Each option is also an environment variable (FILEDB_SERVER_PORT for --port) and a line of the file that --config \
-                  names (port = 6379). The command line wins over the environment, and that over the file."
+                  names (port = 6379). The command line wins over the environment, and that over the file. `filedb-server man` prints \
+                  the manual page."
 )]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Given {
@@ -245,6 +246,13 @@ impl Config {
 }
 
 /// The options in a file, and the settings that CONFIG REWRITE wrote to it.
+/// The manual page, in the words of `--help`.
+pub fn manual() -> std::io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(<Given as clap::CommandFactory>::command()).render(&mut page)?;
+    Ok(page)
+}
+
 fn read_file(path: &std::path::Path) -> Result<(Given, Vec<(String, String)>), String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read '{}': {error}", path.display()))?;

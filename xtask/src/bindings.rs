@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 use crate::clib;
 use crate::shortener;
 use crate::tools::{self, Tool};
-use crate::workspace::{Workspace, quietly};
+use crate::workspace::{Workspace, quietly, refused};
 
 const CXX: &[Tool] = &[Tool("g++", "g++"), Tool("clang++", "clang")];
 const GO: &[Tool] = &[Tool("go", "golang-go"), Tool("gcc", "gcc"), Tool("pkg-config", "pkg-config")];
@@ -73,6 +73,7 @@ pub fn go(workspace: &Workspace) -> Result<()> {
         let _all_checks = sh.push_env("GODEBUG", "cgocheck=2");
         cmd!(sh, "go test -count=1 ./...").quiet().run()?;
     }
+    go_get(workspace)?;
     let out = workspace.fresh_dir("go")?;
     let store = tempfile::tempdir()?;
     let store = store.path().join("store");
@@ -92,6 +93,46 @@ pub fn go(workspace: &Workspace) -> Result<()> {
     ensure!(!list.contains("waiting"), "jobs are left:\n{list}");
     says(list, &["done/000001: WASH UP", "done/000002: TIDY"])?;
     shortener::check(&workspace.path("examples/go/shortener/main.go"), out.join("shortener"), &[])
+}
+
+/// `go get` brings the module by its path and version, as it would from a repository with the tag that the README names; and the program
+/// in the README runs with it.
+fn go_get(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    let module = sh.read_file("bindings/go/go.mod")?;
+    let path =
+        module.lines().find_map(|line| line.strip_prefix("module ")).context("go.mod names no module")?;
+    let version = format!("v{}", workspace.version()?);
+    let directory = tempfile::tempdir()?;
+    let directory = directory.path();
+
+    let (proxy, zipped) = (directory.join("proxy").join(path).join("@v"), format!("{path}@{version}"));
+    sh.create_dir(&proxy)?;
+    let archive = proxy.join(format!("{version}.zip"));
+    let files = cmd!(sh, "git ls-files bindings/go").quiet().read()?;
+    let files = files.lines();
+    const ZIP: &str = "import sys, os, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as archive:\n  for file in sys.argv[3:]: archive.write(file, os.path.join(sys.argv[2], os.path.basename(file)))";
+    quietly(cmd!(sh, "python3 -c {ZIP} {archive} {zipped} {files...}"))?;
+    sh.write_file(proxy.join("list"), format!("{version}\n"))?;
+    sh.write_file(proxy.join(format!("{version}.info")), format!("{{\"Version\":\"{version}\"}}"))?;
+    sh.write_file(proxy.join(format!("{version}.mod")), &module)?;
+
+    let readme = sh.read_file("README.md")?;
+    let program = readme.split("```go\n").nth(1).and_then(|rest| rest.split("```").next());
+    let program = program.context("README.md has no program in Go")?;
+    ensure!(program.contains(&format!("\"{path}\"")), "the program in the README does not import {path}");
+    sh.write_file(directory.join("program/main.go"), program)?;
+    let _in_program = sh.push_dir(directory.join("program"));
+    let _proxy = sh.push_env("GOPROXY", format!("file://{}/proxy", directory.display()));
+    let _no_sums = sh.push_env("GONOSUMDB", "*");
+    let _modules = sh.push_env("GOMODCACHE", directory.join("modules"));
+    let _removable = sh.push_env("GOFLAGS", "-modcacherw");
+    quietly(cmd!(sh, "go mod init program"))?;
+    quietly(cmd!(sh, "go get {zipped}"))?;
+    quietly(cmd!(sh, "go build -o program ."))?;
+    let said = cmd!(sh, "./program").quiet().read()?;
+    ensure!(said == "world <nil>", "the Go program in the README prints '{said}'");
+    Ok(())
 }
 
 /// The Zig module and the word count.
@@ -168,21 +209,81 @@ fn install_wheel(workspace: &Workspace, venv: &Path) -> Result<PathBuf> {
     let (sh, prefix) = (&workspace.shell, clib::installed(workspace)?);
     let out = workspace.fresh_dir("python")?;
     let (copy, wheels, python) = (out.join("source"), out.join("wheels"), venv.join("bin/python"));
-    let source = workspace.path("bindings/python");
-    cmd!(sh, "cp -a {source} {copy}").quiet().run()?;
+    copy_package(workspace, &copy)?;
     {
-        let _library = sh.push_env("FILEDB_LIBRARY", prefix.join("lib/libfiledb.so"));
+        let _library = sh.push_env("FILEDB_BUILD_LIBRARY", prefix.join("lib/libfiledb.so"));
         quietly(cmd!(sh, "{python} -m pip wheel -q --no-deps --no-build-isolation -w {wheels} {copy}"))?;
     }
     let wheel = sh.read_dir(&wheels)?.pop().context("pip made no wheel")?;
+    let wheel_name = wheel.file_name().unwrap_or_default().to_string_lossy();
+    let said = cmd!(sh, "{python} -m auditwheel show {wheel}").quiet().read()?;
+    let tag = wheel_name.rsplit('-').next().unwrap_or_default().trim_end_matches(".whl");
+    ensure!(said.contains(tag), "the wheel says {tag}, and auditwheel:\n{said}");
+    let files = cmd!(sh, "{python} -m zipfile --list {wheel}").quiet().read()?;
+    for file in ["filedb/libfiledb.so", "filedb/py.typed", "licenses/LICENSE-MIT", "licenses/LICENSE-APACHE"]
+    {
+        ensure!(files.contains(file), "the wheel lacks {file}");
+    }
     quietly(cmd!(sh, "{python} -m pip install -q --no-deps --force-reinstall {wheel}"))?;
     let loaded = cmd!(sh, "{python} -c 'import filedb; print(filedb.LIBRARY_PATH)'").quiet().read()?;
     ensure!(Path::new(&loaded).starts_with(venv), "the wheel does not carry the library, it loads {loaded}");
     Ok(python)
 }
 
+/// The Python package as the repository has it, without what links point to elsewhere.
+pub fn copy_package(workspace: &Workspace, copy: &Path) -> Result<()> {
+    let (sh, source) = (&workspace.shell, workspace.path("bindings/python"));
+    cmd!(sh, "cp -aL {source} {copy}").quiet().run()?;
+    for left in ["build", "dist", "src/filedb.egg-info"] {
+        sh.remove_path(copy.join(left))?;
+    }
+    Ok(())
+}
+
+/// The source distribution has all that it takes: `pip install` builds the library from it with cargo, outside of the repository; and
+/// says what is missing where there is no cargo.
+pub fn source_distribution(workspace: &Workspace) -> Result<()> {
+    let (sh, venv) = (&workspace.shell, venv(workspace)?);
+    let (out, python) = (workspace.fresh_dir("sdist")?, venv.join("bin/python"));
+    {
+        let _in_package = sh.push_dir("bindings/python");
+        let directories =
+            ["egg_info", "-e", "{out}", "build", "-b", "{out}/build", "sdist", "-d", "{out}/dist"];
+        let words = directories.map(|word| word.replace("{out}", &out.display().to_string()));
+        quietly(cmd!(sh, "{python} -B setup.py -q {words...}"))?;
+    }
+    let archive = sh.read_dir(out.join("dist"))?.pop().context("setuptools made no source distribution")?;
+    let fresh = out.join("venv");
+    quietly(cmd!(sh, "python3 -m venv {fresh}"))?;
+    quietly(cmd!(sh, "{fresh}/bin/python -m pip install -q --disable-pip-version-check setuptools==80.9.0"))?;
+    let _outside = sh.push_dir(tempfile::tempdir()?.path());
+    let install =
+        ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"];
+    {
+        let _no_cargo = sh.push_env("PATH", "/usr/bin:/bin");
+        if !tools::is_in("/usr/bin", "cargo") {
+            let said = refused(cmd!(sh, "{fresh}/bin/python {install...} {archive}"))?;
+            ensure!(said.contains("cargo is missing"), "without cargo pip says:\n{said}");
+        }
+    }
+    quietly(cmd!(sh, "{fresh}/bin/python {install...} {archive}"))?;
+    greets(workspace, &fresh)
+}
+
+/// The package of a Python environment has a library of its own, which works.
+pub fn greets(workspace: &Workspace, venv: &Path) -> Result<()> {
+    let sh = &workspace.shell;
+    let directory = tempfile::tempdir()?;
+    let store = directory.path().join("store");
+    let program = "import filedb, sys\nwith filedb.open(sys.argv[1]) as db:\n  db['a'] = 'b'\n  print(db['a'].decode(), filedb.LIBRARY_PATH)";
+    let said = cmd!(sh, "{venv}/bin/python -c {program} {store}").quiet().read()?;
+    let library = said.strip_prefix("b ").with_context(|| format!("the program prints '{said}'"))?;
+    ensure!(Path::new(library).starts_with(venv), "the package loads {library}");
+    Ok(())
+}
+
 /// A Python environment with what bindings/requirements.txt names.
-fn venv(workspace: &Workspace) -> Result<PathBuf> {
+pub fn venv(workspace: &Workspace) -> Result<PathBuf> {
     venv_with(workspace, "venv", "bindings/requirements.txt")
 }
 

@@ -9,6 +9,7 @@ mod conformance;
 mod crates;
 mod ctests;
 mod demo;
+mod dist;
 mod document;
 mod doxygen;
 mod examples;
@@ -46,6 +47,7 @@ usage: cargo xtask TASK
   man [--check]           writes man/filedb.3 from include/filedb.h, or says how they differ
   abi [--accept]          writes abi/filedb.abi from include/filedb.h; --accept: also where old programs may break
   clib --prefix DIR       builds the C libraries and installs them below DIR
+  dist                    an archive with headers, libraries and programs, and a wheel, for an old glibc; both are tried
   torture [SUITE...] [--seed N] [--minutes M]
                           the random tests with fresh seeds, for ten minutes where nothing else is said; --list: the suites
   torture seeded [BUG...] makes deliberate mistakes in the library, and names the test that catches each
@@ -118,6 +120,7 @@ fn run() -> Result<()> {
             torture::seeded(&workspace, &torture.names[1..])?
         }
         ("torture", _) => torture::run(&workspace, &torture)?,
+        ("dist", []) => dist::make(&workspace)?,
         ("sanitize", checkers) => sanitize::run(&workspace, checkers)?,
         ("bindings-speed", []) => bindings::speed(&workspace)?,
         ("clib", _) => match prefix {

@@ -8,7 +8,7 @@ use xshell::cmd;
 
 use crate::tools::{self, Tool};
 use crate::workspace::{Workspace, quietly, refused};
-use crate::{clib, document, header, targets};
+use crate::{bindings, clib, document, header, targets};
 
 const COMPILERS: &[Tool] =
     &[Tool("gcc", "gcc"), Tool("g++", "g++"), Tool("clang", "clang"), Tool("clang++", "clang")];
@@ -331,6 +331,33 @@ fn is_for(workspace: &Workspace, build: &Path, processor: &str) -> Result<()> {
         let says = header.lines().find(|line| line.trim_start().starts_with("Machine:")).unwrap_or_default();
         ensure!(says.contains(machine), "{library} was to be for {processor}: {says}");
     }
+    Ok(())
+}
+
+/// The recipes in packaging/: the vcpkg port as far as CMake alone can tell; Conan makes a package of each kind and links a program to it.
+pub fn recipes(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    let out = workspace.fresh_dir("recipes")?;
+    let port = sh.read_file("packaging/vcpkg/ports/filedb/vcpkg.json")?;
+    let version = format!("\"version\": \"{}\"", workspace.version()?);
+    ensure!(port.contains(&version), "vcpkg.json does not say {version}");
+    quietly(cmd!(sh, "python3 -m json.tool packaging/vcpkg/ports/filedb/vcpkg.json"))?;
+    for linkage in ["static", "dynamic"] {
+        quietly(cmd!(sh, "cmake -D OUT={out}/vcpkg -D LINKAGE={linkage} -P packaging/vcpkg/check.cmake"))?;
+    }
+
+    let venv = bindings::venv_with(workspace, "venv-conan", "packaging/conan/requirements.txt")?;
+    let conan = venv.join("bin/conan");
+    let _home = sh.push_env("CONAN_HOME", out.join("conan"));
+    quietly(cmd!(sh, "{conan} profile detect"))?;
+    // What is compiled fast.
+    let settings = ["-s", "build_type=Debug", "-o", "filedb/*:with_valkey=False"];
+    for shared in ["True", "False"] {
+        let shared = format!("filedb/*:shared={shared}");
+        quietly(cmd!(sh, "{conan} create packaging/conan {settings...} -o {shared}"))?;
+    }
+    sh.remove_path("packaging/conan/test_package/build")?;
+    sh.remove_path("packaging/conan/test_package/CMakeUserPresets.json")?;
     Ok(())
 }
 

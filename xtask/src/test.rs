@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
 use crate::{
-    abi, abidump, bindings, cli, conformance, crates, ctests, demo, doxygen, examples, header, manpage,
+    abi, abidump, bindings, cli, conformance, crates, ctests, demo, dist, doxygen, examples, header, manpage,
     packaging, rust, sanitize, server, targets, tools, torture,
 };
 
@@ -89,6 +89,7 @@ const LIBRARIES: &[Step] = &[
         "CMake builds for the machine of the C compiler, or says why it cannot",
         packaging::other_machines,
     ),
+    long("recipes", "Conan builds packages of both kinds, and the vcpkg port is right", packaging::recipes),
     step("pkg-config", "pkg-config and plain cc link, shared and static", packaging::pkg_config),
     step(
         "bindings",
@@ -99,6 +100,8 @@ const LIBRARIES: &[Step] = &[
     step("go", "the Go binding passes its tests, and the job queue runs", bindings::go),
     step("zig", "the Zig binding passes its tests, and the word count runs", bindings::zig),
     step("python", "the Python wheel passes the tests, and the notebook runs", bindings::python),
+    long("sdist", "pip builds the library from the source distribution", bindings::source_distribution),
+    long("dist", "the archive and the wheel of `cargo xtask dist` work in an empty directory", dist::make),
     step(
         "server",
         "filedb-server answers as Redis does, loses nothing that it acknowledged, and redis-cli and redis-py can use it",

@@ -81,6 +81,11 @@ pub fn is_on_path(name: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| is_program(&dir.join(name))))
 }
 
+/// Whether a directory has a program of this name.
+pub fn is_in(directory: &str, name: &str) -> bool {
+    is_program(&Path::new(directory).join(name))
+}
+
 fn is_program(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
 }

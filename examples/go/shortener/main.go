@@ -3,7 +3,7 @@
 package main
 
 import (
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 	"fmt"
 	"log"
 	"os"

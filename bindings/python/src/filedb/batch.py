@@ -72,9 +72,6 @@ class Batch(Handle):
         for key, value in itertools.chain(pairs, more.items()):
             self.put(key, value)
 
-    def __setitem__(self, key: Bytes, value: Bytes) -> None:
-        self.put(key, value)
-
     def push_back(self, key: Bytes, value: Bytes) -> None:
         """Adds the value behind the last of the list under the key."""
         self._push(lib.filedb_batch_push_back, key, value)
