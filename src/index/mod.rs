@@ -7,26 +7,30 @@
 
 mod absorb;
 mod arena;
+mod cursor;
 mod entry;
 mod frozen;
 mod hash;
+mod locked;
 mod segment;
 mod sip;
 
 pub use absorb::{Absorber, Version};
+pub use cursor::Cursor;
 pub use entry::{Entry, Location, SizeClass};
 pub use frozen::Sorted;
 pub use hash::{KeyHash, KeyHasher};
+pub use locked::Locked;
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::store::memory::{self, Refused};
-use crate::sync::lock::{Mutex, MutexGuard};
+use crate::sync::lock::Mutex;
 use crate::sync::parallel::on_all_cores;
 
 use arena::Arena;
 use frozen::Frozen;
-use segment::{Grown, MAX_BLOCKS, MAX_DEPTH, Pair, Segment, Writing, blocks_for};
+use segment::{MAX_BLOCKS, MAX_DEPTH, Pair, Segment, blocks_for};
 
 /// There are at least this many segments, one for each value of the first 8 bits.
 const ROOT_BITS: u32 = 8;
@@ -86,50 +90,6 @@ pub struct Index {
     len: AtomicU64,
     /// What the roots hold that are pending.
     frozen: Option<Frozen>,
-}
-
-/// The right to change the entries of one segment.
-pub struct Locked<'a> {
-    index: &'a Index,
-    segment: &'a Segment,
-    writing: MutexGuard<'a, Writing>,
-}
-
-/// A place in the order of hashes, where a walk through the index goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    root: u8,
-    word: u64,
-}
-
-impl Cursor {
-    /// Before the first key.
-    pub const START: Cursor = Cursor { root: 0, word: 0 };
-
-    /// Before the first key whose hash begins with this byte.
-    pub fn of_root(root: u8) -> Self {
-        Cursor { root, word: 0 }
-    }
-
-    /// The first byte of the hashes from here on.
-    pub fn root(self) -> u8 {
-        self.root
-    }
-
-    /// Before the first key whose hash begins with these 64 bits.
-    pub fn at(top: u64) -> Self {
-        Cursor { root: (top >> 56) as u8, word: top << 8 }
-    }
-
-    /// The first 64 bits of the hashes from here on.
-    pub fn top(self) -> u64 {
-        u64::from(self.root) << 56 | self.word >> 8
-    }
-
-    /// The first hash at this place.
-    pub fn first_hash(self) -> KeyHash {
-        KeyHash { root: self.root, word: self.word, fingerprint: 0 }
-    }
 }
 
 impl Index {
@@ -475,107 +435,6 @@ impl Directory {
 fn entries(entries: impl Iterator<Item = AtomicPtr<Segment>>) -> Result<Box<[AtomicPtr<Segment>]>, Refused> {
     // There is nothing to cut off: the iterators above know how many they give.
     memory::collect(entries).map(Vec::into_boxed_slice)
-}
-
-impl Locked<'_> {
-    /// All keys whose word is at least `from`. An empty segment is not looked at: its memory was never touched. Of a pending one,
-    /// which may be large, about `most`, and the word to go on at.
-    fn collect(&self, from: u64, most: usize, out: &mut Vec<Pair>) -> Result<Option<u64>, Refused> {
-        if self.segment.is_pending()
-            && let Some(frozen) = &self.index.frozen
-        {
-            return frozen.collect((self.segment.prefix() >> 56) as u8, from, most, out);
-        }
-        if self.writing.len > 0 {
-            self.segment.collect(from, &self.writing, out)?;
-        }
-        Ok(None)
-    }
-
-    /// Puts the keys of a pending root where they can be changed: into the segment, and into others where they are many.
-    /// Without memory for that nothing changes.
-    #[cold]
-    fn take_over(&mut self) -> Result<(), Unavailable> {
-        let (index, prefix) = (self.index, self.segment.prefix());
-        let Some(frozen) = &index.frozen else { return Ok(()) };
-        let keys = frozen.take((prefix >> 56) as u8)?;
-        let mut parts = Vec::new();
-        let built = import_segments(&index.arena, ROOT_BITS, prefix, &keys, &mut parts);
-        let mut structure = index.structure.lock();
-        let depth = parts.iter().map(|part| part.depth()).max().unwrap_or(ROOT_BITS);
-        let has_room = built.is_some() && index.make_room_for(&mut structure, parts.len(), depth).is_ok();
-        if !has_room {
-            drop(structure);
-            parts.into_iter().for_each(|part| part.give_back(&index.arena));
-            return Err(Unavailable::NoMemory);
-        }
-        let mut parts = parts.into_iter();
-        let Some(first) = parts.next() else { return Err(Unavailable::NoMemory) };
-        parts.for_each(|part| index.register(&mut structure, part));
-        // Last: until then who looks for a key that went to another part finds it where it was.
-        self.segment.become_ready(&mut self.writing, *first, &index.arena);
-        drop(structure);
-        frozen.took_over();
-        Ok(())
-    }
-
-    /// The entry of a key of this segment.
-    pub fn get(&self, hash: KeyHash) -> Option<Entry> {
-        self.segment.get(hash)
-    }
-
-    /// Whether all keys of this segment come before `hash`.
-    pub fn ends_before(&self, hash: KeyHash) -> bool {
-        let last = self.segment.prefix() | (u64::MAX >> self.segment.depth());
-        last < hash.top()
-    }
-
-    /// Inserts or replaces, and gives what was there before. Room was made when the segment was locked.
-    pub fn insert(&mut self, hash: KeyHash, entry: Entry) -> Option<Entry> {
-        let old = self.segment.insert(&mut self.writing, hash, entry);
-        if old.is_none() {
-            self.index.len.fetch_add(1, Ordering::Relaxed);
-        }
-        old
-    }
-
-    /// Replaces the entry only where it still is `old`.
-    pub fn replace(&mut self, hash: KeyHash, old: Entry, new: Entry) -> bool {
-        self.segment.replace(hash, old, new)
-    }
-
-    /// Removes a key and gives its entry.
-    pub fn remove(&mut self, hash: KeyHash) -> Option<Entry> {
-        let old = self.segment.remove(&mut self.writing, hash);
-        if old.is_some() {
-            self.index.len.fetch_sub(1, Ordering::Relaxed);
-        }
-        old
-    }
-
-    /// Makes the segment larger, or splits it; the key that it was locked for may belong to another one then.
-    fn make_room(&mut self) -> Result<(), Unavailable> {
-        let index = self.index;
-        let grown = {
-            let mut structure = index.structure.lock();
-            self.segment.grow(&mut self.writing, &index.arena, &mut structure.scratch)
-        };
-        match grown {
-            Grown::Done => Ok(()),
-            Grown::NoMemory => Err(Unavailable::NoMemory),
-            Grown::MustSplit => self.split(),
-        }
-    }
-
-    /// Gives the upper half of the hashes to a new segment.
-    fn split(&mut self) -> Result<(), Unavailable> {
-        let index = self.index;
-        let mut structure = index.structure.lock();
-        index.make_room_for(&mut structure, 1, self.segment.depth() + 1)?;
-        let sibling = self.segment.split(&mut self.writing, &index.arena, &mut structure.scratch);
-        index.register(&mut structure, sibling.ok_or(Unavailable::NoMemory)?);
-        Ok(())
-    }
 }
 
 impl Index {
