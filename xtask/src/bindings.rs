@@ -256,7 +256,8 @@ pub fn source_distribution(workspace: &Workspace) -> Result<()> {
     let fresh = out.join("venv");
     quietly(cmd!(sh, "python3 -m venv {fresh}"))?;
     quietly(cmd!(sh, "{fresh}/bin/python -m pip install -q --disable-pip-version-check setuptools==80.9.0"))?;
-    let _outside = sh.push_dir(tempfile::tempdir()?.path());
+    let outside = tempfile::tempdir()?;
+    let _outside = sh.push_dir(outside.path());
     let install =
         ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"];
     {

@@ -58,7 +58,7 @@ pub fn install(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     }
     // Steps that are tried side by side may want packages at the same time, and apt-get does not wait for another.
     let turn = File::create(workspace.shell.create_dir(&workspace.out)?.join("apt-get.lock"))?;
-    turn.lock()?;
+    rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive)?;
     eprintln!("installing {list} with apt-get");
     let sh = &workspace.shell;
     let _noninteractive = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
