@@ -18,6 +18,7 @@ mod manpage;
 mod packaging;
 mod race;
 mod race_server;
+mod race_sides;
 mod rust;
 mod sanitize;
 mod server;
@@ -55,6 +56,7 @@ usage: cargo xtask TASK
   sanitize [CHECKER...]   the Rust tests under address, thread and miri
   bindings-speed          what calls cost from Go and from Python
   race-server [...]       filedb-server beside Redis and Valkey, under redis-benchmark; race-server --help
+  race-sides [...]        lists, stores in memory and stores on servers beside what does the same; race-sides --help
   race [--quick] [...]    filedb against its peers: a table, and the figures and a page in target/race; race --help
 ";
 
@@ -81,6 +83,9 @@ fn run() -> Result<()> {
     }
     if task == "race-server" {
         return race_server::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
+    }
+    if task == "race-sides" {
+        return race_sides::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
     }
     let (mut words, mut list, mut full, mut check, mut accept) = (Vec::new(), false, false, false, false);
     let (mut io, mut prefix) = (None, None);

@@ -39,7 +39,7 @@ pub fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
 }
 
 /// Installs the packages that are missing when we may, else names them.
-fn ensure_peers(workspace: &Workspace) -> Result<()> {
+pub fn ensure_peers(workspace: &Workspace) -> Result<()> {
     tools::ensure(workspace, tools::BUILD.iter().chain(&[tools::Tool("c++", "g++")]))?;
     let sh = &workspace.shell;
     let format = "${db:Status-Status}";

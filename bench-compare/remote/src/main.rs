@@ -1,12 +1,14 @@
-//! What a remote store of filedb costs over a bare loop with the crate `redis`, each thread of which has a connection of its own:
+//! What a remote store of filedb costs over bare loops, each thread of which has a connection of its own: one with the crate `redis`, and one
+//! that does nothing but write a request to a socket and read the reply:
 //!
 //! ```text
 //! remote HOST:PORT [SECONDS]
 //! ```
 //!
-//! Gets and puts of 100 bytes, by one thread and by sixteen, against the same server. The two take turns, so that what else the machine does
+//! Gets and puts of 100 bytes, by one thread and by sixteen, against the same server. The three take turns, so that what else the machine does
 //! meets both; the figure is the middle of the rounds.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -54,6 +56,53 @@ fn rate(threads: u64, time: Duration, step: &dyn Fn() -> Outcome<Step>) -> Outco
     Ok(done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64())
 }
 
+/// A request and its reply at a time, and nothing else: what any client of the protocol does at least.
+struct Socket {
+    stream: std::net::TcpStream,
+    request: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+impl Socket {
+    fn connect(place: &str) -> Outcome<Socket> {
+        let stream = std::net::TcpStream::connect(place)?;
+        stream.set_nodelay(true)?;
+        Ok(Socket { stream, request: Vec::new(), reply: vec![0; 4096] })
+    }
+
+    /// Sends the request, and reads until so many line ends have come.
+    fn ask(&mut self, lines: usize) -> Outcome<()> {
+        self.stream.write_all(&self.request)?;
+        let mut seen = 0;
+        while seen < lines {
+            let count = self.stream.read(&mut self.reply)?;
+            let Some(came) = self.reply.get(..count).filter(|came| !came.is_empty()) else {
+                return Err("the server hung up".into());
+            };
+            seen += came.iter().filter(|byte| **byte == b'\n').count();
+            if came.starts_with(b"$-1") {
+                // No such key: that is all of the reply.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&mut self, key: &str) -> Outcome<()> {
+        self.request.clear();
+        write!(self.request, "*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len())?;
+        self.ask(2)
+    }
+
+    fn put(&mut self, key: &str, value: &[u8]) -> Outcome<()> {
+        self.request.clear();
+        write!(self.request, "*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n", key.len(), value.len())?;
+        self.request.extend_from_slice(value);
+        self.request.extend_from_slice(b"\r\n");
+        self.ask(1)
+    }
+}
+
 fn middle(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all.get(all.len() / 2).copied().unwrap_or_default()
@@ -89,17 +138,29 @@ fn main() -> Outcome<()> {
             Ok(())
         }))
     };
-    println!("{:8} {:>8} {:>16} {:>16} {:>8}", "", "threads", "bare loop, 1/s", "filedb, 1/s", "");
+    let sockets = |is_get: bool| -> Outcome<Step> {
+        let mut socket = Socket::connect(&place)?;
+        Ok(Box::new(move |n| if is_get { socket.get(&key(n)) } else { socket.put(&key(n), &value) }))
+    };
+    println!(
+        "{:8} {:>8} {:>12} {:>12} {:>12} {:>18} {:>10}",
+        "1/s", "threads", "filedb", "socket", "crate redis", "to the socket", "to redis"
+    );
     for threads in [1, 16] {
         for (name, is_get) in [("get", true), ("put", false)] {
-            let (mut of_bare, mut of_ours) = (Vec::new(), Vec::new());
+            let (mut of_bare, mut of_ours, mut of_sockets) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..ROUNDS {
                 let time = Duration::from_secs_f64(seconds);
                 of_bare.push(rate(threads, time, &|| bare(is_get))?);
                 of_ours.push(rate(threads, time, &|| ours(is_get))?);
+                of_sockets.push(rate(threads, time, &|| sockets(is_get))?);
             }
-            let (bare, ours) = (middle(of_bare), middle(of_ours));
-            println!("{name:8} {threads:8} {bare:16.0} {ours:16.0} {:+7.1}%", (ours / bare - 1.0) * 100.0);
+            let (bare, ours, sockets) = (middle(of_bare), middle(of_ours), middle(of_sockets));
+            println!(
+                "{name:8} {threads:8} {ours:12.0} {sockets:12.0} {bare:12.0} {:+17.1}% {:+9.1}%",
+                (ours / sockets - 1.0) * 100.0,
+                (ours / bare - 1.0) * 100.0
+            );
         }
     }
     Ok(())
