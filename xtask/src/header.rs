@@ -8,6 +8,7 @@ use crate::document::{self, Document, Item};
 use crate::workspace::Workspace;
 
 pub const HEADER: &str = "include/filedb.h";
+const SYMBOLS: &str = "debian/libfiledb0.symbols";
 /// The opening chapter, in Markdown.
 const MANUAL: &str = "src/capi/manual.md";
 /// The files of `src/capi` whose declarations make up the header, in its order. Single files and not the crate: the
@@ -35,9 +36,26 @@ const CHAPTERS: &[&str] = &[
 ];
 
 pub fn write(workspace: &Workspace) -> Result<()> {
-    workspace.shell.write_file(HEADER, generate(workspace)?)?;
-    println!("wrote {HEADER}");
+    let header = generate(workspace)?;
+    workspace.shell.write_file(HEADER, &header)?;
+    workspace.shell.write_file(SYMBOLS, symbols(&document::parse(&header)?)?)?;
+    println!("wrote {HEADER} and {SYMBOLS}");
     Ok(())
+}
+
+/// Debian's list of what the library exports, and since which version: that is what a package needs which calls it.
+fn symbols(document: &Document) -> Result<String> {
+    let mut lines = vec!["libfiledb.so.0 libfiledb0 #MINVER#".to_owned()];
+    let mut functions: Vec<_> = document.items.iter().filter(|item| item.is_function()).collect();
+    functions.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    for function in functions {
+        let since = function.text.rsplit("Since ").next().and_then(|rest| rest.split(". ").next());
+        let since = since.map(|text| text.trim().trim_end_matches('.'));
+        let since =
+            since.with_context(|| format!("{} does not say since when it is there", function.name))?;
+        lines.push(format!(" {}@Base {since}", function.name));
+    }
+    Ok(lines.join("\n") + "\n")
 }
 
 /// Compares the committed header with what it is made from, shows how they differ, and says what no item may leave out.
@@ -49,7 +67,11 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     if cmd!(sh, "diff -u {HEADER} {generated}").quiet().run().is_err() {
         bail!("{HEADER} is not what src/capi says: run `cargo xtask header`");
     }
-    check_completeness(&document::parse(&header)?)?;
+    let document = document::parse(&header)?;
+    check_completeness(&document)?;
+    if sh.read_file(SYMBOLS)? != symbols(&document)? {
+        bail!("{SYMBOLS} does not list what {HEADER} declares: run `cargo xtask header`");
+    }
     let manual = sh.read_file(MANUAL)?;
     for option in options(workspace)? {
         ensure!(manual.contains(&format!("\n    {option} ")), "{MANUAL} does not list the option {option}");

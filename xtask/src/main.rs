@@ -8,6 +8,7 @@ mod clib;
 mod conformance;
 mod crates;
 mod ctests;
+mod debian;
 mod demo;
 mod dist;
 mod document;

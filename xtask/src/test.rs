@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
 use crate::{
-    abi, abidump, bindings, cli, conformance, crates, ctests, demo, dist, doxygen, examples, header, manpage,
-    packaging, rust, sanitize, server, targets, tools, torture,
+    abi, abidump, bindings, cli, conformance, crates, ctests, debian, demo, dist, doxygen, examples, header,
+    manpage, packaging, rust, sanitize, server, targets, tools, torture,
 };
 
 /// One check.
@@ -89,6 +89,7 @@ const LIBRARIES: &[Step] = &[
         "CMake builds for the machine of the C compiler, or says why it cannot",
         packaging::other_machines,
     ),
+    long("debian", "the Debian packages build, lintian has nothing to say, and they work", debian::packages),
     long("recipes", "Conan builds packages of both kinds, and the vcpkg port is right", packaging::recipes),
     step("pkg-config", "pkg-config and plain cc link, shared and static", packaging::pkg_config),
     step(
