@@ -58,7 +58,7 @@ fn the_number_of_a_list_is_not_used_twice_after_attempts_that_failed() {
             db.close().unwrap();
         }
         drop(db);
-        let db = open(&disk.kill(), &options());
+        let db = open(&disk.fork().kill(), &options());
         for n in 0..150 {
             db.push_back(format!("list {n}"), "of another").unwrap();
             let read = db.list_get("first", 0).unwrap();
@@ -340,5 +340,31 @@ fn log_files_stay_until_all_that_is_in_them_is_in_runs() {
             let value = db.get(n.to_be_bytes()).unwrap();
             assert_eq!(value, Some(vec![n as u8; 200]), "key {n}, killed at {}", image.operation);
         }
+    }
+}
+
+#[test]
+fn log_files_are_sealed_in_their_order_whoever_does_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let options =
+        Options { lsm_memory: 64 << 10, max_file_size: 2 << 10, sync: SyncMode::Always, ..options() };
+    for round in 1..=4_u8 {
+        let db = Db::open(directory.path(), &options).unwrap();
+        std::thread::scope(|scope| {
+            // A merge writes memtables out, and seals log files for that; so does a thread of the store.
+            for writer in 0..3_u8 {
+                let db = &db;
+                scope.spawn(move || {
+                    for n in 0..150_u8 {
+                        db.put([writer, n], [round; 300]).unwrap();
+                        if n % 5 == writer {
+                            db.merge().unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(db.count().unwrap(), 450);
+        db.close().unwrap();
     }
 }

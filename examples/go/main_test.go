@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"filedb"
+	filedb "example.com/filedb/bindings/go"
 )
 
 const (

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) const PAGE: u64 = 4096;
 /// So much is faulted in at once, at most.
+#[cfg(target_os = "linux")]
 const FAULT_STEP: u64 = 256 << 10;
 
 /// A range of addresses that a file is mapped at; unmapped when dropped.

@@ -173,6 +173,8 @@ pub struct Engine {
     pub changing: Mutex<()>,
     /// Held by who writes memtables out.
     pub flushing: Mutex<()>,
+    /// Held by who seals log files, which is done in their order.
+    pub sealing: Mutex<()>,
     /// Held by who merges: runs that are damaged, and left alone.
     pub merging: Mutex<Vec<u32>>,
     /// Whether a merge is under way.
@@ -260,6 +262,7 @@ impl Engine {
             snapshots: Mutex::default(),
             changing: Mutex::default(),
             flushing: Mutex::default(),
+            sealing: Mutex::default(),
             merging: Mutex::default(),
             is_merging: AtomicBool::new(false),
             merges_come: AtomicBool::new(true),

@@ -1,6 +1,7 @@
 //! Writing memtables out as runs, and making log files final.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::engine::{Engine, Tree};
 use super::install::{Installation, free_log_file, install};
@@ -11,6 +12,7 @@ use super::shared::Shared;
 use super::survivors::{Around, Survivors};
 use crate::store::error::{Error, Result};
 use crate::store::memory::{self, Refused};
+use crate::sync::thread;
 
 /// So many keys of a memtable are looked at with its lock held.
 const AT_ONCE: usize = 256;
@@ -37,7 +39,13 @@ impl Around for OnTop {
 
 /// Seals the log files that were rotated out, and takes those out of the store that were never written to.
 pub fn seal(engine: &Engine) -> Result<()> {
+    // Of two at once the one with the later files could be done first.
+    let is_out_of_order = seeded_bug!("log-files-sealed-out-of-order");
+    let _in_order = (!is_out_of_order).then(|| engine.sealing.lock());
     let files = engine.log.take_unsealed();
+    if is_out_of_order && files.len() > 1 {
+        thread::sleep(Duration::from_millis(2));
+    }
     if files.is_empty() {
         return Ok(());
     }

@@ -11,8 +11,8 @@ use super::{Log, Work, Writer, epoch};
 use crate::disk::Room;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Epoch;
-use crate::format::manifest::{FileEntry, FileState};
-use crate::format::{ALIGNMENT, align};
+use crate::format::manifest::{FileEntry, FileState, Manifest};
+use crate::format::{ALIGNMENT, FileId, align};
 use crate::store::error::{Error, Result};
 use crate::sync::thread::NotCancelled;
 
@@ -185,6 +185,7 @@ impl Log {
         }
         written().try_for_each(|file| file.complete(&self.catalog.poison, "seal"))?;
         self.catalog.update(|manifest| {
+            debug_assert!(self.is_next(files, manifest), "a file is sealed before one that stands before it");
             manifest.files.retain_mut(|entry| {
                 let Some(file) = files.iter().find(|file| file.id == entry.id) else { return true };
                 let (min_seq, max_seq) = file.seqs();
@@ -201,5 +202,17 @@ impl Log {
         }
         self.waiting_to_be_sealed.fetch_sub(files.len(), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether no open file that was written to stands before the last of these, but for them.
+    fn is_next(&self, files: &[Arc<DataFile>], manifest: &Manifest) -> bool {
+        let sealed = files.iter().filter(|file| file.seqs().1 > 0);
+        let last = sealed.map(|file| file.id).max().unwrap_or(0);
+        let others = manifest.files.iter().filter(|entry| {
+            entry.state == FileState::Open && entry.id < last && files.iter().all(|file| file.id != entry.id)
+        });
+        let all = self.catalog.files.all().unwrap_or_default();
+        let was_written = |id: FileId| all.iter().any(|file| file.id == id && file.seqs().1 > 0);
+        !others.map(|entry| entry.id).any(was_written)
     }
 }

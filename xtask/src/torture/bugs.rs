@@ -61,5 +61,6 @@ bugs! {
     "run-counts-before-its-sync", "a run is in the manifest before its bytes are durable": CRASH;
     "run-counts-before-the-log-is-synced", "a run is in the manifest before the log is durable that far": CRASH;
     "log-dropped-too-early", "log files go whose records are in no run": UPKEEP;
+    "log-files-sealed-out-of-order", "a log file is sealed before one that stands before it": UPKEEP;
     "ordered-tombstone-dropped-early", "a merge drops tombstones above the bottom": ORDERED CRASH;
 }
