@@ -203,6 +203,14 @@ impl Specimen {
             has_ended |= may_end && is_open(&frame.file) && !intact;
             states.push((intact, doubt || (has_ended && is_open(&frame.file))));
         }
+        // Where no batch is intact, nobody sees that the store holds any: records of one that lost its beginning stand for themselves.
+        let is_batch = |frame: &Written| frame.records.len() > 1;
+        if manifest.needs.features == 0
+            && !self.frames.iter().zip(&states).any(|(frame, (intact, _))| is_batch(frame) && *intact)
+        {
+            let batches = self.frames.iter().zip(&mut states).filter(|(frame, _)| is_batch(frame));
+            batches.for_each(|(_, state)| *state = (true, true));
+        }
         states
     }
 
