@@ -1,6 +1,6 @@
 //! candystore, with its defaults, in files of the largest size that it has.
 //!
-//! It has no batches: many pairs are as many writes. A write is in the page cache when it returns; `flush` takes it to the disk.
+//! It has no batches: many pairs are as many writes; and no values of 64 KiB. A write is in the page cache when it returns; `flush` takes it to the disk.
 
 use candystore::{CandyStore, Config as CandyConfig};
 
