@@ -20,7 +20,7 @@ const FILES: &[&str] = &[
     "include/filedb.hpp",
 ];
 const FOLDERS: &[(&str, &str)] =
-    &[("src/", ".rs"), ("src/", ".md"), ("docs/", ".md"), ("examples/rust/", ".rs")];
+    &[("src/", ".rs"), ("src/", ".md"), ("docs/", ".md"), ("docs/", ".svg"), ("examples/rust/", ".rs")];
 
 /// The package holds the crate and its documents and nothing else of this repository, and what is in it builds. The other workspace has
 /// locked the versions that this one has.
