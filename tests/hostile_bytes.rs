@@ -327,8 +327,10 @@ fn files_that_were_made_to_do_harm_do_none() {
         }
     }
     tally(count, "hostile stores");
+    // The seeds that are run each time are known to reach it well; of others some open few stores.
+    let part = if std::env::var_os("FILEDB_TEST_SEED").is_none() { 4 } else { 20 };
     assert!(
-        opened > count / 20,
+        opened > count / part,
         "only {opened} of {count} stores opened: what is behind the checksums was not reached"
     );
 }
