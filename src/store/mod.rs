@@ -1,5 +1,5 @@
 //! What every store is to its users: the verbs ([`Store`]), options, errors, batches, values, walks, events, figures. No store is in
-//! here: the engines are below `bitcask/` and its neighbours, and `db.rs` chooses one.
+//! here: the engines are below `bitcask/` and its neighbours, and `db/` chooses one.
 
 pub mod address;
 pub mod backup;
