@@ -36,10 +36,8 @@ pub fn package(workspace: &Workspace) -> Result<()> {
     for file in FILES.iter().filter(|file| !file.starts_with(".cargo")) {
         ensure!(list.lines().any(|line| line == *file), "the package would lack {file}");
     }
-    let target = workspace.out.join("package");
-    quietly(cmd!(sh, "cargo package --package filedb --allow-dirty --locked --target-dir {target}"))?;
-    println!("{} files, which build", list.lines().count());
-    Ok(())
+    println!("{} files", list.lines().count());
+    dependency(workspace)
 }
 
 fn belongs(file: &str) -> bool {
@@ -47,16 +45,25 @@ fn belongs(file: &str) -> bool {
         || FOLDERS.iter().any(|(folder, ending)| file.starts_with(folder) && file.ends_with(ending))
 }
 
-/// A program that depends on the crate by its path builds an rlib of it, and neither of the C libraries.
-pub fn dependency(workspace: &Workspace) -> Result<()> {
+/// A program that depends on what is in the package builds an rlib of it, and neither of the C libraries.
+fn dependency(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
+    let packed = workspace.out.join("package");
+    // What cargo would build to verify it is what the program builds.
+    quietly(cmd!(
+        sh,
+        "cargo package --package filedb --allow-dirty --locked --no-verify --target-dir {packed}"
+    ))?;
+    let name = format!("filedb-{}", workspace.version()?);
+    let archive = packed.join("package").join(format!("{name}.crate"));
     let directory = tempfile::tempdir()?;
     let (program, target) = (directory.path().join("program"), directory.path().join("target"));
-    let root = workspace.root.display();
+    let unpacked = directory.path();
+    cmd!(sh, "tar -xzf {archive} -C {unpacked}").quiet().run()?;
     sh.write_file(
         program.join("Cargo.toml"),
         format!(
-            "[package]\nname = \"program\"\nedition = \"2021\"\n\n[dependencies]\nfiledb = {{ path = \"{root}\" }}\n\n[workspace]\n"
+            "[package]\nname = \"program\"\nedition = \"2021\"\n\n[dependencies]\nfiledb = {{ path = \"../{name}\" }}\n\n[workspace]\n"
         ),
     )?;
     sh.write_file(program.join("src/main.rs"), PROGRAM)?;

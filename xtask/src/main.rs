@@ -3,7 +3,6 @@
 mod abi;
 mod abidump;
 mod bindings;
-mod cli;
 mod clib;
 mod conformance;
 mod crates;

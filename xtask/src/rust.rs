@@ -4,10 +4,10 @@ use anyhow::Result;
 use xshell::cmd;
 
 use crate::workspace::Workspace;
-use crate::{shortener, tools};
+use crate::{race_server, shortener, tools};
 
 /// The simulated disk and its like, for the tests.
-const TESTING: &[&str] = &["--features", "filedb/testing"];
+pub const TESTING: &[&str] = &["--features", "filedb/testing"];
 
 pub fn format(workspace: &Workspace) -> Result<()> {
     tools::ensure_cargo_command(workspace, "fmt", "rustfmt")?;
@@ -27,12 +27,13 @@ pub fn clippy(workspace: &Workspace) -> Result<()> {
         .run()?)
 }
 
-/// With the dev profile: it optimises enough, and keeps debug assertions and overflow checks. The tool and the server have steps of their own.
+/// With the dev profile: it optimises enough, and keeps debug assertions and overflow checks. All packages at once: what they need of
+/// other crates is built once then, and not for the library, the tool and the server anew.
 pub fn tests(workspace: &Workspace) -> Result<()> {
+    // The tests of the server that need Redis are skipped where it is not installed: here it is.
+    tools::ensure(workspace, race_server::TOOLS)?;
     let sh = &workspace.shell;
-    cmd!(sh, "cargo test --workspace --exclude filedb-cli --exclude filedb-server {TESTING...}")
-        .quiet()
-        .run()?;
+    cmd!(sh, "cargo test --workspace {TESTING...}").quiet().run()?;
     // The tests built the examples.
     let target = workspace.out.parent().expect("what the tasks make lies in the target directory");
     shortener::check(

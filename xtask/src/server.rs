@@ -7,15 +7,16 @@ use anyhow::{Context, Result, ensure};
 use xshell::cmd;
 
 use crate::race_server::TOOLS;
+use crate::rust::TESTING;
 use crate::workspace::{Workspace, quietly};
 use crate::{bindings, tools};
 
+/// What talks to it are other programs; its own tests are among the Rust tests. Built with the workspace, as it is for those: nothing
+/// is built twice.
 pub fn check(workspace: &Workspace) -> Result<()> {
     tools::ensure(workspace, TOOLS)?;
     let sh = &workspace.shell;
-    // The tests that need Redis are skipped elsewhere where it is not installed: here it is.
-    cmd!(sh, "cargo test --quiet --package filedb-server --features filedb/testing").quiet().run()?;
-    cmd!(sh, "cargo build --quiet --package filedb-server").quiet().run()?;
+    cmd!(sh, "cargo build --quiet --workspace {TESTING...} --bin filedb-server").quiet().run()?;
     with_server(workspace, |port| talk(workspace, port))?;
     redis_py(workspace)
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
 use crate::{
-    abi, abidump, bindings, cli, conformance, crates, ctests, debian, demo, dist, doxygen, examples, header,
+    abi, abidump, bindings, conformance, crates, ctests, debian, demo, dist, doxygen, examples, header,
     manpage, packaging, rust, sanitize, server, targets, tools, torture,
 };
 
@@ -47,14 +47,21 @@ const TEXTS: &[Step] = &[
 /// What is built in cargo's target directory.
 const CRATE: &[Step] = &[
     step("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
-    step("rust-tests", "the Rust tests pass, doctests too", rust::tests),
+    step("rust-tests", "the Rust tests pass: library, command line tool, server, doctests", rust::tests),
     step("targets", "the library compiles for 32 bits, other processors, musl and macOS", targets::compile),
     long("other-targets", "the Rust tests pass on 32 bits and with musl", targets::run),
-    step("cli", "the command line tool does what its manual page says", cli::tests),
+    step(
+        "server",
+        "redis-cli, redis-benchmark and the tests of redis-py can use filedb-server",
+        server::check,
+    ),
     long("sanitize", "AddressSanitizer, ThreadSanitizer and Miri find nothing", sanitize::check),
     step("rustdoc", "the documentation builds without warnings", rust::documentation),
-    step("crate", "the package for crates.io holds what it should, and builds", crates::package),
-    step("dependency", "a Rust program that depends on the crate builds an rlib only", crates::dependency),
+    step(
+        "crate",
+        "the package for crates.io holds what it should, and a program that depends on it builds an rlib only",
+        crates::package,
+    ),
     long("torture", "every random test finds nothing with fresh seeds, for five minutes", torture::shortly),
 ];
 
@@ -103,11 +110,6 @@ const LIBRARIES: &[Step] = &[
     step("python", "the Python wheel passes the tests, and the notebook runs", bindings::python),
     long("sdist", "pip builds the library from the source distribution", bindings::source_distribution),
     long("dist", "the archive and the wheel of `cargo xtask dist` work in an empty directory", dist::make),
-    step(
-        "server",
-        "filedb-server answers as Redis does, loses nothing that it acknowledged, and redis-cli and redis-py can use it",
-        server::check,
-    ),
     step("examples", "the examples build and do what they say", examples::check),
     step("demo", "an import killed half way is finished, in both io modes", demo::check),
 ];
