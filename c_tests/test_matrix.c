@@ -1,7 +1,7 @@
 /*
  * The misuse matrix: every function of the header x every mistake. Each test here is a column; it ends with the list of
  * functions that filedb.h declares, and fails for each that it neither tried nor gave a reason for leaving out. So a new
- * function needs a line in every column. (The column of panics is in src/capi/tests.rs: C cannot cause one.)
+ * function needs a line in every column. (The column of panics is in src/capi/tests/panics.rs: C cannot cause one.)
  */
 #include "harness.h"
 

@@ -613,26 +613,40 @@ fn what_a_store_cannot_do_is_refused_and_changes_nothing(under: &Under<'_>) {
     }
 }
 
+/// What changes nothing is done: a sync too.
+fn a_reader_may_not_write(under: &Under<'_>, reader: &Db) {
+    under.is(reader.get(b"open/key").unwrap().as_deref(), Some(&b"value"[..]));
+    under.is(reader.sync().is_ok(), true);
+    let refused = |error: &Error| matches!(error, Error::ReadOnly);
+    under.fails(reader.put(b"open/key", b"other"), refused);
+    under.fails(reader.delete(b"open/key"), refused);
+    under.fails(reader.push_back(b"open/list", b"x"), refused);
+    under.fails(reader.pop_back(b"open/list"), refused);
+    under.fails(reader.list_move((b"open/list", End::Back), (b"open/other", End::Front)), refused);
+    under.fails(reader.list_set(b"open/list", 0, b"x"), refused);
+    under.fails(reader.get_delete(b"open/key"), refused);
+    under.fails(reader.increment(b"open/number", 1), refused);
+    under.fails(reader.compare_and_swap(b"open/key", None, None), refused);
+    under.fails(reader.update(b"open/key", |_| Ok(Change::Delete)), refused);
+    under.fails(reader.expire(b"open/key", Duration::ZERO), refused);
+    under.fails(reader.persist(b"open/key"), refused);
+    under.fails(reader.write(&Batch::new()), refused);
+    if under.can.contains(Capabilities::ORDER) {
+        under.fails(reader.delete_range(&KeyRange::ALL), refused);
+    }
+    under.fails(reader.write_hints(), refused);
+    under.fails(reader.merge(), refused);
+}
+
 /// With a handle of its own, where the store outlives one.
 fn a_store_is_opened_as_its_options_say(under: &Under<'_>) {
     under.db.put(b"open/key", b"value").unwrap();
-    let is_alone = under.url == "memory://";
+    let is_in_memory = under.url.starts_with("memory://");
     let is_directory = !under.url.contains("://");
-    if !is_alone && !is_directory {
+    if !is_in_memory && !is_directory {
         let read_only = Options { read_only: true, ..under.options.clone() };
         let reader = Db::open(under.url, &read_only).unwrap();
-        under.is(reader.get(b"open/key").unwrap().as_deref(), Some(&b"value"[..]));
-        let refused = |error: &Error| matches!(error, Error::ReadOnly);
-        under.fails(reader.put(b"open/key", b"other"), refused);
-        under.fails(reader.delete(b"open/key"), refused);
-        under.fails(reader.push_back(b"open/list", b"x"), refused);
-        under.fails(reader.pop_back(b"open/list"), refused);
-        under.fails(reader.increment(b"open/number", 1), refused);
-        under.fails(reader.compare_and_swap(b"open/key", None, None), refused);
-        under.fails(reader.update(b"open/key", |_| Ok(Change::Delete)), refused);
-        under.fails(reader.expire(b"open/key", Duration::ZERO), refused);
-        under.fails(reader.write(&Batch::new()), refused);
-        under.fails(reader.merge(), refused);
+        a_reader_may_not_write(under, &reader);
         reader.close().unwrap();
         let truncate = Options { truncate: true, ..under.options.clone() };
         under.fails(Db::open(under.url, &truncate).map(drop), |error| {
@@ -663,6 +677,30 @@ fn a_closed_store_says_so(under: &Under<'_>) {
     under.fails(db.capabilities(), is_closed);
     under.fails(db.close(), is_closed);
     under.is(&pinned[..], b"value");
+    if !under.url.contains("://") {
+        let reader = Db::open(under.url, &Options { read_only: true, ..under.options.clone() }).unwrap();
+        a_reader_may_not_write(under, &reader);
+        reader.close().unwrap();
+    }
+}
+
+/// Every store on this machine can be told from others, followed and copied; one on a server says that it cannot.
+fn what_only_stores_on_this_machine_do(under: &Under<'_>) {
+    let db = &under.db;
+    let is_here = !under.url.starts_with("valkey");
+    let answers = [
+        db.identity().map(drop),
+        db.last_seq().map(drop),
+        db.changes(0).map(drop),
+        db.now_ms().map(drop),
+        db.look(b"here/key", |_| ()).map(drop),
+        db.read_many(&[b"here/key"], |_| ()),
+        db.scan(0, 1, |_, _| ()).map(drop),
+    ];
+    for answer in answers {
+        under.is(matches!(answer, Ok(())), is_here);
+        under.is(matches!(answer, Err(Error::Unsupported { .. })), !is_here);
+    }
 }
 
 const SUITE: &[fn(&Under<'_>)] = &[
@@ -677,6 +715,7 @@ const SUITE: &[fn(&Under<'_>)] = &[
     steps_of_many_threads_are_all_counted,
     a_batch_is_all_or_nothing,
     what_a_store_cannot_do_is_refused_and_changes_nothing,
+    what_only_stores_on_this_machine_do,
     a_store_is_opened_as_its_options_say,
     a_closed_store_says_so,
 ];
@@ -725,7 +764,7 @@ fn run_example(name: &str, path: &str) {
     for visit in 1..=5 {
         let output = Command::new(&program).arg(path).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
-        let (visit, lines) = if path == "memory://" { (1, 2) } else { (visit, visit.min(3) + 1) };
+        let (visit, lines) = if path.starts_with("memory://") { (1, 2) } else { (visit, visit.min(3) + 1) };
         assert!(
             output.status.success(),
             "the example on {name}: {}",
@@ -743,10 +782,12 @@ fn every_store_of_this_process_passes_the_suite() {
         ("bitcask pread", "", &[("io", "pread")]),
         ("bitcask sync=always", "", &[("sync", "always")]),
         ("memory", "memory://", &[]),
+        ("memory by name", "memory://conformance", &[]),
         ("ordered mmap", "", &[("engine", "lsm")]),
         ("ordered pread, small", "", &[("engine", "lsm"), ("io", "pread"), ("lsm_memory", "64KiB")]),
         ("ordered sync=always", "", &[("engine", "lsm"), ("sync", "always")]),
         ("ordered in memory", "memory://", &[("engine", "lsm"), ("memory_limit", "256MiB")]),
+        ("ordered in memory by name", "memory://ordered", &[("engine", "lsm")]),
     ] {
         run(name, url, options);
         run_c(name, url, options);

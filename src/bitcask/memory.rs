@@ -225,6 +225,10 @@ impl Store for Named {
         self.enter()?.backup(to, options, watch)
     }
 
+    fn identity(&self) -> Result<[u8; 16]> {
+        self.enter()?.identity()
+    }
+
     fn last_seq(&self) -> Result<u64> {
         self.enter()?.last_seq()
     }

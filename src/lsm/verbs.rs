@@ -275,6 +275,9 @@ impl Store for Lsm {
 
     fn sync(&self) -> Result<()> {
         let engine = self.shared.enter()?;
+        if engine.options.read_only {
+            return Ok(());
+        }
         engine.check_writable()?;
         check_can_sync(&engine)?;
         engine.log.sync()

@@ -13,17 +13,19 @@ use super::node::Node;
 use super::refusal::{detour, error_of, unsupported};
 use super::reply::{MAX_VALUE, Reply};
 use super::walk::RemoteWalk;
-use crate::disk::process;
+use crate::disk::{Disk, process};
 use crate::format::frame;
+use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
 use crate::store::capabilities::Capabilities;
+use crate::store::changes::Follow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
 use crate::store::memory::{self, vec_with_room};
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
-use crate::store::value::{Change, End, Type, incremented};
+use crate::store::value::{Change, End, Seen, Shown, Type, incremented};
 use crate::store::write::{Expiry, PutOptions, Ttl, millis};
 use crate::store::{Copying, Store};
 
@@ -371,6 +373,55 @@ impl Store for Remote {
         unsupported("the files of a server are its own; hints are for stores in directories")
     }
 
+    fn write_now(&self, batch: &Batch) -> Result<bool> {
+        self.write(batch).map(|()| false)
+    }
+
+    fn pause(&self) -> Result<()> {
+        self.check_open()
+    }
+
+    fn check_can_backup(&self) -> Result<()> {
+        self.only_here()
+    }
+
+    fn backup(
+        &self,
+        _: Arc<dyn Disk>,
+        _: &BackupOptions,
+        _: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        self.only_here()
+    }
+
+    fn identity(&self) -> Result<[u8; 16]> {
+        self.only_here()
+    }
+
+    fn last_seq(&self) -> Result<u64> {
+        self.only_here()
+    }
+
+    fn changes(&self, _: u64) -> Result<Box<dyn Follow>> {
+        self.only_here()
+    }
+
+    fn now_ms(&self) -> Result<u64> {
+        self.only_here()
+    }
+
+    fn look(&self, _: &[u8], _: &mut dyn FnMut(Seen<'_>)) -> Result<bool> {
+        self.only_here()
+    }
+
+    fn read_many(&self, _: &[&[u8]], _: &mut dyn FnMut(Shown<'_>)) -> Result<()> {
+        self.only_here()
+    }
+
+    fn scan(&self, _: u64, _: usize, _: &mut dyn FnMut(&[u8], Type)) -> Result<Option<u64>> {
+        self.only_here()
+    }
+
     fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {
         match self.read(key, &[b"TYPE", key], SIMPLE)? {
             Reply::Simple(name) => match name.as_slice() {
@@ -528,6 +579,12 @@ impl Store for Remote {
 }
 
 impl Remote {
+    /// The answer of a verb that only stores on this machine have.
+    fn only_here<T>(&self) -> Result<T> {
+        self.check_open()?;
+        unsupported("only a store in a directory or in memory can do this")
+    }
+
     fn check_can_sync(&self) -> Result<()> {
         if self.can_sync {
             return Ok(());

@@ -112,9 +112,7 @@ pub trait Store: Send + Sync {
     fn merge(&self, watch: &mut dyn FnMut(&MergeProgress) -> ControlFlow<()>) -> Result<bool>;
 
     /// `Err` where the store cannot be copied.
-    fn check_can_backup(&self) -> Result<()> {
-        not_for_servers()
-    }
+    fn check_can_backup(&self) -> Result<()>;
 
     /// See [`crate::Db::backup_with`]. `to` is the directory, which is open and not locked.
     fn backup(
@@ -122,26 +120,16 @@ pub trait Store: Send + Sync {
         to: Arc<dyn Disk>,
         options: &BackupOptions,
         watch: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
-    ) -> Result<bool> {
-        let _ = (to, options, watch);
-        not_for_servers()
-    }
+    ) -> Result<bool>;
 
     /// See [`crate::Db::identity`].
-    fn identity(&self) -> Result<[u8; 16]> {
-        not_for_servers()
-    }
+    fn identity(&self) -> Result<[u8; 16]>;
 
     /// See [`crate::Db::last_seq`].
-    fn last_seq(&self) -> Result<u64> {
-        not_for_servers()
-    }
+    fn last_seq(&self) -> Result<u64>;
 
     /// Begins to follow the changes behind the number `after`.
-    fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
-        let _ = after;
-        not_for_servers()
-    }
+    fn changes(&self, after: u64) -> Result<Box<dyn Follow>>;
 
     /// See [`crate::Db::stats`].
     fn stats(&self) -> Result<Stats>;
@@ -153,37 +141,22 @@ pub trait Store: Send + Sync {
     fn write_hints(&self) -> Result<()>;
 
     /// See [`crate::Db::write_now`].
-    fn write_now(&self, batch: &Batch) -> Result<bool> {
-        self.write(batch).map(|()| false)
-    }
+    fn write_now(&self, batch: &Batch) -> Result<bool>;
 
     /// See [`crate::Db::pause`].
-    fn pause(&self) -> Result<()> {
-        Ok(())
-    }
+    fn pause(&self) -> Result<()>;
 
     /// See [`crate::Db::now_ms`].
-    fn now_ms(&self) -> Result<u64> {
-        not_for_servers()
-    }
+    fn now_ms(&self) -> Result<u64>;
 
     /// See [`crate::Db::look`].
-    fn look(&self, key: &[u8], visit: &mut dyn FnMut(Seen<'_>)) -> Result<bool> {
-        let _ = (key, visit);
-        not_for_servers()
-    }
+    fn look(&self, key: &[u8], visit: &mut dyn FnMut(Seen<'_>)) -> Result<bool>;
 
     /// See [`crate::Db::read_many`].
-    fn read_many(&self, keys: &[&[u8]], visit: &mut dyn FnMut(Shown<'_>)) -> Result<()> {
-        let _ = (keys, visit);
-        not_for_servers()
-    }
+    fn read_many(&self, keys: &[&[u8]], visit: &mut dyn FnMut(Shown<'_>)) -> Result<()>;
 
     /// See [`crate::Db::scan`].
-    fn scan(&self, from: u64, most: usize, visit: &mut dyn FnMut(&[u8], Type)) -> Result<Option<u64>> {
-        let _ = (from, most, visit);
-        not_for_servers()
-    }
+    fn scan(&self, from: u64, most: usize, visit: &mut dyn FnMut(&[u8], Type)) -> Result<Option<u64>>;
 
     /// See [`crate::Db::type_of`].
     fn type_of(&self, key: &[u8]) -> Result<Option<Type>>;
@@ -224,9 +197,4 @@ pub trait Store: Send + Sync {
 
     /// See [`crate::Db::update`].
     fn update(&self, key: &[u8], change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()>;
-}
-
-/// What only stores on this machine can do.
-fn not_for_servers<T>() -> Result<T> {
-    Err(error::Error::Unsupported { message: "only a store in a directory or in memory can do this".into() })
 }
