@@ -12,16 +12,17 @@ pub fn plain(workspace: &Workspace) -> Result<()> {
     let build = build(workspace)?;
     let sh = &workspace.shell;
     let _in_build = sh.push_dir(build);
-    Ok(cmd!(sh, "ctest --parallel 2 --output-on-failure --no-tests=error --label-exclude valgrind")
+    Ok(cmd!(sh, "ctest --parallel 2 --output-on-failure --no-tests=error --label-exclude valgrind|again")
         .quiet()
         .run()?)
 }
 
+/// Under valgrind; and without it, compiled in all ways, those that take long.
 pub fn under_valgrind(workspace: &Workspace) -> Result<()> {
     let build = build(workspace)?;
     let sh = &workspace.shell;
     let _in_build = sh.push_dir(build);
-    Ok(cmd!(sh, "ctest --parallel 2 --output-on-failure --no-tests=error --label-regex valgrind")
+    Ok(cmd!(sh, "ctest --parallel 2 --output-on-failure --no-tests=error --label-regex valgrind|again")
         .quiet()
         .run()?)
 }
