@@ -5,7 +5,8 @@
 //! never names an element that is not there: pushes put the element first, pops take it out last. Readers take no lock. Where an
 //! element is gone they look at the head again: if that is still the same, the element is damaged.
 
-use super::{Engine, Inside, damaged};
+use super::read::damaged;
+use super::{Engine, Inside};
 use crate::format::collection::{ELEMENT_KEY_SIZE, ListHead};
 use crate::format::features::COLLECTIONS;
 use crate::format::frame::{self, Kind};

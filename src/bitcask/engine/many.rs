@@ -1,64 +1,60 @@
-//! Looks at keys for who serves others: all there is to know of one, the values of many, and the keys from a place on.
+//! Reads of many keys at once, and of the keys from a place on.
 
+use super::read::damaged;
 use super::{Engine, Inside};
 use crate::format::frame::{self, Kind};
 use crate::index::{Cursor, Entry, KeyHash};
-use crate::log::file::DataFile;
 use crate::store::error::Result;
-use crate::store::value::{Seen, Shown, Type};
+use crate::store::pinned::Pinned;
+use crate::store::value::{Shown, Type};
+
+/// So many keys are read together.
+const AT_ONCE: usize = 32;
 
 impl Engine {
-    /// Shows what a key has. False where there is no such key.
-    pub fn look(&self, inside: &Inside<'_>, key: &[u8], visit: impl FnOnce(Seen<'_>)) -> Result<bool> {
-        frame::check_key(key)?;
-        let Some(entry) = self.index.get(self.hasher.hash(key)) else { return Ok(false) };
-        if let Some(value) = self.bare_value(inside, entry, key) {
-            visit(Seen { holds: Type::Value, value, length: 0, expiry_ms: None });
-            return Ok(true);
+    /// Where the records of some keys are, [`AT_ONCE`] at most; they are on their way to the cache. The cache misses of a round overlap: the
+    /// index slots here, then the records, and whoever compares them is the third.
+    #[inline]
+    fn entries_of(&self, inside: &Inside<'_>, keys: &[&[u8]]) -> [Option<Entry>; AT_ONCE] {
+        let may_wait = self.disk_watch.may_wait();
+        let mut hashes = [KeyHash::default(); AT_ONCE];
+        for (hash, key) in hashes.iter_mut().zip(keys) {
+            *hash = self.hasher.hash(key);
+            self.index.prefetch(*hash);
         }
-        if entry.size.is_head() {
-            let list = self.list_at(inside, Some(entry), key)?;
-            let seen = list.map(|list| Seen {
-                holds: Type::List,
-                value: &[],
-                length: list.head.length(),
-                expiry_ms: list.expiry_ms,
-            });
-            return Ok(seen.map(visit).is_some());
+        let mut entries = [None; AT_ONCE];
+        for (entry, hash) in entries.iter_mut().zip(&hashes[..keys.len()]) {
+            *entry = self.index.get(*hash);
+            if let Some(entry) = *entry
+                && let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside)
+            {
+                if may_wait {
+                    file.will_need(entry);
+                }
+                file.prefetch(entry);
+            }
         }
-        let mut buffer = Vec::new();
-        let frame = self.record(inside, entry, key, &mut buffer, DataFile::is_intact)?;
-        let seen = frame.map(|frame| Seen {
-            holds: Type::Value,
-            value: frame.value(),
-            length: 0,
-            expiry_ms: frame.header.expiry_ms,
-        });
-        Ok(seen.map(visit).is_some())
+        entries
     }
 
-    /// Shows the values of many keys, in their order. Rounds as in [`Engine::pin_many`].
-    pub fn read_many(&self, inside: &Inside<'_>, keys: &[&[u8]], visit: &mut dyn FnMut(Shown<'_>)) {
-        const AT_ONCE: usize = 32;
-        let may_wait = self.disk_watch.may_wait();
+    /// The values of many keys, pinned.
+    pub fn pin_many(&self, inside: &Inside<'_>, keys: &[&[u8]], out: &mut Vec<Result<Option<Pinned>>>) {
         for keys in keys.chunks(AT_ONCE) {
-            let mut hashes = [KeyHash::default(); AT_ONCE];
-            for (hash, key) in hashes.iter_mut().zip(keys) {
-                *hash = self.hasher.hash(key);
-                self.index.prefetch(*hash);
-            }
-            let mut entries = [None; AT_ONCE];
-            for (entry, hash) in entries.iter_mut().zip(&hashes[..keys.len()]) {
-                *entry = self.index.get(*hash);
-                if let Some(entry) = *entry
-                    && let Some(file) = self.catalog.files.get(usize::from(entry.location.slot), inside)
-                {
-                    if may_wait {
-                        file.will_need(entry);
-                    }
-                    file.prefetch(entry);
+            let entries = self.entries_of(inside, keys);
+            out.extend(keys.iter().zip(entries).map(|(key, entry)| {
+                frame::check_key(key)?;
+                match entry {
+                    Some(entry) => self.pin_at(inside, entry, key),
+                    None => Ok(None),
                 }
-            }
+            }));
+        }
+    }
+
+    /// Shows the values of many keys, in their order.
+    pub fn read_many(&self, inside: &Inside<'_>, keys: &[&[u8]], visit: &mut dyn FnMut(Shown<'_>)) {
+        for keys in keys.chunks(AT_ONCE) {
+            let entries = self.entries_of(inside, keys);
             for (key, entry) in keys.iter().zip(entries) {
                 let mut visit_one = |value: &[u8]| visit(Ok(Some(value)));
                 let shown = frame::check_key(key).and_then(|()| match entry {
@@ -110,7 +106,7 @@ impl Engine {
         let file = self.file(inside, entry)?;
         let frame = file.frame(entry, &mut buffer)?;
         if self.options.verify_checksums && !file.is_intact(&frame) {
-            return Err(file.corrupt(frame.offset, "the checksum of the record does not match"));
+            return Err(damaged(file, &frame));
         }
         if frame.header.expiry_ms.is_some_and(|at| self.has_expired(at)) {
             return Ok(());
