@@ -20,7 +20,8 @@ pub(super) fn enter(err: *mut filedb_error_t, body: impl FnOnce(&Call) -> Answer
     enter_fast(err, body)
 }
 
-/// As [`enter`], for calls in which the price of [`NotCancelled`] would be felt: it is paid where they ask something of the system.
+/// As [`enter`], without [`NotCancelled`], whose price would be felt: for calls of which a program makes millions a second and that normally
+/// ask nothing of the system. The code below begins one where it does ask.
 #[inline]
 pub(super) fn enter_fast(err: *mut filedb_error_t, body: impl FnOnce(&Call) -> Answer) -> filedb_status_t {
     let call = Call::begin();
