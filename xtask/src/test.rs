@@ -72,7 +72,11 @@ const LIBRARIES: &[Step] = &[
     step("archive", "libfiledb.a is one object without section groups", abi::static_library),
     step("lto", "the libraries are optimised at link time", abi::link_time_optimisation),
     step("c-tests", "the C tests pass: C99, C11, C++17, shared and static", ctests::plain),
-    long("valgrind", "the C tests pass under valgrind, and those that take long in all ways of compiling them", ctests::under_valgrind),
+    long(
+        "valgrind",
+        "the C tests pass under valgrind, and those that take long in all ways of compiling them",
+        ctests::under_valgrind,
+    ),
     step(
         "conformance",
         "every store passes the suites in Rust and in C: files, memory, a Valkey server, a Valkey Cluster",
