@@ -368,3 +368,35 @@ fn log_files_are_sealed_in_their_order_whoever_does_it() {
         db.close().unwrap();
     }
 }
+
+/// Of a key that is written again and again the memtable has one version, and never takes the bytes that it may.
+#[test]
+fn the_log_does_not_grow_without_end_where_a_few_keys_are_written_again_and_again() {
+    let disk = SimDisk::new();
+    let db = open(&disk, &options());
+    let bytes = |disk: &SimDisk| -> usize {
+        disk.file_names().iter().map(|name| disk.read_file(name).unwrap_or_default().len()).sum()
+    };
+    let mut most = 0;
+    for n in 0..20_000u32 {
+        db.put([n as u8 % 3], n.to_be_bytes()).unwrap();
+        if n % 1_000 == 0 {
+            most = most.max(bytes(&disk));
+        }
+    }
+    // Four times a memtable, and files of the log that are not full yet.
+    assert!(most < 64 << 10, "{most} bytes for three keys");
+    let again = open(&disk.kill(), &options());
+    assert!((19_997..20_000u32).all(|n| again.get([n as u8 % 3]).unwrap() == Some(n.to_be_bytes().to_vec())));
+    drop(again);
+    // Nor where it is killed before it comes to that.
+    let mut disk = disk.kill();
+    for round in 0..40u32 {
+        let db = open(&disk, &options());
+        (0..50u32).for_each(|n| db.put([n as u8 % 3], (round * 50 + n).to_be_bytes()).unwrap());
+        assert!(bytes(&disk) < 64 << 10, "{} bytes after {round} kills", bytes(&disk));
+        let killed = disk.kill();
+        drop(db);
+        disk = killed;
+    }
+}

@@ -10,7 +10,8 @@ use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::sync::thread::{NotCancelled, Thread};
 
-/// A memtable that holds such a part of what it may hold is written out by a close; of a smaller one the next opening reads the log.
+/// A memtable that takes such a part of what it may take, or whose records take that in the log, is written out by a close; of a smaller one
+/// the next opening reads the log.
 const WORTH_A_RUN: usize = 8;
 
 /// Closes a store, whatever it returns. Whatever else fails, what was written is made durable, if that is possible.
@@ -41,7 +42,8 @@ fn flush_rest(shared: &Shared) -> Result<()> {
             return Ok(());
         }
         engine.catalog.poison.check()?;
-        if engine.tree().active.bytes() >= engine.memtable_size / WORTH_A_RUN {
+        let (active, least) = (engine.tree().active.clone(), engine.memtable_size / WORTH_A_RUN);
+        if active.bytes() >= least || active.logged_bytes() >= least {
             engine.freeze_all();
         }
     }

@@ -32,8 +32,6 @@ use crate::sync::thread::NotCancelled;
 
 /// Keys share so many locks.
 const STRIPES: usize = 256;
-/// A memtable with so many deletes of ranges is full.
-const MOST_RANGES: usize = 256;
 /// So many memtables that are full may wait to be written out before writers wait a little: more than are written out together.
 const FEW_FROZEN: usize = 5;
 /// Where runs cannot be written, puts are refused when so many wait, and everything when twice as many do.
@@ -458,7 +456,7 @@ impl Engine {
             }
             self.visible.store(last, Ordering::Release);
             self.note_memory();
-            if table.bytes() >= self.memtable_size || table.range_count() >= MOST_RANGES {
+            if table.is_full(self.memtable_size) {
                 self.freeze();
             }
             end

@@ -20,6 +20,13 @@ use crate::sync::lock::RwLock;
 const OVERHEAD: usize = 210;
 /// And for the number of a list that is no more.
 const DEAD_LIST: usize = 48;
+/// What a record takes in the log beside its bytes, about.
+const FRAME: usize = 32;
+/// A memtable is full when it takes the bytes that it may, and also when its records take so many times these in the log: where a few keys
+/// are written again and again it stays small, and the log goes only when it is written out.
+const MOST_LOGGED: usize = 4;
+/// And with so many deletes of ranges, which a look goes through one by one.
+const MOST_RANGES: usize = 256;
 
 /// What is in the log cannot be refused when it comes here. So all that a write needs is in trees, which ask for small pieces of memory
 /// only; this is where to make sure, before the log, that there is memory for so many.
@@ -126,6 +133,8 @@ struct Content {
     /// Nothing of a list is newer than its delete, so that of neighbours the later one serves both.
     dead: BTreeMap<u64, (u64, u64)>,
     bytes: usize,
+    /// What its records take in the log, also those of which nothing is left here.
+    logged: usize,
     seqs: Option<(u64, u64)>,
 }
 
@@ -159,6 +168,7 @@ impl Content {
 
     fn note(&mut self, seq: u64, bytes: usize) {
         self.bytes += bytes + OVERHEAD;
+        self.logged += bytes + FRAME;
         let (min, max) = self.seqs.unwrap_or((seq, seq));
         self.seqs = Some((min.min(seq), max.max(seq)));
     }
@@ -254,9 +264,17 @@ impl Memtable {
         self.known.may_have_ranges()
     }
 
-    /// How many deletes of ranges of the user's keys there are.
-    pub fn range_count(&self) -> usize {
-        self.content.read().ranges.len()
+    /// Whether another should take over, where it may take so many bytes.
+    pub fn is_full(&self, size: usize) -> bool {
+        let content = self.content.read();
+        content.bytes >= size
+            || content.logged >= size.saturating_mul(MOST_LOGGED)
+            || content.ranges.len() >= MOST_RANGES
+    }
+
+    /// What its records take in the log, about.
+    pub fn logged_bytes(&self) -> usize {
+        self.content.read().logged
     }
 
     /// The memory that it takes, about.

@@ -316,7 +316,7 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
     let (_, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
         let header = &frame.header;
         // Between two frames, so that a batch is in one memtable.
-        if tree.active.bytes() >= most && !options.read_only {
+        if tree.active.is_full(most) && !options.read_only {
             let full = std::mem::take(&mut tree.active);
             memory::push(&mut tree.frozen, full)?;
         }
