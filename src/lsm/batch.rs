@@ -122,14 +122,14 @@ impl Engine {
                 }
                 (Verb::Delete, _) => Operation::of_user(Kind::Tombstone, operation.key, &[], None)?,
                 (_, Some((place, logged))) => {
-                    Operation::of_element(Kind::Element, logged, *place, operation.value)
+                    Operation::of_element(Kind::Element, logged, *place, operation.value)?
                 }
                 (_, None) => continue,
             });
         }
-        operations.extend(
-            taken.iter().map(|(place, logged)| Operation::of_element(Kind::Gone, logged, *place, &[])),
-        );
+        for (place, logged) in &taken {
+            operations.push(Operation::of_element(Kind::Gone, logged, *place, &[])?);
+        }
         for (key, expiry_ms, head) in &heads {
             operations.push(Operation::of_user(Kind::Head, key, head, *expiry_ms)?);
         }
@@ -138,7 +138,7 @@ impl Engine {
                 operations.push(Operation::of_user(Kind::Tombstone, key, &[], None)?);
             }
         }
-        self.commit_as(&operations, waits && self.syncs_always(), locked)
+        self.commit_all(operations, waits && self.syncs_always(), locked)
     }
 
     /// Gives each operation its element, and finds out what lists there are after the batch.

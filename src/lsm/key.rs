@@ -16,7 +16,8 @@ use crate::store::error::Result;
 use crate::store::memory::{self, vec_with_room};
 use crate::store::range::KeyRange;
 
-const USER: u8 = 1;
+/// What the engine's keys of the user's keys begin with.
+pub const USER: u8 = 1;
 const ELEMENT: u8 = 2;
 
 pub use crate::format::ordered::{RangeDelete, decode_bounds};

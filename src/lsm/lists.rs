@@ -81,11 +81,11 @@ impl Engine {
         let before = self.list(key)?;
         let (list, position) = self.grown(before, end)?;
         let (logged, head) = (list.head.element_key(position), list.head.encode());
-        let element = Operation::of_element(Kind::Element, &logged, (list.head.id, position), value);
+        let element = Operation::of_element(Kind::Element, &logged, (list.head.id, position), value)?;
         let of_key = Operation::of_user(Kind::Head, key, &head, list.expiry_ms)?;
         // The order says to those who follow the log whether the list is new. Both count, or none.
         let operations = if before.is_none() { [of_key, element] } else { [element, of_key] };
-        self.commit(&operations, false, locked)?;
+        self.commit_all(memory::collect(operations)?, self.syncs_always(), locked)?;
         Ok(list.head.length())
     }
 
@@ -108,11 +108,8 @@ impl Engine {
             0 => Operation::of_user(Kind::Tombstone, key, &[], None)?,
             _ => Operation::of_user(Kind::Head, key, &head, list.expiry_ms)?,
         };
-        self.commit(
-            &[of_key, Operation::of_element(Kind::Gone, &logged, (list.head.id, position), &[])],
-            false,
-            locked,
-        )?;
+        let of_element = Operation::of_element(Kind::Gone, &logged, (list.head.id, position), &[])?;
+        self.commit_all(memory::collect([of_key, of_element])?, self.syncs_always(), locked)?;
         Ok(Some(size))
     }
 
@@ -199,10 +196,10 @@ impl Engine {
         let (logged, head) = (list.head.element_key(position), list.head.encode());
         // The head once more: who follows the log learns from it which key this is about.
         let operations = [
-            Operation::of_element(Kind::Element, &logged, (list.head.id, position), value),
+            Operation::of_element(Kind::Element, &logged, (list.head.id, position), value)?,
             Operation::of_user(Kind::Head, key, &head, list.expiry_ms)?,
         ];
-        self.commit(&operations, false, locked)?;
+        self.commit_all(memory::collect(operations)?, self.syncs_always(), locked)?;
         Ok(true)
     }
 

@@ -45,6 +45,8 @@ pub struct Version {
 
 /// Keys up to this length stand in the tree itself: so a look at a node reads its keys one behind the other.
 const SHORT: usize = 30;
+/// So many bytes of them are compared at once.
+const HALF: usize = 16;
 
 /// A key.
 #[derive(Debug)]
@@ -58,14 +60,27 @@ pub enum Key {
 impl Key {
     /// A key with these bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, Refused> {
-        let mut short = [0; SHORT];
-        match short.get_mut(..bytes.len()) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                Ok(Key::Short(bytes.len() as u8, short))
-            }
+        match Key::short([], bytes) {
+            Some(short) => Ok(short),
             None => Ok(Key::Long(memory::copy_of(bytes)?.into_boxed_slice())),
         }
+    }
+
+    /// The engine's key for a key of the user's.
+    pub fn of_user(user: &[u8]) -> Result<Self> {
+        match Key::short([key::USER], user) {
+            Some(short) => Ok(short),
+            None => Ok(Key::Long(key::of_user(user)?.into_boxed_slice())),
+        }
+    }
+
+    /// One that stands in the tree itself, with these bytes first; `None` where it is too long for that.
+    #[inline]
+    fn short<const N: usize>(first: [u8; N], rest: &[u8]) -> Option<Self> {
+        let mut bytes = [0; SHORT];
+        bytes.get_mut(..N)?.copy_from_slice(&first);
+        bytes.get_mut(N..N + rest.len())?.copy_from_slice(rest);
+        Some(Key::Short((N + rest.len()) as u8, bytes))
     }
 
     /// Its bytes.
@@ -76,6 +91,12 @@ impl Key {
             Key::Long(bytes) => bytes,
         }
     }
+}
+
+/// The first bytes of a short key as a number, which has their order.
+#[inline]
+fn first_half(bytes: &[u8; SHORT]) -> u128 {
+    u128::from_be_bytes(*bytes.first_chunk::<HALF>().unwrap_or(&[0; HALF]))
 }
 
 impl std::borrow::Borrow<[u8]> for Key {
@@ -100,9 +121,14 @@ impl PartialOrd for Key {
 }
 
 impl Ord for Key {
+    /// Short ones as numbers, with the zeros behind them: where these are equal the longer one ends with zeros, and comes later.
     #[inline]
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.bytes().cmp(other.bytes())
+        let (Key::Short(len, bytes), Key::Short(other_len, others)) = (self, other) else {
+            return self.bytes().cmp(other.bytes());
+        };
+        let order = first_half(bytes).cmp(&first_half(others));
+        order.then_with(|| (&bytes[HALF..], len).cmp(&(&others[HALF..], other_len)))
     }
 }
 
@@ -239,8 +265,13 @@ impl Memtable {
     /// The newest version of a key that a reader at `seq` sees; and the newest delete of a range with the key in it that it sees, 0 for
     /// none.
     pub fn get(&self, key: &[u8], seq: u64) -> (Option<Version>, u64) {
+        let short = Key::short([], key);
         let content = self.content.read();
-        let version = content.keys.get(key).and_then(|versions| versions.at(seq)).cloned();
+        let versions = match &short {
+            Some(short) => content.keys.get(short),
+            None => content.keys.get(key),
+        };
+        let version = versions.and_then(|versions| versions.at(seq)).cloned();
         (version, content.covering(key, seq))
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::engine::{Engine, Operation};
 use super::lists::{copied, copy_whole};
+use super::memtable::Key;
 use super::walk::Iter;
 use super::{Lsm, backup, flush, key, merge, places};
 use crate::disk::Disk;
@@ -52,7 +53,7 @@ impl Engine {
                 expiry_ms = current.and_then(|(_, expiry_ms)| expiry_ms);
             }
         }
-        self.commit(&[Operation::of_user(Kind::Put, key, value, expiry_ms)?], options.sync, locked)?;
+        self.commit(Operation::of_user(Kind::Put, key, value, expiry_ms)?, options.sync, locked)?;
         Ok(true)
     }
 
@@ -66,7 +67,7 @@ impl Engine {
             Ok(Some(_)) | Err(Error::Corrupt { .. }) => {}
             Err(error) => return Err(error),
         }
-        self.commit(&[Operation::of_user(Kind::Tombstone, key, &[], None)?], false, locked)?;
+        self.commit(Operation::of_user(Kind::Tombstone, key, &[], None)?, false, locked)?;
         Ok(true)
     }
 
@@ -80,7 +81,7 @@ impl Engine {
         let locked = self.lock_all_keys()?;
         let record =
             crate::log::append::Record { kind: Kind::Range, key: &[0], value: &bounds, expiry_ms: None };
-        self.commit(&[Operation { record, key: Vec::new() }], false, locked)
+        self.commit(Operation { record, key: Key::new(&[])? }, false, locked)
     }
 
     fn set_expiry(&self, key: &[u8], expiry_ms: Option<u64>) -> Result<bool> {
@@ -93,7 +94,7 @@ impl Engine {
         })?;
         let Some(found) = found else { return Ok(false) };
         let (kind, value) = found?;
-        self.commit(&[Operation::of_user(kind, key, &value, expiry_ms)?], false, locked)?;
+        self.commit(Operation::of_user(kind, key, &value, expiry_ms)?, false, locked)?;
         Ok(true)
     }
 
@@ -122,10 +123,10 @@ impl Engine {
             Change::Put(value) => {
                 frame::check_value_len(value.len() as u64)?;
                 let expiry_ms = found.and_then(|(expiry_ms, _)| expiry_ms);
-                return self.commit(&[Operation::of_user(Kind::Put, key, &value, expiry_ms)?], false, locked);
+                return self.commit(Operation::of_user(Kind::Put, key, &value, expiry_ms)?, false, locked);
             }
         };
-        self.commit(&[operation], false, locked)
+        self.commit(operation, false, locked)
     }
 
     fn stats(&self) -> Stats {

@@ -1,29 +1,28 @@
-//! One open store: what a write and a look at a key consist of.
-//!
-//! A write: limits, the lock of the key's stripe where it depends on what is there; then, one writer at a time, the log and the memtable;
-//! then, where asked for, the disk. A look: memtables, newest first, then runs, newest first, each behind its filter.
+//! One open store: what it consists of, and the moments that are read.
+
+mod commit;
+mod look;
+mod pressure;
+
+pub use commit::{Change, Operation, version_of};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use super::key::{self, RangeDelete};
-use super::memtable::{self, Memtable, Version};
+use super::key;
+use super::memtable::Memtable;
 use super::places::Places;
 use super::ranges::Ranges;
 use super::run::{Questions, Removing, Run};
 use crate::bitcask::engine::clock::StoreClock;
-use crate::format::frame::{self, Kind};
-use crate::format::run::block::{Meta, What};
 use crate::index::KeyHasher;
 use crate::log::Position;
-use crate::log::append::{Log, Record};
+use crate::log::append::Log;
 use crate::log::catalog::Catalog;
 use crate::store::error::{Error, Result};
-use crate::store::memory::{self, Refused, vec_with_room};
-use crate::store::options::{MergeMode, Options, SyncMode};
-use crate::store::value::Type;
+use crate::store::memory::{self, Refused};
+use crate::store::options::Options;
 use crate::sync::gate;
 use crate::sync::lock::{Mutex, MutexGuard, RwLock};
 use crate::sync::monitor::Monitor;
@@ -32,17 +31,6 @@ use crate::sync::thread::NotCancelled;
 
 /// Keys share so many locks.
 const STRIPES: usize = 256;
-/// So many memtables that are full may wait to be written out before writers wait a little: more than are written out together.
-const FEW_FROZEN: usize = 5;
-/// Where runs cannot be written, puts are refused when so many wait, and everything when twice as many do.
-const MOST_FROZEN: usize = 4;
-/// When so many wait, no writer goes on until one was written out, as long as that works: with the one that is written to they take
-/// seven eighths of `lsm_memory`.
-const MOST_WAITING: usize = 6;
-/// So many runs that overlap make writers wait a little.
-const MANY_RUNS: usize = 20;
-/// A write waits for at most this long.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// The runs of each level.
 pub type Levels = Vec<Vec<Arc<Run>>>;
@@ -68,28 +56,6 @@ impl Tree {
     /// All runs.
     pub fn runs(&self) -> impl Iterator<Item = &Arc<Run>> {
         self.levels.iter().flatten()
-    }
-}
-
-/// One operation of a write, with the engine's key.
-pub struct Operation<'a> {
-    /// What goes into the log.
-    pub record: Record<'a>,
-    /// What it is about: empty for the delete of a range.
-    pub key: Vec<u8>,
-}
-
-impl<'a> Operation<'a> {
-    /// About a key of the user's.
-    pub fn of_user(kind: Kind, key: &'a [u8], value: &'a [u8], expiry_ms: Option<u64>) -> Result<Self> {
-        Ok(Operation { record: Record { kind, key, value, expiry_ms }, key: key::of_user(key)? })
-    }
-
-    /// About an element of a list; `logged` is its key in the log.
-    pub fn of_element(kind: Kind, logged: &'a [u8], (id, position): (u64, i64), value: &'a [u8]) -> Self {
-        // Few bytes, which are not refused: see `store::memory`.
-        let key = key::of_element(id, position).to_vec();
-        Operation { record: Record { kind, key: logged, value, expiry_ms: None }, key }
     }
 }
 
@@ -156,8 +122,8 @@ pub struct Engine {
     pub hasher: KeyHasher,
     /// Held for a change that depends on what its key has.
     stripes: Vec<Mutex<()>>,
-    /// Held by who writes to the log and the memtable.
-    writer: Mutex<()>,
+    /// The memtable that writes go to. Locked by who writes to the log and to that.
+    writer: Mutex<Arc<Memtable>>,
     tree: RwLock<Arc<Tree>>,
     /// The same for who looks at a key: threads that do so on other cores do not wait for a cache line.
     near: [Near; NEAR],
@@ -252,7 +218,7 @@ impl Engine {
             clock,
             hasher,
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
-            writer: Mutex::new(()),
+            writer: Mutex::new(tree.active.clone()),
             backlog: AtomicUsize::new(backlog_of(&tree)),
             near: std::array::from_fn(|_| Near(RwLock::new(Arc::new(NearTree(tree.clone()))))),
             tree: RwLock::new(tree),
@@ -398,240 +364,6 @@ impl Engine {
         (self.visible(), last, end)
     }
 
-    // ---- Writes ----
-
-    /// Writes all operations or, where it fails, none of them. Lets go of what keeps others from the keys before it waits for the disk.
-    pub fn commit<L>(&self, operations: &[Operation<'_>], sync: bool, locked: L) -> Result<()> {
-        self.commit_as(operations, sync || self.syncs_always(), locked)
-    }
-
-    /// Whether every write is durable before somebody is told of it.
-    pub fn syncs_always(&self) -> bool {
-        self.options.sync == SyncMode::Always
-    }
-
-    /// As [`Engine::commit`]; waits for the disk where `waits` says so.
-    pub fn commit_as<L>(&self, operations: &[Operation<'_>], waits: bool, locked: L) -> Result<()> {
-        self.check_writable()?;
-        if operations.is_empty() {
-            return Ok(());
-        }
-        let mut versions = vec_with_room(operations.len())?;
-        for operation in operations {
-            versions.push(version_of(&operation.record)?);
-        }
-        let mut keys: Vec<(memtable::Key, u64)> = vec_with_room(operations.len())?;
-        for operation in operations {
-            keys.push((memtable::Key::new(&operation.key)?, self.hash(&operation.key)));
-        }
-        let mut records = vec_with_room(operations.len())?;
-        records.extend(operations.iter().map(|operation| operation.record));
-        let mut appended = vec_with_room(operations.len())?;
-        if operations.len() > 1 {
-            memtable::make_room(operations.len())?;
-        }
-        let time_ms = self.clock.coarse();
-        let end = {
-            let _not_cancelled = NotCancelled::begin();
-            let _alone = self.writer.lock();
-            let tree = self.tree();
-            let table = &tree.active;
-            match records.as_slice() {
-                [record] => appended.push(self.log.append(record, time_ms)?),
-                records => self.log.append_batch(records, time_ms, &mut appended)?,
-            }
-            let newest_snapshot = self.snapshots.lock().last_key_value().map(|(seq, _)| *seq);
-            let (mut end, mut last) = (Position::default(), 0);
-            for (((key, hash), version), appended) in keys.into_iter().zip(versions).zip(&appended) {
-                (end, last) = (appended.end, appended.seq);
-                match version {
-                    Change::Version(mut version) => {
-                        version.meta.seq = appended.seq;
-                        table.insert(key, hash, version, newest_snapshot);
-                    }
-                    Change::Range { from, to } => {
-                        table.delete_range(RangeDelete { id: 0, seq: appended.seq, from, to });
-                    }
-                }
-            }
-            self.visible.store(last, Ordering::Release);
-            self.note_memory();
-            if table.is_full(self.memtable_size) {
-                self.freeze();
-            }
-            end
-        };
-        drop(locked);
-        if waits {
-            self.log.wait_durable(end)?;
-        }
-        Ok(())
-    }
-
-    /// A new memtable takes over. For who holds the writer's lock, or is alone.
-    fn freeze(&self) {
-        let active = Arc::new(Memtable::new(self.memtable_size));
-        self.change_tree(|tree| Tree {
-            active,
-            frozen: tree.frozen.iter().chain([&tree.active]).cloned().collect(),
-            levels: tree.levels.clone(),
-            ranges: tree.ranges.clone(),
-        });
-        self.flush_signal.wake();
-    }
-
-    /// A new memtable takes over where the last one has something.
-    pub fn freeze_all(&self) {
-        let _alone = self.writer.lock();
-        if self.tree().active.seqs().is_some() {
-            self.freeze();
-        }
-    }
-
-    /// Tells a disk in memory what memtables take, which counts for its limit: late, and they would take what is kept free for deletes.
-    pub fn note_memory(&self) {
-        if self.catalog.disk.is_volatile() {
-            let memory = self.tree().memtables().map(|table| table.bytes() as u64).sum();
-            self.catalog.disk.note_memory(memory);
-        }
-    }
-
-    /// Gives what is set aside for merges to who writes runs. False where that was done before, and in memory, where the limit is kept
-    /// to in another way.
-    pub fn release_room_for_runs(&self) -> bool {
-        !self.catalog.disk.is_volatile() && self.catalog.release_for_merges()
-    }
-
-    /// Whether a writer should wait a little before it writes more.
-    pub fn is_behind(&self) -> bool {
-        let (waiting, runs) = self.backlog();
-        waiting >= FEW_FROZEN || runs >= MANY_RUNS
-    }
-
-    /// How many memtables wait to be written out, and how many runs for a merge that comes by itself.
-    fn backlog(&self) -> (usize, usize) {
-        let backlog = self.backlog.load(Ordering::Relaxed);
-        let is_merged = self.options.merge == MergeMode::Auto && self.merges_come.load(Ordering::Relaxed);
-        (backlog & 0xffff, if is_merged { backlog >> 16 } else { 0 })
-    }
-
-    /// Says whether writers should wait for merges.
-    pub fn set_merges_come(&self, merges_come: bool) {
-        self.merges_come.store(merges_come, Ordering::Relaxed);
-    }
-
-    /// `Err` where memtables cannot be written out and too many of them wait.
-    pub fn check_flushes(&self, makes_room: bool) -> Result<()> {
-        let most = if makes_room { 2 * MOST_FROZEN } else { MOST_FROZEN };
-        if self.backlog().0 < most {
-            return Ok(());
-        }
-        match self.flush_failure.lock().clone() {
-            Some(failure) => Err(failure),
-            None => Ok(()),
-        }
-    }
-
-    /// Lets a writer wait a little where memtables wait to be written out, or runs to be merged. True where it is to call again before
-    /// it writes. `Err` where memtables cannot be written out and too many wait. To be called without a lock.
-    pub fn pause(&self, makes_room: bool) -> Result<bool> {
-        let (waiting, runs) = self.backlog();
-        if waiting < FEW_FROZEN && runs < MANY_RUNS {
-            return Ok(false);
-        }
-        self.check_flushes(makes_room)?;
-        if self.is_background {
-            let behind = waiting.saturating_sub(FEW_FROZEN - 1).max(runs.saturating_sub(MANY_RUNS - 1));
-            let pause =
-                LONGEST_PAUSE.min(Duration::from_micros(250) * 2u32.saturating_pow(behind.min(10) as u32));
-            let _not_cancelled = NotCancelled::begin();
-            drop(self.relieved.wait_for(self.relieved.lock(), pause));
-        }
-        // What fails there stops the writes that come after this one.
-        let _ = self.log.stay_near_disk();
-        let is_written_out = self.is_background
-            && !self.options.read_only
-            && self.flush_failure.lock().is_none()
-            && self.catalog.poison.check().is_ok();
-        Ok(is_written_out && self.backlog().0 >= MOST_WAITING)
-    }
-
-    /// Something was done that writers may be waiting for.
-    pub fn relieve(&self) {
-        self.relieved.notify_all();
-    }
-
-    // ---- Looks ----
-
-    /// Shows the newest version of one of the engine's keys that a reader at `seq` sees, if it says that the key is there, to `visit`.
-    pub fn look<R>(
-        &self,
-        tree: &Tree,
-        key: &[u8],
-        seq: u64,
-        visit: impl FnOnce(&Meta, &[u8]) -> R,
-    ) -> Result<Option<R>> {
-        let mut visit = Some(visit);
-        let mut show = |meta: &Meta, value: &[u8], deleted: u64| {
-            let is_there = meta.what != What::Nothing && meta.seq >= deleted;
-            visit.take().filter(|_| is_there).map(|visit| visit(meta, value))
-        };
-        let mut deleted = 0;
-        let (hash, questions) = (self.hash(key), &self.counters.questions);
-        for table in tree.memtables().filter(|table| table.may_say_something(hash)) {
-            let (version, covering) = table.get(key, seq);
-            deleted = deleted.max(covering);
-            if let Some(version) = version {
-                return Ok(show(&version.meta, &version.value, deleted));
-            }
-        }
-        if tree.levels.is_empty() {
-            return Ok(None);
-        }
-        deleted = deleted.max(tree.ranges.covering(key, seq));
-        let _not_cancelled = NotCancelled::begin();
-        for (n, level) in tree.levels.iter().enumerate() {
-            let runs = match n {
-                0 => level.as_slice(),
-                _ => {
-                    let n = level.partition_point(|run| run.last_key.as_slice() < key);
-                    level.get(n..=n).unwrap_or_default()
-                }
-            };
-            for run in runs {
-                if let Some(shown) =
-                    run.get(key, hash, seq, questions, |meta, value| show(meta, value, deleted))?
-                {
-                    return Ok(shown);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// As [`Engine::look`], at a key of the user's, as it is now; `None` also where it has expired.
-    pub fn find<R>(&self, key: &[u8], visit: impl FnOnce(&Meta, &[u8]) -> R) -> Result<Option<R>> {
-        frame::check_key(key)?;
-        let found = self.look(&self.near_tree().0, &key::of_user(key)?, u64::MAX, |meta, value| {
-            let expired = meta.expiry_ms.is_some_and(|expiry_ms| self.has_expired(expiry_ms));
-            (!expired).then(|| visit(meta, value))
-        });
-        Ok(found?.flatten())
-    }
-
-    /// What a key of the user's holds and when it expires.
-    pub fn describe(&self, key: &[u8]) -> Result<Option<(Type, Option<u64>)>> {
-        self.find(key, |meta, _| {
-            let holds = if meta.what == What::Head { Type::List } else { Type::Value };
-            (holds, meta.expiry_ms)
-        })
-    }
-
-    /// The sequence number of the newest version of one of the engine's keys; 0 where there is none, or none that is not deleted.
-    pub fn newest_seq(&self, key: &[u8]) -> Result<u64> {
-        Ok(self.look(&self.tree(), key, u64::MAX, |meta, _| meta.seq)?.unwrap_or(0))
-    }
-
     // ---- Time ----
 
     /// Whether something that expires then has expired. Once this said yes, it does so for ever: the log holds a time that is no earlier
@@ -669,27 +401,4 @@ impl Engine {
 
 fn backlog_of(tree: &Tree) -> usize {
     tree.frozen.len().min(0xffff) | tree.levels.first().map_or(0, Vec::len) << 16
-}
-
-/// What a record makes of the memtable.
-pub enum Change {
-    /// A version of its key, whose sequence number is not known yet.
-    Version(Version),
-    /// All keys from the first on and before the second are no more.
-    Range { from: Vec<u8>, to: Vec<u8> },
-}
-
-/// What a record makes of the memtable.
-pub fn version_of(record: &Record<'_>) -> Result<Change> {
-    let what = match record.kind {
-        Kind::Head => What::Head,
-        Kind::Tombstone | Kind::Gone => What::Nothing,
-        Kind::Range => {
-            let (from, to) = key::decode_bounds(record.value).map_err(Error::invalid)?;
-            return Ok(Change::Range { from: memory::copy_of(from)?, to: memory::copy_of(to)? });
-        }
-        _ => What::Value,
-    };
-    let meta = Meta { what, seq: 0, expiry_ms: record.expiry_ms };
-    Ok(Change::Version(Version { meta, value: Arc::new(memory::copy_of(record.value)?) }))
 }
