@@ -26,7 +26,7 @@
  *   renamed while a store is open, and the process may change its root: files are not found by the path
  *   any more. Do not lock the directory yourself (flock); filedb does.
  * - Do not copy a store that is open for writing, with cp, tar or a backup program: the copy may not open.
- *   Close it first, take a snapshot of the file system, or copy what an iterator shows into another store.
+ *   filedb_backup() copies it while it is in use; else close it first, or take a snapshot of the file system.
  *
  * # The model
  *
@@ -1209,17 +1209,21 @@ filedb_status_t filedb_options_set_log(filedb_options_t *options,
  * option create_if_missing is false. `options` may be NULL for the defaults; the store keeps a copy of them. On success `*out`
  * is the handle, which belongs to the caller, who gives it to filedb_close().
  *
+ * The directory is made where it is missing, but none above it. One that has other things in it becomes a store as
+ * well; they stay, and a store has no use for them.
+ *
  * After a clean close this takes milliseconds; after a crash it reads what was written since the
  * last data file was finished, and drops what the crash left half written. Where it fails, what is
  * in the store stays as it was.
  *
  * Returns FILEDB_OK, or
  * - FILEDB_ERR_INVALID_ARGUMENT: a pointer is NULL, or the path is empty, or a URL is not well formed, or a
- *   server does not accept the user and password;
+ *   server does not accept the user and password, or options contradict each other, or the store was made
+ *   with another engine than the option engine names;
  * - FILEDB_ERR_LOCKED: the store is open already, in this process or another;
  * - FILEDB_ERR_MISSING: there is no store, and create_if_missing is false or read_only is true;
  * - FILEDB_ERR_IO: the directory or a file in it cannot be read or made (no permission, a path that
- *   is a file);
+ *   is a file, a directory above it that is missing);
  * - FILEDB_ERR_CORRUPT: what was synced once is damaged, and the error names file and offset;
  * - FILEDB_ERR_EXISTS: there is a store, and error_if_exists is set;
  * - FILEDB_ERR_UNSUPPORTED: another version of filedb wrote the store, in a way that this one cannot
@@ -1257,7 +1261,7 @@ filedb_status_t filedb_close(filedb_t *db,
                              filedb_error_t *err);
 
 /**
- * Stores `value` under `key`, in place of the value that was there. Both are copied before the
+ * Stores `value` under `key`, in place of the value, or the whole list, that was there. Both are copied before the
  * call returns. A key has 1 to 65,536 bytes, a value 0 to 4,294,967,295; (NULL, 0) is an empty
  * value.
  *
@@ -1301,6 +1305,7 @@ filedb_status_t filedb_delete(filedb_t *db, const void *key, size_t key_len, fil
  * Returns FILEDB_OK, FILEDB_NOT_FOUND, or
  * - FILEDB_ERR_INVALID_ARGUMENT: the key is empty, or a pointer is NULL;
  * - FILEDB_ERR_TOO_LARGE: no key is so long;
+ * - FILEDB_ERR_WRONG_TYPE: the key holds a list;
  * - FILEDB_ERR_CORRUPT: the value is damaged on disk; the error names file and offset;
  * - FILEDB_ERR_IO, FILEDB_ERR_NO_MEMORY, FILEDB_ERR_CLOSED, FILEDB_ERR_FORKED.
  *
@@ -1988,7 +1993,8 @@ void filedb_iter_free(filedb_iter_t *iter);
 
 /**
  * Calls `function` with `ctx` for every key and its value, as they are at one moment, until it
- * returns something else than 0, which is FILEDB_OK too. The function may read, write and even close
+ * returns something else than 0, which is FILEDB_OK too. A key that holds a list comes with an empty value. The keys come in their
+ * order with engine=lsm, and in none else. The function may read, write and even close
  * the store: it is called without a lock.
  *
  * Returns FILEDB_OK, or

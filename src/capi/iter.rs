@@ -277,7 +277,8 @@ pub unsafe extern "C" fn filedb_iter_free(iter: *mut filedb_iter_t) {
 }
 
 /// Calls `function` with `ctx` for every key and its value, as they are at one moment, until it
-/// returns something else than 0, which is FILEDB_OK too. The function may read, write and even close
+/// returns something else than 0, which is FILEDB_OK too. A key that holds a list comes with an empty value. The keys come in their
+/// order with engine=lsm, and in none else. The function may read, write and even close
 /// the store: it is called without a lock.
 ///
 /// Returns FILEDB_OK, or

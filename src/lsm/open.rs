@@ -115,9 +115,7 @@ fn open_locked(
     needs.add(NUMBERED_LISTS);
     let manifest = load_manifest(disk.as_ref(), options, names, needs)?;
     if !manifest.needs.has(ORDERED) {
-        return Err(Error::invalid(
-            "the store in this directory was made with engine=bitcask; open it with that, or with engine=auto",
-        ));
+        return Err(Error::other_engine(disk.path(), "bitcask"));
     }
     let options = &of_log(disk.as_ref(), options);
     let events = Events::new(options.log.clone(), options.log_level);

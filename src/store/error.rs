@@ -115,9 +115,17 @@ impl Error {
     /// The answer of an engine that keeps no order among its keys to who asks for something that needs one.
     pub(crate) fn no_order(action: &str) -> Self {
         let message = format!(
-            "this store keeps no order among its keys, so it cannot {action}; filedb_list_sorted() sorts keys on every store"
+            "this store keeps no order among its keys, so it cannot {action}: one with engine=lsm can; a list of keys is sorted for every store that is asked for one (filedb_list_sorted)"
         );
         Error::Unsupported { message }
+    }
+
+    /// The answer to who opens a store with the engine that did not make it.
+    pub(crate) fn other_engine(path: &Path, engine: &str) -> Self {
+        let path = path.display();
+        Error::invalid(format!(
+            "the store in '{path}' was made with engine={engine}; open it with that, or with engine=auto"
+        ))
     }
 
     /// An [`Error::InvalidArgument`] with this sentence.
@@ -225,12 +233,12 @@ impl fmt::Display for Error {
             Error::NoMemory { bytes: 0 } => f.write_str("the operating system has no memory left to give"),
             Error::NoMemory { bytes } => write!(f, "could not allocate {bytes} bytes of memory"),
             Error::Exists { path } => {
-                write!(f, "the store '{}' exists, and error_if_exists is set", path.display())
+                write!(f, "there is a store in '{}', and it was to be made anew (error_if_exists)", path.display())
             }
             Error::Missing { path } => {
                 write!(
                     f,
-                    "there is no store in '{}', and none is made: create_if_missing is off, or read_only is on",
+                    "there is no store in '{}', and it was to be opened only if there is one (create_if_missing=false, or read_only)",
                     path.display()
                 )
             }

@@ -138,9 +138,7 @@ pub fn assemble(
     rebuild: impl FnOnce(&Catalog, &KeyHasher) -> Result<Rebuilt>,
 ) -> Result<Engine> {
     if manifest.needs.has(ORDERED) {
-        return Err(Error::invalid(
-            "the store in this directory was made with engine=lsm; open it with that, or with engine=auto",
-        ));
+        return Err(Error::other_engine(disk.path(), "lsm"));
     }
     let listed = manifest.copy_with_room(0)?;
     let events = Events::new(options.log.clone(), options.log_level);

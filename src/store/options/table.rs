@@ -319,14 +319,66 @@ impl Options {
 
 fn find(name: &str) -> Result<&'static OptionInfo> {
     OPTIONS.iter().find(|option| option.name == name).ok_or_else(|| {
-        let known: Vec<_> = OPTIONS.iter().map(|option| option.name).collect();
-        Error::invalid(format!("there is no option '{name}'; the options are {}", known.join(", ")))
+        let near: Vec<_> =
+            OPTIONS.iter().map(|option| option.name).filter(|known| is_near(name, known)).collect();
+        // Not all names: an error for C has room for 255 bytes.
+        let hint = match near.as_slice() {
+            [] => "the manual lists them".to_string(),
+            near => format!("did you mean {}?", near.join(" or ")),
+        };
+        Error::invalid(format!("there is no option '{name}'; {hint}"))
     })
+}
+
+/// Whether somebody who wrote `name` may have meant `known`: one is a part of the other, or few letters differ (the distance of
+/// Levenshtein, 1966).
+fn is_near(name: &str, known: &str) -> bool {
+    if name.len() >= 3 && (known.contains(name) || name.contains(known)) {
+        return true;
+    }
+    if name.len().abs_diff(known.len()) > 2 {
+        return false;
+    }
+    let mut row: Vec<usize> = (0..=known.len()).collect();
+    for (n, wrote) in name.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], n + 1);
+        for (m, meant) in known.bytes().enumerate() {
+            let changed = diagonal + usize::from(wrote != meant);
+            diagonal = row[m + 1];
+            row[m + 1] = changed.min(diagonal + 1).min(row[m] + 1);
+        }
+    }
+    let most = match known.len() {
+        ..=3 => 1,
+        4..=8 => 2,
+        _ => 3,
+    };
+    row[known.len()] <= most
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistyped_option_is_told_what_it_may_have_been() {
+        for (wrote, meant) in [
+            ("synk", "sync"),
+            ("synch", "sync"),
+            ("readonly", "read_only"),
+            ("max_filesize", "max_file_size"),
+            ("create", "create_if_missing"),
+            ("lsm_memroy", "lsm_memory"),
+        ] {
+            let why = Options::default().set(wrote, "x").unwrap_err().to_string();
+            assert!(why.contains(meant), "{wrote}: {why}");
+            assert!(why.len() < 256, "{why}");
+        }
+        let why = Options::default().set("cache", "x").unwrap_err().to_string();
+        assert_eq!(why, "there is no option 'cache'; the manual lists them");
+        // What a caller gives may be as long as it likes.
+        assert!(Options::default().set(&"x".repeat(100_000), "x").is_err());
+    }
 
     #[test]
     fn every_option_prints_what_it_parses() {
@@ -371,6 +423,6 @@ mod tests {
             "{error}"
         );
         let error = Options::default().set("snyc", "always").unwrap_err().to_string();
-        assert!(error.contains("'snyc'") && error.contains("sync_interval_ms"), "{error}");
+        assert!(error.contains("'snyc'") && error.contains("did you mean sync?"), "{error}");
     }
 }
