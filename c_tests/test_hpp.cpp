@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -440,6 +441,59 @@ void threads_share_a_store() {
   CHECK(wrong == std::array<int, 4>{} && *db.try_size() == 2000);
 }
 
+std::optional<std::string> one_more(std::optional<std::string_view> value) {
+  return std::to_string((value ? std::stoi(std::string(*value)) : 0) + 1);
+}
+
+void four_threads_that_count_lose_no_hit() {
+  TempDir dir;
+  for (const auto &where : {dir.store(), "memory://"s}) {
+    Store db = Store::try_open(where).value();
+    std::vector<std::thread> threads;
+    std::array<int, 4> wrong{};
+    std::atomic<bool> begun{false};
+    for (int &wrong_here : wrong) {
+      threads.emplace_back([&db, &begun, &wrong_here] {
+        while (!begun) std::this_thread::yield();
+        for (int i = 0; i < 2500; i++) {
+          if (!db.try_increment("hits") || !db.try_update("updates", one_more)) wrong_here++;
+        }
+      });
+    }
+    begun = true;
+    for (auto &thread : threads) thread.join();
+    CHECK(wrong == std::array<int, 4>{});
+    CHECK(*db.try_get("hits") == "10000" && *db.try_get("updates") == "10000");
+  }
+}
+
+void an_update_begins_with_nothing_removes_and_is_tried_again() {
+  TempDir dir;
+  Store db = open(dir);
+  CHECK(*db.try_update("key", one_more) == "1" && *db.try_update("key", one_more) == "2");
+  // Somebody else writes the first time; the second time sees what that wrote.
+  int calls = 0;
+  const auto late = [&](std::optional<std::string_view> value) -> std::optional<std::string> {
+    if (calls++ == 0) CHECK(db.try_put("key", "").has_value());
+    return std::string(*value) + "!";
+  };
+  CHECK(*db.try_update("key", late) == "!" && calls == 2);
+  const auto remove = [](std::optional<std::string_view>) { return std::optional<std::string>(); };
+  CHECK(*db.try_update("key", remove) == std::nullopt && !*db.try_contains("key"));
+  CHECK(*db.try_update("key", remove) == std::nullopt && !*db.try_contains("key"));
+  CHECK(db.try_push_back("jobs", "first").has_value());
+  CHECK(db.try_update("jobs", one_more).error().code() == FILEDB_ERR_WRONG_TYPE);
+#if FILEDB_EXCEPTIONS
+  CHECK(db.update("key", one_more) == "1");
+  try {
+    db.update("key", [](std::optional<std::string_view>) -> std::optional<std::string> { throw 7; });
+    CHECK(false);
+  } catch (int) {
+    CHECK(db.get("key") == "1");
+  }
+#endif
+}
+
 void damage_is_found_and_the_rest_is_saved() {
   const TempDir dir;
   {
@@ -576,6 +630,8 @@ int main() {
   RUN(a_path_may_be_one_of_the_standard_library);
   RUN(rows_and_keys_are_ranges);
   RUN(threads_share_a_store);
+  RUN(four_threads_that_count_lose_no_hit);
+  RUN(an_update_begins_with_nothing_removes_and_is_tried_again);
   RUN(damage_is_found_and_the_rest_is_saved);
 #if FILEDB_EXCEPTIONS
   RUN(every_verb_without_try_throws_what_is_wrong);

@@ -1035,6 +1035,22 @@ class Store {
     return detail::answer(status, report, sum);
   }
 
+  /// Shows what the key has to `change`, nothing where there is no such key, and stores what that returns, or removes the key where that
+  /// is nothing; in one step. `change` takes a std::optional<std::string_view>, returns a std::optional<std::string>, and is called again
+  /// where another write came between; where it throws nothing is changed. The new value, or nothing where the key was removed.
+  template <class Change>
+  Result<std::optional<std::string>> try_update(std::string_view key, Change &&change) {
+    while (true) {
+      auto had = try_get(key);
+      if (!had) return had.error();
+      const auto &before = *had;
+      std::optional<std::string> after = change(before ? std::optional<std::string_view>(*before) : std::nullopt);
+      const auto swapped = try_compare_and_swap(key, before, after);
+      if (!swapped) return swapped.error();
+      if (*swapped) return after;
+    }
+  }
+
   /// Whether there is such a key.
   Result<bool> try_contains(std::string_view key) const {
     detail::Report report;
@@ -1206,6 +1222,10 @@ class Store {
     return try_compare_and_swap(key, expected, desired).value();
   }
   std::int64_t increment(std::string_view key, std::int64_t by = 1) { return try_increment(key, by).value(); }
+  template <class Change>
+  std::optional<std::string> update(std::string_view key, Change &&change) {
+    return try_update(key, std::forward<Change>(change)).value();
+  }
   std::optional<std::size_t> get_into(std::string_view key, void *buffer, std::size_t capacity) const {
     return try_get_into(key, buffer, capacity).value();
   }

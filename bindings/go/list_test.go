@@ -86,6 +86,7 @@ func TestListsAndChangesInOneStep(t *testing.T) {
 		if value, err := db.GetDelete([]byte("cas")); err != nil || string(value) != "1" {
 			t.Fatal(value, err)
 		}
+		updateTriesAgain(t, db)
 		var all sync.WaitGroup
 		for i := 0; i < 4; i++ {
 			all.Add(1)
@@ -114,5 +115,38 @@ func TestListsAndChangesInOneStep(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Somebody else writes while the key is changed for the first time; the second time sees what that wrote.
+func updateTriesAgain(t *testing.T, db *Store) {
+	key, seen := []byte("update"), []string{}
+	err := db.Update(key, func(value []byte) ([]byte, error) {
+		if len(seen) == 0 {
+			if value != nil {
+				t.Errorf("there is %q before the first write", value)
+			}
+			if err := db.Put(key, []byte("other")); err != nil {
+				t.Error(err)
+			}
+		}
+		seen = append(seen, string(value))
+		return []byte("late"), nil
+	})
+	if err != nil || len(seen) != 2 || seen[1] != "other" {
+		t.Fatal(seen, err)
+	}
+	failed := errors.New("no")
+	if err := db.Update(key, func([]byte) ([]byte, error) { return nil, failed }); err != failed {
+		t.Fatal(err)
+	}
+	if value, err := db.Get(key); err != nil || string(value) != "late" {
+		t.Fatal(string(value), err)
+	}
+	if err := db.Update(key, func([]byte) ([]byte, error) { return nil, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Get(key); err != ErrNotFound {
+		t.Fatal(err)
 	}
 }

@@ -393,6 +393,88 @@ test "lists, and changes in one step" {
     }
 }
 
+/// One more than the number that is there.
+const OneMore = struct {
+    buffer: [20]u8 = undefined,
+
+    pub fn change(self: *OneMore, value: ?[]const u8) !?[]const u8 {
+        const hits = try std.fmt.parseInt(u64, value orelse "0", 10);
+        return try std.fmt.bufPrint(&self.buffer, "{d}", .{hits + 1});
+    }
+};
+
+fn countHits(db: filedb.Store, start: *std.Thread.ResetEvent, wrong: *?anyerror) void {
+    var counter = OneMore{};
+    start.wait();
+    for (0..2500) |_| {
+        _ = db.increment("hits", 1) catch |why| {
+            wrong.* = why;
+        };
+        // An allocator of its own: that of the tests is for one thread.
+        db.update(std.heap.c_allocator, "updates", &counter) catch |why| {
+            wrong.* = why;
+        };
+    }
+}
+
+test "four threads that count lose no hit" {
+    var place = try Place.init();
+    defer place.deinit();
+    for ([_][:0]const u8{ place.path, "memory://" }) |where| {
+        var db = try filedb.Store.open(where, .{}, null);
+        defer db.deinit();
+        var wrong: [4]?anyerror = @splat(null);
+        var start = std.Thread.ResetEvent{};
+        var threads: [4]std.Thread = undefined;
+        for (&threads, &wrong) |*thread, *of_it| thread.* = try std.Thread.spawn(.{}, countHits, .{ db, &start, of_it });
+        start.set();
+        for (threads) |thread| thread.join();
+        for (wrong) |why| if (why) |it| return it;
+        try expectValue("10000", db, "hits");
+        try expectValue("10000", db, "updates");
+    }
+}
+
+/// Writes to the key while it is changed, once.
+const Disturbed = struct {
+    db: filedb.Store,
+    calls: usize = 0,
+
+    pub fn change(self: *Disturbed, value: ?[]const u8) !?[]const u8 {
+        self.calls += 1;
+        if (self.calls == 1) try self.db.put("key", "");
+        return if (value.?.len == 0) "was empty" else "was not";
+    }
+};
+
+const Remove = struct {
+    pub fn change(_: Remove, _: ?[]const u8) !?[]const u8 {
+        return null;
+    }
+};
+
+test "an update begins with nothing, removes, and is tried again" {
+    var place = try Place.init();
+    defer place.deinit();
+    var db = try filedb.Store.open(place.path, .{}, null);
+    defer db.deinit();
+    var counter = OneMore{};
+    try db.update(allocator, "key", &counter);
+    try db.update(allocator, "key", &counter);
+    try expectValue("2", db, "key");
+    var disturbed = Disturbed{ .db = db };
+    try db.update(allocator, "key", &disturbed);
+    try testing.expectEqual(2, disturbed.calls);
+    try expectValue("was empty", db, "key");
+    try testing.expectError(error.InvalidCharacter, db.update(allocator, "key", &counter));
+    try expectValue("was empty", db, "key");
+    try db.update(allocator, "key", Remove{});
+    try db.update(allocator, "key", Remove{});
+    try testing.expect(!try db.contains("key"));
+    _ = try db.push(.back, "jobs", "first");
+    try testing.expectError(error.WrongType, db.update(allocator, "jobs", &counter));
+}
+
 const Found = struct {
     seen: usize = 0,
     key: [16]u8 = undefined,

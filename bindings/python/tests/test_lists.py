@@ -64,6 +64,29 @@ def test_a_change_in_one_step_loses_nothing(db: filedb.Store) -> None:
         assert db["hits"] == b"405" and db["updates"] == b"400"
 
 
+def test_an_update_begins_with_nothing_removes_and_is_tried_again(db: filedb.Store) -> None:
+    with db:
+        assert db.update_with("key", lambda value: b"1" if value is None else b"no") == b"1"
+        seen = []
+
+        def late(value: bytes | None) -> bytes:
+            # Somebody else writes the first time; the second time sees what that wrote.
+            if not seen:
+                db["key"] = b""
+            seen.append(value)
+            return b"late"
+
+        assert db.update_with("key", late) == b"late"
+        assert seen == [b"1", b""] and db["key"] == b"late"
+        with pytest.raises(ZeroDivisionError):
+            db.update_with("key", lambda value: b"%d" % (1 // 0))
+        assert db["key"] == b"late"
+        assert db.update_with("key", lambda value: None) is None and "key" not in db
+        db.list("jobs").append(b"first")
+        with pytest.raises(filedb.WrongTypeError):
+            db.update_with("jobs", lambda value: value)
+
+
 def test_a_store_without_key_order_refuses_ranges_and_changes_nothing(db: filedb.Store) -> None:
     with db:
         db[b"k"] = b"v"

@@ -538,6 +538,18 @@ pub const Store = struct {
         return sum;
     }
 
+    /// Gives the key the value that `context.change(value)` returns, where `value` is what it has or null for none; null removes the
+    /// key. In one step: `change` is called again where another write came between, so what it returned must last until the next call,
+    /// or until `update` returns. An error of it changes nothing, and comes back. `allocator` keeps a copy of the value meanwhile.
+    pub fn update(self: Store, allocator: std.mem.Allocator, key: []const u8, context: anytype) !void {
+        while (true) {
+            const before = try self.get(allocator, key);
+            defer if (before) |value| allocator.free(value);
+            const after: ?[]const u8 = try context.change(before);
+            if (try self.compareAndSwap(key, before, after)) return;
+        }
+    }
+
     /// The value, in memory of `allocator`'s that is the caller's; null where there is no such key.
     pub fn get(self: Store, allocator: std.mem.Allocator, key: []const u8) Error!?[]u8 {
         var pinned = try self.getPinned(key) orelse return null;
