@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use filedb::{Batch, Db, Options, Type};
+use filedb::{Batch, Db, Followed, Options, Type};
 
 const STATE: &[u8] = b"\xff\xfffiledb replicate";
 
@@ -75,11 +75,14 @@ fn a_copy_has_what_the_store_has_and_goes_on_where_it_was() {
     // And it is followed while it is written to.
     let mut child = Child0(replicate(&from, &to).stderr(Stdio::null()).spawn().unwrap());
     db.put("new", "3").unwrap();
-    let begun = Instant::now();
     let reader = Db::open(&to, &Options::new().read_only(true).live(true)).unwrap();
-    while reader.get("new").unwrap().as_deref() != Some(b"3") {
-        assert!(begun.elapsed() < Duration::from_secs(60) && child.0.try_wait().unwrap().is_none());
-        std::thread::sleep(Duration::from_millis(5));
+    let mut feed = reader.changes(0).unwrap();
+    loop {
+        match feed.next(Some(Duration::from_secs(60))).unwrap() {
+            Followed::Change(change) if change.key == b"new" && change.value == b"3" => break,
+            Followed::Change(_) => assert!(child.0.try_wait().unwrap().is_none(), "it ended by itself"),
+            other => panic!("the copy does not get what the store has: {other:?}"),
+        }
     }
 }
 
@@ -190,6 +193,7 @@ fn a_copy_that_is_killed_at_any_moment_opens_and_ends_with_what_the_store_has() 
             });
             for _ in 0..6.min(kills - round * 6) {
                 let mut child = replicate(&from, &to).spawn().unwrap();
+                // When it is killed is chance, and may be any moment: nothing is waited for here.
                 std::thread::sleep(Duration::from_millis(random.below(150)));
                 let ended = child.try_wait().unwrap();
                 let _ = child.kill();
