@@ -73,6 +73,7 @@ pub fn go(workspace: &Workspace) -> Result<()> {
         let _all_checks = sh.push_env("GODEBUG", "cgocheck=2");
         cmd!(sh, "go test -count=1 ./...").quiet().run()?;
     }
+    go_with_iterators(workspace)?;
     go_get(workspace)?;
     let out = workspace.fresh_dir("go")?;
     let store = tempfile::tempdir()?;
@@ -93,6 +94,26 @@ pub fn go(workspace: &Workspace) -> Result<()> {
     ensure!(!list.contains("waiting"), "jobs are left:\n{list}");
     says(list, &["done/000001: WASH UP", "done/000002: TIDY"])?;
     shortener::check(&workspace.path("examples/go/shortener/main.go"), out.join("shortener"), &[])
+}
+
+/// With Go 1.23 and later the module has a file more, of iterators. Debian's Go may be older: bindings/requirements.txt names one.
+fn go_with_iterators(workspace: &Workspace) -> Result<()> {
+    let (sh, venv) = (&workspace.shell, venv(workspace)?);
+    let python = venv.join("bin/python");
+    let package =
+        cmd!(sh, "{python} -c 'import os, go; print(os.path.dirname(go.__file__))'").quiet().read()?;
+    let go = Path::new(&package).join("bin/go");
+    let _in_module = sh.push_dir("bindings/go");
+    let _this_one = sh.push_env("GOTOOLCHAIN", "local");
+    quietly(cmd!(sh, "{go} vet ./..."))?;
+    let said =
+        cmd!(sh, "{go} test -count=1 -v ./...").quiet().read().context("the Go module, with iterators")?;
+    ensure!(
+        said.contains("PASS: TestAllShowsWhatIterateShows"),
+        "the test of iterators was not run:\n{said}"
+    );
+    println!("{}: ok, with iterators", cmd!(sh, "{go} version").quiet().read()?);
+    Ok(())
 }
 
 /// `go get` brings the module by its path and version, as it would from a repository with the tag that the README names; and the program
