@@ -42,7 +42,7 @@ def build_library(target: Path) -> Path:
         )
     if cargo is None:
         raise SystemExit(
-            "cargo is missing, which builds libfiledb: install Rust 1.88 or later, "
+            "cargo is missing, which builds libfiledb: install Rust 1.88 or later (rustup, trixie-backports, Debian 14), "
             "or set FILEDB_BUILD_LIBRARY to a libfiledb.so that is built already"
         )
     # The machine is named so that the result lies where it is looked for, whatever cargo's configuration says.

@@ -28,8 +28,10 @@ pub fn package(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
     let race = workspace.path("bench-compare/Cargo.toml");
     quietly(cmd!(sh, "cargo metadata --locked --format-version 1 --manifest-path {race}"))?;
-    let list =
-        cmd!(sh, "cargo package --package filedb --list --allow-dirty").quiet().ignore_stderr().read()?;
+    let output = cmd!(sh, "cargo package --package filedb --list --allow-dirty").quiet().output()?;
+    let (list, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // Such as a licence, or an address to look at.
+    ensure!(!said.contains("manifest has no"), "Cargo.toml lacks what the registry shows:\n{said}");
     // On the way there may be generated files that git does not know: they have to stay out as well.
     let strange: Vec<_> = list.lines().filter(|file| !belongs(file)).collect();
     ensure!(strange.is_empty(), "the package would hold what does not belong in it: {strange:#?}");

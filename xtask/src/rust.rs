@@ -1,9 +1,9 @@
 //! The checks of the Rust side: format, clippy, tests, documentation.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use xshell::cmd;
 
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, quietly};
 use crate::{race_server, shortener, tools};
 
 /// The simulated disk and its like, for the tests.
@@ -47,6 +47,25 @@ pub fn documentation(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
     let _strict = sh.push_env("RUSTDOCFLAGS", "-D warnings");
     Ok(cmd!(sh, "cargo doc --quiet --workspace --no-deps").quiet().run()?)
+}
+
+/// The library and the programs compile with the oldest Rust that Cargo.toml promises. Clippy goes by it too, but knows only the names of
+/// the standard library and not the language.
+pub fn oldest(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    let manifest = sh.read_file("Cargo.toml")?;
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'));
+    let version = version.context("Cargo.toml has no rust-version")?;
+    let toolchain = format!("+{version}");
+    if cmd!(sh, "cargo {toolchain} --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        let install = cmd!(sh, "rustup toolchain install {version} --profile minimal --no-self-update");
+        if install.quiet().ignore_stdout().ignore_stderr().run().is_err() {
+            println!("not checked: `rustup toolchain install {version}` fails here");
+            return Ok(());
+        }
+    }
+    let target = workspace.out.join("oldest-rust");
+    quietly(cmd!(sh, "cargo {toolchain} check --quiet --workspace --locked --target-dir {target}"))
 }
 
 /// The rooms of the source and the arrows between them, printed. tests/layers.rs holds that they point down.
