@@ -63,6 +63,9 @@ pub struct Given {
     /// How a new store keeps its keys: bitcask, or lsm (in order, and not in memory); bitcask where it is not given
     #[arg(long, env = "FILEDB_SERVER_ENGINE")]
     engine: Option<String>,
+    /// For how many milliseconds merges keep deletes for those who follow the changes (FILEDB.FEED); 0 where it is not given
+    #[arg(long, env = "FILEDB_SERVER_KEEP_TOMBSTONES_MS")]
+    keep_tombstones_ms: Option<u64>,
     /// When a write is on the disk; interval where it is not given
     #[arg(long, env = "FILEDB_SERVER_SYNC", value_enum)]
     sync: Option<Sync>,
@@ -158,7 +161,8 @@ impl Config {
             Sync::Interval => SyncMode::Interval,
             Sync::Always => SyncMode::Always,
         };
-        let mut store = Options { sync, ..Options::default() };
+        let keep_tombstones_ms = given.keep_tombstones_ms.or(file.keep_tombstones_ms).unwrap_or(0);
+        let mut store = Options { sync, keep_tombstones_ms, ..Options::default() };
         let engine = given.engine.or(file.engine).unwrap_or_else(|| "auto".into());
         store.set("engine", &engine).map_err(|error| error.to_string())?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

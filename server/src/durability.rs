@@ -89,7 +89,7 @@ impl Durability {
                 }
             }
             // What was written before this number was read is in the log before the sync begins.
-            let written = keyspace.written.load(Ordering::SeqCst);
+            let written = keyspace.written.count();
             let changes = keyspace.changes.load(Ordering::Relaxed);
             match keyspace.db.sync() {
                 Ok(()) => {

@@ -88,6 +88,8 @@ fn figures(server: &Server) -> Vec<Figure> {
     let (system, user) = crate::commands::processor_seconds();
     vec![
         gauge("connected_clients", "Clients that are connected", server.clients.lock().len() as f64),
+        gauge("feeds", "Clients that follow the changes", server.feeds.count() as f64),
+        counter("feed_changes_total", "Changes that they were told", load(&server.feeds.told)),
         gauge("blocked_clients", "Clients that wait for an element", server.keyspace.blocked.count() as f64),
         gauge("commands_per_second", "Commands in the last second", load(&stats.commands_per_second)),
         counter("commands_total", "Commands that were done", load(&stats.commands)),
@@ -146,7 +148,7 @@ pub fn sample(server: &Server) {
             (last, at) = (commands, Instant::now());
             if server.durability.mode == filedb::SyncMode::Interval && unsynced_changes(server) > 0 {
                 // The store syncs by itself; so it is known how far.
-                server.durability.want(server.keyspace.written.load(Ordering::SeqCst));
+                server.durability.want(server.keyspace.written.count());
             }
         }
     }

@@ -189,6 +189,7 @@ impl Running {
         for thread in self.loops {
             has_panicked |= thread.join().is_err();
         }
+        self.server.feeds.end(&self.server.keyspace);
         self.server.durability.end();
         self.server.pause.end();
         self.server.keyspace.counts.end();

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::backups::Backups;
 use crate::commands::pubsub::PubSub;
 use crate::durability::Durability;
+use crate::feed::Feeds;
 use crate::keyspace::Keyspace;
 use crate::keyspace::blocked::Address;
 use crate::net::mail::{Mail, Mailbox};
@@ -63,6 +64,8 @@ pub struct Server {
     pub keyspace: Arc<Keyspace>,
     /// Who listens to which channels.
     pub pubsub: PubSub,
+    /// Who follows the changes.
+    pub feeds: Arc<Feeds>,
     /// Everybody who is connected, by number.
     pub clients: Mutex<BTreeMap<u64, Arc<Client>>>,
     /// What CONFIG changes.
@@ -103,6 +106,7 @@ impl Server {
         Server {
             keyspace,
             pubsub: PubSub::default(),
+            feeds: Arc::default(),
             clients: Mutex::default(),
             settings,
             stats: Stats::default(),

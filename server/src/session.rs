@@ -8,6 +8,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::commands::Command;
+use crate::feed::Feed;
 use crate::keyspace::blocked::{Address, Waiter};
 use crate::keyspace::watch::Flag;
 
@@ -147,6 +148,8 @@ pub struct Session {
     pub channels: HashSet<Vec<u8>>,
     /// PSUBSCRIBE.
     pub patterns: HashSet<Vec<u8>>,
+    /// FILEDB.FEED.
+    pub feed: Option<Arc<Feed>>,
     /// CLIENT REPLY.
     pub replies: Replies,
     /// The wait for an element, and its end.
@@ -175,6 +178,7 @@ impl Session {
             touched: Flag::default(),
             channels: HashSet::new(),
             patterns: HashSet::new(),
+            feed: None,
             replies: Replies::On,
             wait: None,
             ends: false,
@@ -189,10 +193,10 @@ impl Session {
         self.client.address.client
     }
 
-    /// Whether it listens to messages.
+    /// Whether it listens to messages, or follows the changes.
     #[inline]
     pub fn is_subscriber(&self) -> bool {
-        !self.channels.is_empty() || !self.patterns.is_empty()
+        !self.channels.is_empty() || !self.patterns.is_empty() || self.feed.is_some()
     }
 
     /// The number of channels and patterns.

@@ -8,6 +8,8 @@ use parking_lot::RwLock;
 pub struct Settings {
     /// The most clients.
     pub max_clients: AtomicU64,
+    /// The most clients that follow the changes at a time.
+    pub max_feeds: AtomicU64,
     /// Clients that are silent for so many seconds are disconnected; 0 for never.
     pub timeout_s: AtomicU64,
     /// Keepalive probes, in seconds; 0 for none.
@@ -40,6 +42,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             max_clients: AtomicU64::new(10_000),
+            max_feeds: AtomicU64::new(64),
             timeout_s: AtomicU64::new(0),
             keepalive_s: AtomicU64::new(300),
             max_bulk: AtomicU64::new(512 << 20),
@@ -110,6 +113,11 @@ pub static SETTINGS: &[Setting] = &[
         name: "maxclients",
         get: |s| show(&s.max_clients),
         set: |s, v| store(&s.max_clients, number(v, 1, 1 << 31)),
+    },
+    Setting {
+        name: "maxfeeds",
+        get: |s| show(&s.max_feeds),
+        set: |s, v| store(&s.max_feeds, number(v, 0, 10_000)),
     },
     Setting {
         name: "timeout",

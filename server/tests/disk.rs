@@ -160,3 +160,30 @@ fn a_transaction_of_which_a_part_could_not_be_written_is_an_error() {
     assert!(told.starts_with("-OOM") || told.starts_with("-MISCONF"), "{told}");
     assert_eq!(client.ask("EXISTS v w"), ":0\r\n");
 }
+
+#[test]
+fn who_follows_is_told_a_change_when_the_disk_has_it_and_never_one_that_the_disk_refused() {
+    let disk = Disk::new(&["--sync", "always", "--threads", "2"]);
+    let (mut follower, mut writer, mut other) =
+        (disk.process.connect(), disk.process.connect(), disk.process.connect());
+    assert!(follower.ask("FILEDB.FEED 0").contains("start"));
+    disk.set(&disk.hold, true);
+    writer.send(&encode(&["SET", "k", "v"]));
+    until("the key is written", || other.ask("GET k") == "$1\r\nv\r\n");
+    assert!(hears_nothing(&follower), "a change was told before it was on the disk");
+    disk.set(&disk.hold, false);
+    let told = follower.reply();
+    assert!(told.ends_with(b"$1\r\nk\r\n$1\r\nv\r\n$-1\r\n"), "{}", told.escape_ascii());
+    assert_eq!(writer.reply(), b"+OK\r\n");
+
+    disk.set(&disk.hold, true);
+    writer.send(&encode(&["SET", "k", "w"]));
+    until("the key is written", || other.ask("GET k") == "$1\r\nw\r\n");
+    disk.set(&disk.fail, true);
+    disk.set(&disk.hold, false);
+    let told = follower.reply();
+    let begin = b"*8\r\n$11\r\nfiledb.feed\r\n$5\r\nerror\r\n:1\r\n";
+    assert!(told.starts_with(begin), "{}", told.escape_ascii());
+    // It is over, and the connection is as any other.
+    assert_eq!(follower.ask("GET k"), "$1\r\nw\r\n");
+}

@@ -197,6 +197,7 @@ fn select(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn reset(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
     transactions::discard(context.session, &context.work.keyspace);
     pubsub::leave_all(context.server, context.session);
+    context.server.feeds.leave(context.session, &context.work.keyspace);
     let session = &mut context.session;
     session.database = 0;
     session.is_resp3 = false;

@@ -110,6 +110,7 @@ fn clients(server: &Server, text: &mut String) {
         "blocked_clients" = server.keyspace.blocked.count(),
         "pubsub_clients" = listening,
         "tracking_clients" = 0,
+        "filedb_feeds" = server.feeds.count(),
     );
 }
 
@@ -208,6 +209,7 @@ fn stats(server: &Server, text: &mut String) {
         "keyspace_misses" = load(&stats.misses),
         "pubsub_channels" = channels,
         "pubsub_patterns" = patterns,
+        "filedb_feed_changes" = load(&server.feeds.told),
         "total_error_replies" = load(&stats.errors),
         "eventloop_cycles" = load(&stats.rounds),
         "eventloop_duration_sum" = load(&stats.round_micros),
@@ -244,6 +246,7 @@ fn filedb_section(server: &Server, text: &mut String) {
     let Ok(stats) = server.keyspace.db.stats() else { return };
     lines!(
         text,
+        "last_seq" = server.keyspace.db.last_seq().unwrap_or_default(),
         "engine" = if server.keyspace.is_ordered { "lsm" } else { "bitcask" },
         "files" = stats.files,
         "data_bytes" = stats.data_bytes,

@@ -16,6 +16,7 @@ pub mod dispatch;
 mod dump;
 mod expiry;
 pub mod fault;
+mod feed;
 mod glob;
 mod info;
 mod keys;
@@ -91,6 +92,7 @@ pub static GROUPS: &[&[Command]] = &[
     blocking::COMMANDS,
     transactions::COMMANDS,
     pubsub::COMMANDS,
+    feed::COMMANDS,
     connection::COMMANDS,
     client::COMMANDS,
     command::COMMANDS,

@@ -1,6 +1,5 @@
 //! The server as a whole.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::args::{int, int_within, is};
@@ -219,7 +218,7 @@ fn bgsave(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         context.reply().simple("Background saving started");
         return Ok(());
     }
-    let written = context.work.keyspace.written.load(Ordering::SeqCst);
+    let written = context.work.keyspace.written.count();
     context.server.durability.want(written);
     context.reply().simple("Background saving started");
     Ok(())
@@ -327,6 +326,7 @@ fn swapdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
                 })
         });
         keyspace.databases.swap(&keyspace.db, first, second)?;
+        keyspace.written.raise();
         keyspace.watches.swap(places);
     }
     context.reply().ok();
@@ -351,7 +351,7 @@ fn waitaof(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         u64::MAX
     } else {
         context.work.flush()?;
-        context.work.keyspace.written.load(Ordering::SeqCst)
+        context.work.keyspace.written.count()
     };
     let is_durable = durability.durable() >= ticket;
     if local > 0 && !is_durable && !context.session.is_executing {

@@ -1,13 +1,42 @@
 //! Which of the numbers that SELECT takes is which place in the store. SWAPDB changes that, and nothing else.
+//!
+//! Who follows the changes and goes on behind some number must be told the exchanges since then, and no others. So the store
+//! remembers the last of them.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use filedb::{Db, Result};
+use parking_lot::Mutex;
 
 use super::{DATABASES, OWN};
 
 /// The server's own key that says so; absent as long as database 0 alone was used.
-const KEY: &[u8] = &[OWN, b'd', b'b'];
+pub const KEY: &[u8] = &[OWN, b'd', b'b'];
+
+/// So many exchanges are remembered.
+const REMEMBERED: usize = 1024;
+/// What one takes in the store.
+const SWAP_SIZE: usize = 10;
+
+/// The place of each database.
+pub type Places = [u8; DATABASES];
+
+/// Two databases that were exchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Swap {
+    /// All that was changed up to this number came before.
+    after: u64,
+    first: u8,
+    second: u8,
+}
+
+/// The exchanges that are remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct History {
+    /// All behind this number are.
+    since: u64,
+    swaps: Vec<Swap>,
+}
 
 /// See the module.
 pub struct Databases {
@@ -16,21 +45,72 @@ pub struct Databases {
     others: AtomicU8,
     /// How often two were exchanged. For who has looked a place up before it holds the lock of a key in it.
     swaps: AtomicU64,
+    /// Held while two are exchanged.
+    history: Mutex<History>,
+}
+
+/// The places that a value of [`KEY`] says; those that it does not say are as at first.
+pub fn places_in(value: &[u8]) -> Places {
+    std::array::from_fn(|n| {
+        let said = value.get(n).copied();
+        said.filter(|place| usize::from(*place) < DATABASES).unwrap_or(n as u8)
+    })
+}
+
+impl History {
+    /// What stands behind the places; `None` where servers wrote it that remembered nothing.
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (since, swaps) = bytes.split_first_chunk()?;
+        let swap = |bytes: &[u8]| {
+            let (after, databases) = bytes.split_first_chunk()?;
+            let [first, second] = databases else { return None };
+            let is_right = [first, second].iter().all(|it| usize::from(**it) < DATABASES);
+            is_right.then_some(Swap { after: u64::from_le_bytes(*after), first: *first, second: *second })
+        };
+        let swaps = swaps.chunks(SWAP_SIZE).map(swap).collect::<Option<_>>()?;
+        Some(History { since: u64::from_le_bytes(*since), swaps })
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.since.to_le_bytes());
+        for Swap { after, first, second } in &self.swaps {
+            bytes.extend(after.to_le_bytes());
+            bytes.extend([*first, *second]);
+        }
+    }
+
+    fn add(&mut self, swap: Swap) {
+        if self.swaps.len() >= REMEMBERED {
+            // It came before the one behind it.
+            self.swaps.remove(0);
+            self.since = self.swaps.first().map_or(swap.after, |next| next.after);
+        }
+        self.swaps.push(swap);
+    }
 }
 
 impl Databases {
     /// As the store says.
     pub fn load(db: &Db) -> Result<Self> {
         let said = db.get(KEY)?;
-        let place = |n: usize| {
-            let said = said.as_ref().and_then(|said| said.get(n)).copied();
-            said.filter(|place| usize::from(*place) < DATABASES).unwrap_or(n as u8)
+        let places = places_in(said.as_deref().unwrap_or_default());
+        let history = match &said {
+            None => Some(History::default()),
+            Some(said) => said.get(DATABASES..).and_then(History::decode),
         };
-        Ok(Databases {
-            places: std::array::from_fn(|n| AtomicU8::new(place(n))),
+        let is_new = history.is_none();
+        let databases = Databases {
+            places: places.map(AtomicU8::new),
             others: AtomicU8::new(u8::from(said.is_some())),
             swaps: AtomicU64::new(0),
-        })
+            history: Mutex::new(history.unwrap_or_default()),
+        };
+        if is_new {
+            let mut history = databases.history.lock();
+            history.since = db.last_seq()?;
+            databases.save(db, &history)?;
+        }
+        Ok(databases)
     }
 
     /// The first byte of the keys of a database.
@@ -59,17 +139,46 @@ impl Databases {
         self.others.load(Ordering::Acquire) == 0
     }
 
+    /// Where the databases were when the store was changed with the number `seq`; `None` where nobody remembers that. Who has nothing
+    /// (`seq` is 0) is given places from which the exchanges that are remembered lead to those of today.
+    pub fn places_at(&self, seq: u64) -> Option<Places> {
+        self.places_of(&self.history.lock(), seq)
+    }
+
+    /// The number of the last change, and where the databases were then.
+    pub fn now(&self, db: &Db) -> Result<(u64, Places)> {
+        let history = self.history.lock();
+        let seq = db.last_seq()?;
+        Ok((seq, self.places_of(&history, seq).unwrap_or_else(|| self.all())))
+    }
+
+    fn all(&self) -> Places {
+        std::array::from_fn(|n| self.place(n as u8))
+    }
+
+    fn places_of(&self, history: &History, seq: u64) -> Option<Places> {
+        if seq != 0 && seq < history.since {
+            return None;
+        }
+        let mut places = self.all();
+        for swap in history.swaps.iter().rev().take_while(|swap| swap.after >= seq) {
+            places.swap(usize::from(swap.first), usize::from(swap.second));
+        }
+        Some(places)
+    }
+
     /// Notes that keys are to be written to a place, before that is done.
     pub fn use_place(&self, db: &Db, place: u8) -> Result<()> {
         if place != 0 && self.is_one() {
-            self.save(db)?;
+            self.save(db, &self.history.lock())?;
         }
         Ok(())
     }
 
-    fn save(&self, db: &Db) -> Result<()> {
-        let places: Vec<u8> = self.places.iter().map(|place| place.load(Ordering::Relaxed)).collect();
-        db.put(KEY, &places)?;
+    fn save(&self, db: &Db, history: &History) -> Result<()> {
+        let mut value = self.all().to_vec();
+        history.encode(&mut value);
+        db.put(KEY, &value)?;
         self.others.store(1, Ordering::Release);
         Ok(())
     }
@@ -86,8 +195,79 @@ impl Databases {
             one.store(other.load(Ordering::Relaxed), Ordering::Relaxed);
             other.store(place, Ordering::Relaxed);
         };
+        let mut history = self.history.lock();
+        let mut with_this = history.clone();
+        with_this.add(Swap { after: db.last_seq()?, first, second });
         exchange();
         self.swaps.fetch_add(1, Ordering::SeqCst);
-        self.save(db).inspect_err(|_| exchange())
+        self.save(db, &with_this).inspect_err(|_| exchange())?;
+        *history = with_this;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> Db {
+        Db::open("memory://", &filedb::Options::default()).unwrap()
+    }
+
+    const AT_FIRST: Places = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+    #[test]
+    fn where_databases_were_is_known_for_each_number_also_after_the_store_was_opened_again() {
+        let db = store();
+        let mut databases = Databases::load(&db).unwrap();
+        let mut expected = vec![(0, AT_FIRST)];
+        for n in 0..40 {
+            db.put([n], "v").unwrap();
+            expected.push((db.last_seq().unwrap(), expected.last().unwrap().1));
+            if n % 3 == 0 {
+                databases.swap(&db, n % 5, n % 7).unwrap();
+                let now = databases.now(&db).unwrap();
+                assert_eq!(now.1, databases.all());
+                expected.push(now);
+            }
+            if n % 10 == 9 {
+                databases = Databases::load(&db).unwrap();
+            }
+            for (seq, places) in &expected {
+                assert_eq!(databases.places_at(*seq), Some(*places), "behind {seq}, after {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_before_the_exchanges_that_are_remembered_nobody_knows() {
+        let db = store();
+        let databases = Databases::load(&db).unwrap();
+        db.put("a", "1").unwrap();
+        let before = db.last_seq().unwrap();
+        for _ in 0..REMEMBERED {
+            databases.swap(&db, 1, 2).unwrap();
+        }
+        assert_eq!(databases.places_at(before), Some(AT_FIRST));
+        databases.swap(&db, 1, 2).unwrap();
+        assert_eq!(databases.places_at(before), None);
+        assert!(databases.places_at(before + 1).is_some());
+        assert!(databases.places_at(0).is_some(), "who has nothing needs to know nothing of it");
+    }
+
+    #[test]
+    fn a_table_that_remembers_nothing_or_is_not_one_is_taken_as_it_is() {
+        for rest in [&[][..], &[1; 7], &[1; 12], &[200; 18]] {
+            let db = store();
+            let mut value = AT_FIRST.to_vec();
+            value.swap(3, 4);
+            value.extend(rest);
+            db.put(KEY, &value).unwrap();
+            let (databases, seq) = (Databases::load(&db).unwrap(), db.last_seq().unwrap());
+            assert_eq!((databases.place(3), databases.place(4)), (4, 3));
+            assert!(databases.places_at(seq).is_some());
+            assert_eq!(Databases::load(&db).unwrap().places_at(seq), databases.places_at(seq));
+            assert_eq!(db.last_seq().unwrap(), seq, "it is written once");
+        }
     }
 }

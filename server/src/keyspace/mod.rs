@@ -11,6 +11,7 @@ pub mod list;
 pub mod locks;
 pub mod watch;
 pub mod work;
+pub mod written;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +23,7 @@ use counts::Counts;
 use databases::Databases;
 use locks::Locks;
 use watch::Watches;
+use written::Written;
 
 /// A key as it is stored.
 pub type Key = SmallVec<[u8; 64]>;
@@ -56,8 +58,8 @@ pub struct Keyspace {
     pub writing_many: AtomicU64,
     /// So many of those were begun since the server was started.
     pub many_begun: AtomicU64,
-    /// The number of batches that were written: what waits for the disk.
-    pub written: AtomicU64,
+    /// The batches that were written.
+    pub written: Written,
     /// Changes since the server was started.
     pub changes: AtomicU64,
 }
@@ -75,7 +77,7 @@ impl Keyspace {
             blocked: Blocked::default(),
             writing_many: AtomicU64::new(0),
             many_begun: AtomicU64::new(0),
-            written: AtomicU64::new(0),
+            written: Written::default(),
             changes: AtomicU64::new(0),
         })
     }

@@ -403,7 +403,7 @@ impl EventLoop {
         connection.is_listed = false;
         let unsent = connection.output.unsent();
         if std::mem::take(&mut connection.session.must_be_durable) {
-            let ticket = self.server.keyspace.written.load(Ordering::SeqCst);
+            let ticket = self.server.keyspace.written.count();
             self.server.durability.want(ticket);
             if ticket > self.server.durability.durable() {
                 connection.output.hold(ticket);
@@ -417,6 +417,11 @@ impl EventLoop {
         }
         let sent = unsent - connection.output.unsent();
         self.server.stats.output_bytes.fetch_add(sent as u64, Ordering::Relaxed);
+        if sent > 0
+            && let Some(feed) = &connection.session.feed
+        {
+            feed.was_sent(connection.output.unsent());
+        }
         let is_all_sent = connection.output.unsent() == 0;
         if sent > 0 && !is_all_sent {
             // Who reads a long reply is not silent.
@@ -448,6 +453,7 @@ impl EventLoop {
         }
         transactions::unwatch(session, &self.server.keyspace);
         pubsub::leave_all(&self.server, session);
+        self.server.feeds.leave(session, &self.server.keyspace);
         self.server.clients.lock().remove(&session.id());
     }
 

@@ -9,6 +9,7 @@ use mio::Waker;
 use parking_lot::Mutex;
 
 use super::transport::Transport;
+use crate::feed::Feed;
 use crate::keyspace::blocked::Address;
 
 /// A message.
@@ -32,6 +33,15 @@ pub enum Mail {
         bytes: Vec<u8>,
         /// The batch.
         ticket: u64,
+    },
+    /// What a feed tells its client. A feed sends no more than its client has room for.
+    Feed {
+        /// The feed.
+        feed: Arc<Feed>,
+        /// Messages.
+        bytes: Vec<u8>,
+        /// Whether the feed is over.
+        is_last: bool,
     },
     /// A client is to be disconnected.
     Kill(Address),

@@ -26,7 +26,7 @@ impl Work {
             match self.write() {
                 Ok(wants_pause) => {
                     self.wants_pause |= wants_pause;
-                    self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
+                    self.ticket = self.keyspace.written.raise();
                     self.told.append(&mut self.events);
                 }
                 Err(error) => {
@@ -63,7 +63,7 @@ impl Work {
         self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
         self.wants_pause |= written?;
         self.keyspace.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
+        self.ticket = self.keyspace.written.raise();
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl Work {
         self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
         removed?;
         self.keyspace.changes.fetch_add(1, Ordering::Relaxed);
-        self.ticket = self.keyspace.written.fetch_add(1, Ordering::SeqCst) + 1;
+        self.ticket = self.keyspace.written.raise();
         Ok(())
     }
 

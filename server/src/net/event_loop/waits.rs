@@ -1,5 +1,6 @@
 //! What an event loop does when what a connection waited for has come: messages, the disk, the end of a pause or of a time.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,19 @@ impl EventLoop {
                     self.resume(to.token);
                 }
             }
+            Mail::Feed { feed, bytes, is_last } => {
+                let to = feed.client().address;
+                if let Some(connection) = self.at(to)
+                    && connection.session.feed.as_ref().is_some_and(|its| Arc::ptr_eq(its, &feed))
+                {
+                    connection.output.bytes.extend_from_slice(&bytes);
+                    feed.was_taken(bytes.len(), connection.output.unsent());
+                    if is_last {
+                        connection.session.feed = None;
+                    }
+                    self.list(to.token);
+                }
+            }
             Mail::Kill(to) => {
                 if let Some(connection) = self.at(to) {
                     connection.is_gone = true;
@@ -65,6 +79,7 @@ impl EventLoop {
     fn give_up_waits(&mut self) {
         for (_, connection) in &mut self.connections {
             let Some(connection) = connection else { continue };
+            self.server.feeds.leave(&mut connection.session, &self.server.keyspace);
             if let Some((waiter, _)) = connection.session.wait.take_if(|(waiter, _)| waiter.decide()) {
                 self.server.keyspace.blocked.remove(&waiter);
                 // A reply to what it has sent behind would be taken for that of its wait.

@@ -1,0 +1,222 @@
+//! From the changes of the store to the messages of a feed.
+//!
+//! A message has eight parts: `filedb.feed`, what was done, the number, the time, the database, the key, the value and when it
+//! expires. Parts that it does not have are null. Keys of the store that are the server's own are not told, but for the exchange of databases.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use filedb::{ChangeKind, Changed, Changes, Error, Followed};
+
+use crate::commands::fault::text_of_store;
+use crate::keyspace::databases::{self, Places};
+use crate::keyspace::{DATABASES, OWN};
+use crate::resp::reply::Reply;
+
+/// So many bytes are given out at once.
+const AT_ONCE: usize = 64 << 10;
+
+/// What who follows is to do where it cannot be told what comes next.
+const GAP: &str = "what was changed behind this number is not known any more: merges have dropped deletes or, with engine lsm, a part of \
+    the log, a database was emptied at once, or the number is of another store. Begin anew: drop what you have, follow from \
+    FILEDB.FEED $ on, read all keys with SCAN on another connection, and then apply what was told meanwhile. The server keeps deletes \
+    as long as --keep-tombstones-ms says";
+
+/// What a feed tells.
+struct Message<'a> {
+    /// What was done.
+    what: &'a str,
+    /// Who goes on behind this number has missed nothing, once this is applied.
+    seq: Option<u64>,
+    /// When it was written, in milliseconds since 1970.
+    time_ms: Option<u64>,
+    /// The number of the database.
+    database: Option<u8>,
+    /// The key.
+    key: Option<&'a [u8]>,
+    /// The value, or what else there is to say.
+    value: Option<&'a [u8]>,
+    /// When the key expires.
+    expiry_ms: Option<u64>,
+}
+
+impl<'a> Message<'a> {
+    fn of(what: &'a str, seq: impl Into<Option<u64>>) -> Self {
+        let seq = seq.into();
+        Message { what, seq, time_ms: None, database: None, key: None, value: None, expiry_ms: None }
+    }
+}
+
+/// The first message of a feed that begins behind a number.
+pub fn tell_start(reply: &mut Reply<'_>, seq: u64) {
+    write(reply, &Message::of("start", seq));
+}
+
+/// The last message of a feed that its client ends, up to which number it was told all; without one where there was none.
+pub fn tell_stop(reply: &mut Reply<'_>, seq: Option<u64>) {
+    write(reply, &Message::of("stop", seq));
+}
+
+/// Writes a message behind what is there.
+fn write(reply: &mut Reply<'_>, message: &Message<'_>) {
+    fn number(reply: &mut Reply<'_>, number: Option<u64>) {
+        match number {
+            Some(number) => reply.int(number.min(i64::MAX as u64) as i64),
+            None => reply.null(),
+        }
+    }
+    reply.push(8);
+    reply.bulk(b"filedb.feed");
+    reply.bulk(message.what.as_bytes());
+    number(reply, message.seq);
+    number(reply, message.time_ms);
+    number(reply, message.database.map(u64::from));
+    reply.bulk_or_null(message.key);
+    reply.bulk_or_null(message.value);
+    number(reply, message.expiry_ms);
+}
+
+/// How far a [`Stream`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Got {
+    /// There may be more.
+    Some,
+    /// There is nothing more now.
+    AllThatIsThere,
+    /// There will be nothing more.
+    TheLast,
+}
+
+/// The messages of one feed.
+pub struct Stream {
+    changes: Changes,
+    /// Where the databases are, as far as was told.
+    places: Places,
+    /// The number of the last message.
+    at: u64,
+}
+
+impl Stream {
+    /// Messages for who has all up to the number `at`: of these changes, before which the databases were in these places.
+    pub fn new(at: u64, changes: Changes, places: Places) -> Self {
+        Stream { at, changes, places }
+    }
+
+    /// The number of the last message.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Writes messages behind what is in `out`, until there are enough for once. Counts in `told` those that tell a change.
+    pub fn take(&mut self, out: &mut Vec<u8>, is_resp3: bool, told: &AtomicU64) -> Got {
+        let mut count = 0;
+        let mut reply = Reply { out, is_resp3 };
+        let got = loop {
+            if reply.out.len() >= AT_ONCE {
+                break Got::Some;
+            }
+            let followed = match self.changes.next(Some(Duration::ZERO)) {
+                Ok(Followed::Change(change)) => tell(&change, &mut self.places, &mut reply),
+                Ok(Followed::Timeout) => break Got::AllThatIsThere,
+                Ok(Followed::Gap) => Err(("gap", GAP.to_owned())),
+                Err(Error::Closed) => break Got::TheLast,
+                Err(error) => Err(("error", text_of_store(&error))),
+            };
+            match followed {
+                Ok(Some(seq)) => (self.at, count) = (seq, count + 1),
+                Ok(None) => {}
+                Err((what, why)) => {
+                    write(&mut reply, &Message { value: Some(why.as_bytes()), ..Message::of(what, self.at) });
+                    break Got::TheLast;
+                }
+            }
+        };
+        told.fetch_add(count, Ordering::Relaxed);
+        got
+    }
+}
+
+/// What the end of a feed says, and why.
+type Ended = (&'static str, String);
+
+/// Writes what a change is told as: its number, unless it is not told.
+fn tell(change: &Changed<'_>, places: &mut Places, reply: &mut Reply<'_>) -> Result<Option<u64>, Ended> {
+    let Some((place, key)) = change.key.split_first() else { return Ok(None) };
+    let time_ms = Some(change.time_ms);
+    if *place == OWN {
+        if change.key != databases::KEY || change.kind != ChangeKind::Put {
+            return Ok(None);
+        }
+        let swaps = exchange(places, databases::places_in(change.value));
+        if swaps.is_empty() {
+            return Ok(None);
+        }
+        let message = Message { time_ms, value: Some(swaps.as_bytes()), ..Message::of("swapdb", change.seq) };
+        write(reply, &message);
+        return Ok(Some(change.seq));
+    }
+    let Some(number) = places.iter().position(|at| at == place) else { return Ok(None) };
+    let has_value = matches!(change.kind, ChangeKind::Put | ChangeKind::PushBack | ChangeKind::PushFront);
+    let message = Message {
+        time_ms,
+        database: Some(number as u8),
+        key: Some(key),
+        value: has_value.then_some(change.value),
+        expiry_ms: change.expiry_ms,
+        ..Message::of(word(change.kind), change.seq)
+    };
+    write(reply, &message);
+    Ok(Some(change.seq))
+}
+
+/// The word for what was done.
+fn word(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Put => "put",
+        ChangeKind::Delete => "delete",
+        ChangeKind::PushBack => "push",
+        ChangeKind::PushFront => "push-front",
+        ChangeKind::PopBack => "pop",
+        ChangeKind::PopFront => "pop-front",
+        ChangeKind::Expiry => "expire",
+    }
+}
+
+/// Brings the databases to new places: pairs of numbers that are exchanged one after the other for that.
+fn exchange(places: &mut Places, new: Places) -> String {
+    let mut pairs = Vec::new();
+    for n in 0..DATABASES {
+        if places[n] != new[n]
+            && let Some(other) = (n + 1..DATABASES).find(|other| places[*other] == new[n])
+        {
+            places.swap(n, other);
+            pairs.push(format!("{n} {other}"));
+        }
+    }
+    pairs.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_databases_were_exchanged_some_pairs_lead_there() {
+        let mut random = 0x9E37_79B9_7F4A_7C15u64;
+        let mut below = |end: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) as usize % end
+        };
+        let (mut places, mut new) = (databases::places_in(&[]), databases::places_in(&[]));
+        for _ in 0..1000 {
+            (0..below(4)).for_each(|_| new.swap(below(DATABASES), below(DATABASES)));
+            let mut follower = places;
+            let pairs = exchange(&mut places, new);
+            let numbers: Vec<usize> =
+                pairs.split_whitespace().map(|number| number.parse().unwrap()).collect();
+            numbers.chunks(2).for_each(|pair| follower.swap(pair[0], pair[1]));
+            assert_eq!((follower, places), (new, new), "{pairs}");
+        }
+        assert_eq!(exchange(&mut places, new), "");
+    }
+}
