@@ -9,7 +9,7 @@ use crate::store::error::{Error, Result};
 use crate::store::iter::{Iter, KeyList};
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
-use crate::store::value::{Change, Seen, Shown, Type};
+use crate::store::value::{Change, Type};
 use crate::store::write::{self, PutOptions, Ttl};
 use crate::store::{Copying, Store};
 
@@ -210,51 +210,6 @@ impl Db {
     /// As [`Db::expire`].
     pub fn persist(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         self.store.any().set_ttl(key.as_ref(), None)
-    }
-
-    /// As [`Db::write`], but for who may not sleep: it waits neither for the disk, whatever the option `sync` says, nor for merges and
-    /// seals that are behind. True where the caller should let somebody call [`Db::pause`] before more is written.
-    ///
-    /// # Errors
-    /// As [`Db::write`].
-    pub fn write_now(&self, batch: &Batch) -> Result<bool> {
-        self.store.any().write_now(batch)
-    }
-
-    /// The store's time, in milliseconds since 1970: that by which keys expire. It is the machine's wall clock, or ahead of it where
-    /// that was set back.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] and [`Error::Forked`].
-    pub fn now_ms(&self) -> Result<u64> {
-        self.store.any().now_ms()
-    }
-
-    /// Shows all there is to know of `key` to `visit`: what it holds, the value, when it expires. False where there is no such key. What
-    /// `visit` may not do is as with [`Db::read`].
-    ///
-    /// # Errors
-    /// As [`Db::get`].
-    pub fn look(&self, key: impl AsRef<[u8]>, mut visit: impl FnMut(Seen<'_>)) -> Result<bool> {
-        self.store.any().look(key.as_ref(), &mut visit)
-    }
-
-    /// Shows the values of many keys to `visit`, in their order, as [`Db::read`] shows one. The cache misses of the lookups overlap.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] and [`Error::Forked`]; everything else is shown to `visit`.
-    pub fn read_many(&self, keys: &[&[u8]], mut visit: impl FnMut(Shown<'_>)) -> Result<()> {
-        self.store.any().read_many(keys, &mut visit)
-    }
-
-    /// Shows about `most` keys to `visit`, and what they hold, from the place `from` on, which is 0 at first. The place to go on from;
-    /// `None` behind the last. Nothing is kept in between: a key that is there from the first call to the last is shown once at least,
-    /// others may be shown or not.
-    ///
-    /// # Errors
-    /// As [`Db::get`].
-    pub fn scan(&self, from: u64, most: usize, mut visit: impl FnMut(&[u8], Type)) -> Result<Option<u64>> {
-        self.store.any().scan(from, most, &mut visit)
     }
 
     /// What `key` holds; `None` where there is no such key.

@@ -4,6 +4,7 @@ mod copied;
 mod copies;
 mod keys;
 mod lists;
+mod serving;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
 mod upkeep;

@@ -33,15 +33,6 @@ impl Db {
         self.store.any().write_hints()
     }
 
-    /// Does what [`Db::put`] and its like do after a write where the disk, merges or seals are behind: waits for them, as
-    /// long as docs/DURABILITY.md says.
-    ///
-    /// # Errors
-    /// [`Error::Closed`](crate::Error::Closed) and [`Error::Forked`](crate::Error::Forked).
-    pub fn pause(&self) -> Result<()> {
-        self.store.any().pause()
-    }
-
     /// Makes all completed writes durable.
     ///
     /// # Errors
