@@ -97,6 +97,9 @@ pub use store::write::{Expiry, PutOptions, Ttl};
 mod damage_tests;
 #[cfg(test)]
 mod expiry_tests;
+#[cfg(all(test, filedb_schedules))]
+#[path = "schedules/tests/mod.rs"]
+mod schedules;
 #[cfg(test)]
 mod tests;
 

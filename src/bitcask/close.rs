@@ -1,6 +1,6 @@
 //! Closing a store: everything durable, and the next open a matter of milliseconds.
 
-use std::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering;
 
 use crate::bitcask::background::{self, merge, seal};
 use crate::bitcask::engine::Engine;

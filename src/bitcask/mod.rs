@@ -17,9 +17,9 @@ pub mod shared;
 pub mod stats;
 mod verbs;
 
+use crate::sync::atomic::AtomicBool;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 

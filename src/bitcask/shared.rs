@@ -1,7 +1,7 @@
 //! What all who use one open store share: the gate with the engine behind it, and the signals and locks of its background work.
 
+use crate::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use std::time::Duration;
 

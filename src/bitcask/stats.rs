@@ -1,6 +1,6 @@
 //! Counts what a store says about itself.
 
-use std::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering;
 
 use crate::bitcask::engine::Engine;
 use crate::store::error::Result;

@@ -184,7 +184,7 @@ impl Locked<'_> {
         match self.segment.lay_out(&mut self.writing, &self.index.arena, merged, 0) {
             Grown::Done => {
                 let added = (merged.len() - before) as u64;
-                self.index.len.fetch_add(added, std::sync::atomic::Ordering::Relaxed);
+                self.index.len.fetch_add(added, crate::sync::atomic::Ordering::Relaxed);
                 Ok(true)
             }
             Grown::MustSplit => Ok(false),

@@ -8,8 +8,8 @@
 //! The first touch of a huge page makes the kernel find and clear 2 MiB: 0.1 ms where memory is at hand, 8 ms and more in a
 //! virtual machine that must ask its host for it. [`Arena::prepare`] does that for chunks that are not needed yet.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::store::memory::{self, Refused};
 use crate::sync::lock::Mutex;
@@ -23,8 +23,8 @@ pub(super) struct Slot {
     pub(super) entry: AtomicU64,
 }
 
-/// Slots per block.
-pub(super) const BLOCK_SLOTS: usize = 1024;
+/// Slots per block. Few where threads are tried in all orders, so that segments grow and are split soon.
+pub(super) const BLOCK_SLOTS: usize = if cfg!(filedb_schedules) { 16 } else { 1024 };
 /// A block of slots.
 pub(super) type Block = [Slot; BLOCK_SLOTS];
 

@@ -4,7 +4,7 @@
 //! where the checkpoint has them. A lookup searches there, in one to three microseconds; whoever changes a key takes its root over
 //! first, and a thread takes over the rest soon ([`super::Index::prepare`]).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 use super::segment::Pair;
 use super::{Entry, KeyHash, Unavailable};

@@ -1,6 +1,6 @@
 //! The right to change the entries of one segment, and what is done with it.
 
-use std::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering;
 
 use super::entry::Entry;
 use super::hash::KeyHash;

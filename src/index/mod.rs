@@ -22,11 +22,12 @@ pub use frozen::Sorted;
 pub use hash::{KeyHash, KeyHasher};
 pub use locked::Locked;
 
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::store::memory::{self, Refused};
 use crate::sync::lock::Mutex;
 use crate::sync::parallel::on_all_cores;
+use crate::sync::thread;
 
 use arena::Arena;
 use frozen::Frozen;
@@ -179,7 +180,7 @@ impl Index {
             }
             // A writer is moving slots; it may have been interrupted by the scheduler in the middle of it.
             tries += 1;
-            if tries.is_multiple_of(64) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            thread::spin(tries);
         }
     }
 

@@ -9,8 +9,8 @@
 //! Writers hold the segment's lock. Readers hold nothing: they read the version, the slots, and the version again (a
 //! sequence lock). Replacing an entry in place is a single store and does not change the version.
 
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 use super::arena::{Arena, BLOCK_SLOTS, Block, Slot};
 use super::entry::Entry;
@@ -21,7 +21,7 @@ use crate::sync::lock::Mutex;
 /// The most blocks that a segment has.
 pub(super) const MAX_BLOCKS: usize = 8;
 /// Slots at the end that are no key's home, for clusters that run over.
-const SPARE: usize = 32;
+const SPARE: usize = if BLOCK_SLOTS < 1024 { BLOCK_SLOTS / 4 } else { 32 };
 /// A segment grows when more than this part of its slots (of 256) is used.
 const MAX_LOAD_256: usize = 220;
 
@@ -76,7 +76,7 @@ impl Segment {
 
     /// The segment, now standing for a root of so many keys that are elsewhere.
     pub(super) fn pending(mut self: Box<Self>, len: usize) -> Box<Self> {
-        *self.version.get_mut() = PENDING;
+        self.version.store(PENDING, Ordering::Relaxed);
         self.writing.get_mut().len = len;
         self
     }
@@ -178,8 +178,12 @@ impl Segment {
             Found::At(_, entry) => Entry::unpack(entry),
             Found::Absent(_) => None,
         };
-        fence(Ordering::Acquire);
-        if !covered || self.version.load(Ordering::Relaxed) != version { Err(()) } else { Ok(found) }
+        if !seeded_bug!("version-read-before-the-slots") {
+            fence(Ordering::Acquire);
+        }
+        let is_same =
+            self.version.load(Ordering::Relaxed) == version || seeded_bug!("version-not-read-again");
+        if covered && is_same { Ok(found) } else { Err(()) }
     }
 
     /// Looks a hash up. The caller holds the lock, or checks the version.
@@ -468,8 +472,12 @@ impl Segment {
     /// Runs `change` while readers know that slots are moving.
     fn moving(&self, change: impl FnOnce()) {
         let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version + 1, Ordering::Relaxed);
-        fence(Ordering::Release);
+        if !seeded_bug!("slots-move-unnoticed") {
+            self.version.store(version + 1, Ordering::Relaxed);
+        }
+        if !seeded_bug!("slots-move-before-the-version") {
+            fence(Ordering::Release);
+        }
         change();
         self.version.store(version + 2, Ordering::Release);
     }

@@ -10,8 +10,8 @@ mod cut;
 mod durable;
 mod rotate;
 
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::format::ALIGNMENT;

@@ -3,7 +3,7 @@
 //! The manifest is replaced as a whole: written under another name, synced, renamed, and the directory synced. So
 //! after a crash the set is the old one or the new one. What is in the directory and not in the set is debris.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::disk::page::OwnPage;

@@ -3,7 +3,7 @@
 //! The first to come leads: it syncs all that is appended so far, while those who come later append and wait; one of
 //! them leads the next round. (The idea is old; DeWitt et al., 1984.)
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 use super::Position;
 use crate::store::error::Result;
@@ -74,7 +74,9 @@ impl Drop for Leader<'_> {
         turn.is_led = false;
         let somebody_waits = turn.waiting > 0;
         drop(turn);
-        if somebody_waits {
+        if somebody_waits && seeded_bug!("one-waiter-woken") {
+            self.0.turn.notify_one();
+        } else if somebody_waits {
             self.0.turn.notify_all();
         }
     }

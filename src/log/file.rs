@@ -1,8 +1,8 @@
 //! One data file: reading its frames, and counting what in it is still alive.
 
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::disk::{Disk, DiskFile, Room, View, prefetch};
 use crate::format::frame::{self, BarePut, COPIED_AT_ONCE, Header, Kind, Origin};

@@ -3,8 +3,8 @@
 //! Files with blocks and without meaning. While one of them is released, puts are refused until it could be filled again:
 //! else they would take what is left for the merge that is to help them.
 
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::disk::Disk;
 use crate::format::file_header::FILE_HEADER_SIZE;

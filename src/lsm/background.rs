@@ -1,7 +1,7 @@
 //! The threads of a store: write memtables out, merge runs, keep room ahead, sync at intervals.
 
+use crate::sync::atomic::Ordering;
 use std::sync::Weak;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;

@@ -1,6 +1,6 @@
 //! Closing a store: everything durable, and the next open short.
 
-use std::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering;
 
 use super::engine::Engine;
 use super::flush;

@@ -237,7 +237,7 @@ fn flush_oldest(engine: &Engine, most: usize) -> Result<usize> {
 
 /// Counts bytes of runs that were written.
 pub fn add_written(engine: &Engine, bytes: u64) {
-    engine.counters.written_bytes.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    engine.counters.written_bytes.fetch_add(bytes, crate::sync::atomic::Ordering::Relaxed);
 }
 
 /// Puts deletes of lists that are neighbours together.

@@ -2,7 +2,7 @@
 //!
 //! The bits are those of a run's filter. They are set before the key is there, and never cleared.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::format::run::filter;
 

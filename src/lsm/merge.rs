@@ -3,9 +3,9 @@
 //! Runs of level 0 overlap; those of each other level do not, and each level may have ten times the bytes of the one above. Versions of a
 //! key are newer the higher they stand. So a merge takes some runs of a level, or all of level 0, and those below that overlap them.
 
+use crate::sync::atomic::Ordering;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::choice::{Choice, MOST_ON_TOP, bytes, choose, choose_all, choose_settling, level, run_size};

@@ -26,8 +26,8 @@ mod survivors;
 mod verbs;
 mod walk;
 
+use crate::sync::atomic::AtomicBool;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! What all who use one open store share: the gate with the engine behind it, and its threads.
 
+use crate::sync::atomic::AtomicBool;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::engine::Engine;
 use crate::disk::process::ForkGuard;

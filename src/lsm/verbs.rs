@@ -1,8 +1,8 @@
 //! The verbs of this engine: each goes inside the gate and does what `engine` has for it.
 
+use crate::sync::atomic::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::engine::{Engine, Operation};

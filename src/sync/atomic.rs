@@ -1,6 +1,10 @@
-//! The atomics of `gate.rs`.
+//! The atomics of what threads share beside locks: std's, and in a build for `src/schedules` ones at which the threads of a test change.
 
-pub use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+#[cfg(filedb_schedules)]
+pub use super::scheduled::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+#[cfg(not(filedb_schedules))]
+pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+pub use std::sync::atomic::{Ordering, fence};
 
 /// A fence behind a sequentially consistent addition: what is read after it is read when the addition is done.
 #[inline(always)]

@@ -9,17 +9,22 @@
 
 use std::sync::{PoisonError, TryLockError};
 
+#[cfg(filedb_schedules)]
+use shuttle::sync as its;
+#[cfg(not(filedb_schedules))]
+use std::sync as its;
+
 /// See the module.
 #[derive(Default)]
-pub struct Mutex<T>(std::sync::Mutex<T>);
+pub struct Mutex<T>(its::Mutex<T>);
 
 /// Keeps a [`Mutex`] locked.
-pub type MutexGuard<'a, T> = std::sync::MutexGuard<'a, T>;
+pub type MutexGuard<'a, T> = its::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
     /// A lock around `value`.
     pub const fn new(value: T) -> Self {
-        Mutex(std::sync::Mutex::new(value))
+        Mutex(its::Mutex::new(value))
     }
 
     /// Waits until nobody else has it locked, and locks it.
@@ -50,17 +55,17 @@ impl<T> Mutex<T> {
 
 /// A lock that many may hold to read.
 #[derive(Default)]
-pub struct RwLock<T>(std::sync::RwLock<T>);
+pub struct RwLock<T>(its::RwLock<T>);
 
 /// Keeps a [`RwLock`] locked for reading.
-pub type ReadGuard<'a, T> = std::sync::RwLockReadGuard<'a, T>;
+pub type ReadGuard<'a, T> = its::RwLockReadGuard<'a, T>;
 /// Keeps a [`RwLock`] locked for writing.
-pub type WriteGuard<'a, T> = std::sync::RwLockWriteGuard<'a, T>;
+pub type WriteGuard<'a, T> = its::RwLockWriteGuard<'a, T>;
 
 impl<T> RwLock<T> {
     /// A lock around `value`.
     pub const fn new(value: T) -> Self {
-        RwLock(std::sync::RwLock::new(value))
+        RwLock(its::RwLock::new(value))
     }
 
     /// Waits until nobody writes.

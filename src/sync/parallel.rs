@@ -23,6 +23,10 @@ impl Iterator for Pieces<'_> {
 
 /// How many threads work at once, at most. Found out once: the standard library reads half a dozen files to answer it.
 pub fn cores() -> usize {
+    // The threads of schedules are none of the system's.
+    if cfg!(filedb_schedules) {
+        return 1;
+    }
     // Not a lock, which a forked child could inherit from a thread that is not there: two threads find out the same.
     static CORES: AtomicUsize = AtomicUsize::new(0);
     let mut cores = CORES.load(Ordering::Relaxed);

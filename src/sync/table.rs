@@ -1,10 +1,10 @@
 //! A table of shared values that are looked up inside a gate without counting references.
 
+use super::atomic::{AtomicPtr, Ordering};
 use std::alloc::{Layout, alloc_zeroed};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::gate::{Entered, Gated, Grace};
 use super::lock::Mutex;

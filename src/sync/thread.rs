@@ -229,11 +229,23 @@ impl Drop for NotCancelled {
 
 /// Lets other threads run.
 pub fn yield_now() {
+    #[cfg(filedb_schedules)]
+    shuttle::thread::yield_now();
+    #[cfg(not(filedb_schedules))]
     std::thread::yield_now();
+}
+
+/// Lets others run who are in the way, and waits a moment in a loop of so many rounds: seldom with a call of the system.
+#[inline]
+pub fn spin(round: u32) {
+    if round.is_multiple_of(64) || cfg!(filedb_schedules) { yield_now() } else { std::hint::spin_loop() }
 }
 
 /// Sleeps for that long, however often the thread is cancelled meanwhile.
 pub fn sleep(time: Duration) {
+    if cfg!(filedb_schedules) {
+        return yield_now();
+    }
     let _not_cancelled = NotCancelled::begin();
     std::thread::sleep(time);
 }

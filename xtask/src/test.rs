@@ -48,6 +48,11 @@ const TEXTS: &[Step] = &[
 const CRATE: &[Step] = &[
     step("clippy", "clippy has nothing to say, with the tests and without", rust::clippy),
     step("rust-tests", "the Rust tests pass: library, command line tool, server, doctests", rust::tests),
+    step(
+        "schedules",
+        "no order of the steps of threads loses or mixes anything: shuttle, with fixed seeds",
+        torture::schedules,
+    ),
     step("targets", "the library compiles for 32 bits, other processors, musl and macOS", targets::compile),
     long("rust-version", "everything compiles with the oldest Rust that Cargo.toml promises", rust::oldest),
     long("other-targets", "the Rust tests pass on 32 bits and with musl", targets::run),

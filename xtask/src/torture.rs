@@ -14,7 +14,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
 use run::{Programs, Run};
@@ -195,8 +195,23 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "schedules",
-        holds: "the gate under all orders of the steps of its threads, by loom",
+        holds: "threads in random orders of their steps, by shuttle: index, group commit, merges, walks, closes; both engines",
+        program: "schedules-lib",
+        tests: &["schedules::"],
+        histories: 2,
+        share: 2,
+        ..SUITE
+    },
+    Suite {
+        name: "gate",
+        holds: "the gate under all orders of the steps of its threads, also those of weak processors, by loom",
         program: "gate_model",
+        ..SUITE
+    },
+    Suite {
+        name: "segment",
+        holds: "a segment of the index, whose readers take no lock, likewise",
+        program: "segment_model",
         ..SUITE
     },
 ];
@@ -234,6 +249,16 @@ pub fn list() {
 /// The step of the tests.
 pub fn shortly(workspace: &Workspace) -> Result<()> {
     run(workspace, &Request { minutes: Some(5), ..Request::default() })
+}
+
+/// The step of the schedules, with the seeds that every machine has.
+pub fn schedules(workspace: &Workspace) -> Result<()> {
+    let home = workspace.fresh_dir("schedules-short")?;
+    let programs = Programs::build(workspace, ["schedules-lib"].into_iter())?;
+    let status = programs.command("schedules-lib", &["schedules::"], &home.join("printed.txt"))?.status()?;
+    print!("{}", fs::read_to_string(home.join("printed.txt"))?);
+    ensure!(status.success(), "a schedule failed");
+    Ok(())
 }
 
 pub fn run(workspace: &Workspace, request: &Request) -> Result<()> {

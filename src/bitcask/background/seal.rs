@@ -57,9 +57,12 @@ pub fn collect(shared: &Shared) {
 /// holds a lock that a reader or a writer may want must not wait for long.
 pub fn collect_within(shared: &Shared, most: Duration) {
     collect(shared);
-    let retired = || shared.inside().map_or((0, 0), |engine| engine.catalog.files.retired());
-    let (begun, begin) = (retired().0, Instant::now());
-    while retired().1 < begun && begin.elapsed() < most {
+    // None once somebody has closed the store, with all that was to be waited for.
+    let retired = || shared.inside().map(|engine| engine.catalog.files.retired());
+    let (begun, begin) = (retired().map_or(0, |(begun, _)| begun), Instant::now());
+    while retired().map_or(seeded_bug!("merge-waits-for-a-closed-store"), |(_, ended)| ended < begun)
+        && begin.elapsed() < most
+    {
         thread::sleep(LOOK_AGAIN);
         collect(shared);
     }

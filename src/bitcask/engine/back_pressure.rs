@@ -17,7 +17,7 @@
 
 mod work;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use self::work::{Merge, PATIENCE, PATIENCE_WITH_DISK, Work};

@@ -6,7 +6,7 @@
 //! forward takes the store with it, one that is set back is ignored, and one that is set forward again counts only as far
 //! as it passes the store. A store that was taken ahead stays ahead; its keys live as long as they were given.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

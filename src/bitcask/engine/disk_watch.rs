@@ -5,7 +5,7 @@
 //! before the record is looked at helps with both, and takes longer than a get of a record that is in memory. So some gets, by
 //! their place, are timed. If one of them waited, the next gets make that request and are timed, until many in a row did not wait.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::index::Entry;

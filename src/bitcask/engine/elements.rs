@@ -4,8 +4,8 @@
 //! that is replaced, removed or expires is kept here, and the maintenance thread takes its elements out of the index,
 //! after which merges drop them. A recovery finds out by itself which elements heads name.
 
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::format::collection::ListHead;
 use crate::index::{Index, Unavailable};

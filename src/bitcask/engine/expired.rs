@@ -5,7 +5,7 @@
 //! only, or poisoned, or the disk is full to the last block), the key counts as expired all the same; the time is tried again
 //! at the next question and by the background thread, and a clean close or a merge makes up for it.
 
-use std::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Counters, Engine, Inside};

@@ -5,7 +5,7 @@
 //! returned before it began. The sequence numbers in the log grow by one from record to record: so it is certain that nothing was left
 //! out. Where the log cannot be followed, because too much was written and merged meanwhile, the index is made anew (`anew.rs`).
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Room ahead of the tail: blocks, pages and the next file, ready before a writer comes to them.
 
-use std::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Log;

@@ -1,8 +1,8 @@
 //! Making what was appended durable: now, in order, and as far as somebody waits for.
 
+use crate::sync::atomic::Ordering;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::Position;
@@ -131,6 +131,12 @@ impl Log {
             self.sync_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
             synced?;
         }
+        let end = if seeded_bug!("sync-counts-what-came-during-it") {
+            let writer = self.writer.lock();
+            Position::new(writer.active.id, writer.tail)
+        } else {
+            end
+        };
         // Not the one that was active: if it was rotated out meanwhile, more was appended to it than was synced.
         self.unsynced.lock().retain(|file| file.id > wanted.file() || file.id >= end.file());
         Ok(if wanted.file() < end.file() { wanted } else { end })

@@ -1,7 +1,7 @@
 //! One file after the other: when the next is begun, and how the last becomes final.
 
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::super::Position;
 use super::super::catalog::Catalog;

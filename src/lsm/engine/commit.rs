@@ -1,7 +1,7 @@
 //! A write: limits, the lock of the key's stripe; then, one writer at a time, the log and the memtable; then, where asked for, the disk.
 
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{Engine, Tree};
 use crate::format::frame::Kind;

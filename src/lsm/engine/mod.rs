@@ -6,9 +6,9 @@ mod pressure;
 
 pub use commit::{Change, Operation, version_of};
 
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::key;
 use super::memtable::Memtable;

@@ -1,6 +1,6 @@
 //! What makes writers wait: memtables that are not written out yet, and runs that are not merged.
 
-use std::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Engine;

@@ -6,8 +6,8 @@ mod writer;
 pub use cursor::{Cursor, Versions};
 pub use writer::{PIECE, RunWriter, remove};
 
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::disk::{Access, Disk, DiskFile, View};
 use crate::format::features::Refusal;

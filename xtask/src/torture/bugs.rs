@@ -22,6 +22,8 @@ const HOST: (&str, &[&str]) = ("host", &[]);
 const CHANGES: (&str, &[&str]) = ("changes", &[]);
 const GROUP_COMMIT: (&str, &[&str]) = ("lib", &["log::commit::"]);
 const MERGE: (&str, &[&str]) = ("lib", &["merge::"]);
+const SCHEDULES: (&str, &[&str]) = ("schedules-lib", &["schedules::"]);
+const SEGMENT: (&str, &[&str]) = ("segment_model", &[]);
 
 macro_rules! bugs {
     ($($name:literal, $what:literal: $($by:ident)*;)*) => {
@@ -40,7 +42,9 @@ bugs! {
     "frontier-too-new", "frames say that more is durable than is": CRASH;
     "short-write-left", "what a failed write left stays behind the tail": FAULTS;
     "rotated-files-not-synced", "a sync forgets the files that were rotated out": CRASH;
-    "sync-of-others-not-awaited", "who finds somebody syncing does not wait": GROUP_COMMIT;
+    "sync-of-others-not-awaited", "who finds somebody syncing does not wait": SCHEDULES GROUP_COMMIT;
+    "one-waiter-woken", "who has synced wakes one of those who wait, who need not wake the next": SCHEDULES;
+    "sync-counts-what-came-during-it", "what was appended while a sync went on counts as synced": SCHEDULES;
     "torn-batch-taken", "the whole records of a torn batch count": CRASH;
     "tail-not-truncated", "a torn tail stays in the file": CRASH RECOVERY;
     "checkpoint-trusted-after-a-crash", "the checkpoint of the last clean close counts after a crash": CRASH MODEL RECOVERY;
@@ -51,8 +55,14 @@ bugs! {
     "merge-committed-before-the-log", "a merge counts before what made its records dead is durable": CRASH;
     "unlink-before-manifest", "a merge removes its inputs before its outputs count": CRASH;
     "sequence-number-reused", "the numbers of records that a merge dropped are given again": RECOVERY;
-    "merge-overwrites-a-newer-write", "a merge points the index at its copy, whatever was written meanwhile": THREADS MERGE;
-    "snapshot-sees-a-later-write", "a walk does not keep what is overwritten": MOMENT THREADS MODEL;
+    "merge-overwrites-a-newer-write", "a merge points the index at its copy, whatever was written meanwhile": SCHEDULES THREADS MERGE;
+    "merge-waits-for-a-closed-store", "who has merged waits for readers of a store that somebody closed": SCHEDULES;
+    "snapshot-sees-a-later-write", "a walk does not keep what is overwritten": SCHEDULES MOMENT THREADS MODEL;
+    "walk-holds-no-files", "files go whose places a walk has taken from the index": SCHEDULES MOMENT;
+    "slots-move-unnoticed", "readers of the index are not told that slots move": SCHEDULES;
+    "version-not-read-again", "readers of the index do not look whether slots moved": SCHEDULES;
+    "slots-move-before-the-version", "a weak processor moves slots before it says so": SEGMENT;
+    "version-read-before-the-slots", "a weak processor looks whether slots moved before it has read them": SEGMENT;
     "usage-not-counted", "what is overwritten is not counted as dead": MODEL;
     "expired-key-comes-back", "a get does not look at the expiry": MODEL;
     "list-head-without-element", "a push appends the head first, and the element apart from it": LISTS;

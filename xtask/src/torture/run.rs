@@ -12,15 +12,39 @@ use xshell::cmd;
 use super::{Suite, memory};
 use crate::workspace::Workspace;
 
-/// The packages that have programs, and what those are called: with this in front.
-const PACKAGES: [(&str, &str); 3] = [("filedb-server", "server-"), ("filedb-cli", "cli-"), ("filedb", "")];
+/// Programs that are built alike.
+struct Kind {
+    /// What they are called: with this in front.
+    prefix: &'static str,
+    package: &'static str,
+    /// What the compiler is told.
+    flags: &'static str,
+    features: &'static [&'static str],
+}
 
-/// The package of a program, and how it is called there.
-fn in_package(program: &str) -> (&'static str, &str) {
-    PACKAGES
-        .iter()
-        .find_map(|(package, prefix)| Some((*package, program.strip_prefix(prefix)?)))
-        .unwrap_or(("filedb", program))
+const TESTING: &[&str] = &["--features", "filedb/testing"];
+const KINDS: [Kind; 4] = [
+    Kind { prefix: "server-", package: "filedb-server", flags: "", features: TESTING },
+    Kind { prefix: "cli-", package: "filedb-cli", flags: "", features: TESTING },
+    // See src/sync/scheduled.rs.
+    Kind {
+        prefix: "schedules-",
+        package: "filedb",
+        flags: "--cfg filedb_schedules",
+        features: &["--no-default-features", "--features", "filedb/testing"],
+    },
+    Kind { prefix: "", package: "filedb", flags: "", features: TESTING },
+];
+
+/// The kind of a program, and how it is called in its package.
+fn kind_of(program: &str) -> (&'static Kind, &str) {
+    let named = |kind: &'static Kind| Some((kind, program.strip_prefix(kind.prefix)?));
+    KINDS.iter().find_map(named).unwrap_or((&KINDS[3], program))
+}
+
+/// What chooses a program among those of its package.
+fn choice(name: &str) -> Vec<&str> {
+    if name == "lib" { vec!["--lib"] } else { vec!["--test", name] }
 }
 
 /// Nothing takes so long. What does hangs.
@@ -57,18 +81,21 @@ impl Programs {
         let sh = &workspace.shell;
         println!("building {}", names.join(", "));
         let mut paths = BTreeMap::new();
-        for (package, prefix) in PACKAGES {
-            let mut of_package =
-                names.iter().map(|name| in_package(name)).filter(|(its, _)| *its == package).peekable();
-            if of_package.peek().is_none() {
+        for Kind { prefix, package, flags, features } in KINDS {
+            let mut of_kind =
+                names.iter().map(|name| kind_of(name)).filter(|(its, _)| its.prefix == prefix).peekable();
+            if of_kind.peek().is_none() {
                 continue;
             }
-            let which = of_package.flat_map(|(_, name)| match name {
-                "lib" => vec!["--lib"],
-                name => vec!["--test", name],
+            let which = of_kind.flat_map(|(_, name)| choice(name));
+            // Other flags would build everything anew each time.
+            let others = sh.var("RUSTFLAGS").unwrap_or_default();
+            let _built = (!flags.is_empty()).then(|| {
+                let target = if others.is_empty() { "schedules" } else { "seeded-schedules" };
+                let flags = sh.push_env("RUSTFLAGS", format!("{others} {flags}"));
+                (flags, sh.push_env("CARGO_TARGET_DIR", workspace.out.join(target)))
             });
-            let told =
-                cmd!(sh, "cargo test --package {package} --features filedb/testing --no-run {which...}");
+            let told = cmd!(sh, "cargo test --package {package} {features...} --no-run {which...}");
             let told = told.quiet().ignore_status().output()?;
             let told_text = String::from_utf8_lossy(&told.stderr);
             anyhow::ensure!(told.status.success(), "the tests do not build:\n{told_text}");
@@ -124,11 +151,12 @@ impl Run<'_> {
         let Suite { program, tests, .. } = self.suite;
         let tests = if failed_tests.is_empty() { tests.join(" ") } else { failed_tests.join(" ") };
         let (seed, histories) = (self.seed, self.histories);
-        let package = match in_package(program) {
-            ("filedb", program) => format!("--features testing --test {program}"),
-            (package, program) => format!("--package {package} --test {program}"),
-        };
-        format!("FILEDB_TEST_SEED={seed} FILEDB_TEST_HISTORIES={histories} cargo test {package} -- {tests}")
+        let (Kind { package, flags, features, .. }, program) = kind_of(program);
+        let flags = if flags.is_empty() { String::new() } else { format!("RUSTFLAGS='{flags}' ") };
+        let (features, program) = (features.join(" "), choice(program).join(" "));
+        format!(
+            "{flags}FILEDB_TEST_SEED={seed} FILEDB_TEST_HISTORIES={histories} cargo test --package {package} {features} {program} -- {tests}"
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The end of a merge: outputs become durable, and take the place of the inputs.
 
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Merge;
 use crate::bitcask::engine::Engine;

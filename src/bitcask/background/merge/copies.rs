@@ -1,7 +1,7 @@
 //! What a merge copies: frames are gathered, written to the current output, and then the index is pointed at them.
 
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::bitcask::engine::Inside;
