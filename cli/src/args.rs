@@ -4,11 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::text;
+
 /// What is said behind the commands, and in the manual page.
 const AFTER: &str = "\
 STORE is a directory (also file://DIR), or memory:// or another URL that filedb.h names. Keys and values are bytes. On the command \
 line they are taken as they are, or with --escaped as text in which \\xHH is a byte, and \\n, \\t, \\r, \\0 and \\\\ are what they \
 are in C.
+
+Commands that only read do so also while another process writes to the store, as check, watch and replicate do (with engine=lsm, only while \
+none does).
 
 EXIT CODES
   0  it was done
@@ -30,7 +35,7 @@ pub struct Args {
     #[arg(short, long, global = true)]
     pub escaped: bool,
     /// An option of the store, as sync=always; filedb.h lists them.
-    #[arg(short, long = "option", value_name = "NAME=VALUE", global = true)]
+    #[arg(short, long = "option", value_name = "NAME=VALUE", global = true, value_parser = crate::commands::keys::option)]
     pub options: Vec<String>,
     #[command(subcommand)]
     pub command: Command,
@@ -78,7 +83,7 @@ pub enum Command {
         /// The new store, which must not exist.
         to: PathBuf,
     },
-    /// Copy a store, which is not open elsewhere, to a directory; into an older backup of it only what is new.
+    /// Copy a store, which another process may write to, to a directory; into an older backup of it only what is new.
     Backup {
         store: PathBuf,
         /// Empty, not there, or an older backup of the store.
@@ -121,7 +126,7 @@ pub enum Command {
         #[arg(long)]
         front: bool,
     },
-    /// Take a value out at the end of a list, and print it.
+    /// Take a value out at the end of a list, and print it; the last that was pushed comes first. A queue takes with --front.
     Pop {
         store: PathBuf,
         key: std::ffi::OsString,
@@ -136,7 +141,8 @@ pub enum Command {
         store: PathBuf,
         key: std::ffi::OsString,
         /// From now on: 500ms, 15s, 10min, 2h, 7d; or never.
-        time: String,
+        #[arg(value_parser = text::life)]
+        time: filedb::Ttl,
     },
     /// Keep TO a copy of FROM, which another process may write to: first a backup, then each change as it is made, until it is ended. It may be
     /// killed at any time, and goes on when it is started again. Nobody else may write to TO; to use TO instead of FROM, end this and open it.
@@ -182,8 +188,8 @@ pub struct Put {
     /// The value; without one, or with -, it is read from standard input.
     pub value: Option<std::ffi::OsString>,
     /// It expires so long from now: 500ms, 15s, 10min, 2h, 7d.
-    #[arg(long)]
-    pub ttl: Option<String>,
+    #[arg(long, value_parser = text::duration)]
+    pub ttl: Option<std::time::Duration>,
     /// Only if there is no such key.
     #[arg(long, conflicts_with = "if_present")]
     pub if_absent: bool,

@@ -6,7 +6,7 @@ mod output;
 mod progress;
 mod text;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -17,7 +17,13 @@ use output::Answer;
 fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args) {
-        Ok(answer) => answer.into(),
+        Ok(answer) => {
+            // A person wonders; a program has the code.
+            if answer == Answer::No && std::io::stderr().is_terminal() {
+                eprintln!("filedb: there is no such key, or the condition does not hold");
+            }
+            answer.into()
+        }
         Err(error) => {
             // Whoever reads the output of a command that does nothing else has had enough.
             if is_broken_pipe(&error)
@@ -25,7 +31,7 @@ fn main() -> ExitCode {
             {
                 return Answer::Done.into();
             }
-            eprintln!("filedb: {error:#}");
+            eprintln!("filedb: {}", output::sentence(&error));
             Answer::of_error(&error).into()
         }
     }
@@ -41,7 +47,7 @@ fn run(args: &Args) -> anyhow::Result<Answer> {
         Command::List { store: path, prefix, raw } => keys::list(args, &store(path, true)?, prefix, *raw),
         Command::Count { store: path } => keys::count(args, &store(path, true)?),
         Command::Ttl { store: path, key } => keys::ttl(args, &store(path, true)?, key),
-        Command::Expire { store: path, key, time } => keys::expire(args, &store(path, false)?, key, time),
+        Command::Expire { store: path, key, time } => keys::expire(args, &store(path, false)?, key, *time),
         Command::Push { store: path, key, values, front } => {
             lists::push(args, &store(path, false)?, key, values, *front)
         }

@@ -45,6 +45,19 @@ impl From<Answer> for ExitCode {
     }
 }
 
+/// What went wrong, from the outside in. An error of the library says all that is known, with what the operating system said.
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain() {
+        let separator = if sentence.is_empty() { "" } else { ": " };
+        sentence += &format!("{separator}{cause}");
+        if cause.is::<filedb::Error>() {
+            break;
+        }
+    }
+    sentence
+}
+
 /// Prints a line on standard output; unlike `println!` it does not end the program where nobody reads that.
 pub fn say(line: Arguments<'_>) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use filedb::Ttl;
 use serde_json::{Value, json};
 
 /// Bytes as one word of printable text: what is not printable ASCII, a space and a backslash are escapes.
@@ -81,11 +82,12 @@ pub fn from_json(value: &Value) -> Result<Vec<u8>> {
     }
 }
 
-/// A length of time: a number with ms, s, min, h or d behind it; without one it counts milliseconds.
+/// A length of time: a number with ms, s, min, h or d behind it.
 pub fn duration(text: &str) -> Result<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
-        "" | "ms" => 1,
+        "ms" => 1,
+        "" => bail!("'{text}' lacks a unit of time, as 500ms, 15s, 10min, 2h and 7d have one"),
         "s" => 1_000,
         "min" => 60_000,
         "h" => 3_600_000,
@@ -94,6 +96,16 @@ pub fn duration(text: &str) -> Result<Duration> {
     };
     let number: u64 = digits.parse().with_context(|| format!("'{text}' is no time, as 500ms or 15s is"))?;
     Ok(Duration::from_millis(number.checked_mul(unit).context("the time is too long")?))
+}
+
+/// How long a key has to live: a length of time, or never.
+pub fn life(text: &str) -> Result<Ttl> {
+    if text == "never" { Ok(Ttl::Forever) } else { duration(text).map(Ttl::Left) }
+}
+
+/// So many of what `one` names, for people.
+pub fn many(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A size for people.
@@ -120,9 +132,9 @@ mod tests {
     #[test]
     fn times_have_units() {
         assert_eq!(duration("15s").unwrap(), Duration::from_secs(15));
-        assert_eq!(duration("7").unwrap(), Duration::from_millis(7));
+        assert_eq!(duration("7ms").unwrap(), Duration::from_millis(7));
         assert_eq!(duration("2h").unwrap(), Duration::from_secs(7200));
-        for wrong in ["", "s", "1 week", "-1s", "99999999999999999999d"] {
+        for wrong in ["", "5", "s", "1 week", "-1s", "99999999999999999999d"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -50,8 +50,8 @@ fn tell(args: &Args, done: &BackupProgress) {
             println!("{line}");
         }
         false => println!(
-            "{} files, {}, of which {} were written",
-            done.files.1,
+            "{}, {}, of which {} were written",
+            text::many(done.files.1, "file"),
             text::size(done.bytes.1),
             text::size(done.copied_bytes)
         ),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::args::Args;
 use crate::output::{Answer, say};
+use crate::text::many;
 use crate::{progress, text};
 
 /// Prints findings, and knows the worst. That nobody reads them any more ends no salvage.
@@ -73,7 +74,8 @@ pub fn salvage(args: &Args, store: &Path, to: &Path) -> Result<Answer> {
             bar.set_length(seen.of);
             bar.set_position(seen.bytes);
         },
-    )?;
+    )
+    .with_context(|| format!("could not salvage to '{}', which has to be a new directory", to.display()))?;
     bar.finish_and_clear();
     match told.worst < Some(Severity::DataLost) {
         true => told.end(&report, "everything was saved", Answer::Done),
@@ -108,13 +110,13 @@ fn summarise(args: &Args, report: &CheckReport, what: &str) -> std::io::Result<(
         return say(format_args!("{line}"));
     }
     say(format_args!(
-        "{what}: {} files, {}, {} records, {} keys; {} damaged places in {} files, {} keys lost",
-        report.files,
+        "{what}: {}, {}, {}, {}; {} in {}, {} lost",
+        many(report.files, "file"),
         text::size(report.bytes),
-        report.records,
-        report.keys,
-        report.damaged_places,
-        report.damaged_files,
-        report.keys_lost
+        many(report.records, "record"),
+        many(report.keys, "key"),
+        many(report.damaged_places, "damaged place"),
+        many(report.damaged_files.into(), "file"),
+        many(report.keys_lost, "key")
     ))
 }

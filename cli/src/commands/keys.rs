@@ -5,17 +5,24 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use filedb::{Db, Options, PutOptions, Ttl, Type};
+use filedb::{Db, Error, Options, PutOptions, Ttl, Type};
 use serde_json::json;
 
 use crate::args::{Args, Put};
 use crate::output::{Answer, say};
 use crate::text;
 
-/// Opens the store of a command. One that only reads makes none and keeps no reader out.
+/// Opens the store of a command. One that only reads makes none and keeps no reader out, and reads beside a process that writes.
 pub fn open(args: &Args, path: &Path, read_only: bool) -> Result<Db> {
     let read_only = read_only && is_directory(path);
-    open_with(args, path, Options { read_only, ..Options::default() })
+    let opened = open_with(args, path, Options { read_only, ..Options::default() });
+    match opened {
+        // Where that is not to be had either, as with engine=lsm, the first error says why.
+        Err(error) if read_only && matches!(error.downcast_ref(), Some(Error::Locked { .. })) => {
+            open_live(args, path).or(Err(error))
+        }
+        opened => opened,
+    }
 }
 
 /// Opens the store of a command that reads it beside a process that writes to it.
@@ -33,12 +40,20 @@ pub fn open_from(path: &Path) -> Result<Db> {
 fn open_with(args: &Args, path: &Path, mut options: Options) -> Result<Db> {
     options.create_if_missing = !options.read_only;
     for option in &args.options {
-        let (name, value) = option.split_once('=').with_context(|| {
-            format!("'{option}' is no option of a store: it has to be NAME=VALUE, as sync=always")
-        })?;
-        options.set(name, value)?;
+        set(&mut options, option)?;
     }
     Ok(Db::open(path, &options)?)
+}
+
+/// An option as it is on the command line.
+fn set(options: &mut Options, option: &str) -> Result<()> {
+    let (name, value) = option.split_once('=').context("it has to be NAME=VALUE, as sync=always")?;
+    Ok(options.set(name, value)?)
+}
+
+/// `option` itself, if it is one.
+pub fn option(option: &str) -> Result<String> {
+    set(&mut Options::default(), option).map(|()| option.to_owned())
 }
 
 /// Whether a path or URL names a directory: other stores are not opened for reading only.
@@ -95,7 +110,7 @@ pub fn put(args: &Args, db: &Db, put: &Put) -> Result<Answer> {
         }
     };
     let options = PutOptions {
-        ttl: put.ttl.as_deref().map(text::duration).transpose()?,
+        ttl: put.ttl,
         if_absent: put.if_absent,
         if_present: put.if_present,
         sync: put.sync,
@@ -148,11 +163,11 @@ pub fn ttl(args: &Args, db: &Db, key: &OsString) -> Result<Answer> {
     Ok(Answer::Done)
 }
 
-pub fn expire(args: &Args, db: &Db, key: &OsString, time: &str) -> Result<Answer> {
+pub fn expire(args: &Args, db: &Db, key: &OsString, life: Ttl) -> Result<Answer> {
     let key = bytes(args, key)?;
-    let done = match time {
-        "never" => db.persist(key)?,
-        time => db.expire(key, text::duration(time)?)?,
+    let done = match life {
+        Ttl::Forever => db.persist(key)?,
+        Ttl::Left(life) => db.expire(key, life)?,
     };
     db.close()?;
     Ok(Answer::of(done))

@@ -13,7 +13,7 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, Helper};
 
-use crate::output::Answer;
+use crate::output::{Answer, sentence};
 use crate::text;
 
 /// The commands, and what each takes.
@@ -24,7 +24,9 @@ const COMMANDS: &[(&str, &str)] = &[
     ("list", "[PREFIX]"),
     ("count", ""),
     ("push", "KEY VALUE..."),
+    ("push-front", "KEY VALUE..."),
     ("pop", "KEY"),
+    ("pop-front", "KEY"),
     ("range", "KEY"),
     ("ttl", "KEY"),
     ("expire", "KEY TIME|never"),
@@ -82,7 +84,7 @@ pub fn repl(db: &Db) -> Result<Answer> {
             Ok(line) => match execute(db, &line) {
                 Ok(answer) if answer.is_empty() => {}
                 Ok(answer) => println!("{answer}"),
-                Err(error) => println!("{error:#}"),
+                Err(error) => println!("{}", sentence(&error)),
             },
             Err(ReadlineError::Interrupted) => {}
             Err(ReadlineError::Eof) => break,
@@ -123,14 +125,16 @@ fn execute(db: &Db, line: &str) -> Result<String> {
             keys.iter().map(text::escape).collect::<Vec<_>>().join("\n")
         }
         ("count", []) => db.count()?.to_string(),
-        ("push", [key, values @ ..]) if !values.is_empty() => {
+        ("push" | "push-front", [key, values @ ..]) if !values.is_empty() => {
             let mut length = 0;
             for value in values {
-                length = db.push_back(key, value)?;
+                length =
+                    if command == "push" { db.push_back(key, value)? } else { db.push_front(key, value)? };
             }
             length.to_string()
         }
         ("pop", [key]) => or_nothing(db.pop_back(key)?),
+        ("pop-front", [key]) => or_nothing(db.pop_front(key)?),
         ("range", [key]) => match db.list_range(key, 0, -1)? {
             Some(list) => list.iter().map(text::escape).collect::<Vec<_>>().join("\n"),
             None => "(nothing)".into(),
