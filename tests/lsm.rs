@@ -364,7 +364,7 @@ fn filled(disk: &SimDisk) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let db = Db::open_on(Arc::new(disk.clone()), &options()).unwrap();
     let mut model = BTreeMap::new();
     let mut random = Random::new(1);
-    for n in 0..280u32 {
+    for n in 0..360u32 {
         let (key, value) =
             (format!("key{:03}", random.below(120)).into_bytes(), format!("value {n}").into_bytes());
         if random.one_in(5) {

@@ -463,8 +463,11 @@ impl Log {
         let active = &writer.active;
         // While a merge works with what was set aside for it, nobody else takes any of that.
         let reserves = &self.catalog.reserves;
-        if reserves.merges.is_released() || adds && reserves.deletes.is_released() {
+        if adds && (reserves.merges.is_released() || reserves.deletes.is_released()) {
             self.catalog.fill_reserves()?;
+        } else if reserves.merges.is_released() {
+            // What is set aside for deletes is for this one.
+            self.catalog.fill_reserve_of_merges()?;
         }
         active
             .disk_file

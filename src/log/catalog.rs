@@ -149,6 +149,12 @@ impl Catalog {
         self.reserves.fill(self.bytes(), self.manifest_size())
     }
 
+    /// Sets room aside for merges alone, unless that is done.
+    pub fn fill_reserve_of_merges(&self) -> Result<()> {
+        let _not_cancelled = NotCancelled::begin();
+        self.reserves.fill_for_merges(self.bytes(), self.manifest_size())
+    }
+
     /// Gives back what is set aside beyond what a store of this size needs.
     pub fn shrink_reserves(&self) {
         let _not_cancelled = NotCancelled::begin();

@@ -67,6 +67,11 @@ impl Reserves {
         self.deletes.fill(deletes, manifest_size)
     }
 
+    /// As [`Reserves::fill`], for merges alone.
+    pub fn fill_for_merges(&self, store_size: u64, manifest_size: u64) -> Result<()> {
+        self.merges.fill(self.wanted(store_size).1, manifest_size)
+    }
+
     /// Gives back what the store has become too small for.
     pub fn shrink(&self, store_size: u64, manifest_size: u64) {
         let (deletes, merges) = self.wanted(store_size);

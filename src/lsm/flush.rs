@@ -1,12 +1,13 @@
 //! Writing memtables out as runs, and making log files final.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::{Engine, Tree};
 use super::install::{Installation, free_log_file, install};
 use super::key::RangeDelete;
-use super::memtable::{Memtable, WithVersions};
+use super::memtable::Memtable;
 use super::run::RunWriter;
 use super::shared::Shared;
 use super::survivors::{Around, Survivors};
@@ -14,8 +15,6 @@ use crate::store::error::{Error, Result};
 use crate::store::memory::{self, Refused};
 use crate::sync::thread;
 
-/// So many keys of a memtable are looked at with its lock held.
-const AT_ONCE: usize = 256;
 /// So many memtables, of so many bytes, become one run at most.
 const MOST_TOGETHER: usize = 4;
 const MOST_BYTES_TOGETHER: usize = 128 << 20;
@@ -134,38 +133,9 @@ fn oldest_together(tree: &Tree, most: usize) -> Result<Vec<Arc<Memtable>>, Refus
     memory::copy_of(tree.frozen.get(..count).unwrap_or_default())
 }
 
-/// One memtable of those that become a run together, gone through from its first key on.
-struct Part {
-    table: Arc<Memtable>,
-    some: std::vec::IntoIter<WithVersions>,
-    after: Option<Vec<u8>>,
-}
-
-impl Part {
-    fn new(table: &Arc<Memtable>) -> Self {
-        Part { table: table.clone(), some: Vec::new().into_iter(), after: None }
-    }
-
-    /// Makes sure that the next key is at hand, if there is one.
-    fn load(&mut self) -> Result<(), Refused> {
-        if self.some.as_slice().is_empty() {
-            self.some = self.table.all_versions(self.after.as_deref(), AT_ONCE)?.into_iter();
-            self.after = match self.some.as_slice().last() {
-                Some((key, _)) => Some(memory::copy_of(key)?),
-                None => self.after.take(),
-            };
-        }
-        Ok(())
-    }
-
-    fn key(&self) -> Option<&[u8]> {
-        self.some.as_slice().first().map(|(key, _)| key.as_slice())
-    }
-}
-
-/// The part with the first key: of those that have it the newest, which come first.
-fn first(parts: &[Part]) -> Option<usize> {
-    let keys = parts.iter().enumerate().filter_map(|(n, part)| part.key().map(|key| (key, n)));
+/// Of the memtables that become a run together, newest first, that with the first key: of those that have it the newest.
+fn first<'a, V>(parts: &mut [Peekable<impl Iterator<Item = (&'a [u8], V)>>]) -> Option<usize> {
+    let keys = parts.iter_mut().enumerate().filter_map(|(n, part)| part.peek().map(|(key, _)| (*key, n)));
     keys.min().map(|(_, n)| n)
 }
 
@@ -205,24 +175,28 @@ fn flush_oldest(engine: &Engine, most: usize) -> Result<usize> {
         };
         writer.add(key, engine.hash(key), meta, value).map(drop)
     };
-    let mut parts = memory::collect(tables.iter().rev().map(Part::new))?;
-    parts.iter_mut().try_for_each(Part::load)?;
-    while let Some(part) = first(&parts).and_then(|n| parts.get_mut(n)) {
-        let Some((key, versions)) = part.some.next() else { break };
-        for version in &versions {
-            survivors.take(&key, &version.meta, &version.value, &mut emit)?;
+    {
+        // Nobody writes to them any more, so that nobody waits for this.
+        let all = memory::collect(tables.iter().rev().map(|table| table.all()))?;
+        let mut parts = memory::collect(all.iter().map(|one| one.keys().peekable()))?;
+        while let Some((key, versions)) =
+            first(&mut parts).and_then(|n| parts.get_mut(n)).and_then(Iterator::next)
+        {
+            for (meta, value) in versions {
+                survivors.take(key, meta, value, &mut emit)?;
+            }
         }
-        part.load()?;
     }
     let (mut dead, is_blocked) = (std::mem::take(&mut survivors.dead), survivors.is_blocked);
+    memory::reserve(&mut own, dead.len())?;
+    own.append(&mut dead);
+    join(&mut own)?;
+    // From here on nothing is refused that would leave the run behind.
     let run = match writer {
         Some(writer) => writer.finish(0)?,
         None => None,
     };
     add_written(engine, run.iter().map(|run| run.length).sum());
-    memory::reserve(&mut own, dead.len())?;
-    own.append(&mut dead);
-    join(&mut own)?;
     let count = tables.len();
     let change = Installation {
         flushed: Some((tables, max_seq)),

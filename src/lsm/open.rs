@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::engine::{Change, Engine, Parts, Tree, memtable_size, version_of};
 use super::install::levels_with;
 use super::key::{self, RangeDelete};
-use super::memtable::{self, Memtable};
+use super::memtable::{Key, Memtable};
 use super::ranges::Ranges;
 use super::run::Run;
 use crate::bitcask::engine::clock::StoreClock;
@@ -25,6 +25,7 @@ use crate::format::features::{NUMBERED_LISTS, Needs, ORDERED};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
+use crate::format::run::block::Meta;
 use crate::format::{FileId, names};
 use crate::index::KeyHasher;
 use crate::log::Position;
@@ -337,7 +338,9 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
             _ => key::of_user(frame.key())?,
         };
         memory::room_for_more()?;
-        put(&tree.active, memtable::Key::new(&key)?, version_of(&record)?, header.seq);
+        let change = version_of(&record)?;
+        tree.active.make_room(change.room())?;
+        put(&tree.active, Key::new(&key)?, change, header.seq);
         Ok(())
     })?;
     match why {
@@ -347,12 +350,9 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
 }
 
 /// What the log had goes to memtables that know nothing of their keys before they are asked for them.
-fn put(table: &Memtable, key: memtable::Key, change: Change, seq: u64) {
+fn put(table: &Memtable, key: Key, change: Change<'_>, seq: u64) {
     match change {
-        Change::Version(mut version) => {
-            version.meta.seq = seq;
-            table.insert(key, 0, version, None);
-        }
+        Change::Version(meta, value) => table.insert(key, 0, Meta { seq, ..meta }, value, None),
         Change::Range { from, to } => table.delete_range(RangeDelete { id: 0, seq, from, to }),
     }
 }

@@ -9,7 +9,7 @@ use crate::format::run::block::{Meta, What};
 use crate::log::Position;
 use crate::log::append::Record;
 use crate::lsm::key::{self, RangeDelete};
-use crate::lsm::memtable::{self, Key, Memtable, Version};
+use crate::lsm::memtable::{self, Key, Memtable, NewValue};
 use crate::store::error::{Error, Result};
 use crate::store::memory::{self, vec_with_room};
 use crate::store::options::SyncMode;
@@ -42,10 +42,10 @@ impl<'a> Operation<'a> {
 }
 
 /// What comes into the memtable once the log has it.
-struct Entering {
+struct Entering<'a> {
     key: Key,
     hash: u64,
-    change: Change,
+    change: Change<'a>,
 }
 
 impl Engine {
@@ -68,6 +68,7 @@ impl Engine {
         let end = {
             let _not_cancelled = NotCancelled::begin();
             let mut active = self.writer.lock();
+            active.make_room(entering.change.room())?;
             let appended = self.log.append(&record, time_ms)?;
             self.enter(&mut active, [(entering, appended.seq)]);
             appended.end
@@ -96,6 +97,7 @@ impl Engine {
         let end = {
             let _not_cancelled = NotCancelled::begin();
             let mut active = self.writer.lock();
+            active.make_room(entering.iter().map(|entering| entering.change.room()).sum())?;
             self.log.append_batch(&records, time_ms, &mut appended)?;
             let seqs = appended.iter().map(|appended| appended.seq);
             self.enter(&mut active, entering.into_iter().zip(seqs));
@@ -105,21 +107,20 @@ impl Engine {
         if waits { self.log.wait_durable(end) } else { Ok(()) }
     }
 
-    fn entering(&self, operation: Operation<'_>) -> Result<Entering> {
+    fn entering<'a>(&self, operation: Operation<'a>) -> Result<Entering<'a>> {
         let Operation { record, key } = operation;
         Ok(Entering { hash: self.hash(key.bytes()), key, change: version_of(&record)? })
     }
 
     /// Puts what the log has, with its sequence numbers, into the memtable, and lets it be seen. For who holds the writer's lock.
-    fn enter(&self, active: &mut Arc<Memtable>, all: impl IntoIterator<Item = (Entering, u64)>) {
+    fn enter<'a>(&self, active: &mut Arc<Memtable>, all: impl IntoIterator<Item = (Entering<'a>, u64)>) {
         let newest_snapshot = self.snapshots.lock().last_key_value().map(|(seq, _)| *seq);
         let mut last = 0;
         for (Entering { key, hash, change }, seq) in all {
             last = seq;
             match change {
-                Change::Version(mut version) => {
-                    version.meta.seq = seq;
-                    active.insert(key, hash, version, newest_snapshot);
+                Change::Version(meta, value) => {
+                    active.insert(key, hash, Meta { seq, ..meta }, value, newest_snapshot);
                 }
                 Change::Range { from, to } => active.delete_range(RangeDelete { id: 0, seq, from, to }),
             }
@@ -167,15 +168,22 @@ impl Engine {
 }
 
 /// What a record makes of the memtable.
-pub enum Change {
+pub enum Change<'a> {
     /// A version of its key, whose sequence number is not known yet.
-    Version(Version),
+    Version(Meta, NewValue<'a>),
     /// All keys from the first on and before the second are no more.
     Range { from: Vec<u8>, to: Vec<u8> },
 }
 
+impl Change<'_> {
+    /// The room that it needs for its value: see [`Memtable::make_room`].
+    pub fn room(&self) -> usize {
+        if let Change::Version(_, value) = self { value.room() } else { 0 }
+    }
+}
+
 /// What a record makes of the memtable.
-pub fn version_of(record: &Record<'_>) -> Result<Change> {
+pub fn version_of<'a>(record: &Record<'a>) -> Result<Change<'a>> {
     let what = match record.kind {
         Kind::Head => What::Head,
         Kind::Tombstone | Kind::Gone => What::Nothing,
@@ -186,5 +194,5 @@ pub fn version_of(record: &Record<'_>) -> Result<Change> {
         _ => What::Value,
     };
     let meta = Meta { what, seq: 0, expiry_ms: record.expiry_ms };
-    Ok(Change::Version(Version { meta, value: Arc::new(memory::copy_of(record.value)?) }))
+    Ok(Change::Version(meta, NewValue::new(record.value)?))
 }

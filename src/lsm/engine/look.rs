@@ -25,10 +25,10 @@ impl Engine {
         let mut deleted = 0;
         let (hash, questions) = (self.hash(key), &self.counters.questions);
         for table in tree.memtables().filter(|table| table.may_say_something(hash)) {
-            let (version, covering) = table.get(key, seq);
+            let (version, covering) = table.get(key, seq)?;
             deleted = deleted.max(covering);
-            if let Some(version) = version {
-                return Ok(show(&version.meta, &version.value, deleted));
+            if let Some((meta, value)) = version {
+                return Ok(show(&meta, &value, deleted));
             }
         }
         if tree.levels.is_empty() {
