@@ -46,10 +46,14 @@ struct Version {
     value: Stored,
 }
 
+/// Versions that were replaced and that a snapshot sees, by sequence number.
+#[derive(Default)]
+struct Older(BTreeMap<u64, Version>);
+
 struct Versions {
     newest: Version,
-    /// By sequence number; most keys have none.
-    older: Option<Box<BTreeMap<u64, Version>>>,
+    /// Most keys have none, and room for one pointer only.
+    older: Option<Box<Older>>,
 }
 
 impl Versions {
@@ -57,7 +61,7 @@ impl Versions {
         if self.newest.meta.seq <= seq {
             return Some(&self.newest);
         }
-        self.older.as_ref()?.range(..=seq).next_back().map(|(_, version)| version)
+        self.older.as_ref()?.0.range(..=seq).next_back().map(|(_, version)| version)
     }
 }
 
@@ -158,7 +162,7 @@ impl Memtable {
                     content.bytes += len + OVERHEAD;
                     let newest = Version { meta, value: content.values.add(value) };
                     let before = std::mem::replace(&mut versions.newest, newest);
-                    versions.older.get_or_insert_default().insert(before.meta.seq, before);
+                    versions.older.get_or_insert_default().0.insert(before.meta.seq, before);
                 } else {
                     let newest = &mut versions.newest;
                     dead =
@@ -264,7 +268,7 @@ impl All<'_> {
     pub fn keys(&self) -> impl Iterator<Item = (&[u8], impl Iterator<Item = WithValue<'_>>)> {
         let values = &self.0.values;
         self.0.keys.iter().map(move |(key, versions)| {
-            let older = versions.older.iter().flat_map(|older| older.values().rev());
+            let older = versions.older.iter().flat_map(|older| older.0.values().rev());
             let all = [&versions.newest].into_iter().chain(older);
             (key.bytes(), all.map(move |version| (&version.meta, values.bytes(&version.value))))
         })
