@@ -225,7 +225,7 @@
  * # Live readers
  *
  * With read_only=true and live=true a process reads a store that another one writes to, will open for
- * writing, or has left. Any number of processes may; the writer needs no option and does not notice them.
+ * writing, or has left. Any number of processes may; the writer needs no option and never waits for them.
  *
  * - A call that begins after a write returned in the writer sees that write. Iterators see one moment,
  *   batches are whole. What the reader sees may not be durable yet: if the machine loses power, the writer
@@ -235,7 +235,10 @@
  *   truncate, calls answer FILEDB_ERR_UNSUPPORTED; if the directory is removed, the reader keeps the old one.
  * - The reader changes nothing. It has an index of its own, 24 bytes per key, and brings that up to date
  *   with the first call after a write. If it asked nothing while all that it knew was merged away, its next
- *   call makes the index anew, as an opening does.
+ *   call makes the index anew.
+ * - A reader that begins, or makes its index anew, reads a checkpoint and what was written since. While there
+ *   are readers, and when writers rest, a thread of the writer makes one after 100,000 records and more (the
+ *   file CHECKPOINT, about 12 bytes per key). In stores that ever had lists there is none: all is read.
  * - It keeps the files that it has open: what merges replaced takes disk space until the reader looks, at the
  *   latest ten seconds later, or as long as it is stopped. With io=pread each file takes a descriptor.
  * - It needs Linux, engine=bitcask, and a writer on ext4, XFS or tmpfs with this version of filedb or a later

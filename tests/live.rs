@@ -50,6 +50,10 @@ const WRITES: usize = 1;
 const READS: usize = 2;
 /// How many times a reader made its index anew, which says so in an event.
 const ANEW: usize = 3;
+/// There are no lists, and the writer writes checkpoints all the time.
+const WITHOUT_LISTS: usize = 4;
+/// How many times a reader began at one.
+const AT_CHECKPOINT: usize = 5;
 
 /// Memory that all processes of a run share.
 struct Shared {
@@ -251,6 +255,11 @@ fn write_one(db: &Db, shared: &Shared, thread: usize, random: &mut Random) {
             db.put_with(&key, value(&key, version), &how).expect("putting");
             end(shared, at, version);
         }
+        _ if shared.get(WITHOUT_LISTS) != 0 => {
+            if random.one_in(10) {
+                db.write_checkpoint().expect("writing a checkpoint");
+            }
+        }
         _ => {
             // A list holds the numbers from the last that was taken out to the last that was put in.
             let n = own(random, thread, LISTS);
@@ -295,8 +304,10 @@ fn read(path: &Path, shared: &Shared, seed: u64, io: &str) {
     // SAFETY is not needed here: the words are mapped as long as the process lives.
     let words = Shared { words: shared.words };
     options.log = filedb::LogSink::new(move |_, message| {
-        if message.contains("made anew") {
-            words.word(ANEW).fetch_add(1, Ordering::Relaxed);
+        for (part, at) in [("made anew", ANEW), ("from its checkpoint", AT_CHECKPOINT)] {
+            if message.contains(part) {
+                words.word(at).fetch_add(1, Ordering::Relaxed);
+            }
         }
     });
     let open = || loop {
@@ -313,7 +324,7 @@ fn read(path: &Path, shared: &Shared, seed: u64, io: &str) {
     while !shared.is_over() {
         read_one(&db, shared, &mut random, &mut seen);
         shared.word(READS).fetch_add(1, Ordering::Relaxed);
-        if random.one_in(20_000) {
+        if random.one_in(if shared.get(WITHOUT_LISTS) == 0 { 20_000 } else { 2_000 }) {
             assert_eq!(db.recount(), Ok(()));
             drop(db);
             db = open().expect("the store is there");
@@ -489,8 +500,13 @@ fn signal(process: &Process, signal: libc::c_int) {
 
 /// Lets writers come and go beside so many readers, some of which are stopped for a while.
 fn run(readers: usize, writers_io: &str, readers_io: &[&str], sync: &str) {
+    run_with(readers, writers_io, readers_io, sync, true);
+}
+
+fn run_with(readers: usize, writers_io: &str, readers_io: &[&str], sync: &str, with_lists: bool) {
     let home = tempfile::tempdir().unwrap();
     let shared = Shared::open(&home.path().join("shared"));
+    shared.set(WITHOUT_LISTS, u64::from(!with_lists));
     let run = Run { home, shared };
     let seed = support::runner::seeds(1).next().expect("a seed");
     let mut random = Random::new(seed);
@@ -538,12 +554,13 @@ fn run(readers: usize, writers_io: &str, readers_io: &[&str], sync: &str) {
         let status = reader.0.wait().unwrap();
         assert!(status.success(), "a reader failed: {status} (seed {seed})");
     }
-    let figures = [WRITES, READS, ANEW].map(|n| run.shared.get(n));
+    let figures = [WRITES, READS, ANEW, AT_CHECKPOINT].map(|n| run.shared.get(n));
     println!(
-        "{readers} readers: {lives} writers, {} writes, {} reads, {} indexes made anew",
-        figures[0], figures[1], figures[2]
+        "{readers} readers: {lives} writers, {} writes, {} reads, {} indexes made anew, {} taken from checkpoints",
+        figures[0], figures[1], figures[2], figures[3]
     );
     assert!(figures[0] > 100 && figures[1] > 100, "{figures:?}");
+    assert!(with_lists || figures[3] > 0, "{figures:?}");
 }
 
 #[test]
@@ -559,6 +576,11 @@ fn two_readers_see_what_a_writer_without_mappings_writes() {
 #[test]
 fn eight_readers_see_the_current_value_of_each_key() {
     run(8, "mmap", &["mmap", "mmap", "pread"], "none");
+}
+
+#[test]
+fn readers_that_begin_at_checkpoints_see_the_current_value_of_each_key() {
+    run_with(3, "mmap", &["mmap", "pread"], "none", false);
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl Db {
         }
     }
 
+    /// Writes the checkpoint that live readers begin with, as the store does from time to time by itself. False where there can be none.
+    pub fn write_checkpoint(&self) -> Result<bool> {
+        crate::bitcask::lifecycle::running::write(&self.bitcask().shared)
+    }
+
     /// What the threads of a store hold of it.
     #[cfg(test)]
     pub(crate) fn shared(&self) -> std::sync::Weak<crate::bitcask::shared::Shared> {

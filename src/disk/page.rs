@@ -4,10 +4,12 @@
 //! What it holds are words of 64 bits, each written and read at once; what they mean is in `format/live.rs`. The writer holds
 //! locks of the file, which the kernel drops when the writer dies: one as long as it has the store open, and another as long as
 //! what stands on the page is its own. Readers ask whether somebody has them and never take one: so nothing that they do, or leave
-//! undone, is in the writer's way.
+//! undone, is in the writer's way. They have a lock of their own, by which the writer sees that there are some; it never waits for
+//! that, and nothing but how soon readers can begin depends on it.
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::directory::Directory;
@@ -28,7 +30,6 @@ enum Words {
 }
 
 impl Words {
-    #[inline]
     fn base(&self) -> *const AtomicU64 {
         match self {
             Words::Mapped(mapping) => mapping.base().cast(),
@@ -41,6 +42,8 @@ impl Words {
 pub struct OwnPage {
     base: *const AtomicU64,
     _words: Words,
+    /// Where others can read it.
+    file: Option<Arc<OwnFile>>,
 }
 
 // SAFETY: the words are atomic, and `base` points at those that `_words` owns.
@@ -56,11 +59,11 @@ impl OwnPage {
     pub fn alone() -> Result<Self, Refused> {
         let mut words = memory::vec_with_room(WORDS)?;
         words.resize_with(WORDS, || AtomicU64::new(0));
-        Ok(OwnPage::over(Words::Own(words)))
+        Ok(OwnPage::over(Words::Own(words), None))
     }
 
-    fn over(words: Words) -> Self {
-        OwnPage { base: words.base(), _words: words }
+    fn over(words: Words, file: Option<Arc<OwnFile>>) -> Self {
+        OwnPage { base: words.base(), _words: words, file }
     }
 
     /// The page in a directory, locked until the second is dropped. Where there is none it is made, or, without `create`, `None`
@@ -98,7 +101,17 @@ impl OwnPage {
         }
         let mapping = Mapping::new(&lock.file, PAGE, true)?;
         mapping.keep_in_memory();
-        Ok((OwnPage::over(Words::Mapped(mapping)), lock))
+        Ok((OwnPage::over(Words::Mapped(mapping), Some(lock.file.clone())), lock))
+    }
+
+    /// Whether it is in a file that others can read.
+    pub fn is_mapped(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Whether somebody has the page open for reading.
+    pub fn has_readers(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| is_locked(file, libc::F_WRLCK, READS).unwrap_or(false))
     }
 
     #[inline]
@@ -156,6 +169,8 @@ impl Page {
             return Ok(None);
         }
         let mapping = Mapping::new(&file, PAGE, false)?;
+        // Who may not lock it reads it all the same.
+        let _ = set_lock(&file, libc::F_RDLCK, Some(READS));
         Ok(Some(Page { base: mapping.base().cast(), _mapping: mapping, file }))
     }
 
@@ -174,36 +189,38 @@ impl Page {
 
     /// Whether a living process has the page for writing.
     pub fn has_writer(&self) -> io::Result<bool> {
-        is_locked(&self.file, OPEN)
+        is_locked(&self.file, libc::F_RDLCK, OPEN)
     }
 
     /// Whether what the page says is of a living process: see [`PageLock::tell`].
     pub fn is_told(&self) -> io::Result<bool> {
-        is_locked(&self.file, TELLS)
+        is_locked(&self.file, libc::F_RDLCK, TELLS)
     }
 }
 
 /// The bytes of the file that are locked: while the store is open for writing, and while the page is that writer's.
 const OPEN: libc::off_t = 0;
 const TELLS: libc::off_t = 1;
+/// And the byte that all who read the page have locked together.
+const READS: libc::off_t = 2;
 
 /// The lock of a page, until it is dropped.
 pub struct PageLock {
-    file: OwnFile,
+    file: Arc<OwnFile>,
     /// The process that took it.
     owner: u32,
 }
 
 impl PageLock {
     fn take(file: OwnFile) -> io::Result<Self> {
-        set_lock(&file, Some(OPEN))?;
-        Ok(PageLock { file, owner: std::process::id() })
+        set_lock(&file, libc::F_WRLCK, Some(OPEN))?;
+        Ok(PageLock { file: Arc::new(file), owner: std::process::id() })
     }
 
     /// Says that the page is written anew. Without this a reader could take what a writer left that is long dead for what this one
     /// says.
     pub fn tell(&self) -> io::Result<()> {
-        set_lock(&self.file, Some(TELLS))
+        set_lock(&self.file, libc::F_WRLCK, Some(TELLS))
     }
 }
 
@@ -211,7 +228,7 @@ impl Drop for PageLock {
     fn drop(&mut self) {
         // In a forked child this is the parent's lock.
         if std::process::id() == self.owner {
-            let _ = set_lock(&self.file, None);
+            let _ = set_lock(&self.file, libc::F_UNLCK, None);
         }
     }
 }
@@ -231,11 +248,11 @@ fn lock_of(kind: libc::c_int, byte: Option<libc::off_t>) -> libc::flock {
     lock
 }
 
-/// Takes the lock of a byte of an open file, or gives up all. It belongs to the open file, and not, as those of POSIX, to the process.
+/// Takes a lock of a byte of an open file, or gives up all. It belongs to the open file, and not, as those of POSIX, to the process.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn set_lock(file: &File, byte: Option<libc::off_t>) -> io::Result<()> {
+fn set_lock(file: &File, kind: libc::c_int, byte: Option<libc::off_t>) -> io::Result<()> {
     use std::os::fd::AsRawFd;
-    let lock = lock_of(if byte.is_some() { libc::F_WRLCK } else { libc::F_UNLCK }, byte);
+    let lock = lock_of(kind, byte);
     // SAFETY: the descriptor is open, and the pointer valid for the call.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) } == -1 {
         return Err(io::Error::last_os_error());
@@ -243,11 +260,11 @@ fn set_lock(file: &File, byte: Option<libc::off_t>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether somebody else has the lock of a byte.
+/// Whether somebody else has a lock of a byte that one of this kind would have to wait for.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn is_locked(file: &File, byte: libc::off_t) -> io::Result<bool> {
+fn is_locked(file: &File, kind: libc::c_int, byte: libc::off_t) -> io::Result<bool> {
     use std::os::fd::AsRawFd;
-    let mut lock = lock_of(libc::F_RDLCK, Some(byte));
+    let mut lock = lock_of(kind, Some(byte));
     // SAFETY: as above.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) } == -1 {
         return Err(io::Error::last_os_error());
@@ -256,12 +273,12 @@ fn is_locked(file: &File, byte: libc::off_t) -> io::Result<bool> {
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-fn set_lock(_: &File, _: Option<libc::off_t>) -> io::Result<()> {
+fn set_lock(_: &File, _: libc::c_int, _: Option<libc::off_t>) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-fn is_locked(_: &File, _: libc::off_t) -> io::Result<bool> {
+fn is_locked(_: &File, _: libc::c_int, _: libc::off_t) -> io::Result<bool> {
     Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
@@ -277,7 +294,12 @@ mod tests {
         assert!(Page::in_directory(&directory).unwrap().is_none());
         assert!(OwnPage::in_directory(&directory, false).unwrap().is_none());
         let (own, lock) = OwnPage::in_directory(&directory, true).unwrap().unwrap();
+        assert!(!own.has_readers());
         let page = Page::in_directory(&directory).unwrap().unwrap();
+        let other = Page::in_directory(&directory).unwrap().unwrap();
+        assert!(own.has_readers());
+        drop(other);
+        assert!(own.has_readers(), "one is left");
         assert!(page.has_writer().unwrap() && !page.is_told().unwrap());
         lock.tell().unwrap();
         assert!(page.is_told().unwrap());
@@ -291,7 +313,9 @@ mod tests {
         assert!(!page.has_writer().unwrap() && !page.is_told().unwrap());
         let (own, _lock) = OwnPage::in_directory(&directory, false).unwrap().unwrap();
         assert_eq!(own.load(7), 43);
-        assert!(page.has_writer().unwrap());
+        assert!(page.has_writer().unwrap() && own.has_readers());
+        drop(page);
+        assert!(!own.has_readers());
     }
 
     #[test]

@@ -30,6 +30,18 @@ pub const CHANGING: u64 = u64::MAX;
 pub const BEGAN_AT: usize = 38;
 /// How many sessions were begun on this page: who found nobody writing knows by it whether somebody came since, and may have gone.
 pub const BEGUN: usize = 37;
+/// The checkpoint that the session goes on from, by its identity, and what belongs to it; 0 where there is none, and while that changes.
+pub const CHECKPOINT: usize = 39;
+/// The position in the log up to which it has everything.
+pub const CHECKPOINT_AT: usize = 40;
+/// The number of the last record in front of that.
+pub const CHECKPOINT_SEQ: usize = 41;
+/// The smallest number in the file of that position, in front of it; 0 where nothing stands there.
+pub const CHECKPOINT_FIRST: usize = 42;
+/// The generation of the manifest when it was begun.
+pub const CHECKPOINT_GENERATION: usize = 43;
+/// The session that says all this.
+pub const CHECKPOINT_SESSION: usize = 44;
 /// Where the files of the log ended: a position each, that of the n-th in the n-th place, again from the first on after the last.
 pub const ENDS: usize = 64;
 /// How many of these there are.

@@ -68,6 +68,13 @@ struct Structure {
 // SAFETY: the pointers are to memory that the index owns.
 unsafe impl Send for Structure {}
 
+/// Segments of some roots, and how many keys they hold.
+#[allow(clippy::vec_box, reason = "as in `install`")]
+struct Made {
+    segments: Vec<Box<Segment>>,
+    keys: u64,
+}
+
 /// Why a key cannot be changed or added now.
 #[derive(Debug)]
 pub enum Unavailable {
@@ -116,6 +123,34 @@ impl Index {
             segments.push(if len > 0 { segment.pending(len) } else { segment });
         }
         index.install(segments)?;
+        Ok(index)
+    }
+
+    /// An index of the keys that `take` gives for each root, sorted; it is asked on all cores, about keys of so many `bytes`.
+    pub fn of_sorted(
+        bytes: u64,
+        take: impl Fn(u8) -> Result<Vec<Pair>, Unavailable> + Sync,
+    ) -> Result<Self, Unavailable> {
+        let index = Self::without_segments(0, None);
+        let parts = on_all_cores(1 << ROOT_BITS, bytes, |roots| {
+            let mut made = Made { segments: Vec::new(), keys: 0 };
+            for root in roots {
+                let keys = take(root as u8)?;
+                import_segments(&index.arena, ROOT_BITS, (root as u64) << 56, &keys, &mut made.segments)
+                    .ok_or(Unavailable::NoMemory)?;
+                made.keys += keys.len() as u64;
+            }
+            Ok::<_, Unavailable>(made)
+        });
+        let mut all = Made { segments: Vec::new(), keys: 0 };
+        for part in parts {
+            let mut part = part?;
+            memory::reserve(&mut all.segments, part.segments.len())?;
+            all.segments.append(&mut part.segments);
+            all.keys += part.keys;
+        }
+        index.len.store(all.keys, Ordering::Relaxed);
+        index.install(all.segments)?;
         Ok(index)
     }
 

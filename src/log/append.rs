@@ -178,6 +178,22 @@ pub struct Log {
     ask: Box<dyn Fn(Work) + Send + Sync>,
 }
 
+/// The log at one moment.
+pub struct Moment {
+    /// The file that is written to.
+    pub active: Arc<DataFile>,
+    /// Where it ended, in bytes.
+    pub tail: u64,
+    /// The number of the last record.
+    pub last_seq: u64,
+    /// The smallest number in that file; 0 where there was none.
+    pub first_seq: u64,
+    /// How many records it had.
+    pub records: u64,
+    /// Their weight.
+    pub weight: u64,
+}
+
 /// What recovery hands to the log.
 pub struct Start {
     /// The file to go on with.
@@ -403,6 +419,20 @@ impl Log {
     pub fn end(&self) -> (u64, Position) {
         let writer = self.writer.lock();
         (writer.next_seq - 1, Position::new(writer.active.id, writer.tail))
+    }
+
+    /// Where the log ends, and what is in its last file.
+    pub fn moment(&self) -> Moment {
+        let writer = self.writer.lock();
+        let active = writer.active.clone();
+        Moment {
+            tail: writer.tail,
+            last_seq: writer.next_seq - 1,
+            first_seq: active.seqs().0,
+            records: active.usage.records(),
+            weight: active.usage.weight(),
+            active,
+        }
     }
 
     /// Sees to it that the next write wakes [`Log::followers`]. False where the log has gone past the number `seq`.

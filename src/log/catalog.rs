@@ -490,14 +490,29 @@ pub fn replace(
     size: u64,
     write: &mut dyn FnMut(&dyn DiskFile) -> std::io::Result<()>,
 ) -> Result<()> {
+    replace_with(disk, temporary, name, size, true, write)
+}
+
+/// As [`replace`]; what means nothing after a power cut need not be durable.
+pub fn replace_with(
+    disk: &dyn Disk,
+    temporary: &str,
+    name: &str,
+    size: u64,
+    is_durable: bool,
+    write: &mut dyn FnMut(&dyn DiskFile) -> std::io::Result<()>,
+) -> Result<()> {
     let temporary = if seeded_bug!("manifest-not-atomic") { name } else { temporary };
     let io = |action, error: &std::io::Error| Error::io(action, &disk.path().join(temporary), error);
     // One may be left of an attempt that failed.
     let _ = disk.remove(temporary);
     let file = disk.create_plain(temporary).map_err(|e| io("create", &e))?;
     let written = file.reserve(size).and_then(|()| write(file.as_ref()));
-    let written =
-        if seeded_bug!("manifest-not-synced") { written } else { written.and_then(|()| file.sync()) };
+    let written = if seeded_bug!("manifest-not-synced") || !is_durable {
+        written
+    } else {
+        written.and_then(|()| file.sync())
+    };
     drop(file);
     let renamed = written.map_err(|e| io("write", &e)).and_then(|()| {
         disk.rename(temporary, name).map_err(|e| Error::io("replace", &disk.path().join(name), &e))

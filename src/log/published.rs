@@ -9,7 +9,8 @@
 use super::Position;
 use crate::disk::page::{OwnPage, Page};
 use crate::format::live::{
-    BEGAN_AT, BEGUN, CHANGES, CHANGING, CLOCK, DURABLE, ENDED, ENDS, Extent, GENERATION, HEADER_WORDS,
+    BEGAN_AT, BEGUN, CHANGES, CHANGING, CHECKPOINT, CHECKPOINT_AT, CHECKPOINT_FIRST, CHECKPOINT_GENERATION,
+    CHECKPOINT_SEQ, CHECKPOINT_SESSION, CLOCK, DURABLE, ENDED, ENDS, Extent, GENERATION, HEADER_WORDS,
     Header, MOST_ENDS, SESSION, TAIL, extent,
 };
 use crate::format::{ALIGNMENT, Damage, FileId};
@@ -21,6 +22,21 @@ const MOST_BEGUN: u64 = u64::MAX / 2;
 /// What the writer tells. Where nobody can read it, it goes to memory of this process.
 pub struct Published {
     page: OwnPage,
+}
+
+/// A checkpoint of a store that somebody has open for writing: with what was written since it is the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// Its identity; never 0.
+    pub id: u64,
+    /// It has all that stands in the log in front of this.
+    pub at: Position,
+    /// The number of the last record there.
+    pub last_seq: u64,
+    /// The smallest number in the file of `at`, in front of that; 0 where there is none.
+    pub first_seq: u64,
+    /// The manifest had this generation, or a later one that lists the same but for files of the log.
+    pub generation: u64,
 }
 
 /// What a writer begins with.
@@ -35,6 +51,8 @@ pub struct Beginning<'a> {
     pub durable: Position,
     /// See [`Published::clock`].
     pub clock: u64,
+    /// The checkpoint that the index was taken from.
+    pub checkpoint: Option<Checkpointed>,
 }
 
 impl Published {
@@ -72,6 +90,7 @@ impl Published {
         page.store(DURABLE, beginning.durable.0);
         page.store(CLOCK, beginning.clock);
         page.store(BEGAN_AT, tail.0);
+        self.tell_checkpoint(beginning.header.session, beginning.checkpoint);
         page.store(TAIL, tail.0);
         let words = beginning.header.encode();
         for (n, word) in words.iter().enumerate().filter(|(n, _)| *n != SESSION) {
@@ -100,6 +119,37 @@ impl Published {
     pub fn manifest(&self, generation: u64) {
         self.page.store(GENERATION, generation);
         self.page.count(CHANGES);
+    }
+
+    /// Who begins to read the store may begin at this checkpoint, which is there.
+    pub fn checkpoint(&self, checkpoint: Checkpointed) {
+        self.tell_checkpoint(self.page.load(SESSION), Some(checkpoint));
+    }
+
+    fn tell_checkpoint(&self, session: u64, checkpoint: Option<Checkpointed>) {
+        self.page.store(CHECKPOINT, 0);
+        let Some(Checkpointed { id, at, last_seq, first_seq, generation }) = checkpoint else { return };
+        self.page.store(CHECKPOINT_AT, at.0);
+        self.page.store(CHECKPOINT_SEQ, last_seq);
+        self.page.store(CHECKPOINT_FIRST, first_seq);
+        self.page.store(CHECKPOINT_GENERATION, generation);
+        self.page.store(CHECKPOINT_SESSION, session);
+        self.page.store(CHECKPOINT, id);
+    }
+
+    /// The number of the last record that the checkpoint has which was told last; 0 where none was.
+    pub fn checkpoint_seq(&self) -> u64 {
+        if self.page.load(CHECKPOINT) == 0 { 0 } else { self.page.load(CHECKPOINT_SEQ) }
+    }
+
+    /// Whether somebody in another process may be told this.
+    pub fn is_on_disk(&self) -> bool {
+        self.page.is_mapped()
+    }
+
+    /// Whether somebody has the page open for reading.
+    pub fn has_readers(&self) -> bool {
+        self.page.has_readers()
     }
 
     /// The log is durable up to here.
@@ -186,6 +236,21 @@ impl Told {
         self.page.load(CLOCK)
     }
 
+    /// The checkpoint that this session goes on from.
+    pub fn checkpoint(&self, session: u64) -> Option<Checkpointed> {
+        let id = self.page.load(CHECKPOINT);
+        let checkpointed = Checkpointed {
+            id,
+            at: Position(self.page.load(CHECKPOINT_AT)),
+            last_seq: self.page.load(CHECKPOINT_SEQ),
+            first_seq: self.page.load(CHECKPOINT_FIRST),
+            generation: self.page.load(CHECKPOINT_GENERATION),
+        };
+        let is_its = self.page.load(CHECKPOINT_SESSION) == session;
+        // It may have changed while it was read.
+        (is_its && id != 0 && self.page.load(CHECKPOINT) == id).then_some(checkpointed)
+    }
+
     /// Whether a writer is just beginning to tell: what the page says of files may be the last writer's or this one's.
     pub fn is_changing(&self) -> bool {
         self.page.load(ENDED) == CHANGING
@@ -212,7 +277,8 @@ mod tests {
         let header = Header { session: 9, store_id: [1; 16], process: 1 };
         let ends = [Position::new(3, 800), Position::new(5, 64)];
         let (durable, generation) = (Position::new(3, 64), 7);
-        published.begin(&Beginning { header, ends: &ends, generation, durable, clock: 0 });
+        let checkpoint = None;
+        published.begin(&Beginning { header, ends: &ends, generation, durable, clock: 0, checkpoint });
         assert_eq!(told(&published, 3), Extent::Ended(100, 5));
         assert_eq!(told(&published, 5), Extent::Open(8));
         published.tail(Position::new(5, 160));

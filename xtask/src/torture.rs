@@ -178,6 +178,14 @@ const SUITES: &[Suite] = &[
         ..SUITE
     },
     Suite {
+        name: "live-starts",
+        holds: "live readers that begin at checkpoints of a running writer have what that has",
+        program: "live_starts",
+        tests: &["random_histories", "busy_writers"],
+        histories: 60,
+        ..SUITE
+    },
+    Suite {
         name: "replicate",
         holds: "a copy that follows a store is killed at a random moment",
         program: "cli-replicate",

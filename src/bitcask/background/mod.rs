@@ -5,6 +5,7 @@
 //! third that does nothing but sync. Stores that tests open on a disk of their own have none: for them the same pass runs
 //! inside the calling thread, so that a run can be repeated.
 
+mod checkpoints;
 pub mod merge;
 pub mod seal;
 
@@ -19,6 +20,7 @@ use crate::store::events::LogLevel;
 use crate::store::options::{MergeMode, SyncMode};
 use crate::sync::panics;
 use crate::sync::signal::Signal;
+use checkpoints::Checkpoints;
 
 /// While seals wait for writers to slow down, it is looked as often as this.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -132,13 +134,13 @@ fn guard(shared: &Weak<Shared>, thread: &str, work: impl FnOnce()) {
 fn run(shared: &Weak<Shared>, signal: &Signal) {
     // After a failure (a full disk, say) the same work is not tried again at once.
     let mut not_before = Instant::now();
+    let mut checkpoints = Checkpoints::new();
     let mut nap = Duration::ZERO;
     while signal.sleep(nap) {
         let Some(shared) = shared.upgrade() else { return };
-        nap = match pass(&shared, &mut not_before) {
-            Some(nap) => nap,
-            None => return,
-        };
+        let Some(until_work) = pass(&shared, &mut not_before) else { return };
+        let Some(until_checkpoint) = checkpoints.go_on(&shared) else { return };
+        nap = until_work.min(until_checkpoint);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::store::options::Options;
 use crate::sync::parallel::on_all_cores;
 
 /// About so many bytes are the room for a key; of many, most take less.
-const USUAL_KEY_SIZE: u64 = 12;
+pub(super) const USUAL_KEY_SIZE: u64 = 12;
 
 /// Writes the whole index, and gives the identity of the checkpoint. It counts once a clean manifest names it. `clocks` is what
 /// the clocks say now.
@@ -86,7 +86,7 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
         if let (Some(index), Some(elements)) = (engine.elements.index(), &mut header.elements) {
             write_index(index, &mut elements.roots, file, &mut at)?;
         }
-        let mut front = Front { file, at: 0, bytes: header.encode()?, crc: crc32fast::Hasher::new() };
+        let mut front = Front::new(file, header.encode()?);
         for_each_line(engine, clocks, |line| front.push(&line.encode()))?;
         if front.finish()? != keys_at {
             return Err(std::io::Error::other(
@@ -100,7 +100,7 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
 }
 
 /// Writes the keys of an index from `at` on, and notes where each root is.
-fn write_index(
+pub(super) fn write_index(
     index: &Index,
     roots: &mut [CheckpointRoot],
     file: &dyn DiskFile,
@@ -122,7 +122,7 @@ fn write_index(
 }
 
 /// Shows all lines to `visit`: one for each key that expires, and one of the clocks.
-fn for_each_line(
+pub(super) fn for_each_line(
     engine: &Engine,
     clocks: Reading,
     mut visit: impl FnMut(CheckpointLine) -> std::io::Result<()>,
@@ -145,15 +145,20 @@ fn for_each_line(
 const LINES_AT_ONCE: usize = LINE_SIZE << 11;
 
 /// The part of the file that has a checksum behind it, on its way there.
-struct Front<'a> {
+pub(super) struct Front<'a> {
     file: &'a dyn DiskFile,
     at: u64,
     bytes: Vec<u8>,
     crc: crc32fast::Hasher,
 }
 
-impl Front<'_> {
-    fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+impl<'a> Front<'a> {
+    /// Begins with the bytes of the header.
+    pub(super) fn new(file: &'a dyn DiskFile, bytes: Vec<u8>) -> Self {
+        Front { file, at: 0, bytes, crc: crc32fast::Hasher::new() }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         memory::reserve(&mut self.bytes, bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         if self.bytes.len() < LINES_AT_ONCE { Ok(()) } else { self.write() }
@@ -168,7 +173,7 @@ impl Front<'_> {
     }
 
     /// Gives where it ends.
-    fn finish(mut self) -> std::io::Result<u64> {
+    pub(super) fn finish(mut self) -> std::io::Result<u64> {
         self.write()?;
         self.file.write_at(&[&self.crc.finalize().to_le_bytes()], self.at)?;
         Ok(self.at + 4)
@@ -182,16 +187,28 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
     if !is_clean || manifest.checkpoint == 0 {
         return Ok(None);
     }
-    let Some(Read { file, header, expiries, closed, keys_at }) = read(catalog, manifest)? else {
-        return Ok(None);
+    let (expiries, mut closed) = (Expiries::new()?, None);
+    let belongs = |header: &CheckpointHeader| {
+        let same_files = header.files.iter().map(|f| f.id).eq(manifest.files.iter().map(|f| f.id));
+        same_files && (header.store_id, header.id) == (manifest.store_id, manifest.checkpoint)
     };
+    let read = read(catalog, belongs, |line| match line {
+        CheckpointLine::Expiry { expiry_ms, root, slot } => {
+            Index::unpack(root, slot).map_or(Ok(()), |(hash, _)| expiries.add(hash, expiry_ms))
+        }
+        CheckpointLine::Clocks { store_ms, wall_ms, monotonic_ms } => {
+            closed = Some(Reading { store_ms, wall_ms, monotonic_ms });
+            Ok(())
+        }
+    })?;
+    let Some(Read { file, header, keys_at }) = read else { return Ok(None) };
     if header.elements.is_some() != manifest.needs.has(COLLECTIONS) {
         // Of a version that wrote none where there were no elements.
         return Ok(None);
     }
     let Some((keys, elements)) = find_roots(&header, keys_at, file.size().ok())? else { return Ok(None) };
     let index_of = |roots| {
-        let keys = Keys { view: file.view(), file: file.clone(), roots };
+        let keys = Keys::of(file.clone(), roots);
         // Who only reads has no thread that would take the keys over later, and what is not mapped is read once.
         let take_over_now = options.read_only || keys.view.is_none();
         if !take_over_now && !keys.are_intact() {
@@ -238,17 +255,20 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
 }
 
 /// What stands in front of the keys.
-struct Read {
-    file: Arc<dyn DiskFile>,
-    header: CheckpointHeader,
-    expiries: Expiries,
-    closed: Option<Reading>,
+pub(super) struct Read {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) header: CheckpointHeader,
     /// Where the keys begin.
-    keys_at: u64,
+    pub(super) keys_at: u64,
 }
 
-/// Reads the checkpoint up to the keys, if it is whole and belongs to the manifest. `Err` where there is no memory for it.
-fn read(catalog: &Catalog, manifest: &Manifest) -> Result<Option<Read>> {
+/// Reads the checkpoint up to the keys, if it is whole and the header is of the one that is looked for. `Err` where there is no
+/// memory for it.
+pub(super) fn read(
+    catalog: &Catalog,
+    belongs: impl Fn(&CheckpointHeader) -> bool,
+    mut visit: impl FnMut(CheckpointLine) -> Result<()>,
+) -> Result<Option<Read>> {
     let Ok(file) = catalog.disk.open(names::CHECKPOINT, Access::Read) else { return Ok(None) };
     // What the disk cannot give would end the process if it were read from a mapping.
     let can_read = |size| file.view().is_none_or(|view| view.load(0, size));
@@ -272,13 +292,10 @@ fn read(catalog: &Catalog, manifest: &Manifest) -> Result<Option<Read>> {
         Err(Refusal::Damaged(_) | Refusal::OtherVersion(_)) => return Ok(None),
     };
     header.files.sort_unstable_by_key(|file| file.id);
-    let same_files = header.files.iter().map(|f| f.id).eq(manifest.files.iter().map(|f| f.id));
-    let belongs = (header.store_id, header.id) == (manifest.store_id, manifest.checkpoint);
-    if !same_files || !belongs {
+    if !belongs(&header) {
         return Ok(None);
     }
 
-    let (expiries, mut closed) = (Expiries::new()?, None);
     let (mut at, end) = (sizes.header, sizes.all - 4);
     memory::reserve(&mut bytes, LINES_AT_ONCE)?;
     while at < end {
@@ -290,25 +307,18 @@ fn read(catalog: &Catalog, manifest: &Manifest) -> Result<Option<Read>> {
         at += bytes.len() as u64;
         for line in bytes.chunks_exact(LINE_SIZE) {
             match CheckpointLine::decode(line) {
-                Ok(CheckpointLine::Expiry { expiry_ms, root, slot }) => {
-                    if let Some((hash, _)) = Index::unpack(root, slot) {
-                        expiries.add(hash, expiry_ms)?;
-                    }
-                }
-                Ok(CheckpointLine::Clocks { store_ms, wall_ms, monotonic_ms }) => {
-                    closed = Some(Reading { store_ms, wall_ms, monotonic_ms });
-                }
+                Ok(line) => visit(line)?,
                 Err(_) => return Ok(None),
             }
         }
     }
     let mut stored = [0; 4];
     let is_whole = file.read_at(&mut stored, end).is_ok() && crc.finalize() == u32::from_le_bytes(stored);
-    Ok(is_whole.then_some(Read { file, header, expiries, closed, keys_at: sizes.all }))
+    Ok(is_whole.then_some(Read { file, header, keys_at: sizes.all }))
 }
 
 /// Where the keys of a root stand.
-struct Root {
+pub(super) struct Root {
     /// From where on, in bytes.
     offset: u64,
     bytes: u64,
@@ -317,10 +327,14 @@ struct Root {
 }
 
 /// The keys of the index, and of the elements.
-type Roots = (Vec<Root>, Vec<Root>);
+pub(super) type Roots = (Vec<Root>, Vec<Root>);
 
 /// Where the keys of each root stand, and the elements, from `start` to the end of the file. `None` where they do not end there.
-fn find_roots(header: &CheckpointHeader, start: u64, file_size: Option<u64>) -> Result<Option<Roots>> {
+pub(super) fn find_roots(
+    header: &CheckpointHeader,
+    start: u64,
+    file_size: Option<u64>,
+) -> Result<Option<Roots>> {
     let mut end = start;
     let (mut keys, mut elements) = (memory::vec_with_room(ROOTS)?, memory::vec_with_room(ROOTS)?);
     let of_elements = header.elements.iter().flat_map(|elements| &elements.roots);
@@ -336,13 +350,18 @@ fn find_roots(header: &CheckpointHeader, start: u64, file_size: Option<u64>) -> 
 }
 
 /// The keys of a checkpoint, where the index finds them until it takes them over.
-struct Keys {
+pub(super) struct Keys {
     file: Arc<dyn DiskFile>,
     view: Option<View>,
     roots: Vec<Root>,
 }
 
 impl Keys {
+    /// Those of a file.
+    pub(super) fn of(file: Arc<dyn DiskFile>, roots: Vec<Root>) -> Self {
+        Keys { view: file.view(), file, roots }
+    }
+
     /// Whether all keys in the mapping are what was written. Looks at them on all cores.
     fn are_intact(&self) -> bool {
         let bytes = self.roots.iter().map(|root| root.bytes).sum();

@@ -5,5 +5,6 @@ mod expiring;
 pub mod hints;
 pub mod open;
 pub mod rebuild;
+pub mod running;
 pub mod sequence;
 pub mod tails;

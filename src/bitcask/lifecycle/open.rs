@@ -31,7 +31,7 @@ use crate::log::Position;
 use crate::log::append::{Log, Start, Work, epoch};
 use crate::log::catalog::{Catalog, write_first_manifest};
 use crate::log::file::DataFile;
-use crate::log::published::Beginning;
+use crate::log::published::{Beginning, Checkpointed};
 use crate::store::error::{Error, Result};
 use crate::store::events::{Events, LogLevel};
 use crate::store::memory;
@@ -104,6 +104,7 @@ fn publish(engine: &Engine, page_lock: PageLock) -> Result<Option<PageLock>> {
         generation: manifest.generation,
         durable: engine.log.durable(),
         clock: engine.clock.offset(),
+        checkpoint: checkpoint_of(engine, &manifest),
     });
     // Another program that locks the page keeps readers out, and nobody else.
     if let Err(error) = page_lock.tell() {
@@ -112,6 +113,21 @@ fn publish(engine: &Engine, page_lock: PageLock) -> Result<Option<PageLock>> {
         return Ok(None);
     }
     Ok(Some(page_lock))
+}
+
+/// The checkpoint of the clean close before this opening, for those who begin to read the store later.
+fn checkpoint_of(engine: &Engine, manifest: &Manifest) -> Option<Checkpointed> {
+    if !manifest.clean || manifest.checkpoint == 0 {
+        return None;
+    }
+    let moment = engine.log.moment();
+    Some(Checkpointed {
+        id: manifest.checkpoint,
+        at: Position::new(moment.active.id, moment.tail),
+        last_seq: moment.last_seq,
+        first_seq: moment.first_seq,
+        generation: manifest.generation,
+    })
 }
 
 fn open_locked(

@@ -1,9 +1,11 @@
 //! The index of a store that has no checkpoint: from its hints, and from the records of its files, on all cores.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::expiring::Expiring;
 use super::open::access;
+use super::running::{Base, Covered};
 use super::sequence::Sequence;
 use super::tails::repair_tails;
 use crate::bitcask::engine::clock::Reading;
@@ -78,15 +80,7 @@ pub fn rebuild_from(
     options: &Options,
     files: &[(FileEntry, Arc<DataFile>)],
 ) -> Result<Rebuilt> {
-    files.iter().for_each(|(entry, file)| file.include_seqs(entry.min_seq, entry.max_seq));
-    let by_slot = {
-        let slots = files.iter().map(|(_, file)| usize::from(file.slot) + 1).max().unwrap_or(0);
-        let mut by_slot = memory::vec_of(None, slots)?;
-        for (entry, file) in files {
-            by_slot[usize::from(file.slot)] = Some((entry.state, file.clone()));
-        }
-        by_slot
-    };
+    let (by_slot, covered) = (by_slot(files)?, HashMap::new());
     let has_collections = manifest.needs.features & COLLECTIONS.mask() != 0;
     let rebuild = |lost_from| {
         let elements = if has_collections { Some(Index::new()?) } else { None };
@@ -98,6 +92,7 @@ pub fn rebuild_from(
             by_slot: &by_slot,
             expiring: Mutex::default(),
             lost_from,
+            covered: &covered,
         };
         let outcomes = rebuild.all(catalog, manifest, files)?;
         let repaired = repair(catalog, manifest, files, &outcomes, options)?;
@@ -110,6 +105,52 @@ pub fn rebuild_from(
         (rebuilt, outcomes, (frontier, sequence)) = rebuild(Some(*gap))?;
     }
     Ok(Rebuilt { sequence: Some(sequence), ..rebuilt.finish(manifest, files, &outcomes, frontier)? })
+}
+
+/// As [`rebuild_from`], for a reader of a store whose writer tells how far the log goes, and which checkpoint goes before that.
+pub fn rebuild_over(
+    base: Base,
+    catalog: &Catalog,
+    manifest: &Manifest,
+    hasher: &KeyHasher,
+    files: &[(FileEntry, Arc<DataFile>)],
+    is_in_log: impl Fn(FileId) -> bool,
+) -> Result<Rebuilt> {
+    let by_slot = by_slot(files)?;
+    let expiring = Mutex::new(memory::collect([base.expiring])?);
+    let rebuild = Rebuild {
+        index: base.index,
+        elements: None,
+        hasher,
+        strict: manifest.clean,
+        by_slot: &by_slot,
+        expiring,
+        lost_from: None,
+        covered: &base.covered,
+    };
+    let outcomes = rebuild.all(catalog, manifest, files)?;
+    for ((entry, file), outcome) in files.iter().zip(&outcomes) {
+        let (offset, what) = outcome.damage.unwrap_or_default();
+        if outcome.damage.is_some() && (entry.state == FileState::Sealed || is_in_log(entry.id)) {
+            return Err(file.corrupt(offset, what));
+        }
+        // Made for an earlier place in the log, and never written to.
+        file.set_tail(outcome.end);
+    }
+    let rebuilt = rebuild.finish(manifest, files, &outcomes, Position::default())?;
+    Ok(Rebuilt { max_seq: rebuilt.max_seq.max(base.last_seq), ..rebuilt })
+}
+
+/// The files by their slots.
+#[allow(clippy::type_complexity)]
+fn by_slot(files: &[(FileEntry, Arc<DataFile>)]) -> Result<Vec<Option<(FileState, Arc<DataFile>)>>> {
+    files.iter().for_each(|(entry, file)| file.include_seqs(entry.min_seq, entry.max_seq));
+    let slots = files.iter().map(|(_, file)| usize::from(file.slot) + 1).max().unwrap_or(0);
+    let mut by_slot = memory::vec_of(None, slots)?;
+    for (entry, file) in files {
+        by_slot[usize::from(file.slot)] = Some((entry.state, file.clone()));
+    }
+    Ok(by_slot)
 }
 
 /// Cuts what is torn off the files, and says so.
@@ -172,6 +213,8 @@ struct Rebuild<'a> {
     expiring: Mutex<Vec<Expiring>>,
     /// What is in open files from this number on is not a part of the log.
     lost_from: Option<FileId>,
+    /// What is in the index already, and is not read.
+    covered: &'a HashMap<FileId, Covered>,
 }
 
 /// One record of a file, from its hint or its frame.
@@ -345,18 +388,28 @@ impl Rebuild<'_> {
         file: &DataFile,
         bins: &mut Both<'_>,
     ) -> Result<Outcome> {
-        if entry.state == FileState::Sealed {
+        let covered = self.covered.get(&file.id).copied();
+        let mut outcome = covered.map_or_else(Outcome::default, |covered| Outcome {
+            records: covered.records,
+            weight: covered.weight,
+            seqs: covered.seqs,
+            ..Outcome::default()
+        });
+        let from = covered.map_or(FILE_HEADER_SIZE, |covered| covered.end);
+        if from == file.tail() {
+            return Ok(Outcome { end: from, ..outcome });
+        }
+        if entry.state == FileState::Sealed && covered.is_none() {
             let hinted = hints::load(catalog, file, &manifest.store_id, &mut |found| bins.push(file, found));
             if let Some(outcome) = hinted? {
                 return Ok(Outcome { end: entry.length, ..outcome });
             }
         }
-        let mut outcome = Outcome::default();
         let is_lost = self.lost_from.is_some_and(|from| file.id >= from) && entry.state == FileState::Open;
         let end = if is_lost { FILE_HEADER_SIZE } else { file.tail() };
         // What is cut off here would fit the log again after the next crash.
         outcome.goes_on = is_lost && file.tail() > FILE_HEADER_SIZE;
-        let (end, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
+        let (end, why) = scan(file, from, end, &mut |frame| {
             let header = &frame.header;
             outcome.max_time_ms = outcome.max_time_ms.max(header.time_ms);
             outcome.frontier = outcome.frontier.max(header.frontier.unwrap_or(0));

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use super::adopt::Adopted;
 use super::follow::{Come, Follower, Place};
 use super::open::{
-    BELIEVED_AFTER, BETWEEN_ATTEMPTS, CALLS_WAIT, Ground, MOST_ATTEMPTS, changes_too_fast, open_files,
+    BELIEVED_AFTER, BETWEEN_ATTEMPTS, CALLS_WAIT, Ground, MOST_ATTEMPTS, changes_too_fast, make_index,
+    open_files,
 };
 use crate::bitcask::engine::Inside;
 use crate::bitcask::engine::apply::Newer;
 use crate::bitcask::lifecycle::open::{Rebuilt, load_manifest};
-use crate::bitcask::lifecycle::rebuild::rebuild_from;
 use crate::bitcask::shared::Shared;
 use crate::format::features::{KEPT_DELETES, Needs};
 use crate::format::manifest::Manifest;
@@ -124,7 +124,7 @@ fn read_all(engine: &Inside<'_>, ground: &Ground) -> Result<(Manifest, Rebuilt)>
         return Err(Error::Unsupported { message });
     }
     let files = open_files(&engine.catalog, &manifest, ground, false)?;
-    let rebuilt = rebuild_from(&engine.catalog, &manifest, &engine.hasher, &engine.options, &files)?;
+    let rebuilt = make_index(&engine.catalog, &manifest, &engine.hasher, &engine.options, ground, &files)?;
     Ok((manifest, rebuilt))
 }
 

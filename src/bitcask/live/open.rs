@@ -13,15 +13,18 @@ use std::time::{Duration, Instant};
 use super::follow::{Follower, Place};
 use crate::bitcask::engine::Engine;
 use crate::bitcask::lifecycle::open::{assemble, load_manifest, read_whole, refuse_other_versions};
-use crate::bitcask::lifecycle::rebuild::rebuild_from;
+use crate::bitcask::lifecycle::rebuild::{Rebuilt, rebuild_from, rebuild_over};
+use crate::bitcask::lifecycle::running;
 use crate::disk::{Access, Disk};
 use crate::format::features::Needs;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::{FileId, names};
+use crate::index::KeyHasher;
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
-use crate::log::published::Told;
+use crate::log::published::{Checkpointed, Told};
 use crate::store::error::{Error, Result};
+use crate::store::events::LogLevel;
 use crate::store::memory;
 use crate::store::options::Options;
 use crate::sync::thread;
@@ -57,6 +60,8 @@ pub struct Ground {
     changes: u64,
     /// The bytes of the manifest.
     pub manifest: Option<Vec<u8>>,
+    /// The checkpoint that the living writer's session went on from before that was read.
+    checkpoint: Option<Checkpointed>,
     patience: Duration,
 }
 
@@ -85,6 +90,8 @@ impl Ground {
             // Asked after the session was read, and that is compared with what is there now: so the two belong together.
             let is_told = told.as_ref().is_some_and(|told| told.is_told());
             let session = if is_told { Self::session(told.as_deref(), disk)? } else { 0 };
+            // Before the manifest: so that lists no less than was merged when the checkpoint was made.
+            let checkpoint = told.as_ref().and_then(|told| told.checkpoint(word));
             let manifest = read_whole(disk, names::MANIFEST).ok();
             let is_live = is_told && session != 0 && session == word;
             let is_opening = has_writer && !is_live;
@@ -97,6 +104,7 @@ impl Ground {
                 is_opening,
                 changes,
                 manifest,
+                checkpoint: checkpoint.filter(|_| is_live),
                 patience,
             });
         }
@@ -185,11 +193,35 @@ fn attempt(disk: &Arc<dyn Disk>, options: &Options, ground: &Ground) -> Result<(
     let manifest = load_manifest(disk.as_ref(), options, &names, Needs::default())?;
     let engine = assemble(disk, options, Box::new(|_| ()), &names, None, &manifest, |catalog, hasher| {
         let files = open_files(catalog, &manifest, ground, true)?;
-        rebuild_from(catalog, &manifest, hasher, options, &files)
+        make_index(catalog, &manifest, hasher, options, ground, &files)
     })?;
     let place = Place::behind(&engine, &manifest, ground, engine.log.last_seq() + 1)?;
     let follower = Follower::new(ground, place);
     Ok((engine, follower))
+}
+
+/// The index of what these files hold: from the checkpoint that the writer tells, and what was written since, or else from all.
+pub fn make_index(
+    catalog: &Catalog,
+    manifest: &Manifest,
+    hasher: &KeyHasher,
+    options: &Options,
+    ground: &Ground,
+    files: &[Listed],
+) -> Result<Rebuilt> {
+    if let (Some(told), Some(checkpoint)) = (&ground.told, &ground.checkpoint)
+        && let Some(base) = running::load(catalog, manifest, (told, ground.session, checkpoint), files)?
+    {
+        catalog.events.log(LogLevel::Info, || {
+            format!(
+                "taking the index of '{}' from its checkpoint and from what was written since number {}",
+                catalog.disk.path().display(),
+                checkpoint.last_seq
+            )
+        });
+        return rebuild_over(base, catalog, manifest, hasher, files, |id| told.extent(id).is_some());
+    }
+    rebuild_from(catalog, manifest, hasher, options, files)
 }
 
 /// The files of a manifest, each up to where it may be read; those that are open already as they are. `is_first` for a catalog that is

@@ -1,0 +1,70 @@
+//! When a store that is open for writing gets a checkpoint for those who will read it live: the more was written since the last, the longer
+//! takes their beginning.
+//!
+//! Where somebody reads the store, it gets one again and again, in a fiftieth of one thread's time. Where nobody does, only when its writers
+//! rest, and at least half as much was written as there are keys: so it never costs the disk more than a part of what was written.
+
+use std::time::{Duration, Instant};
+
+use crate::bitcask::lifecycle::running;
+use crate::bitcask::shared::Shared;
+use crate::store::events::LogLevel;
+
+/// So few records are read in a moment.
+const FEW: u64 = 100_000;
+/// Writers rest where they have written nothing for so long.
+const REST: Duration = Duration::from_secs(1);
+/// The pause after a checkpoint is so many times what that took.
+const PAUSE: u32 = 49;
+/// After a failure (a full disk, say).
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// See the module.
+pub struct Checkpoints {
+    not_before: Instant,
+    /// The last number of the log, and since when that is the last.
+    last: (u64, Instant),
+}
+
+impl Checkpoints {
+    pub fn new() -> Self {
+        Checkpoints { not_before: Instant::now(), last: (0, Instant::now()) }
+    }
+
+    /// Writes one, if it is time. Gives for how long there is nothing to do; `None` once the store is closed.
+    pub fn go_on(&mut self, shared: &Shared) -> Option<Duration> {
+        let now = Instant::now();
+        let is_due = {
+            let engine = shared.inside()?;
+            let published = &engine.catalog.published;
+            let last = engine.log.last_seq();
+            let since = last.saturating_sub(published.checkpoint_seq());
+            if since < FEW || !running::is_possible(&engine) {
+                return Some(LONGEST_SLEEP);
+            }
+            if last != self.last.0 {
+                self.last = (last, now);
+            }
+            let is_worth_it =
+                || published.has_readers() || (now - self.last.1 >= REST && since >= engine.index.len() / 2);
+            now >= self.not_before && is_worth_it()
+        };
+        if is_due && !shared.signal().is_stopped() {
+            let written = running::write(shared);
+            // Nobody is slower for want of one but who begins to read.
+            let pause = match written {
+                Ok(_) => now.elapsed() * PAUSE,
+                Err(error) => {
+                    let engine = shared.inside()?;
+                    engine.catalog.events.log(LogLevel::Debug, || {
+                        format!("there is no new checkpoint for live readers: {error}")
+                    });
+                    AFTER_FAILURE
+                }
+            };
+            self.not_before = Instant::now() + pause;
+        }
+        Some(REST.max(self.not_before.saturating_duration_since(Instant::now())).min(LONGEST_SLEEP))
+    }
+}
