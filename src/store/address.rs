@@ -37,17 +37,27 @@ pub enum Scheme {
 }
 
 /// What URLs begin with.
-const SCHEMES: &str = "file://, memory://, valkey://, valkeys:// and valkey-cluster://";
+const SCHEMES: &str = "file://, memory://, valkey://, valkeys:// or valkey-cluster://";
+const NAMES: [&[u8]; 5] = [b"file", b"memory", b"valkey", b"valkeys", b"valkey-cluster"];
 
 impl Address {
     /// What a path or URL names.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a URL of a kind that there is not. The URL itself is not in the message: it may hold a
-    /// password.
+    /// [`Error::InvalidArgument`] for a URL of a kind that there is not, and for one that lacks its slashes, which would be a directory
+    /// that nobody means. The URL itself is not in the message: it may hold a password.
     pub fn parse(path: &Path) -> Result<Self> {
         let bytes = path.as_os_str().as_bytes();
         let Some((scheme, rest)) = split_scheme(bytes) else {
+            let before = bytes.split(|byte| *byte == b':').next().filter(|before| before.len() < bytes.len());
+            if let Some(name) =
+                NAMES.iter().find(|name| before.is_some_and(|it| it.eq_ignore_ascii_case(name)))
+            {
+                let name = name.escape_ascii();
+                return Err(Error::invalid(format!(
+                    "'{name}:' begins neither a path nor a URL: a URL begins with '{name}://', and the path of a directory of such a name with './{name}:'"
+                )));
+            }
             return Ok(Address::Directory(path.to_path_buf()));
         };
         let server = |scheme| match rest.is_empty() {
@@ -101,6 +111,19 @@ mod tests {
         let server = parse("valkeys://:secret@host").unwrap();
         assert_eq!(server, Address::Server(Scheme::ValkeyTls, ":secret@host".into()));
         assert!(!format!("{server:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_url_that_lacks_a_slash_is_no_directory() {
+        for url in
+            ["memory:", "Memory:/", "valkey:/secret@localhost:1", "file:/tmp/x", "valkey-cluster:secret"]
+        {
+            let error = Address::parse(Path::new(url)).unwrap_err().to_string();
+            assert!(error.contains("://") && !error.contains("secret"), "{error}");
+        }
+        for path in ["./memory:", "/tmp/memory:", "memory", "a:b", "file"] {
+            assert_eq!(Address::parse(Path::new(path)).unwrap(), Address::Directory(path.into()));
+        }
     }
 
     #[test]
