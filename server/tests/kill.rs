@@ -19,8 +19,8 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// Writes numbers to keys of its own, several requests under way at a time, until the connection ends: the last that was acknowledged of
-/// each key, and the last that was sent.
-fn write_until_killed(port: u16, writer: u64, from: u64) -> BTreeMap<u64, (u64, u64)> {
+/// each key, and the last that was sent. Adds to `count` how many were acknowledged.
+fn write_until_killed(port: u16, writer: u64, from: u64, count: &AtomicU64) -> BTreeMap<u64, (u64, u64)> {
     const KEYS: u64 = 16;
     const AT_ONCE: u64 = 8;
     let mut client = Client::connect(port);
@@ -43,6 +43,7 @@ fn write_until_killed(port: u16, writer: u64, from: u64) -> BTreeMap<u64, (u64, 
                 Some(reply) => {
                     assert_eq!(reply, b"+OK\r\n");
                     known.entry(n % KEYS).or_insert((0, 0)).0 = *n;
+                    count.fetch_add(1, Ordering::SeqCst);
                 }
                 None => return known,
             }
@@ -57,9 +58,18 @@ fn kills(sync: &str, engine: &str) {
     for round in 0..setting("FILEDB_KILLS", 4) {
         let process = Process::filedb(&store, &["--engine", engine, "--sync", sync, "--threads", "2"]);
         let port = process.port;
-        let writers: Vec<_> =
-            (0..4).map(|writer| std::thread::spawn(move || write_until_killed(port, writer, from))).collect();
-        std::thread::sleep(Duration::from_millis(150 + round * 37 % 200));
+        let count = Arc::new(AtomicU64::new(0));
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let count = count.clone();
+                std::thread::spawn(move || write_until_killed(port, writer, from, &count))
+            })
+            .collect();
+        // In the middle of it: so many were acknowledged, and more are under way.
+        while count.load(Ordering::SeqCst) < 200 + round * 370 % 2000 {
+            assert!(writers.iter().any(|writer| !writer.is_finished()), "the server is gone");
+            std::thread::yield_now();
+        }
         process.kill();
         let known: Vec<_> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
 
@@ -219,7 +229,7 @@ fn queue(engine: &str) {
     let process = produce(&store, count, &port, 3, engine);
     let mut client = process.connect();
     while client.ask("LLEN jobs") != ":0\r\n" {
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::yield_now();
     }
     ends.store(true, Ordering::SeqCst);
     workers.into_iter().for_each(|worker| worker.join().unwrap());
