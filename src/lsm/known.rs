@@ -19,7 +19,7 @@ pub struct Known {
 impl Known {
     /// For a memtable that is full with so many bytes. Where there is no memory for it, it knows nothing.
     pub fn new(memtable_size: usize) -> Self {
-        // An entry takes 200 bytes at least: so a key has twelve bits.
+        // An entry takes 160 bytes at least: so a key has ten bits.
         let count = (memtable_size / 128 / filter::LINE).max(1) * WORDS;
         let mut words = Vec::new();
         if words.try_reserve_exact(count).is_ok() {

@@ -137,7 +137,9 @@ impl Memtable {
 
     /// Makes sure that there is memory for so many bytes of values, which are added then without fail. For who writes.
     pub fn make_room(&self, bytes: usize) -> Result<(), Refused> {
-        self.content.write().values.make_room(bytes)
+        let mut content = self.content.write();
+        content.bytes += content.values.make_room(bytes)?;
+        Ok(())
     }
 
     /// Adds a version that is newer than all others; `hash` is what filters have of the key. An older one of the key stays where a

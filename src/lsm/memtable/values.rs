@@ -82,11 +82,14 @@ impl Values {
         Values { pieces: Vec::new(), size: PIECE.min(memtable_size / LARGEST_PART) }
     }
 
-    /// Makes sure that small values with so many bytes in all can be added without asking for memory.
+    /// Makes sure that small values with so many bytes in all can be added without asking for memory. How many bytes stay unused for that.
     #[inline]
-    pub fn make_room(&mut self, bytes: usize) -> Result<(), Refused> {
+    pub fn make_room(&mut self, bytes: usize) -> Result<usize, Refused> {
         let free = self.pieces.last().map_or(0, |piece| piece.capacity() - piece.len());
-        if free < bytes { self.add_piece(bytes.max(self.size)) } else { Ok(()) }
+        if free >= bytes {
+            return Ok(0);
+        }
+        self.add_piece(bytes.max(self.size)).map(|()| free)
     }
 
     #[cold]
@@ -160,10 +163,19 @@ mod tests {
         let mut values = Values::new(1 << 10);
         let add = |values: &mut Values, bytes: &[u8]| {
             let value = NewValue::new(bytes).unwrap();
-            values.make_room(value.room()).unwrap();
+            assert!(values.make_room(value.room()).unwrap() < LARGE);
             values.add(value)
         };
         let large = vec![9; LARGE];
+        // A batch that needs more than what is left begins a piece, and what is left counts as taken.
+        let unused: usize = (0..10)
+            .map(|_| {
+                let unused = values.make_room(40).unwrap();
+                add(&mut values, &[0; 40]);
+                unused
+            })
+            .sum();
+        assert_eq!(unused, 9 * 24, "a piece has 64 bytes");
         let all: Vec<Vec<u8>> = (0..50).map(|n| vec![n; usize::from(n)]).chain([large.clone()]).collect();
         let mut stored: Vec<Stored> = all.iter().map(|bytes| add(&mut values, bytes)).collect();
         let shared = values.value(&stored[50]).unwrap();
