@@ -13,7 +13,7 @@
 ///
 /// The namespace is not called filedb because that is a struct of filedb.h, whose names are fixed.
 ///
-/// Handles close themselves and can be moved, not copied. What was moved from holds nothing: its verbs answer with
+/// Handles close themselves and can be moved, not copied. What was moved from or closed holds nothing: its verbs answer with
 /// FILEDB_ERR_INVALID_ARGUMENT, and it can be assigned to and destroyed. Bytes go in as std::string_view, and come out as std::string, or
 /// as Pinned where they lie. That a key is absent or a condition not met is an answer: an empty optional, or false.
 ///

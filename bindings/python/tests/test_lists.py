@@ -67,7 +67,7 @@ def test_a_change_in_one_step_loses_nothing(db: filedb.Store) -> None:
 def test_an_update_begins_with_nothing_removes_and_is_tried_again(db: filedb.Store) -> None:
     with db:
         assert db.update_with("key", lambda value: b"1" if value is None else b"no") == b"1"
-        seen = []
+        seen: list[bytes | None] = []
 
         def late(value: bytes | None) -> bytes:
             # Somebody else writes the first time; the second time sees what that wrote.
@@ -81,7 +81,7 @@ def test_an_update_begins_with_nothing_removes_and_is_tried_again(db: filedb.Sto
         with pytest.raises(ZeroDivisionError):
             db.update_with("key", lambda value: b"%d" % (1 // 0))
         assert db["key"] == b"late"
-        assert db.update_with("key", lambda value: None) is None and "key" not in db
+        assert db.update_with("key", lambda value: None) is None and b"key" not in db
         db.list("jobs").append(b"first")
         with pytest.raises(filedb.WrongTypeError):
             db.update_with("jobs", lambda value: value)

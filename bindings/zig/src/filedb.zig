@@ -12,8 +12,8 @@
 //! its error does takes a `?*Diagnostic` where a store is opened, and remembers it for the thread: see `diagnostic`.
 //!
 //! A copy of a Store, Batch, Iterator or Options is the same handle, which one of the copies ends; the others answer
-//! error.Closed then, as filedb.h says of handles. Of the copies of a Pinned and of Keys one is unpinned or freed, and no
-//! other is used after that.
+//! error.Closed then, as filedb.h says of handles, and a Store that was closed itself error.InvalidArgument. Of the copies
+//! of a Pinned and of Keys one is unpinned or freed, and no other is used after that.
 //!
 //! What the functions promise and which threads may call them is said in filedb.h.
 
