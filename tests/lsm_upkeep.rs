@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use filedb::disk::sim::{Fault, Kind, SimDisk};
-use filedb::{Batch, Db, EngineKind, Error, KeyRange, MergeMode, Options, SyncMode};
+use filedb::format::manifest::{FileEntry, FileState, Manifest};
+use filedb::format::names;
+use filedb::{Batch, Db, EngineKind, Error, KeyRange, MergeMode, Options, Severity, SyncMode};
 
 fn options() -> Options {
     Options {
@@ -367,6 +370,98 @@ fn log_files_are_sealed_in_their_order_whoever_does_it() {
         assert_eq!(db.count().unwrap(), 450);
         db.close().unwrap();
     }
+}
+
+/// A store as it was left where a file of the log was sealed before one that stands before it, which is open: which one that is, and
+/// the manifest.
+fn sealed_out_of_order(disk: &SimDisk, which: usize) -> Option<(u32, Manifest)> {
+    let mut manifest = Manifest::decode(&disk.read_file("MANIFEST").unwrap()).unwrap();
+    let is_sealed = |entry: &FileEntry| entry.state == FileState::Sealed;
+    let sealed: Vec<u32> =
+        manifest.files.iter().filter(|entry| is_sealed(entry)).map(|entry| entry.id).collect();
+    // Behind it another must be sealed.
+    let (id, _) = (*sealed.get(which)?, sealed.get(which + 1)?);
+    let entry = manifest.files.iter_mut().find(|entry| entry.id == id).unwrap();
+    *entry = FileEntry { state: FileState::Open, length: 64, min_seq: 0, max_seq: 0, ..*entry };
+    disk.write_file("MANIFEST", manifest.encode().unwrap());
+    Some((id, manifest))
+}
+
+fn all(db: &Db) -> Vec<(Vec<u8>, Vec<u8>)> {
+    db.iter(b"")
+        .unwrap()
+        .map(|row| row.unwrap())
+        .map(|row| (row.key().to_vec(), row.value().to_vec()))
+        .collect()
+}
+
+fn damage_found(disk: &SimDisk) -> Vec<String> {
+    let mut found = Vec::new();
+    filedb::check_on(Arc::new(disk.clone()), |finding| {
+        if finding.severity >= Severity::SpaceLost {
+            found.push(finding.message.to_string());
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    found
+}
+
+#[test]
+fn a_store_whose_log_files_were_sealed_out_of_order_opens_and_one_that_lacks_a_file_does_not() {
+    // Nothing is written out to runs, so all is in the log.
+    let options =
+        Options { lsm_memory: 1 << 20, max_file_size: 1 << 10, sync: SyncMode::Always, ..options() };
+    let disk = SimDisk::new();
+    let db = open(&disk, &options);
+    for n in 0..60u8 {
+        db.put([b'k', n % 40], [n; 100]).unwrap();
+        if n % 7 == 0 {
+            db.delete([b'k', n / 2]).unwrap();
+        }
+        db.maintain().unwrap();
+    }
+    let (killed, expected) = (disk.kill(), all(&db));
+    drop(db);
+    let mut tried = 0;
+    while let Some((id, manifest)) = sealed_out_of_order(&killed.fork(), tried) {
+        let disk = killed.fork();
+        disk.write_file("MANIFEST", manifest.encode().unwrap());
+        assert_eq!(damage_found(&disk), Vec::<String>::new(), "file {id}");
+        let read_only = open(&disk, &Options { read_only: true, ..options.clone() });
+        assert_eq!(all(&read_only), expected, "file {id}");
+        drop(read_only);
+        let db = open(&disk, &options);
+        db.put("later", "it goes on").unwrap();
+        // Once more after a kill, and when all is sealed in the end.
+        let again = open(&disk.kill(), &options);
+        assert!(all(&again).iter().filter(|row| row.0[0] == b'k').eq(&expected), "file {id}");
+        again.close().unwrap();
+        drop(db);
+
+        // The file behind it is not there.
+        let mut without = manifest.copy_with_room(0).unwrap();
+        let behind = without.files.iter().position(|entry| entry.id > id).unwrap();
+        let missing = without.files.remove(behind).id;
+        let disk = killed.fork();
+        disk.write_file("MANIFEST", without.encode().unwrap());
+        let refused = Db::open_on(Arc::new(disk.clone()), &options).map(drop);
+        assert!(matches!(refused, Err(Error::Corrupt { .. })), "without file {missing}: {refused:?}");
+        assert_ne!(damage_found(&disk), Vec::<String>::new(), "without file {missing}");
+
+        // It has lost its last record.
+        let disk = killed.fork();
+        disk.write_file("MANIFEST", manifest.encode().unwrap());
+        let name = names::data(id);
+        let mut bytes = disk.read_file(&name).unwrap();
+        bytes.truncate(bytes.len() - 40);
+        disk.write_file(&name, bytes);
+        let refused = Db::open_on(Arc::new(disk.clone()), &options).map(drop);
+        assert!(matches!(refused, Err(Error::Corrupt { .. })), "file {id} is short: {refused:?}");
+        assert_ne!(damage_found(&disk), Vec::<String>::new(), "file {id} is short");
+        tried += 1;
+    }
+    assert!(tried > 3, "{tried} files were sealed");
 }
 
 /// Of a key that is written again and again the memtable has one version, and never takes the bytes that it may.

@@ -36,7 +36,7 @@ impl Survey<'_, '_> {
         let files = &self.ledger.files;
         let frontier = Position(files.iter().map(|file| file.frontier).max().unwrap_or(0));
         let walked: Vec<Walked> = open.iter().filter_map(|n| files.get(*n)).map(walked).collect();
-        let (sequence, breaks) = sequence::compare(manifest.last_seq, &walked, frontier);
+        let (sequence, breaks) = sequence::compare(manifest, &walked, frontier);
         if manifest.clean {
             // Its files were compared with the lengths that the manifest gives, and every damaged place is told.
             if self.ledger.places.is_empty() && self.ledger.pending.is_empty() {

@@ -60,7 +60,7 @@ pub fn repair_tails(
         walked.push((found, file));
     }
     let found: Vec<Walked> = walked.iter().map(|(found, _)| *found).collect();
-    let (sequence, breaks) = sequence::compare(manifest.last_seq, &found, frontier);
+    let (sequence, breaks) = sequence::compare(manifest, &found, frontier);
     if let Some(place) = breaks.iter().find(|place| place.before.is_none())
         && let Some((_, file)) = walked.get(place.at.0)
     {
