@@ -8,9 +8,12 @@
 mod ahead;
 mod cut;
 mod durable;
+mod position;
+mod room;
 mod rotate;
+mod telling;
 
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,6 +34,9 @@ use super::published::Published;
 use ahead::Pace;
 pub use cut::Cut;
 pub use durable::most_behind;
+pub use position::Moment;
+pub use telling::Work;
+use telling::{LOOK_EVERY, PREPARE_EVERY};
 
 /// One operation, as it goes into a frame.
 #[derive(Clone, Copy, Debug)]
@@ -107,22 +113,6 @@ struct Writer {
     look_at: u64,
 }
 
-/// Work that the log leaves to others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// [`Log::prepare`], at once: writers come closer to the end of what is prepared.
-    Prepare,
-    /// A look at the store: a file was rotated out and can be sealed, or much was written.
-    Look,
-}
-
-/// How much is written until that is worth a look.
-const LOOK_EVERY: u64 = 4 << 20;
-
-/// How far, in bytes of the active file, the tail may move until room ahead is prepared again: of a small file half its
-/// length, and more than this only where there is much room.
-const PREPARE_EVERY: std::ops::RangeInclusive<u64> = 32 << 10..=1 << 20;
-
 /// Writers looked at the clock before they came to append, and may be this late; in milliseconds.
 const LATE: u64 = 24 * 60 * 60 * 1000;
 
@@ -135,9 +125,6 @@ pub fn epoch(seq: u64, time_ms: u64) -> Epoch {
 /// four.
 const WRITTEN_WHOLE: usize = 256;
 const _: () = assert!(WRITTEN_WHOLE >= frame::MAX_HEADER_SIZE);
-
-/// So many bytes of room are kept for deletes: a put that would take them fails for lack of space.
-const DELETE_HEADROOM: u64 = 64 << 10;
 
 /// See the module.
 pub struct Log {
@@ -176,22 +163,6 @@ pub struct Log {
     /// Those who wait for the next write.
     pub followers: Arc<Followers>,
     ask: Box<dyn Fn(Work) + Send + Sync>,
-}
-
-/// The log at one moment.
-pub struct Moment {
-    /// The file that is written to.
-    pub active: Arc<DataFile>,
-    /// Where it ended, in bytes.
-    pub tail: u64,
-    /// The number of the last record.
-    pub last_seq: u64,
-    /// The smallest number in that file; 0 where there was none.
-    pub first_seq: u64,
-    /// How many records it had.
-    pub records: u64,
-    /// Their weight.
-    pub weight: u64,
 }
 
 /// What recovery hands to the log.
@@ -370,171 +341,6 @@ impl Log {
         Ok(writer.time_ms)
     }
 
-    /// From now on a writer asks whether it should pause ([`Appended::may_pause`]) after so many bytes: whenever a file is rotated
-    /// out, and with each write where it is 0.
-    pub fn ask_after(&self, bytes: u64) {
-        self.ask_every.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Bytes of frames that had been appended since the store was opened when a writer asked last. Takes no lock.
-    pub fn appended_when_asked(&self) -> u64 {
-        self.appended_when_asked.load(Ordering::Relaxed)
-    }
-
-    /// Asks for a look at the store: something is behind.
-    pub fn ask_for_look(&self) {
-        (self.ask)(Work::Look);
-    }
-
-    /// The end of each open file of the log, in their order; the log goes on in the last.
-    pub fn ends(&self) -> Vec<Position> {
-        let writer = self.writer.lock();
-        let end = |file: &Arc<DataFile>| Position::new(file.id, file.tail());
-        let mut ends: Vec<Position> = self.unsealed.lock().iter().map(end).collect();
-        ends.push(end(&writer.active));
-        ends.sort_unstable();
-        ends
-    }
-
-    /// Another process has appended to the log, up to the end of `active` and before the number `next_seq`.
-    pub fn follow(&self, active: &Arc<DataFile>, next_seq: u64, time_ms: u64) {
-        let mut writer = self.writer.lock();
-        writer.active = active.clone();
-        writer.tail = active.tail();
-        writer.next_seq = next_seq;
-        writer.time_ms = writer.time_ms.max(time_ms);
-    }
-
-    /// Up to where the log is durable.
-    pub fn durable(&self) -> Position {
-        self.commit.durable()
-    }
-
-    /// The number of the last record that was appended.
-    pub fn last_seq(&self) -> u64 {
-        self.writer.lock().next_seq - 1
-    }
-
-    /// The number of the last record that was appended, and where the log ends.
-    pub fn end(&self) -> (u64, Position) {
-        let writer = self.writer.lock();
-        (writer.next_seq - 1, Position::new(writer.active.id, writer.tail))
-    }
-
-    /// Where the log ends, and what is in its last file.
-    pub fn moment(&self) -> Moment {
-        let writer = self.writer.lock();
-        let active = writer.active.clone();
-        Moment {
-            tail: writer.tail,
-            last_seq: writer.next_seq - 1,
-            first_seq: active.seqs().0,
-            records: active.usage.records(),
-            weight: active.usage.weight(),
-            active,
-        }
-    }
-
-    /// Sees to it that the next write wakes [`Log::followers`]. False where the log has gone past the number `seq`.
-    pub fn await_more_than(&self, seq: u64) -> bool {
-        let mut writer = self.writer.lock();
-        if writer.next_seq - 1 > seq {
-            return false;
-        }
-        if writer.awaited.is_none() {
-            writer.awaited = Some(std::mem::take(&mut writer.wake_at));
-        }
-        true
-    }
-
-    /// Bytes of frames that were appended since the store was opened.
-    pub fn appended_bytes(&self) -> u64 {
-        self.writer.lock().appended
-    }
-
-    /// Whether something was written, or may have been before the store was opened.
-    pub fn was_written_to(&self) -> bool {
-        self.writer.lock().unclean
-    }
-
-    /// Bytes of the file that is written to.
-    pub fn active_size(&self) -> u64 {
-        self.writer.lock().tail
-    }
-
-    /// Makes sure that a frame, which takes so many numbers, fits the active file and the disk, and gives where it goes. One that adds
-    /// nothing may use the room that is left over for deletes.
-    #[inline(always)]
-    fn make_room(&self, writer: &mut Writer, header: &mut Header, seqs: u64, adds: bool) -> Result<u64> {
-        self.catalog.poison.check()?;
-        self.mark_unclean(writer)?;
-        let mut durable = self.commit.durable();
-        if seeded_bug!("frontier-too-new") {
-            durable = Position::new(writer.active.id, writer.tail);
-        }
-        if durable > writer.recorded_frontier {
-            header.frontier = Some(durable.0);
-        }
-        let mut size = header.frame_size();
-        // The log has no far frames: what is not near the active file's begins another.
-        let is_near = writer.active.origin.is_near(writer.next_seq, seqs, header.time_ms);
-        if writer.tail + size > writer.capacity || !is_near {
-            // Each file says it anew: the frame that said it before may be in what the last file loses.
-            header.frontier = Some(durable.0);
-            size = header.frame_size();
-            self.rotate(writer, size, seqs, header.time_ms)?;
-        }
-        if self.is_limited {
-            self.keep_room(&writer.active, size, adds)?;
-        }
-        // Room for deletes is left over when the disk is full, so that it can be made less full.
-        let headroom = if adds { DELETE_HEADROOM } else { 0 };
-        let end = writer.tail + size;
-        let active = &writer.active;
-        // While a merge works with what was set aside for it, nobody else takes any of that.
-        let reserves = &self.catalog.reserves;
-        if adds && (reserves.merges.is_released() || reserves.deletes.is_released()) {
-            self.catalog.fill_reserves()?;
-        } else if reserves.merges.is_released() {
-            // What is set aside for deletes is for this one.
-            self.catalog.fill_reserve_of_merges()?;
-        }
-        active
-            .disk_file
-            .reserve(end.max((end + headroom).min(writer.capacity)))
-            .map_err(|e| active.io_error("make room for a record in", &e))?;
-        Ok(writer.tail)
-    }
-
-    /// On a disk with a limit of its own: the room of two files stays free for merges, and that of two more for deletes.
-    #[cold]
-    fn keep_room(&self, active: &DataFile, size: u64, adds: bool) -> Result<()> {
-        let files = if adds { 4 } else { 2 };
-        let free = self.catalog.disk.free_bytes().unwrap_or(u64::MAX);
-        if free < (files * self.max_file_size).saturating_add(size) {
-            let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
-            return Err(active.io_error("make room for a record in", &full));
-        }
-        Ok(())
-    }
-
-    /// As [`Log::make_room`], which failed like this: what makes room on a full disk may use what is set aside for that.
-    #[cold]
-    fn make_room_at_any_cost(
-        &self,
-        writer: &mut Writer,
-        header: &mut Header,
-        seqs: u64,
-        adds: bool,
-        failed: Error,
-    ) -> Result<u64> {
-        // What has expired makes room as what was deleted does, and what was taken out of a list.
-        if matches!(failed, Error::NoSpace { .. }) && !adds && self.catalog.release_for_deletes() {
-            return self.make_room(writer, header, seqs, adds);
-        }
-        Err(failed)
-    }
-
     /// Writes the frame at `offset` and moves the tail. After an error the tail is where it was.
     #[inline(always)]
     fn write_frame(
@@ -592,37 +398,6 @@ impl Log {
             self.catalog.poison.set(active.io_error("take back a failed write to", &error));
         }
         failed
-    }
-
-    #[inline]
-    fn note_progress(&self, writer: &mut Writer, may_pause: bool) -> bool {
-        if writer.tail >= writer.wake_at && !self.woke_followers_only(writer) {
-            let most = self.prepare_every.load(Ordering::Relaxed);
-            let half = (writer.tail / 2).clamp(*PREPARE_EVERY.start(), most);
-            writer.wake_at = writer.tail + half.min(self.max_file_size / 4);
-            (self.ask)(Work::Prepare);
-        }
-        if writer.appended >= writer.look_at {
-            // Seldom where that is little: to wake a thread takes up to 70 us where its processor sleeps.
-            writer.look_at = writer.appended + LOOK_EVERY.max(writer.tail / 16);
-            (self.ask)(Work::Look);
-        }
-        // What makes room waits for none, and leaves the pause to others.
-        let may_pause = may_pause && writer.appended >= writer.pause_at;
-        if may_pause {
-            writer.pause_at = writer.appended + self.ask_every.load(Ordering::Relaxed);
-            self.appended_when_asked.store(writer.appended, Ordering::Relaxed);
-        }
-        may_pause
-    }
-
-    /// Wakes those who wait for the log to go on. True where that is all that there was to do.
-    #[cold]
-    fn woke_followers_only(&self, writer: &mut Writer) -> bool {
-        let Some(wake_at) = writer.awaited.take() else { return false };
-        self.followers.wake();
-        writer.wake_at = wake_at;
-        writer.tail < wake_at
     }
 
     #[inline]

@@ -95,7 +95,7 @@ impl Log {
         let divided_at = self.divided_at();
         let least = if divided_at < self.max_file_size { divided_at / DIVIDED_PARTS } else { *AHEAD.end() };
         room.bytes = room.bytes.max(tail.clamp(*AHEAD.start(), least.max(*AHEAD.start())));
-        let every = (room.bytes / PARTS).clamp(*super::PREPARE_EVERY.end(), MOST_EVERY);
+        let every = (room.bytes / PARTS).clamp(*super::telling::PREPARE_EVERY.end(), MOST_EVERY);
         self.prepare_every.store(every, Ordering::Relaxed);
         // Where the log goes on in the next file soon, the room is there.
         let end = if tail < divided_at { divided_at } else { self.max_file_size };
