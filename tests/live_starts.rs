@@ -283,6 +283,34 @@ fn readers_that_begin_at_random_moments_of_random_histories_have_what_the_writer
     runner::tally(at_checkpoints, "readers that began at a checkpoint");
 }
 
+/// The file that was made ahead is in the manifest already. What the log has in it when the checkpoint is written stands behind its place.
+#[test]
+fn a_reader_reads_the_file_that_the_log_went_on_in_while_the_checkpoint_was_written() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store");
+    let db = Db::open(&path, &writing()).unwrap();
+    for n in 0..400 {
+        db.put(format!("key {n}"), "before").unwrap();
+    }
+    for round in 0..20 {
+        let is_written = db.write_checkpoint_while(|| {
+            // More than a file, so that the log goes on in the one that is ready.
+            (0..100).for_each(|n| db.put(format!("key {n}"), vec![round; 1000]).unwrap());
+        });
+        assert!(is_written.unwrap());
+        for n in 0..200 {
+            db.put(format!("key {}", n % 50), vec![round; 1000]).unwrap();
+            if n % 50 == 7 {
+                db.delete(format!("key {}", 50 + n % 100)).unwrap();
+            }
+        }
+        // Some of these find the file open, and others sealed.
+        for _ in 0..10 {
+            begin(&path, &db, IoMode::Mmap);
+        }
+    }
+}
+
 #[test]
 fn a_checkpoint_that_is_written_beside_busy_writers_is_one_to_begin_with() {
     let home = tempfile::tempdir().unwrap();

@@ -67,6 +67,11 @@ impl Db {
         crate::bitcask::lifecycle::running::write(&self.bitcask().shared)
     }
 
+    /// As [`Db::write_checkpoint`]; `meanwhile` is called when it has begun, and may write.
+    pub fn write_checkpoint_while(&self, meanwhile: impl FnOnce()) -> Result<bool> {
+        crate::bitcask::lifecycle::running::write_with(&self.bitcask().shared, meanwhile)
+    }
+
     /// What the threads of a store hold of it.
     #[cfg(test)]
     pub(crate) fn shared(&self) -> std::sync::Weak<crate::bitcask::shared::Shared> {

@@ -207,6 +207,16 @@ impl Directory {
         Ok(false)
     }
 
+    /// How many bytes its file system has left for this process.
+    pub(super) fn unused_bytes(&self) -> Option<u64> {
+        // SAFETY: statvfs is plain data for which all zeros is a valid value.
+        let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
+        // SAFETY: the descriptor is open and the pointer valid for the call.
+        check(|| unsafe { libc::fstatvfs(self.file.as_raw_fd(), &mut stat) }).ok()?;
+        #[allow(clippy::unnecessary_cast)] // their types differ between machines
+        Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
+    }
+
     /// What kind of file system it is on: a number that `statfs` knows it by.
     #[cfg(target_os = "linux")]
     pub(super) fn file_system(&self) -> Option<i64> {

@@ -129,6 +129,10 @@ impl Disk for FsDisk {
         self.mapped.is_some()
     }
 
+    fn unused_bytes(&self) -> Option<u64> {
+        self.directory.unused_bytes()
+    }
+
     fn lock(&self, kind: LockKind) -> io::Result<Box<dyn Send + Sync>> {
         Ok(Box::new(lock::acquire(&self.directory, kind)?))
     }

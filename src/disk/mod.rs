@@ -108,6 +108,11 @@ pub trait Disk: Send + Sync {
         None
     }
 
+    /// How many bytes the file system has left for the store, where it says that.
+    fn unused_bytes(&self) -> Option<u64> {
+        self.free_bytes()
+    }
+
     /// How much memory the store takes beside its files, from time to time; for disks that share theirs with it.
     fn note_memory(&self, _bytes: u64) {}
 

@@ -3,9 +3,9 @@
 //!
 //! What it holds are words of 64 bits, each written and read at once; what they mean is in `format/live.rs`. The writer holds
 //! locks of the file, which the kernel drops when the writer dies: one as long as it has the store open, and another as long as
-//! what stands on the page is its own. Readers ask whether somebody has them and never take one: so nothing that they do, or leave
+//! what stands on the page is its own. Readers ask whether somebody has these, and never take them: so nothing that readers do, or leave
 //! undone, is in the writer's way. They have a lock of their own, by which the writer sees that there are some; it never waits for
-//! that, and nothing but how soon readers can begin depends on it.
+//! that, and all that it causes are checkpoints (bitcask/background/checkpoints.rs).
 
 use std::fs::File;
 use std::io;

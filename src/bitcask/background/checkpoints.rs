@@ -1,8 +1,9 @@
 //! When a store that is open for writing gets a checkpoint for those who will read it live: the more was written since the last, the longer
 //! takes their beginning.
 //!
-//! Where somebody reads the store, it gets one again and again, in a fiftieth of one thread's time. Where nobody does, only when its writers
-//! rest, and at least half as much was written as there are keys: so it never costs the disk more than a part of what was written.
+//! Where somebody reads the store, it gets one again and again, in a fiftieth of one thread's time, when some of its keys were written. Where
+//! nobody does, only when its writers rest, and at least half as much was written as there are keys: so it costs the disk no more than a
+//! part of what was written.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,8 @@ use crate::store::events::LogLevel;
 
 /// So few records are read in a moment.
 const FEW: u64 = 100_000;
+/// And so many, one for each of so many keys, take less time than the keys.
+const KEYS_FOR_ONE: u64 = 32;
 /// Writers rest where they have written nothing for so long.
 const REST: Duration = Duration::from_secs(1);
 /// The pause after a checkpoint is so many times what that took.
@@ -19,6 +22,8 @@ const PAUSE: u32 = 49;
 /// After a failure (a full disk, say).
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// Where nobody writes, nobody reads, and not enough was written; or it was not possible just now.
+const UNTIL_READERS_COME: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Checkpoints {
@@ -40,21 +45,24 @@ impl Checkpoints {
             let published = &engine.catalog.published;
             let last = engine.log.last_seq();
             let since = last.saturating_sub(published.checkpoint_seq());
-            if since < FEW || !running::is_possible(&engine) {
+            if since < FEW.max(engine.index.len() / KEYS_FOR_ONE) || !running::is_possible(&engine) {
                 return Some(LONGEST_SLEEP);
             }
             if last != self.last.0 {
                 self.last = (last, now);
             }
-            let is_worth_it =
-                || published.has_readers() || (now - self.last.1 >= REST && since >= engine.index.len() / 2);
+            if now - self.last.1 >= REST && since < engine.index.len() / 2 && !published.has_readers() {
+                return Some(UNTIL_READERS_COME);
+            }
+            let is_worth_it = || published.has_readers() || now - self.last.1 >= REST;
             now >= self.not_before && is_worth_it()
         };
         if is_due && !shared.signal().is_stopped() {
             let written = running::write(shared);
             // Nobody is slower for want of one but who begins to read.
             let pause = match written {
-                Ok(_) => now.elapsed() * PAUSE,
+                Ok(true) => now.elapsed() * PAUSE,
+                Ok(false) => UNTIL_READERS_COME,
                 Err(error) => {
                     let engine = shared.inside()?;
                     engine.catalog.events.log(LogLevel::Debug, || {

@@ -82,9 +82,9 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
     let count = engine.index.len() + engine.elements.index().map_or(0, Index::len);
     let size = at + count * USUAL_KEY_SIZE;
     replace(catalog.disk.as_ref(), names::CHECKPOINT_TMP, names::CHECKPOINT, size, &mut |file| {
-        write_index(&engine.index, &mut header.roots, file, &mut at)?;
+        write_index(&engine.index, &mut header.roots, file, &mut at, &|| false)?;
         if let (Some(index), Some(elements)) = (engine.elements.index(), &mut header.elements) {
-            write_index(index, &mut elements.roots, file, &mut at)?;
+            write_index(index, &mut elements.roots, file, &mut at, &|| false)?;
         }
         let mut front = Front::new(file, header.encode()?);
         for_each_line(engine, clocks, |line| front.push(&line.encode()))?;
@@ -99,15 +99,19 @@ pub fn write(engine: &Engine, clocks: Reading) -> Result<u64> {
     Ok(id)
 }
 
-/// Writes the keys of an index from `at` on, and notes where each root is.
+/// Writes the keys of an index from `at` on, and notes where each root is; an error where `is_over` says that nobody waits for it any more.
 pub(super) fn write_index(
     index: &Index,
     roots: &mut [CheckpointRoot],
     file: &dyn DiskFile,
     at: &mut u64,
+    is_over: &dyn Fn() -> bool,
 ) -> std::io::Result<()> {
     let mut packed = Vec::new();
     for (root, line) in (0..=u8::MAX).zip(roots) {
+        if is_over() {
+            return Err(std::io::Error::from(std::io::ErrorKind::Interrupted));
+        }
         let keys = index.export(root).map_err(|why| std::io::Error::other(Error::from(why)))?;
         packed.clear();
         pack(&keys, &mut packed)?;

@@ -34,8 +34,10 @@ use crate::store::error::{Error, Result};
 use crate::store::memory;
 use crate::sync::thread;
 
-/// More lines than this are not held in memory for it.
-const MOST_LINES: usize = 1 << 22;
+/// More lines than this are not held in memory for it: 16 MiB.
+const MOST_LINES: usize = 1 << 19;
+/// So many times its size must be free on the disk, and a data file beside it: nobody needs it so much as writers need room.
+const FREE_TIMES: u64 = 2;
 /// Who finds another checkpoint than the page names looks so often whether that is only just being told, with a pause in between.
 const LOOKED_AGAIN: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(1);
@@ -51,10 +53,16 @@ pub fn is_possible(engine: &Engine) -> bool {
         && !(reserves.merges.is_released() || reserves.deletes.is_released())
 }
 
-/// Writes a checkpoint of an open store, and tells it on the page. False where that cannot be done now. For threads that may wait for
-/// a merge.
+/// Writes a checkpoint of an open store, and tells it on the page. False where that cannot be done now: while something is merged, or the
+/// disk is nearly full.
 pub fn write(shared: &Shared) -> Result<bool> {
-    let merging = shared.merging().lock();
+    write_with(shared, || ())
+}
+
+/// As [`write`]; `meanwhile` is called where it has begun, and writers go on.
+pub fn write_with(shared: &Shared, meanwhile: impl FnOnce()) -> Result<bool> {
+    // Whoever waited for a merge that a caller has begun could not seal files meanwhile.
+    let Some(merging) = shared.merging().try_lock() else { return Ok(false) };
     if !merging.outputs.is_empty() || !merging.finished.is_empty() {
         return Ok(false);
     }
@@ -62,20 +70,42 @@ pub fn write(shared: &Shared) -> Result<bool> {
     if !is_possible(&engine) {
         return Ok(false);
     }
-    let checkpointed = write_beside_writers(&engine)?;
-    engine.catalog.published.checkpoint(checkpointed);
+    let size = engine.index.len() * USUAL_KEY_SIZE + (engine.expiries.len() * LINE_SIZE) as u64;
+    let least = size.saturating_mul(FREE_TIMES).saturating_add(engine.options.max_file_size);
+    if engine.catalog.disk.unused_bytes().is_some_and(|unused| unused < least) {
+        return Ok(false);
+    }
+    let is_over = || shared.signal().is_stopped();
+    match write_beside_writers(&engine, meanwhile, &is_over) {
+        Ok(checkpointed) => engine.catalog.published.checkpoint(checkpointed),
+        // Nobody needs it any more.
+        Err(_) if is_over() => return Ok(false),
+        Err(error) => return Err(error),
+    }
     Ok(true)
 }
 
-fn write_beside_writers(engine: &Inside<'_>) -> Result<Checkpointed> {
+fn write_beside_writers(
+    engine: &Inside<'_>,
+    meanwhile: impl FnOnce(),
+    is_over: &dyn Fn() -> bool,
+) -> Result<Checkpointed> {
     let catalog = &engine.catalog;
     memory::room_for_small_things()?;
-    let listed = catalog.manifest().copy_with_room(0)?;
-    let moment = engine.log.moment();
+    let (listed, moment) = loop {
+        let listed = catalog.manifest().copy_with_room(0)?;
+        let moment = engine.log.moment();
+        // Else the log went on in another file in between.
+        if listed.files.binary_search_by_key(&moment.active.id, |entry| entry.id).is_ok() {
+            break (listed, moment);
+        }
+    };
+    let files = files(catalog, &listed, &moment)?;
+    meanwhile();
     // What stands in front of it is in the index then.
     engine.index.wait_for_writers();
     // The lines first: of a key that expires meanwhile there is a line and no place, and not the other way around.
-    let mut lines = Vec::new();
+    let mut lines = memory::vec_with_room(engine.expiries.len().saturating_add(1) * LINE_SIZE)?;
     for_each_line(engine, engine.clock.read(), |line| {
         memory::reserve(&mut lines, LINE_SIZE)?;
         lines.extend_from_slice(&line.encode());
@@ -88,7 +118,7 @@ fn write_beside_writers(engine: &Inside<'_>) -> Result<Checkpointed> {
     let mut header = CheckpointHeader {
         store_id: listed.store_id,
         id,
-        files: files(catalog, &listed, &moment)?,
+        files,
         roots: memory::vec_of(CheckpointRoot::default(), ROOTS)?,
         elements: None,
         lines: (lines.len() / LINE_SIZE) as u64,
@@ -99,7 +129,7 @@ fn write_beside_writers(engine: &Inside<'_>) -> Result<Checkpointed> {
     let size = keys_at + engine.index.len() * USUAL_KEY_SIZE;
     replace_with(disk, names::CHECKPOINT_TMP, names::CHECKPOINT, size, false, &mut |file| {
         let mut at = keys_at;
-        write_index(&engine.index, &mut header.roots, file, &mut at)?;
+        write_index(&engine.index, &mut header.roots, file, &mut at, is_over)?;
         let mut front = Front::new(file, header.encode()?);
         front.push(&lines)?;
         front.finish()?;
@@ -109,14 +139,15 @@ fn write_beside_writers(engine: &Inside<'_>) -> Result<Checkpointed> {
     Ok(Checkpointed { id, at, last_seq, first_seq: moment.first_seq, generation: listed.generation })
 }
 
-/// The files of the log up to that which it was in, and those that are complete: all but what was made ahead.
+/// The files of the log up to that which it was in, and those that are complete: all but what was made ahead, in which the log may be by now.
 fn files(catalog: &Catalog, listed: &Manifest, moment: &Moment) -> Result<Vec<CheckpointFile>> {
     let all = catalog.files.all()?;
     let mut files = memory::vec_with_room(all.len())?;
     for file in all {
         let is_active = file.id == moment.active.id;
-        let is_listed = listed.files.binary_search_by_key(&file.id, |entry| entry.id).is_ok();
-        if !is_listed || file.is_replaced() {
+        let Ok(n) = listed.files.binary_search_by_key(&file.id, |entry| entry.id) else { continue };
+        let is_ahead = listed.files[n].state == FileState::Open && file.id > moment.active.id;
+        if is_ahead || file.is_replaced() {
             continue;
         }
         let (records, total_weight) = match is_active {
