@@ -129,7 +129,7 @@ fn open_locked(
         runs.push(Run::open(disk, run, &manifest.store_id, options.verify_checksums, &removing)?);
     }
     let mut tree = Tree {
-        active: Arc::default(),
+        active: Arc::new(Memtable::of_the_log(memtable_size(options))),
         frozen: Vec::new(),
         levels: Arc::new(levels_with(runs.iter())?),
         ranges: Arc::new(Ranges::for_later(RangeDelete::copies(&manifest.ordered.ranges)?)?),
@@ -316,7 +316,7 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
         let header = &frame.header;
         // Between two frames, so that a batch is in one memtable.
         if tree.active.is_full(most) && !options.read_only {
-            let full = std::mem::take(&mut tree.active);
+            let full = std::mem::replace(&mut tree.active, Arc::new(Memtable::of_the_log(most)));
             memory::push(&mut tree.frozen, full)?;
         }
         if !header.kind.is_record() || header.seq <= flushed {

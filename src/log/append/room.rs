@@ -49,8 +49,8 @@ impl Log {
         let reserves = &self.catalog.reserves;
         if adds && (reserves.merges.is_released() || reserves.deletes.is_released()) {
             self.catalog.fill_reserves()?;
-        } else if reserves.merges.is_released() {
-            // What is set aside for deletes is for this one.
+        } else if reserves.merges.is_released() && !reserves.deletes.is_released() {
+            // What is set aside for deletes is for this one: where it is in use, nothing of it goes to merges.
             self.catalog.fill_reserve_of_merges()?;
         }
         active

@@ -116,7 +116,6 @@ impl Content {
 }
 
 /// See the module.
-#[derive(Default)]
 pub struct Memtable {
     content: RwLock<Content>,
     known: Known,
@@ -128,6 +127,12 @@ impl Memtable {
         let known = Known::new(size);
         let content = Content { bytes: known.bytes(), values: Values::new(size), ..Content::default() };
         Memtable { content: RwLock::new(content), known }
+    }
+
+    /// As [`Memtable::new`], for an opening that fills it from the log. It has no filter: whoever looks for a key looks into it.
+    pub fn of_the_log(size: usize) -> Self {
+        let content = Content { values: Values::new(size), ..Content::default() };
+        Memtable { content: RwLock::new(content), known: Known::default() }
     }
 
     /// Whether it may have something to say about a key with this hash. Asked without a lock.

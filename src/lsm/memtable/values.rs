@@ -6,6 +6,7 @@ use crate::store::memory::{self, Refused};
 
 /// Values from here on are large: readers share them, where they copy small ones.
 const LARGE: usize = 4 << 10;
+const _: () = assert!(LARGE <= u16::MAX as usize);
 /// The bytes of a piece, and what part of a memtable it is at most.
 const PIECE: usize = 64 << 10;
 const LARGEST_PART: usize = 16;
@@ -43,8 +44,8 @@ impl<'a> NewValue<'a> {
 
 /// Where a value is.
 pub enum Stored {
-    /// In a piece, from a place on, so many bytes.
-    Small { piece: u32, at: u32, len: u32 },
+    /// In a piece, from a place on, so many bytes; there is room for so many.
+    Small { piece: u32, at: u32, len: u16, room: u16 },
     /// By itself.
     Large(Arc<Vec<u8>>),
 }
@@ -112,18 +113,19 @@ impl Values {
         if let Some(piece) = self.pieces.last_mut() {
             piece.extend_from_slice(bytes);
         }
-        Stored::Small { piece: n as u32, at: at as u32, len: bytes.len() as u32 }
+        let len = bytes.len() as u16;
+        Stored::Small { piece: n as u32, at: at as u32, len, room: len }
     }
 
     /// Puts a value in the place of one that nobody needs any more. How many bytes it took, and how many were given back.
     pub fn replace(&mut self, old: &mut Stored, value: NewValue<'_>) -> (usize, usize) {
-        if let (Stored::Small { piece, at, len }, NewValue::Small(bytes)) = (&mut *old, &value)
-            && bytes.len() <= *len as usize
+        if let (Stored::Small { piece, at, len, room }, NewValue::Small(bytes)) = (&mut *old, &value)
+            && bytes.len() <= usize::from(*room)
             && let Some(place) = self.pieces.get_mut(*piece as usize)
             && let Some(place) = place.get_mut(*at as usize..*at as usize + bytes.len())
         {
             place.copy_from_slice(bytes);
-            *len = bytes.len() as u32;
+            *len = bytes.len() as u16;
             return (0, 0);
         }
         let given_back = if let Stored::Large(bytes) = old { bytes.len() } else { 0 };
@@ -136,9 +138,9 @@ impl Values {
     #[inline]
     pub fn bytes<'a>(&'a self, stored: &'a Stored) -> &'a [u8] {
         match stored {
-            Stored::Small { piece, at, len } => {
+            Stored::Small { piece, at, len, .. } => {
                 let piece = self.pieces.get(*piece as usize);
-                let bytes = piece.and_then(|piece| piece.get(*at as usize..*at as usize + *len as usize));
+                let bytes = piece.and_then(|piece| piece.get(*at as usize..*at as usize + usize::from(*len)));
                 bytes.unwrap_or_default()
             }
             Stored::Large(bytes) => bytes,
@@ -188,7 +190,8 @@ mod tests {
         };
         assert_eq!(replace(20, &[7; 20]), (0, 0));
         assert_eq!(replace(21, &[7; 3]), (0, 0));
-        assert_eq!(replace(21, &[7; 4]), (4, 0), "it is shorter now");
+        assert_eq!(replace(21, &[7; 21]), (0, 0), "it keeps its room");
+        assert_eq!(replace(21, &[7; 22]), (22, 0));
         assert_eq!(replace(22, &large), (LARGE, 0));
         assert_eq!(replace(50, b"small"), (5, LARGE));
         assert_eq!(&*shared, large, "who reads it still has it");
