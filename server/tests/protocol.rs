@@ -225,6 +225,26 @@ fn hostile_input_ends_its_connection_and_no_other() {
     assert_eq!(client.reply(), b"-ERR Protocol error: too big inline request\r\n");
 }
 
+/// A web page can send a request of HTTP to the server of who looks at it; what it wrote into the body is no command.
+#[test]
+fn a_request_of_http_ends_its_connection_and_no_line_of_it_is_a_command() {
+    let (_directory, process) = server(&[]);
+    let mut witness = process.connect();
+    for request in [
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\nSET written 1\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nSET written 1\r\n",
+        "PUT / HTTP/1.1\r\nhost: localhost\r\n\r\nSET written 1\r\n",
+    ] {
+        let mut client = process.connect();
+        client.send(request.as_bytes());
+        let mut all = Vec::new();
+        // It may be reset, where lines of it were not read.
+        let _ = client.stream.read_to_end(&mut all);
+        assert!(!String::from_utf8_lossy(&all).contains("+OK"), "{request}");
+        assert_eq!(witness.ask("GET written"), "$-1\r\n", "{request}");
+    }
+}
+
 #[test]
 fn a_client_that_never_reads_takes_a_bounded_memory_and_disturbs_nobody() {
     let (_directory, process) = server(&["--threads", "1"]);

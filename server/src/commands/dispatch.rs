@@ -50,11 +50,25 @@ fn unknown(args: &[&[u8]]) -> Fault {
     Fault::from(format!("ERR unknown command '{name}', with args beginning with: {beginning}"))
 }
 
+/// Whether this is a line of a request of HTTP: in the lines behind it there may be commands, which a web page put there (Redis calls
+/// that cross-protocol scripting).
+fn is_http(args: &[&[u8]]) -> bool {
+    args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
+}
+
 /// Does a command, or queues it after MULTI; its reply, also that it failed, is behind what is in the output.
 pub fn run(context: &mut Context<'_>, command: Result<&'static Command>, args: &[&[u8]]) {
     let checked = command.and_then(|command| check(context, command).map(|()| command));
     let command = match checked {
         Ok(command) => command,
+        Err(_) if is_http(args) => {
+            let peer = &context.session.client.peer;
+            log::warn!(
+                "{peer} speaks HTTP, perhaps a web page that tries to give commands, and is disconnected"
+            );
+            context.session.ends = true;
+            return;
+        }
         Err(fault) => {
             context.session.spoil_queue();
             if args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
