@@ -199,7 +199,10 @@ impl Running {
         if let Some(path) = &self.unixsocket {
             let _ = std::fs::remove_file(path);
         }
-        self.server.keyspace.db.close().map_err(|error| describe(&error))?;
+        let closed = self.server.keyspace.db.close();
+        // Closing the store ends those that search the log.
+        self.server.feeds.wait();
+        closed.map_err(|error| describe(&error))?;
         if has_panicked { Err("a thread failed; the store was closed".into()) } else { Ok(()) }
     }
 }

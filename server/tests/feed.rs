@@ -168,6 +168,60 @@ fn there_are_as_many_feeds_as_the_setting_says_and_those_of_clients_that_are_gon
     assert!(process.terminate(), "the server ends in order while there are feeds");
 }
 
+/// A server with 20,000 keys, and who wrote them.
+fn full_server() -> (tempfile::TempDir, Process) {
+    let (directory, process) = server(&["--threads", "2"]);
+    let mut writer = process.connect();
+    for begin in (0..20_000).step_by(1000) {
+        let sets: Vec<_> = (begin..begin + 1000)
+            .map(|n| encode(&["SET", &format!("k{n}"), "a value that is not short, so that there are many messages"]))
+            .collect();
+        writer.send(&sets.concat());
+        (0..1000).for_each(|_| assert_eq!(writer.reply(), b"+OK\r\n"));
+    }
+    (directory, process)
+}
+
+#[test]
+fn stop_says_the_number_of_the_last_message_that_came_before_it() {
+    let (_directory, process) = full_server();
+    for n in 0..60 {
+        let mut client = process.connect();
+        client.send(&encode(&["FILEDB.FEED", "0"]));
+        let (mut last, read) = ("0".to_owned(), n * n);
+        let mut take = |client: &mut Client| {
+            let told = next(client);
+            let number = told.split(' ').nth(1).unwrap().to_owned();
+            let before = std::mem::replace(&mut last, number.clone());
+            (told.starts_with("stop "), before, number)
+        };
+        (0..read).for_each(|_| drop(take(&mut client)));
+        client.send(&encode(&["FILEDB.FEED", "STOP"]));
+        loop {
+            if let (true, before, stop) = take(&mut client) {
+                assert_eq!(stop, before, "try {n}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_version_of_the_protocol_stays_while_a_feed_runs() {
+    let (_directory, process) = server(&[]);
+    let mut client = process.connect();
+    for (now, other) in [("3", "2"), ("2", "3")] {
+        assert!(!client.command(&["HELLO", now]).starts_with('-'));
+        assert!(client.ask("FILEDB.FEED 0").contains("start"));
+        assert!(client.command(&["HELLO", other]).starts_with("-ERR "), "version {now} while a feed runs");
+        if now == "3" {
+            assert!(!client.command(&["HELLO", now]).starts_with('-'));
+        }
+        assert!(client.ask("FILEDB.FEED STOP").contains("stop"));
+        assert!(!client.command(&["HELLO", other]).starts_with('-'));
+    }
+}
+
 /// The threads of a process that feed: how often each went to sleep.
 fn sleeps(process: &Process) -> Vec<String> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();

@@ -133,6 +133,12 @@ fn hello(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         }
         is_resp3 = version == 3;
     }
+    if is_resp3 != context.session.is_resp3 && context.session.feed.is_some() {
+        // Messages that were made already, and not sent yet, are of the version that it has.
+        return Err(Fault::from(
+            "ERR this connection follows the changes in the other version of the protocol: end that first with FILEDB.FEED STOP",
+        ));
+    }
     let mut name = None;
     let mut rest = args.get(2..).unwrap_or_default();
     while let Some((word, more)) = rest.split_first() {

@@ -43,7 +43,7 @@ pub struct Feeds {
 pub struct Feed {
     client: Arc<Client>,
     is_ended: AtomicBool,
-    /// Up to this number the client was told all.
+    /// Up to this number the client was told all: of what its event loop has taken, for what it has not taken is dropped where the feed ends.
     at: AtomicU64,
     room: Mutex<Room>,
     changed: Condvar,
@@ -118,10 +118,14 @@ impl Feeds {
         Some(feed.at.load(Ordering::SeqCst))
     }
 
-    /// Ends all feeds, and returns when they are over.
+    /// Ends all feeds. One that searches the log goes on until it has found something, or the store is closed.
     pub fn end(&self, keyspace: &Keyspace) {
+        self.all.lock().iter().for_each(|feed| feed.end(keyspace));
+    }
+
+    /// Returns when all feeds are over.
+    pub fn wait(&self) {
         let mut all = self.all.lock();
-        all.iter().for_each(|feed| feed.end(keyspace));
         while !all.is_empty() {
             self.ended.wait(&mut all);
         }
@@ -151,8 +155,9 @@ impl Feed {
         &self.client
     }
 
-    /// The client's event loop has taken so many bytes, and so many were not sent by now.
-    pub fn was_taken(&self, count: usize, unsent: usize) {
+    /// The client's event loop has taken so many bytes, of messages up to the number `seq`, and so many were not sent by now.
+    pub fn was_taken(&self, count: usize, seq: u64, unsent: usize) {
+        self.at.store(seq, Ordering::SeqCst);
         let mut room = self.room.lock();
         room.in_mail = room.in_mail.saturating_sub(count);
         room.unsent = unsent;
@@ -189,9 +194,9 @@ impl Feed {
         !self.is_ended()
     }
 
-    fn post(self: &Arc<Self>, mailbox: &Mailbox, bytes: Vec<u8>, is_last: bool) {
+    fn post(self: &Arc<Self>, mailbox: &Mailbox, bytes: Vec<u8>, seq: u64, is_last: bool) {
         self.room.lock().in_mail += bytes.len();
-        mailbox.post(Mail::Feed { feed: self.clone(), bytes, is_last });
+        mailbox.post(Mail::Feed { feed: self.clone(), bytes, seq, is_last });
     }
 
     fn run(self: &Arc<Self>, source: Source, told: &AtomicU64) {
@@ -202,9 +207,8 @@ impl Feed {
             let written = keyspace.written.count();
             let mut bytes = Vec::new();
             let got = stream.take(&mut bytes, self.client.is_resp3.load(Ordering::Relaxed), told);
-            self.at.store(stream.at(), Ordering::SeqCst);
             if !bytes.is_empty() || got == Got::TheLast {
-                self.post(&mailbox, bytes, got == Got::TheLast);
+                self.post(&mailbox, bytes, stream.at(), got == Got::TheLast);
             }
             match got {
                 Got::Some => {}

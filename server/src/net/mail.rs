@@ -40,6 +40,8 @@ pub enum Mail {
         feed: Arc<Feed>,
         /// Messages.
         bytes: Vec<u8>,
+        /// The number of the last of them.
+        seq: u64,
         /// Whether the feed is over.
         is_last: bool,
     },

@@ -46,13 +46,13 @@ impl EventLoop {
                     self.resume(to.token);
                 }
             }
-            Mail::Feed { feed, bytes, is_last } => {
+            Mail::Feed { feed, bytes, seq, is_last } => {
                 let to = feed.client().address;
                 if let Some(connection) = self.at(to)
                     && connection.session.feed.as_ref().is_some_and(|its| Arc::ptr_eq(its, &feed))
                 {
                     connection.output.bytes.extend_from_slice(&bytes);
-                    feed.was_taken(bytes.len(), connection.output.unsent());
+                    feed.was_taken(bytes.len(), seq, connection.output.unsent());
                     if is_last {
                         connection.session.feed = None;
                     }
