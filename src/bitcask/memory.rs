@@ -130,8 +130,13 @@ impl Store for Named {
     }
 
     fn close(&self) -> Result<()> {
-        self.enter()?.check_may_wait()?;
-        self.store.take().ok_or(Error::Closed).map(drop)
+        let store = self.enter()?;
+        store.check_may_wait()?;
+        // The store itself is not closed where others have it, and would not say so.
+        let is_forked = matches!(store.capabilities(), Err(Error::Forked));
+        drop(store);
+        self.store.take().ok_or(Error::Closed).map(drop)?;
+        if is_forked { Err(Error::Forked) } else { Ok(()) }
     }
 
     fn check_may_wait(&self) -> Result<()> {

@@ -347,10 +347,10 @@ impl Store for Remote {
             Error::ReadOnly => Ok(()),
             error => Err(error),
         })?;
-        self.check_can_sync()?;
         if self.is_read_only {
             return Ok(());
         }
+        self.check_can_sync()?;
         self.sync_all()
     }
 
