@@ -174,7 +174,13 @@ fn full_server() -> (tempfile::TempDir, Process) {
     let mut writer = process.connect();
     for begin in (0..20_000).step_by(1000) {
         let sets: Vec<_> = (begin..begin + 1000)
-            .map(|n| encode(&["SET", &format!("k{n}"), "a value that is not short, so that there are many messages"]))
+            .map(|n| {
+                encode(&[
+                    "SET",
+                    &format!("k{n}"),
+                    "a value that is not short, so that there are many messages",
+                ])
+            })
             .collect();
         writer.send(&sets.concat());
         (0..1000).for_each(|_| assert_eq!(writer.reply(), b"+OK\r\n"));
