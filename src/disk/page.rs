@@ -20,6 +20,11 @@ use crate::store::memory::{self, Refused};
 /// The name of the file in the store's directory.
 pub const FILE_NAME: &str = "LIVE";
 
+/// The kinds of locks, whose type differs between systems.
+const READ_LOCK: libc::c_int = libc::F_RDLCK as _;
+const WRITE_LOCK: libc::c_int = libc::F_WRLCK as _;
+const UNLOCK: libc::c_int = libc::F_UNLCK as _;
+
 /// So many words has a page.
 pub const WORDS: usize = PAGE as usize / size_of::<AtomicU64>();
 
@@ -111,7 +116,7 @@ impl OwnPage {
 
     /// Whether somebody has the page open for reading.
     pub fn has_readers(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| is_locked(file, libc::F_WRLCK, READS).unwrap_or(false))
+        self.file.as_ref().is_some_and(|file| is_locked(file, WRITE_LOCK, READS).unwrap_or(false))
     }
 
     #[inline]
@@ -170,7 +175,7 @@ impl Page {
         }
         let mapping = Mapping::new(&file, PAGE, false)?;
         // Who may not lock it reads it all the same.
-        let _ = set_lock(&file, libc::F_RDLCK, Some(READS));
+        let _ = set_lock(&file, READ_LOCK, Some(READS));
         Ok(Some(Page { base: mapping.base().cast(), _mapping: mapping, file }))
     }
 
@@ -189,12 +194,12 @@ impl Page {
 
     /// Whether a living process has the page for writing.
     pub fn has_writer(&self) -> io::Result<bool> {
-        is_locked(&self.file, libc::F_RDLCK, OPEN)
+        is_locked(&self.file, READ_LOCK, OPEN)
     }
 
     /// Whether what the page says is of a living process: see [`PageLock::tell`].
     pub fn is_told(&self) -> io::Result<bool> {
-        is_locked(&self.file, libc::F_RDLCK, TELLS)
+        is_locked(&self.file, READ_LOCK, TELLS)
     }
 }
 
@@ -213,14 +218,14 @@ pub struct PageLock {
 
 impl PageLock {
     fn take(file: OwnFile) -> io::Result<Self> {
-        set_lock(&file, libc::F_WRLCK, Some(OPEN))?;
+        set_lock(&file, WRITE_LOCK, Some(OPEN))?;
         Ok(PageLock { file: Arc::new(file), owner: std::process::id() })
     }
 
     /// Says that the page is written anew. Without this a reader could take what a writer left that is long dead for what this one
     /// says.
     pub fn tell(&self) -> io::Result<()> {
-        set_lock(&self.file, libc::F_WRLCK, Some(TELLS))
+        set_lock(&self.file, WRITE_LOCK, Some(TELLS))
     }
 }
 
@@ -228,7 +233,7 @@ impl Drop for PageLock {
     fn drop(&mut self) {
         // In a forked child this is the parent's lock.
         if std::process::id() == self.owner {
-            let _ = set_lock(&self.file, libc::F_UNLCK, None);
+            let _ = set_lock(&self.file, UNLOCK, None);
         }
     }
 }
@@ -269,7 +274,7 @@ fn is_locked(file: &File, kind: libc::c_int, byte: libc::off_t) -> io::Result<bo
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) } == -1 {
         return Err(io::Error::last_os_error());
     }
-    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+    Ok(lock.l_type != UNLOCK as libc::c_short)
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
