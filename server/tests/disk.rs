@@ -63,6 +63,28 @@ fn hears_nothing(client: &Client) -> bool {
 }
 
 #[test]
+fn neither_info_nor_who_begins_to_follow_keeps_others_waiting_for_the_disk() {
+    let disk = Disk::new(&["--sync", "always", "--threads", "2"]);
+    // Loops take them in turns. With the writer's nothing is asked: what is answered in the round of a write waits with it.
+    let (mut writer, mut other) = (disk.process.connect(), disk.process.connect());
+    assert_eq!(writer.ask("PING"), "+PONG\r\n");
+    assert_eq!(other.ask("PING"), "+PONG\r\n");
+    let (mut idle, mut follower) = (disk.process.connect(), disk.process.connect());
+    assert_eq!(idle.ask("PING"), "+PONG\r\n");
+    assert_eq!(writer.ask("SET k 1"), "+OK\r\n");
+    disk.set(&disk.hold, true);
+    writer.send(&encode(&["SET", "k", "2"]));
+    until("it is written", || other.ask("GET k") == "$1\r\n2\r\n");
+    assert!(other.ask("INFO filedb").contains("last_seq:2\r\n"));
+    follower.send(&encode(&["FILEDB.FEED", "$"]));
+    assert_eq!(other.ask("GET k"), "$1\r\n2\r\n");
+    assert!(hears_nothing(&follower), "a power cut may give that number to another change");
+    disk.set(&disk.hold, false);
+    assert_eq!(writer.reply(), b"+OK\r\n");
+    assert!(String::from_utf8(follower.reply()).unwrap().contains(":2\r\n"));
+}
+
+#[test]
 fn a_reply_waits_for_the_disk_also_where_its_command_had_to_wait_first() {
     let disk = Disk::new(&["--sync", "always", "--threads", "2"]);
     let (mut writer, mut other) = (disk.process.connect(), disk.process.connect());

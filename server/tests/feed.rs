@@ -289,6 +289,41 @@ fn a_client_that_does_not_read_takes_little_memory_and_holds_nobody_up() {
     }
 }
 
+#[test]
+fn who_goes_on_anywhere_is_told_the_exchanges_of_databases_whose_records_merges_have_dropped() {
+    let (_directory, process) = server(&["--keep-tombstones-ms", "1000000000"]);
+    let (mut writer, mut reader) = (process.connect(), process.connect());
+    let (one, other) = (["SELECT 1", "SET one a", "SELECT 0", "SET zero a"], ["SET mid 1", "SET mid2 1"]);
+    let all = one.iter().chain(&["SWAPDB 0 1"]).chain(&other).chain(&["SWAPDB 2 3", "SET late 1", "SET z 1"]);
+    all.for_each(|command| assert_eq!(writer.ask(command), "+OK\r\n", "{command}"));
+    writer.ask("BGREWRITEAOF");
+    until("it was merged", || figure(&mut writer, "merges") > 0 && figure(&mut writer, "merging") == 0);
+    let (last, expected) = (figure(&mut writer, "last_seq"), contents(&mut writer));
+    let mut told: Vec<Vec<u8>> = Vec::new();
+    reader.send(&encode(&["FILEDB.FEED", "0"]));
+    while told.last().is_none_or(|message| number(message) < last) {
+        told.push(reader.reply());
+    }
+    for stop in 1..=told.len() {
+        let mut following = Following::default();
+        told[..stop].iter().for_each(|message| assert!(following.apply(message)));
+        let mut seq = number(&told[stop - 1]);
+        let mut client = process.connect();
+        assert!(client.ask(&format!("FILEDB.FEED {seq}")).contains("start"));
+        while seq < last {
+            let message = client.reply();
+            assert!(following.apply(&message));
+            seq = number(&message);
+        }
+        assert_eq!(following.held(), expected, "who goes on behind message {stop} of {}", told.len());
+    }
+}
+
+/// The number of a message.
+fn number(message: &[u8]) -> u64 {
+    String::from_utf8(parts(message)[2].clone().unwrap()).unwrap().parse().unwrap()
+}
+
 const DATABASES: usize = 3;
 
 /// Some commands that change something.

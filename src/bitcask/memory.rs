@@ -238,6 +238,10 @@ impl Store for Named {
         self.enter()?.last_seq()
     }
 
+    fn written_seq(&self) -> Result<u64> {
+        self.enter()?.written_seq()
+    }
+
     fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
         self.enter()?.changes(after)
     }

@@ -224,6 +224,16 @@ impl Store for Bitcask {
         Ok(seq)
     }
 
+    fn written_seq(&self) -> Result<u64> {
+        self.shared.check_may_wait()?;
+        let engine = self.shared.enter()?;
+        let seq = engine.log.last_seq();
+        if !engine.options.read_only {
+            engine.index.wait_for_writers();
+        }
+        Ok(seq)
+    }
+
     fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
         Ok(memory::boxed(Following::new(&self.shared, after)?)?)
     }

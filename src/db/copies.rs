@@ -83,6 +83,15 @@ impl Db {
         self.store.any().last_seq()
     }
 
+    /// As [`Db::last_seq`], and does not wait for the disk: with `sync=always` a power cut may take the change back, and give its number
+    /// to another.
+    ///
+    /// # Errors
+    /// As [`Db::last_seq`].
+    pub fn written_seq(&self) -> Result<u64> {
+        self.store.any().written_seq()
+    }
+
     /// Follows the changes of the store behind the number `after`, in the order in which they happened and without an end: 0 for all
     /// since the store is there; [`Changed::seq`] of the last one that was applied, to go on where another was left, also in another
     /// process; or the number of a copy, which is what [`Db::last_seq`] of a backup says.

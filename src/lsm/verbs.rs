@@ -322,6 +322,11 @@ impl Store for Lsm {
         Ok(seq)
     }
 
+    fn written_seq(&self) -> Result<u64> {
+        self.shared.check_may_wait()?;
+        Ok(self.shared.enter()?.settled().0)
+    }
+
     fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
         Ok(memory::boxed(Following::new(&self.shared, after)?)?)
     }

@@ -398,6 +398,10 @@ impl Store for Remote {
         self.only_here()
     }
 
+    fn written_seq(&self) -> Result<u64> {
+        self.only_here()
+    }
+
     fn last_seq(&self) -> Result<u64> {
         self.only_here()
     }

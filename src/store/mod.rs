@@ -128,6 +128,9 @@ pub trait Store: Send + Sync {
     /// See [`crate::Db::last_seq`].
     fn last_seq(&self) -> Result<u64>;
 
+    /// See [`crate::Db::written_seq`].
+    fn written_seq(&self) -> Result<u64>;
+
     /// Begins to follow the changes behind the number `after`.
     fn changes(&self, after: u64) -> Result<Box<dyn Follow>>;
 

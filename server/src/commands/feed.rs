@@ -34,24 +34,27 @@ fn feed(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     context.work.flush()?;
     let server = context.server;
     let databases = &server.keyspace.databases;
-    let (seq, places) = if args[1] == b"$" {
-        let (seq, places) = databases.now(&server.keyspace.db)?;
-        (seq, Some(places))
+    let (seq, exchanges, from) = if args[1] == b"$" {
+        let (seq, exchanges) = databases.now(&server.keyspace.db)?;
+        // A power cut must not give that number to another change once it was told.
+        context.session.must_be_durable |= server.durability.is_always();
+        (seq, exchanges, seq)
     } else {
         let seq = number(args[1]).and_then(|seq| u64::try_from(seq).ok());
         let seq = seq.ok_or_else(|| {
             Fault::from("ERR the number of a change is meant: that of the last one that you have, 0, or $ for the last one that there is")
         })?;
-        (seq, databases.places_at(seq))
+        match databases.exchanges_behind(seq) {
+            Some(exchanges) => (seq, exchanges, seq),
+            // Nobody knows which databases were exchanged since: a number that the store has not given is told as a gap.
+            None => (seq, databases.now(&server.keyspace.db)?.1, u64::MAX),
+        }
     };
-    // Nobody knows which databases were exchanged since: a number that the store has not given is told as a gap.
-    let from = if places.is_some() { seq } else { u64::MAX };
     let address = context.session.client.address;
     let mailbox = server.mailboxes.get().and_then(|all| all.get(address.event_loop));
     let mailbox = mailbox.ok_or_else(|| Fault::from("ERR the server is not ready"))?.clone();
     let changes = server.keyspace.db.changes(from)?;
-    let places = places.unwrap_or_default();
-    let source = Source { keyspace: server.keyspace.clone(), mailbox, seq, changes, places };
+    let source = Source { keyspace: server.keyspace.clone(), mailbox, seq, changes, exchanges };
     let most = server.settings.max_feeds.load(std::sync::atomic::Ordering::Relaxed);
     let begun = server.feeds.begin(&context.session.client, source, most).map_err(|refused| match refused {
         Refused::TooMany(count) => Fault::from(format!(

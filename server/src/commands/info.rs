@@ -244,9 +244,12 @@ fn cpu(_: &Server, text: &mut String) {
 fn filedb_section(server: &Server, text: &mut String) {
     text.push_str("# Filedb\r\n");
     let Ok(stats) = server.keyspace.db.stats() else { return };
+    // Nobody waits for the disk here. Where there is none it is not there.
+    if let Ok(seq) = server.keyspace.db.written_seq() {
+        lines!(text, "last_seq" = seq);
+    }
     lines!(
         text,
-        "last_seq" = server.keyspace.db.last_seq().unwrap_or_default(),
         "engine" = if server.keyspace.is_ordered { "lsm" } else { "bitcask" },
         "files" = stats.files,
         "data_bytes" = stats.data_bytes,

@@ -15,7 +15,7 @@ use filedb::Changes;
 use parking_lot::{Condvar, Mutex};
 
 use crate::keyspace::Keyspace;
-use crate::keyspace::databases::Places;
+use crate::keyspace::databases::Exchanges;
 use crate::net::mail::{Mail, Mailbox};
 use crate::session::{Client, Session};
 use stream::{Got, Stream};
@@ -68,8 +68,8 @@ pub struct Source {
     pub seq: u64,
     /// The changes behind it.
     pub changes: Changes,
-    /// Where the databases were then.
-    pub places: Places,
+    /// The exchanges of databases behind it.
+    pub exchanges: Exchanges,
 }
 
 /// Why there is no feed.
@@ -200,13 +200,18 @@ impl Feed {
     }
 
     fn run(self: &Arc<Self>, source: Source, told: &AtomicU64) {
-        let Source { keyspace, mailbox, seq, changes, places } = source;
-        let mut stream = Stream::new(seq, changes, places);
+        let Source { keyspace, mailbox, seq, changes, exchanges } = source;
+        let mut stream = Stream::new(seq, changes, exchanges);
         let mut woken: Option<Instant> = None;
         while self.wait_for_room() {
             let written = keyspace.written.count();
             let mut bytes = Vec::new();
-            let got = stream.take(&mut bytes, self.client.is_resp3.load(Ordering::Relaxed), told);
+            let got = stream.take(
+                &keyspace.databases,
+                &mut bytes,
+                self.client.is_resp3.load(Ordering::Relaxed),
+                told,
+            );
             if !bytes.is_empty() || got == Got::TheLast {
                 self.post(&mailbox, bytes, stream.at(), got == Got::TheLast);
             }

@@ -1,7 +1,8 @@
 //! From the changes of the store to the messages of a feed.
 //!
 //! A message has eight parts: `filedb.feed`, what was done, the number, the time, the database, the key, the value and when it
-//! expires. Parts that it does not have are null. Keys of the store that are the server's own are not told, but for the exchange of databases.
+//! expires. Parts that it does not have are null. Keys of the store that are the server's own are not told. Exchanges
+//! of databases are told as the server remembers them, each before the change that came after it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use filedb::{ChangeKind, Changed, Changes, Error, Followed};
 
 use crate::commands::fault::text_of_store;
-use crate::keyspace::databases::{self, Places};
-use crate::keyspace::{DATABASES, OWN};
+use crate::keyspace::OWN;
+use crate::keyspace::databases::{Databases, Exchanges};
 use crate::resp::reply::Reply;
 
 /// So many bytes are given out at once.
@@ -90,16 +91,16 @@ pub enum Got {
 /// The messages of one feed.
 pub struct Stream {
     changes: Changes,
-    /// Where the databases are, as far as was told.
-    places: Places,
+    /// Those of databases that were not told yet.
+    exchanges: Exchanges,
     /// The number of the last message.
     at: u64,
 }
 
 impl Stream {
-    /// Messages for who has all up to the number `at`: of these changes, before which the databases were in these places.
-    pub fn new(at: u64, changes: Changes, places: Places) -> Self {
-        Stream { at, changes, places }
+    /// Messages for who has all up to the number `at`: of these changes, and of these exchanges of databases.
+    pub fn new(at: u64, changes: Changes, exchanges: Exchanges) -> Self {
+        Stream { at, changes, exchanges }
     }
 
     /// The number of the last message.
@@ -108,7 +109,13 @@ impl Stream {
     }
 
     /// Writes messages behind what is in `out`, until there are enough for once. Counts in `told` those that tell a change.
-    pub fn take(&mut self, out: &mut Vec<u8>, is_resp3: bool, told: &AtomicU64) -> Got {
+    pub fn take(
+        &mut self,
+        databases: &Databases,
+        out: &mut Vec<u8>,
+        is_resp3: bool,
+        told: &AtomicU64,
+    ) -> Got {
         let mut count = 0;
         let mut reply = Reply { out, is_resp3 };
         let got = loop {
@@ -116,9 +123,21 @@ impl Stream {
                 break Got::Some;
             }
             let followed = match self.changes.next(Some(Duration::ZERO)) {
-                Ok(Followed::Change(change)) => tell(&change, &mut self.places, &mut reply),
+                Ok(Followed::Change(change)) if databases.look_again(&mut self.exchanges) => {
+                    while let Some((seq, first, second)) = self.exchanges.next_before(change.seq) {
+                        if first != second {
+                            // Merges may have dropped its record, and its time with that.
+                            let time_ms = (seq == change.seq).then_some(change.time_ms);
+                            let swap = format!("{first} {second}");
+                            let value = Some(swap.as_bytes());
+                            write(&mut reply, &Message { time_ms, value, ..Message::of("swapdb", seq) });
+                            (self.at, count) = (seq, count + 1);
+                        }
+                    }
+                    Ok(tell(&change, &self.exchanges, &mut reply))
+                }
                 Ok(Followed::Timeout) => break Got::AllThatIsThere,
-                Ok(Followed::Gap) => Err(("gap", GAP.to_owned())),
+                Ok(Followed::Change(_) | Followed::Gap) => Err(("gap", GAP.to_owned())),
                 Err(Error::Closed) => break Got::TheLast,
                 Err(error) => Err(("error", text_of_store(&error))),
             };
@@ -136,37 +155,24 @@ impl Stream {
     }
 }
 
-/// What the end of a feed says, and why.
-type Ended = (&'static str, String);
-
 /// Writes what a change is told as: its number, unless it is not told.
-fn tell(change: &Changed<'_>, places: &mut Places, reply: &mut Reply<'_>) -> Result<Option<u64>, Ended> {
-    let Some((place, key)) = change.key.split_first() else { return Ok(None) };
-    let time_ms = Some(change.time_ms);
+fn tell(change: &Changed<'_>, exchanges: &Exchanges, reply: &mut Reply<'_>) -> Option<u64> {
+    let (place, key) = change.key.split_first()?;
     if *place == OWN {
-        if change.key != databases::KEY || change.kind != ChangeKind::Put {
-            return Ok(None);
-        }
-        let swaps = exchange(places, databases::places_in(change.value));
-        if swaps.is_empty() {
-            return Ok(None);
-        }
-        let message = Message { time_ms, value: Some(swaps.as_bytes()), ..Message::of("swapdb", change.seq) };
-        write(reply, &message);
-        return Ok(Some(change.seq));
+        return None;
     }
-    let Some(number) = places.iter().position(|at| at == place) else { return Ok(None) };
+    let number = exchanges.number(*place)?;
     let has_value = matches!(change.kind, ChangeKind::Put | ChangeKind::PushBack | ChangeKind::PushFront);
     let message = Message {
-        time_ms,
-        database: Some(number as u8),
+        time_ms: Some(change.time_ms),
+        database: Some(number),
         key: Some(key),
         value: has_value.then_some(change.value),
         expiry_ms: change.expiry_ms,
         ..Message::of(word(change.kind), change.seq)
     };
     write(reply, &message);
-    Ok(Some(change.seq))
+    Some(change.seq)
 }
 
 /// The word for what was done.
@@ -179,44 +185,5 @@ fn word(kind: ChangeKind) -> &'static str {
         ChangeKind::PopBack => "pop",
         ChangeKind::PopFront => "pop-front",
         ChangeKind::Expiry => "expire",
-    }
-}
-
-/// Brings the databases to new places: pairs of numbers that are exchanged one after the other for that.
-fn exchange(places: &mut Places, new: Places) -> String {
-    let mut pairs = Vec::new();
-    for n in 0..DATABASES {
-        if places[n] != new[n]
-            && let Some(other) = (n + 1..DATABASES).find(|other| places[*other] == new[n])
-        {
-            places.swap(n, other);
-            pairs.push(format!("{n} {other}"));
-        }
-    }
-    pairs.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whatever_databases_were_exchanged_some_pairs_lead_there() {
-        let mut random = 0x9E37_79B9_7F4A_7C15u64;
-        let mut below = |end: usize| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (random >> 33) as usize % end
-        };
-        let (mut places, mut new) = (databases::places_in(&[]), databases::places_in(&[]));
-        for _ in 0..1000 {
-            (0..below(4)).for_each(|_| new.swap(below(DATABASES), below(DATABASES)));
-            let mut follower = places;
-            let pairs = exchange(&mut places, new);
-            let numbers: Vec<usize> =
-                pairs.split_whitespace().map(|number| number.parse().unwrap()).collect();
-            numbers.chunks(2).for_each(|pair| follower.swap(pair[0], pair[1]));
-            assert_eq!((follower, places), (new, new), "{pairs}");
-        }
-        assert_eq!(exchange(&mut places, new), "");
     }
 }

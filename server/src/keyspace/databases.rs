@@ -3,6 +3,7 @@
 //! Who follows the changes and goes on behind some number must be told the exchanges since then, and no others. So the store
 //! remembers the last of them.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use filedb::{Db, Result};
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use super::{DATABASES, OWN};
 
 /// The server's own key that says so; absent as long as database 0 alone was used.
-pub const KEY: &[u8] = &[OWN, b'd', b'b'];
+const KEY: &[u8] = &[OWN, b'd', b'b'];
 
 /// So many exchanges are remembered.
 const REMEMBERED: usize = 1024;
@@ -19,7 +20,7 @@ const REMEMBERED: usize = 1024;
 const SWAP_SIZE: usize = 10;
 
 /// The place of each database.
-pub type Places = [u8; DATABASES];
+type Places = [u8; DATABASES];
 
 /// Two databases that were exchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,34 @@ struct History {
     swaps: Vec<Swap>,
 }
 
+/// The exchanges behind some number, for who is told them one after the other.
+///
+/// They are those that are remembered. The log does not have all of them: merges drop what [`KEY`] was before.
+pub struct Exchanges {
+    /// Where the databases are, after those that were told.
+    places: Places,
+    coming: VecDeque<Swap>,
+    /// Those after which the store was changed with a number below this are known.
+    known: u64,
+    /// [`Databases::swaps`], when they were looked up.
+    swaps: u64,
+}
+
+impl Exchanges {
+    /// The next one that came before the change with the number `seq`: its own number, and the databases.
+    pub fn next_before(&mut self, seq: u64) -> Option<(u64, u8, u8)> {
+        let Swap { after, first, second } = *self.coming.front().filter(|swap| swap.after < seq)?;
+        self.coming.pop_front();
+        self.places.swap(usize::from(first), usize::from(second));
+        Some((after.saturating_add(1), first.min(second), first.max(second)))
+    }
+
+    /// The number that the database in a place has now.
+    pub fn number(&self, place: u8) -> Option<u8> {
+        self.places.iter().position(|at| *at == place).map(|number| number as u8)
+    }
+}
+
 /// See the module.
 pub struct Databases {
     places: [AtomicU8; DATABASES],
@@ -50,7 +79,7 @@ pub struct Databases {
 }
 
 /// The places that a value of [`KEY`] says; those that it does not say are as at first.
-pub fn places_in(value: &[u8]) -> Places {
+fn places_in(value: &[u8]) -> Places {
     std::array::from_fn(|n| {
         let said = value.get(n).copied();
         said.filter(|place| usize::from(*place) < DATABASES).unwrap_or(n as u8)
@@ -77,6 +106,11 @@ impl History {
             bytes.extend(after.to_le_bytes());
             bytes.extend([*first, *second]);
         }
+    }
+
+    /// Those after which the store was changed with a number below this are remembered, or forgotten for ever.
+    fn known(&self) -> u64 {
+        self.swaps.last().map_or(self.since, |swap| swap.after.saturating_add(1))
     }
 
     fn add(&mut self, swap: Swap) {
@@ -139,17 +173,43 @@ impl Databases {
         self.others.load(Ordering::Acquire) == 0
     }
 
-    /// Where the databases were when the store was changed with the number `seq`; `None` where nobody remembers that. Who has nothing
-    /// (`seq` is 0) is given places from which the exchanges that are remembered lead to those of today.
-    pub fn places_at(&self, seq: u64) -> Option<Places> {
-        self.places_of(&self.history.lock(), seq)
+    /// The exchanges behind the number `seq`; `None` where nobody remembers them. Who has nothing (`seq` is 0) is given places from
+    /// which the exchanges that are remembered lead to those of today.
+    pub fn exchanges_behind(&self, seq: u64) -> Option<Exchanges> {
+        self.exchanges_of(&self.history.lock(), seq)
     }
 
-    /// The number of the last change, and where the databases were then.
-    pub fn now(&self, db: &Db) -> Result<(u64, Places)> {
+    /// The number of the last change, which may not be on the disk yet, and the exchanges behind it.
+    pub fn now(&self, db: &Db) -> Result<(u64, Exchanges)> {
         let history = self.history.lock();
-        let seq = db.last_seq()?;
-        Ok((seq, self.places_of(&history, seq).unwrap_or_else(|| self.all())))
+        let seq = db.written_seq()?;
+        let exchanges = self.exchanges_of(&history, seq);
+        // What is remembered goes up to now, whatever the store says.
+        let (places, swaps) = (self.all(), self.swaps());
+        let now = || Exchanges { places, coming: VecDeque::new(), known: seq.saturating_add(1), swaps };
+        Ok((seq, exchanges.unwrap_or_else(now)))
+    }
+
+    /// Adds exchanges that came since these were looked up. False where some are forgotten already.
+    pub fn look_again(&self, exchanges: &mut Exchanges) -> bool {
+        if self.swaps() == exchanges.swaps {
+            return true;
+        }
+        let history = self.history.lock();
+        exchanges.swaps = self.swaps();
+        if history.since > exchanges.known {
+            return false;
+        }
+        let known = exchanges.known;
+        exchanges.coming.extend(history.swaps.iter().filter(|swap| swap.after >= known));
+        exchanges.known = history.known().max(known);
+        true
+    }
+
+    fn exchanges_of(&self, history: &History, seq: u64) -> Option<Exchanges> {
+        let places = self.places_of(history, seq)?;
+        let coming = history.swaps.iter().filter(|swap| swap.after >= seq).copied().collect();
+        Some(Exchanges { places, coming, known: history.known(), swaps: self.swaps() })
     }
 
     fn all(&self) -> Places {
@@ -197,7 +257,7 @@ impl Databases {
         };
         let mut history = self.history.lock();
         let mut with_this = history.clone();
-        with_this.add(Swap { after: db.last_seq()?, first, second });
+        with_this.add(Swap { after: db.written_seq()?, first, second });
         exchange();
         self.swaps.fetch_add(1, Ordering::SeqCst);
         self.save(db, &with_this).inspect_err(|_| exchange())?;
@@ -214,6 +274,10 @@ mod tests {
         Db::open("memory://", &filedb::Options::default()).unwrap()
     }
 
+    fn places_at(databases: &Databases, seq: u64) -> Option<Places> {
+        databases.exchanges_behind(seq).map(|exchanges| exchanges.places)
+    }
+
     const AT_FIRST: Places = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
     #[test]
@@ -226,17 +290,39 @@ mod tests {
             expected.push((db.last_seq().unwrap(), expected.last().unwrap().1));
             if n % 3 == 0 {
                 databases.swap(&db, n % 5, n % 7).unwrap();
-                let now = databases.now(&db).unwrap();
-                assert_eq!(now.1, databases.all());
-                expected.push(now);
+                let (seq, now) = databases.now(&db).unwrap();
+                assert_eq!(now.places, databases.all());
+                expected.push((seq, now.places));
             }
             if n % 10 == 9 {
                 databases = Databases::load(&db).unwrap();
             }
             for (seq, places) in &expected {
-                assert_eq!(databases.places_at(*seq), Some(*places), "behind {seq}, after {n}");
+                assert_eq!(places_at(&databases, *seq), Some(*places), "behind {seq}, after {n}");
             }
         }
+    }
+
+    #[test]
+    fn exchanges_are_told_before_the_change_that_came_after_them_and_come_to_who_has_begun_already() {
+        let db = store();
+        let databases = Databases::load(&db).unwrap();
+        db.put("a", "1").unwrap();
+        databases.swap(&db, 1, 0).unwrap();
+        let mut from_first = databases.exchanges_behind(1).unwrap();
+        db.put("b", "2").unwrap();
+        databases.swap(&db, 2, 3).unwrap();
+        assert!(databases.look_again(&mut from_first));
+        assert_eq!(from_first.next_before(1), None);
+        assert_eq!(from_first.next_before(3), Some((2, 0, 1)));
+        assert_eq!((from_first.number(0), from_first.number(2)), (Some(1), Some(2)));
+        assert_eq!(from_first.next_before(3), None);
+        assert_eq!(from_first.next_before(4), Some((4, 2, 3)));
+        assert_eq!(from_first.places, databases.all());
+        let mut behind = databases.exchanges_behind(2).unwrap();
+        assert_eq!((behind.next_before(9), behind.next_before(9)), (Some((4, 2, 3)), None));
+        (0..=REMEMBERED).for_each(|_| databases.swap(&db, 4, 5).unwrap());
+        assert!(!databases.look_again(&mut from_first), "one is forgotten that was not told");
     }
 
     #[test]
@@ -248,11 +334,11 @@ mod tests {
         for _ in 0..REMEMBERED {
             databases.swap(&db, 1, 2).unwrap();
         }
-        assert_eq!(databases.places_at(before), Some(AT_FIRST));
+        assert_eq!(places_at(&databases, before), Some(AT_FIRST));
         databases.swap(&db, 1, 2).unwrap();
-        assert_eq!(databases.places_at(before), None);
-        assert!(databases.places_at(before + 1).is_some());
-        assert!(databases.places_at(0).is_some(), "who has nothing needs to know nothing of it");
+        assert_eq!(places_at(&databases, before), None);
+        assert!(places_at(&databases, before + 1).is_some());
+        assert!(places_at(&databases, 0).is_some(), "who has nothing needs to know nothing of it");
     }
 
     #[test]
@@ -265,8 +351,8 @@ mod tests {
             db.put(KEY, &value).unwrap();
             let (databases, seq) = (Databases::load(&db).unwrap(), db.last_seq().unwrap());
             assert_eq!((databases.place(3), databases.place(4)), (4, 3));
-            assert!(databases.places_at(seq).is_some());
-            assert_eq!(Databases::load(&db).unwrap().places_at(seq), databases.places_at(seq));
+            assert!(places_at(&databases, seq).is_some());
+            assert_eq!(places_at(&Databases::load(&db).unwrap(), seq), places_at(&databases, seq));
             assert_eq!(db.last_seq().unwrap(), seq, "it is written once");
         }
     }

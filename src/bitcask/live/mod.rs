@@ -250,6 +250,10 @@ impl Store for Live {
         self.current()?.last_seq()
     }
 
+    fn written_seq(&self) -> Result<u64> {
+        self.current()?.written_seq()
+    }
+
     fn changes(&self, after: u64) -> Result<Box<dyn Follow>> {
         let following = LiveChanges::new(&self.store.shared, &self.follower, after)?;
         Ok(memory::boxed(following)?)
