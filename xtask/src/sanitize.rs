@@ -96,6 +96,8 @@ fn address(workspace: &Workspace, short: bool) -> Result<()> {
 /// Data races. The standard library has to be built with it, or its own synchronisation would not be seen.
 fn thread(workspace: &Workspace, short: bool) -> Result<()> {
     let skipped = if short { [SINGLE_THREADED, SLOW].concat() } else { Vec::new() };
+    // A test asks for more memory than there is, and wants to be refused.
+    let _refused = workspace.shell.push_env("TSAN_OPTIONS", "allocator_may_return_null=1");
     under(workspace, "thread", &["+nightly", "test", "-Zbuild-std"], &skipped, short)
 }
 
