@@ -1,7 +1,7 @@
 //! Clients that follow the changes: FILEDB.FEED.
 //!
 //! A feed is a thread, for the log may have to be searched, and with `sync=always` a change waits for the disk. It takes changes from the
-//! store as long as its client has room for them ([`MOST_UNSENT`]), and sleeps otherwise: until there is room again, or until the next
+//! store as long as its client has room for them (`MOST_UNSENT`), and sleeps otherwise: until there is room again, or until the next
 //! batch is written. What was not taken stays in the log. So a client that does not read costs that room and a thread that sleeps,
 //! and nobody waits for it.
 

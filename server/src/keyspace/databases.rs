@@ -41,7 +41,7 @@ struct History {
 
 /// The exchanges behind some number, for who is told them one after the other.
 ///
-/// They are those that are remembered. The log does not have all of them: merges drop what [`KEY`] was before.
+/// They are those that are remembered. The log does not have all of them: merges drop what `KEY` was before.
 pub struct Exchanges {
     /// Where the databases are, after those that were told.
     places: Places,
