@@ -54,10 +54,15 @@ add_custom_command(OUTPUT ${filedb_lib_dir}/${filedb_shared_name}
   COMMAND ${CMAKE_COMMAND} -E create_symlink ${filedb_shared_name} ${filedb_lib_dir}/${filedb_soname}
   COMMAND ${CMAKE_COMMAND} -E create_symlink ${filedb_soname} ${filedb_lib_dir}/libfiledb.so
   VERBATIM)
+# ld takes its own processor for the one that is meant, and one for 64 bits has one for 32 bits too.
+set(filedb_emulation "")
+if(filedb_target MATCHES "^i[3-6]86-.*linux")
+  set(filedb_emulation -m elf_i386)
+endif()
 add_custom_command(OUTPUT ${filedb_lib_dir}/libfiledb.a
   DEPENDS ${filedb_raw_dir}/libfiledb.a ${PROJECT_SOURCE_DIR}/cmake/seal_static_library.cmake
   COMMAND ${CMAKE_COMMAND} -D NM=${CMAKE_NM} -D LINKER=${CMAKE_LINKER} -D OBJCOPY=${CMAKE_OBJCOPY} -D AR=${CMAKE_AR}
-    -D "OBJCOPY_FLAGS=${filedb_strip}" -D INPUT=${filedb_raw_dir}/libfiledb.a -D OUTPUT=${filedb_lib_dir}/libfiledb.a
+    -D "OBJCOPY_FLAGS=${filedb_strip}" -D "LINKER_FLAGS=${filedb_emulation}" -D INPUT=${filedb_raw_dir}/libfiledb.a -D OUTPUT=${filedb_lib_dir}/libfiledb.a
     -P ${PROJECT_SOURCE_DIR}/cmake/seal_static_library.cmake
   VERBATIM)
 add_custom_target(filedb_libraries ALL

@@ -1,6 +1,7 @@
 # Makes INPUT, the archive that rustc wrote, into OUTPUT, an archive that can be linked next to any other Rust library.
 #
-#   cmake -D INPUT= -D OUTPUT= -D NM= -D LINKER= -D OBJCOPY= -D AR= [-D OBJCOPY_FLAGS=] -P seal_static_library.cmake
+#   cmake -D INPUT= -D OUTPUT= -D NM= -D LINKER= -D OBJCOPY= -D AR= [-D OBJCOPY_FLAGS=]
+#         [-D LINKER_FLAGS=] -P seal_static_library.cmake
 #
 # rustc's archive carries the whole Rust runtime with global names, rust_eh_personality among them: two such archives in
 # one program do not link. So all of it is linked into one relocatable object, in which only filedb_* stays global.
@@ -25,7 +26,7 @@ endif()
 list(TRANSFORM roots REPLACE "\n(.*) T" "--undefined=\\1")
 
 set(object ${OUTPUT}.o)
-run(${LINKER} -r --force-group-allocation ${roots} -o ${object} ${INPUT})
+run(${LINKER} ${LINKER_FLAGS} -r --force-group-allocation ${roots} -o ${object} ${INPUT})
 # .llvmbc and .llvmcmd hold rustc's own bitcode: no use to a linker of C programs, and some binutils trip over it.
 run(${OBJCOPY} --wildcard --keep-global-symbol=filedb_* --remove-section=.llvmbc --remove-section=.llvmcmd
   ${OBJCOPY_FLAGS} ${object})
