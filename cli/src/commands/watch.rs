@@ -52,26 +52,9 @@ pub fn gap(path: &Path, at: u64) -> String {
     )
 }
 
-/// The word for what was done.
-fn word(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Put => "put",
-        ChangeKind::Delete => "delete",
-        ChangeKind::PushBack => "push",
-        ChangeKind::PushFront => "push-front",
-        ChangeKind::PopBack => "pop",
-        ChangeKind::PopFront => "pop-front",
-        ChangeKind::Expiry => "expire",
-    }
-}
-
-fn has_value(kind: ChangeKind) -> bool {
-    matches!(kind, ChangeKind::Put | ChangeKind::PushBack | ChangeKind::PushFront)
-}
-
 fn print(change: &Changed<'_>, out: &mut impl Write) -> std::io::Result<()> {
-    write!(out, "{} {} {}", change.seq, word(change.kind), text::escape(change.key))?;
-    if has_value(change.kind) {
+    write!(out, "{} {} {}", change.seq, change.kind.name(), text::escape(change.key))?;
+    if change.kind.has_value() {
         write!(out, " {}", text::escape(change.value))?;
     }
     match change.expiry_ms {
@@ -86,10 +69,10 @@ fn as_json(change: &Changed<'_>) -> serde_json::Value {
     let mut line = json!({
         "seq": change.seq,
         "time_ms": change.time_ms,
-        "change": word(change.kind),
+        "change": change.kind.name(),
         "key": text::to_json(change.key),
     });
-    if has_value(change.kind) {
+    if change.kind.has_value() {
         line["value"] = text::to_json(change.value);
     }
     if change.expiry_ms.is_some() || change.kind == ChangeKind::Expiry {

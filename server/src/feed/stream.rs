@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use filedb::{ChangeKind, Changed, Changes, Error, Followed};
+use filedb::{Changed, Changes, Error, Followed};
 
 use crate::commands::fault::text_of_store;
 use crate::keyspace::OWN;
@@ -162,28 +162,14 @@ fn tell(change: &Changed<'_>, exchanges: &Exchanges, reply: &mut Reply<'_>) -> O
         return None;
     }
     let number = exchanges.number(*place)?;
-    let has_value = matches!(change.kind, ChangeKind::Put | ChangeKind::PushBack | ChangeKind::PushFront);
     let message = Message {
         time_ms: Some(change.time_ms),
         database: Some(number),
         key: Some(key),
-        value: has_value.then_some(change.value),
+        value: change.kind.has_value().then_some(change.value),
         expiry_ms: change.expiry_ms,
-        ..Message::of(word(change.kind), change.seq)
+        ..Message::of(change.kind.name(), change.seq)
     };
     write(reply, &message);
     Some(change.seq)
-}
-
-/// The word for what was done.
-fn word(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Put => "put",
-        ChangeKind::Delete => "delete",
-        ChangeKind::PushBack => "push",
-        ChangeKind::PushFront => "push-front",
-        ChangeKind::PopBack => "pop",
-        ChangeKind::PopFront => "pop-front",
-        ChangeKind::Expiry => "expire",
-    }
 }

@@ -11,9 +11,9 @@ use crate::bitcask::lifecycle::running;
 use crate::bitcask::shared::Shared;
 use crate::store::events::LogLevel;
 
-/// So few records are read in a moment.
+/// A checkpoint is not worth it before so many records were written since the last: a reader reads fewer in a moment.
 const FEW: u64 = 100_000;
-/// And so many, one for each of so many keys, take less time than the keys.
+/// Nor before one record was written for so many keys: to read those takes less time than to load the keys.
 const KEYS_FOR_ONE: u64 = 32;
 /// Writers rest where they have written nothing for so long.
 const REST: Duration = Duration::from_secs(1);

@@ -34,11 +34,12 @@ use crate::store::error::{Error, Result};
 use crate::store::memory;
 use crate::sync::thread;
 
-/// More lines than this are not held in memory for it: 16 MiB.
+/// Where more keys expire than this, no checkpoint is written: their lines are held in memory, 32 bytes each.
 const MOST_LINES: usize = 1 << 19;
-/// So many times its size must be free on the disk, and a data file beside it: nobody needs it so much as writers need room.
+/// A checkpoint is written only where the disk has so many times its size left, and a data file more: writers need that room more.
 const FREE_TIMES: u64 = 2;
-/// Who finds another checkpoint than the page names looks so often whether that is only just being told, with a pause in between.
+/// A reader that finds another checkpoint than the page names looks again so often, with a pause in between: the page names a new one a
+/// moment after the file is there.
 const LOOKED_AGAIN: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -59,9 +60,9 @@ pub fn write(shared: &Shared) -> Result<bool> {
     write_with(shared, || ())
 }
 
-/// As [`write`]; `meanwhile` is called where it has begun, and writers go on.
+/// As [`write`]; `meanwhile` is called when the place in the log is known and nothing of the index was read yet. For tests.
 pub fn write_with(shared: &Shared, meanwhile: impl FnOnce()) -> Result<bool> {
-    // Whoever waited for a merge that a caller has begun could not seal files meanwhile.
+    // This does not wait for a merge: one that a caller began may take an hour, and the thread that calls this seals files too.
     let Some(merging) = shared.merging().try_lock() else { return Ok(false) };
     if !merging.outputs.is_empty() || !merging.finished.is_empty() {
         return Ok(false);

@@ -30,6 +30,28 @@ pub enum ChangeKind {
     Expiry,
 }
 
+impl ChangeKind {
+    /// Its name, in lower case and without spaces: as `filedb watch` prints it, and as FILEDB.FEED tells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ChangeKind::Put => "put",
+            ChangeKind::Delete => "delete",
+            ChangeKind::PushBack => "push",
+            ChangeKind::PushFront => "push-front",
+            ChangeKind::PopBack => "pop",
+            ChangeKind::PopFront => "pop-front",
+            ChangeKind::Expiry => "expire",
+        }
+    }
+
+    /// Whether [`Changed::value`] says something: an empty value is one too.
+    #[must_use]
+    pub fn has_value(self) -> bool {
+        matches!(self, ChangeKind::Put | ChangeKind::PushBack | ChangeKind::PushFront)
+    }
+}
+
 /// One change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed<'a> {
