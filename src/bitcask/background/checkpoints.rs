@@ -1,9 +1,10 @@
 //! When a store that is open for writing gets a checkpoint for those who will read it live: the more was written since the last, the longer
 //! takes their beginning.
 //!
-//! Where somebody reads the store, it gets one again and again, in a fiftieth of one thread's time, when some of its keys were written. Where
-//! nobody does, only when its writers rest, and at least half as much was written as there are keys: so it costs the disk no more than a
-//! part of what was written.
+//! Where somebody reads the store, it gets one again and again, in a fiftieth of one thread's time, when some of its keys were written, and as
+//! long as its writers are not fast: while a checkpoint is written, fast ones would write as much as a reader was spared, and they would be
+//! slower by a tenth for it. Where nobody reads, only when its writers rest, and at least half as much was written as there are keys: so
+//! it costs the disk no more than a part of what was written.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use crate::bitcask::lifecycle::running;
 use crate::bitcask::shared::Shared;
 use crate::store::events::LogLevel;
 
-/// A checkpoint is not worth it before so many records were written since the last: a reader reads fewer in a moment.
+/// A checkpoint is not worth it before so many records were written since the last: a reader reads fewer in a moment. Nor where so many
+/// are written in a second ([`REST`]).
 const FEW: u64 = 100_000;
 /// Nor before one record was written for so many keys: to read those takes less time than to load the keys.
 const KEYS_FOR_ONE: u64 = 32;
@@ -30,11 +32,14 @@ pub struct Checkpoints {
     not_before: Instant,
     /// The last number of the log, and since when that is the last.
     last: (u64, Instant),
+    /// The last number of the log at a time that is a second ago or more.
+    before: (u64, Instant),
 }
 
 impl Checkpoints {
     pub fn new() -> Self {
-        Checkpoints { not_before: Instant::now(), last: (0, Instant::now()) }
+        let now = Instant::now();
+        Checkpoints { not_before: now, last: (0, now), before: (0, now) }
     }
 
     /// Writes one, if it is time. Gives for how long there is nothing to do; `None` once the store is closed.
@@ -45,6 +50,7 @@ impl Checkpoints {
             let published = &engine.catalog.published;
             let last = engine.log.last_seq();
             let since = last.saturating_sub(published.checkpoint_seq());
+            let is_fast = self.is_fast(last, now);
             if since < FEW.max(engine.index.len() / KEYS_FOR_ONE) || !running::is_possible(&engine) {
                 return Some(LONGEST_SLEEP);
             }
@@ -54,7 +60,7 @@ impl Checkpoints {
             if now - self.last.1 >= REST && since < engine.index.len() / 2 && !published.has_readers() {
                 return Some(UNTIL_READERS_COME);
             }
-            let is_worth_it = || published.has_readers() || now - self.last.1 >= REST;
+            let is_worth_it = || now - self.last.1 >= REST || (!is_fast && published.has_readers());
             now >= self.not_before && is_worth_it()
         };
         if is_due && !shared.signal().is_stopped() {
@@ -74,5 +80,15 @@ impl Checkpoints {
             self.not_before = Instant::now() + pause;
         }
         Some(REST.max(self.not_before.saturating_duration_since(Instant::now())).min(LONGEST_SLEEP))
+    }
+
+    /// Whether [`FEW`] records or more were written in each second of late; the last of all has the number `last`.
+    fn is_fast(&mut self, last: u64, now: Instant) -> bool {
+        let time = (now - self.before.1).max(REST);
+        let written = last.saturating_sub(self.before.0);
+        if now - self.before.1 >= REST {
+            self.before = (last, now);
+        }
+        written as f64 >= FEW as f64 * time.as_secs_f64()
     }
 }
