@@ -57,6 +57,8 @@ const MUST_NOT_PANIC: &[&str] = &[
     "format/",
     "bitcask/lifecycle/",
     "bitcask/inspect/",
+    "log/opening/",
+    "log/recovery/",
     "log/scan.rs",
     "lsm/open.rs",
     "lsm/run/",

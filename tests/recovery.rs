@@ -17,7 +17,7 @@ use filedb::format::file_header::FileHeader;
 use filedb::format::frame::Header;
 use filedb::format::manifest::{FileState, Manifest};
 use filedb::format::names;
-use filedb::{Db, Error, IoMode, MergeMode, Options, SyncMode};
+use filedb::{Db, EngineKind, Error, IoMode, MergeMode, Options, SyncMode};
 
 use support::generate::{Case, Profile, pick};
 use support::history::{KEYS, Op, Value};
@@ -264,6 +264,42 @@ fn a_store_that_lost_what_was_never_synced_opens_and_opens_again() {
             assert!((0..4).all(|turn| db.get(key(100 + turn)).unwrap().is_some()), "{what}");
         });
         assert!(looked > 10, "{looked}");
+    }
+}
+
+#[test]
+fn what_stands_behind_a_gap_stays_only_where_it_cannot_build_on_what_was_lost() {
+    let stores = [
+        (EngineKind::Bitcask, false, true),
+        (EngineKind::Bitcask, true, false),
+        (EngineKind::Lsm, false, false),
+    ];
+    for (engine, has_lists, stays) in stores {
+        let (disk, options) = (SimDisk::new(), Options { engine, ..options(400) });
+        let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        if has_lists {
+            db.push_back(b"list", b"element").unwrap();
+        }
+        let mut killed = None;
+        without_seals(&db, || {
+            (0..30).for_each(|n| db.put(key(n), b"never synced").unwrap());
+            killed = Some(files_of(&disk));
+        });
+        let files = killed.unwrap();
+        let open = open_files(&files);
+        let (id, offsets) = &open[open.len() - 2];
+        let lost = lose(&files, *id, offsets[offsets.len() - 2], true);
+        let what = format!("{engine:?}, lists {has_lists}");
+        let disk = disk_with(&lost);
+        for turn in 0..3 {
+            let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+            let found: Vec<bool> = (0..30).map(|n| db.get(key(n)).unwrap().is_some()).collect();
+            let first_lost = found.iter().position(|is_there| !is_there).expect("a record was lost");
+            assert!(first_lost > 0, "{what}, opening {turn}");
+            assert_eq!(found[first_lost..].contains(&true), stays, "{what}, opening {turn}: {found:?}");
+            assert!(!has_lists || db.list_length(b"list").unwrap() == Some(1), "{what}, opening {turn}");
+            drop(db);
+        }
     }
 }
 

@@ -12,35 +12,31 @@ use super::memtable::{Key, Memtable};
 use super::ranges::Ranges;
 use super::run::Run;
 use crate::bitcask::engine::clock::StoreClock;
-use crate::bitcask::lifecycle::open::{
-    access, acquire, choose_active, load_manifest, read_whole, refuse_other_versions, remember, remove_all,
-    remove_debris,
-};
-use crate::bitcask::lifecycle::rebuild::{Outcome, ends_in_one_frame};
-use crate::bitcask::lifecycle::sequence::Sequence;
-use crate::bitcask::lifecycle::tails::repair_tails;
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
 use crate::format::features::{NUMBERED_LISTS, Needs, ORDERED};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
-use crate::format::manifest::{FileEntry, FileState, Manifest};
+use crate::format::manifest::{FileState, Manifest};
+use crate::format::names;
 use crate::format::run::block::Meta;
-use crate::format::{FileId, names};
 use crate::index::KeyHasher;
 use crate::log::Position;
 use crate::log::append::{Log, Record, Work};
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
-use crate::log::scan::{End, frames_behind, scan};
+use crate::log::opening::active::{choose_active, remember, seq_behind};
+use crate::log::opening::manifest::load_manifest;
+use crate::log::opening::{open_alone, read_whole, remove_debris};
+use crate::log::recovery::sequence::Sequence;
+use crate::log::recovery::walk::{Outcome, Walk};
+use crate::log::recovery::{Listed, open_files, recover};
+use crate::log::scan::{End, scan};
 use crate::store::error::{Error, Result};
-use crate::store::events::{Events, LogLevel};
+use crate::store::events::Events;
 use crate::store::memory;
 use crate::store::options::Options;
 use crate::sync::signal::Signal;
-
-/// No store has written this many records: a number past it was made up.
-const LAST_SEQ: u64 = 1 << 56;
 
 /// Whether there is a store of this engine in a directory. Whatever else may be wrong is found by who opens it.
 pub fn is_ordered(path: &std::path::Path) -> bool {
@@ -70,26 +66,10 @@ pub fn open(
     is_background: bool,
     flush_signal: Arc<Signal>,
 ) -> Result<Engine> {
-    let list = || disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e));
-    // Where no store may be created, none is looked for with a lock file that would stay behind.
-    if (options.read_only || !options.create_if_missing)
-        && !list()?.iter().any(|name| names::parse(name).is_some())
-    {
-        return Err(Error::Missing { path: disk.path().to_path_buf() });
-    }
-    if !options.error_if_exists {
-        refuse_other_versions(disk.as_ref())?;
-    }
-    let lock = acquire(disk.as_ref(), options)?;
-    let names = list().inspect_err(|_| disk.remove_if_new())?;
-    let is_new = !options.read_only && !names.iter().any(|name| names::parse(name).is_some());
-    // The lock is held until nothing is left of a new store that could not be made.
-    let opened = open_locked(&disk, options, ask, &names, is_background, flush_signal).inspect_err(|_| {
-        if is_new {
-            remove_all(disk.as_ref())
-        }
-    });
-    Ok(opened?.holding(lock))
+    let (engine, lock) = open_alone(disk.as_ref(), options, |names| {
+        open_locked(&disk, options, ask, names, is_background, flush_signal)
+    })?;
+    Ok(engine.holding(lock))
 }
 
 /// Where files of the log are as large as this, each is followed by another when it is half full, if that is ready by then: so no
@@ -138,17 +118,11 @@ fn open_locked(
     let replayed = replay(&catalog, &manifest, options, &mut tree)?;
     let next_list = replayed.next_list.max(next_list(&manifest, &tree));
     if !options.read_only {
-        // Not before the files that the manifest lists were found to be this store's, and not before that manifest is
-        // certain: the renaming that made it count may not be on the disk yet.
-        disk.sync_dir().map_err(|e| Error::io("sync the directory", disk.path(), &e))?;
-        remove_debris(disk.as_ref(), names, &manifest);
+        remove_debris(disk.as_ref(), names, &manifest)?;
     }
     let time_ms = replayed.max_time_ms.max(manifest.clock_ms);
     let clock = StoreClock::new(disk.clone(), time_ms, None);
-    let next_seq = replayed.max_seq.checked_add(1).filter(|seq| *seq < LAST_SEQ).ok_or_else(|| {
-        let path = disk.path().join(names::MANIFEST);
-        Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
-    })?;
+    let next_seq = seq_behind(replayed.max_seq, disk.as_ref())?;
     if let Some(sequence) = replayed.sequence.filter(|_| !options.read_only) {
         remember(&catalog, &sequence, next_seq)?;
     }
@@ -212,47 +186,19 @@ struct Replayed {
     next_list: u64,
 }
 
-type File = (FileEntry, Arc<DataFile>);
-
 fn replay(catalog: &Catalog, manifest: &Manifest, options: &Options, tree: &mut Tree) -> Result<Replayed> {
-    let mut files: Vec<File> = memory::vec_with_room(manifest.files.len())?;
-    for entry in &manifest.files {
-        let file = catalog.open_file(entry, access(entry, options), None)?;
-        if (entry.state == FileState::Sealed || manifest.clean) && file.tail() != entry.length {
-            let what = "the file does not have the length that the manifest gives";
-            return Err(file.corrupt(file.tail().min(entry.length), what));
-        }
-        file.include_seqs(entry.min_seq, entry.max_seq);
-        files.push((*entry, file));
-    }
+    let files = open_files(catalog, manifest, options)?;
+    files.iter().for_each(|(entry, file)| file.include_seqs(entry.min_seq, entry.max_seq));
     let flushed = manifest.ordered.flushed_seq;
-    let look = |lost_from: Option<FileId>| -> Result<(Vec<Outcome>, (Position, Sequence))> {
+    let recovered = recover(catalog, manifest, &files, options, |walk| {
         let mut outcomes = memory::vec_with_room(files.len())?;
         for file in &files {
-            outcomes.push(outcome_of(file, manifest.clean, lost_from, flushed)?);
+            outcomes.push(outcome_of(file, walk, flushed)?);
         }
-        let repaired = repair_tails(manifest, &files, &outcomes, options, &catalog.poison)?;
-        for ((_, file), outcome) in files.iter().zip(&outcomes) {
-            if outcome.end < file.tail() {
-                catalog.events.log(LogLevel::Info, || {
-                    format!(
-                        "the log of '{}' ends at offset {} of file {}",
-                        catalog.disk.path().display(),
-                        outcome.end,
-                        file.id
-                    )
-                });
-            }
-            file.set_tail(outcome.end);
-        }
-        Ok((outcomes, repaired))
-    };
-    let (mut outcomes, (mut frontier, mut sequence)) = look(None)?;
-    if let Some(gap) = sequence.gaps.first().copied() {
-        (outcomes, (frontier, sequence)) = look(Some(gap))?;
-    }
+        Ok(((), outcomes))
+    })?;
     let (mut max_seq, mut max_time_ms, mut next_list) = (manifest.last_seq.max(flushed), 0, 0);
-    for ((entry, file), outcome) in files.iter().zip(&outcomes) {
+    for ((entry, file), outcome) in files.iter().zip(&recovered.outcomes) {
         if outcome.seqs.1 > 0 {
             file.include_seqs(outcome.seqs.0, outcome.seqs.1);
         }
@@ -263,49 +209,18 @@ fn replay(catalog: &Catalog, manifest: &Manifest, options: &Options, tree: &mut 
             next_list = next_list.max(fill(file, outcome.end, flushed, options, tree)?);
         }
     }
-    let sequence = (!manifest.clean).then_some(sequence);
-    Ok(Replayed { max_seq, max_time_ms, frontier, sequence, next_list })
+    let sequence = (!manifest.clean).then_some(recovered.sequence);
+    Ok(Replayed { max_seq, max_time_ms, frontier: recovered.frontier, sequence, next_list })
 }
 
-/// What is in one file of the log.
-fn outcome_of(
-    (entry, file): &File,
-    is_clean: bool,
-    lost_from: Option<FileId>,
-    flushed: u64,
-) -> Result<Outcome> {
-    let known = Outcome { end: entry.length, seqs: (entry.min_seq, entry.max_seq), ..Outcome::default() };
-    let is_final = entry.state == FileState::Sealed || is_clean;
-    if is_final && entry.max_seq <= flushed {
-        return Ok(known);
+/// What is in one file of the log. A file whose records are all in runs, for certain, is not read.
+fn outcome_of(listed: &Listed, walk: &Walk, flushed: u64) -> Result<Outcome> {
+    let (entry, _) = listed;
+    if walk.is_final(entry.state) && entry.max_seq <= flushed {
+        let seqs = (entry.min_seq, entry.max_seq);
+        return Ok(Outcome { end: entry.length, seqs, ..Outcome::default() });
     }
-    let mut outcome = Outcome::default();
-    let is_lost = lost_from.is_some_and(|from| file.id >= from) && entry.state == FileState::Open;
-    let end = if is_lost { FILE_HEADER_SIZE } else { file.tail() };
-    // What is cut off here would fit the log again after the next crash.
-    outcome.goes_on = is_lost && file.tail() > FILE_HEADER_SIZE;
-    let (end, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
-        let header = &frame.header;
-        outcome.max_time_ms = outcome.max_time_ms.max(header.time_ms);
-        outcome.frontier = outcome.frontier.max(header.frontier.unwrap_or(0));
-        if header.kind != Kind::Batch {
-            outcome.seqs.0 = if outcome.seqs.0 == 0 { header.seq } else { outcome.seqs.0.min(header.seq) };
-            outcome.seqs.1 = outcome.seqs.1.max(header.seq);
-        }
-        Ok(())
-    })?;
-    outcome.end = end;
-    match why {
-        End::Damaged { offset, what } if is_final => return Err(file.corrupt(offset, what)),
-        End::Damaged { offset, what } => {
-            outcome.damage = Some((offset, what));
-            let behind = frames_behind(file, end, file.tail())?;
-            outcome.frontier = outcome.frontier.max(behind.frontier);
-            outcome.goes_on |= behind.frames || !ends_in_one_frame(file, end)?;
-        }
-        End::Complete => {}
-    }
-    Ok(outcome)
+    walk.file(listed, FILE_HEADER_SIZE, Outcome::default(), |_| Ok(()))
 }
 
 /// Puts the records of a file that are in no run into the memtable, and gives a number that no list of these has.

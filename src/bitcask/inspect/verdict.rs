@@ -1,7 +1,7 @@
 //! What the findings mean: where the log ends, what is a torn tail and what damage, and what is lost with it.
 //!
 //! The rules are those of an opening, which would refuse the store or cut the tail off, and are asked of the same functions
-//! (`lifecycle/tails.rs` and `lifecycle/sequence.rs`). Here nothing is cut, and everything is told.
+//! (`log/recovery/`). Here nothing is cut, and everything is told.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,14 +11,15 @@ use super::keys::{FoundList, Holds, Version};
 use super::ledger::{Looked, Place};
 use super::survey::Survey;
 use super::telling::Told;
-use crate::bitcask::lifecycle::open::LAST_SEQ;
-use crate::bitcask::lifecycle::sequence::{self, Break, Walked};
-use crate::bitcask::lifecycle::tails::damage_of;
 use crate::format::frame::{Header, Kind, MAX_HEADER_SIZE};
 use crate::format::manifest::{FileState, Manifest};
 use crate::format::{Damage, FileId, names};
 use crate::index::KeyHash;
 use crate::log::Position;
+use crate::log::opening::active::LAST_SEQ;
+use crate::log::recovery::ends_at_gap;
+use crate::log::recovery::sequence::{self, Break, Walked};
+use crate::log::recovery::tails::damage_of;
 use crate::store::findings::Severity;
 use crate::store::memory;
 
@@ -58,7 +59,7 @@ impl Survey<'_, '_> {
             });
         let is_judged = open.iter().filter_map(|n| files.get(*n)).any(|file| self.is_lost(&file.entry));
         if let Some(gap) = sequence.gaps.first()
-            && self.ledger.about.has_collections
+            && ends_at_gap(manifest)
             && opens
             && !in_use
             && !is_judged

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bitcask::engine::Engine;
 use crate::bitcask::engine::clock::Reading;
 use crate::bitcask::engine::expiry::Expiries;
-use crate::bitcask::lifecycle::open::{Rebuilt, access};
+use crate::bitcask::lifecycle::rebuild::Rebuilt;
 use crate::disk::{Access, DiskFile, View};
 use crate::format::checkpoint::{
     CheckpointElements, CheckpointFile, CheckpointHeader, CheckpointLine, CheckpointRoot, LINE_SIZE,
@@ -18,6 +18,7 @@ use crate::format::packed::{Packed, Pair, pack};
 use crate::index::{Index, Sorted, Unavailable};
 use crate::log::Position;
 use crate::log::catalog::{Catalog, replace};
+use crate::log::opening::access;
 use crate::store::error::{Error, Result};
 use crate::store::memory;
 use crate::store::options::Options;

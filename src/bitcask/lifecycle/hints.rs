@@ -1,6 +1,7 @@
 //! Writing hint files for sealed data files, and reading them back at a start.
 
-use crate::bitcask::lifecycle::open::{Found, Outcome, read_whole};
+use super::bins::Found;
+use super::rebuild::Content;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
 use crate::format::hint::{HintEntry, HintHeader, HintReader, HintWriter};
@@ -8,6 +9,8 @@ use crate::format::{ALIGNMENT, names};
 use crate::index::{KeyHash, KeyHasher, SizeClass};
 use crate::log::catalog::{Catalog, replace};
 use crate::log::file::DataFile;
+use crate::log::opening::read_whole;
+use crate::log::recovery::walk::Outcome;
 use crate::log::scan::{End, scan};
 use crate::store::error::Result;
 
@@ -81,7 +84,7 @@ pub fn load(
     file: &DataFile,
     store_id: &[u8; 16],
     apply: &mut dyn FnMut(&Found) -> Result<()>,
-) -> Result<Option<Outcome>> {
+) -> Result<Option<(Outcome, Content)>> {
     let Ok(bytes) = read_whole(catalog.disk.as_ref(), &names::hint(file.id)) else { return Ok(None) };
     let Ok((header, mut reader)) = HintReader::open(&bytes, FIRST_UNITS) else { return Ok(None) };
     let expected = (file.id, file.origin.salt, *store_id, file.tail());
@@ -89,13 +92,14 @@ pub fn load(
     if !is_its && !seeded_bug!("stale-hint-trusted") {
         return Ok(None);
     }
-    let mut outcome = Outcome { seqs: header.seqs, max_time_ms: header.max_time_ms, ..Outcome::default() };
+    let outcome = Outcome { seqs: header.seqs, max_time_ms: header.max_time_ms, ..Outcome::default() };
+    let mut content = Content::default();
     loop {
         // What was applied before a doubt arose is true all the same, and applying it again changes nothing.
         let Ok(entry) = reader.next_entry() else { return Ok(None) };
-        let Some(entry) = entry else { return Ok(Some(outcome)) };
-        outcome.records += 1;
-        outcome.weight += SizeClass::of_units(u64::from(entry.size_units)).bytes();
+        let Some(entry) = entry else { return Ok(Some((outcome, content))) };
+        content.records += 1;
+        content.weight += SizeClass::of_units(u64::from(entry.size_units)).bytes();
         let (root, word, fingerprint) = entry.hash;
         apply(&Found {
             hash: KeyHash { root, word, fingerprint },

@@ -1,10 +1,10 @@
 //! How a store comes up and goes down: opening, recovery, checkpoints, hints, closing.
 
+pub mod bins;
 pub mod checkpoint;
+mod count;
 mod expiring;
 pub mod hints;
 pub mod open;
 pub mod rebuild;
 pub mod running;
-pub mod sequence;
-pub mod tails;

@@ -5,68 +5,47 @@
 //! first that is not intact. What stands there is a torn tail, which is cut off, unless it lies before the durable
 //! frontier that later frames recorded: then it is damage, and the store is not opened.
 
-pub use super::rebuild::{Found, Outcome, Rebuilt};
-
 use std::sync::Arc;
 
-use super::rebuild::rebuild;
-use super::sequence::Sequence;
+use super::checkpoint;
+use super::rebuild::{Rebuilt, rebuild};
 use crate::bitcask::engine::back_pressure::BackPressure;
 use crate::bitcask::engine::clock::StoreClock;
 use crate::bitcask::engine::disk_watch::DiskWatch;
 use crate::bitcask::engine::elements::Elements;
 use crate::bitcask::engine::snapshot::Snapshots;
 use crate::bitcask::engine::{Counters, Engine};
-use crate::bitcask::lifecycle::checkpoint;
+use crate::disk::Disk;
 use crate::disk::page::{self, OwnPage, PageLock};
-use crate::disk::{Access, Disk, LockKind};
-use crate::format::features::{KEPT_DELETES, Needs, ORDERED, Refusal};
-use crate::format::frame::Epoch;
+use crate::format::features::{KEPT_DELETES, Needs, ORDERED};
 use crate::format::live::Header;
-use crate::format::manifest::{FileEntry, FileState, Manifest};
-use crate::format::names::{self, Name};
-use crate::format::ordered::Ordered;
+use crate::format::manifest::Manifest;
 use crate::index::KeyHasher;
 use crate::log::Position;
-use crate::log::append::{Log, Start, Work, epoch};
-use crate::log::catalog::{Catalog, write_first_manifest};
-use crate::log::file::DataFile;
+use crate::log::append::{Log, Work};
+use crate::log::catalog::Catalog;
+use crate::log::opening::active::{choose_active, remember, seq_behind};
+use crate::log::opening::manifest::load_manifest;
+use crate::log::opening::{open_alone, remove_debris};
 use crate::log::published::{Beginning, Checkpointed};
 use crate::store::error::{Error, Result};
 use crate::store::events::{Events, LogLevel};
-use crate::store::memory;
 use crate::store::options::Options;
-
-/// No store has written this many records: a number past it was made up.
-pub const LAST_SEQ: u64 = 1 << 56;
 
 /// Opens the store in `disk`, or creates it. `ask` wakes whoever does the log's work.
 pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send + Sync>) -> Result<Engine> {
-    let list = || disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e));
-    // Where no store may be created, none is looked for with a lock file that would stay behind.
-    if (options.read_only || !options.create_if_missing)
-        && !list()?.iter().any(|name| names::parse(name).is_some())
-    {
-        return Err(Error::Missing { path: disk.path().to_path_buf() });
-    }
-    if !options.error_if_exists {
-        refuse_other_versions(disk.as_ref())?;
-    }
-    let lock = acquire(disk.as_ref(), options)?;
-    let names = list().inspect_err(|_| disk.remove_if_new())?;
-    let is_new = !options.read_only && !names.iter().any(|name| names::parse(name).is_some());
-    let had_page = names.iter().any(|name| name == page::FILE_NAME);
-    let (page, page_lock) = if options.read_only { None } else { own_page(disk.as_ref(), options) }.unzip();
-    // The lock is held until nothing is left of a new store that could not be made.
-    let opened = open_locked(&disk, options, ask, &names, page).inspect_err(|_| {
-        if !had_page && page_lock.is_some() {
-            let _ = disk.remove(page::FILE_NAME);
-        }
-        if is_new {
-            remove_all(disk.as_ref())
-        }
+    let opened = open_alone(disk.as_ref(), options, |names| {
+        let had_page = names.iter().any(|name| name == page::FILE_NAME);
+        let (page, page_lock) =
+            if options.read_only { None } else { own_page(disk.as_ref(), options) }.unzip();
+        let engine = open_locked(&disk, options, ask, names, page).inspect_err(|_| {
+            if !had_page && page_lock.is_some() {
+                let _ = disk.remove(page::FILE_NAME);
+            }
+        })?;
+        Ok((engine, page_lock))
     });
-    let engine = opened?;
+    let ((engine, page_lock), lock) = opened?;
     let page_lock = match page_lock {
         Some(page_lock) => publish(&engine, page_lock)?,
         None => None,
@@ -176,10 +155,7 @@ pub fn assemble(
         }
     };
     if !options.read_only {
-        // Not before the files that the manifest lists were found to be this store's, and not before that manifest is
-        // certain: the renaming that made it count may not be on the disk yet.
-        disk.sync_dir().map_err(|e| Error::io("sync the directory", disk.path(), &e))?;
-        remove_debris(disk.as_ref(), names, manifest);
+        remove_debris(disk.as_ref(), names, manifest)?;
     }
     let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
     let clock = StoreClock::new(disk.clone(), time_ms, rebuilt.closed).publishing(catalog.published.clone());
@@ -193,10 +169,7 @@ pub fn assemble(
             )
         });
     }
-    let next_seq = rebuilt.max_seq.checked_add(1).filter(|seq| *seq < LAST_SEQ).ok_or_else(|| {
-        let path = disk.path().join(names::MANIFEST);
-        Error::Corrupt { path, file_id: 0, offset: 0, what: "the sequence numbers are used up" }
-    })?;
+    let next_seq = seq_behind(rebuilt.max_seq, disk.as_ref())?;
     if let Some(sequence) = rebuilt.sequence.filter(|_| !options.read_only) {
         remember(&catalog, &sequence, next_seq)?;
     }
@@ -222,25 +195,6 @@ pub fn assemble(
     })
 }
 
-/// Says in the manifest where numbers are missing, before later writes could make that look like damage; and counts all
-/// numbers that are not in open files, which version 0.1 left out.
-pub fn remember(catalog: &Catalog, sequence: &Sequence, next_seq: u64) -> Result<()> {
-    let before_open_files = sequence.first.unwrap_or(next_seq).saturating_sub(1);
-    catalog.amend(|manifest| {
-        manifest.last_seq = manifest.last_seq.max(before_open_files);
-        for entry in manifest.files.iter_mut().filter(|entry| sequence.gaps.contains(&entry.id)) {
-            entry.follows = false;
-        }
-    });
-    if sequence.gaps.is_empty() {
-        return Ok(());
-    }
-    match catalog.update(|_| ()) {
-        Err(Error::NoSpace { .. }) if catalog.release_for_deletes() => catalog.update(|_| ()),
-        done => done,
-    }
-}
-
 /// What merges dropped before is not known, but for stores that say it. Who keeps deletes from now on says so in the manifest.
 fn begin_to_keep_deletes(catalog: &Catalog, options: &Options, next_seq: u64) -> Result<()> {
     if catalog.manifest().needs.has(KEPT_DELETES) {
@@ -255,202 +209,4 @@ fn begin_to_keep_deletes(catalog: &Catalog, options: &Options, next_seq: u64) ->
         Err(Error::NoSpace { .. }) => Ok(()),
         done => done,
     }
-}
-
-/// Refuses a store that this version does not know all of, before it locks or changes anything in it. Whatever else may be
-/// wrong is found, and told, later.
-pub fn refuse_other_versions(disk: &dyn Disk) -> Result<()> {
-    let begins_as_usual = || -> std::io::Result<bool> {
-        let mut bytes = [0; 12];
-        disk.open_plain(names::MANIFEST)?.read_at(&mut bytes, 0)?;
-        Ok(Manifest::has_usual_version(&bytes))
-    };
-    // Two openings of the file in the rare case, and twelve bytes of it in the usual one.
-    match begins_as_usual() {
-        Ok(false) => match read_whole(disk, names::MANIFEST).map(|bytes| Manifest::decode(&bytes)) {
-            Ok(Err(Refusal::OtherVersion(words))) => Err(other_version(disk, &words)),
-            _ => Ok(()),
-        },
-        _ => Ok(()),
-    }
-}
-
-fn other_version(disk: &dyn Disk, words: &str) -> Error {
-    Error::Unsupported {
-        message: format!("the store '{}' {words}; nothing was changed", disk.path().display()),
-    }
-}
-
-/// Takes the store's lock.
-pub fn acquire(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Send + Sync>> {
-    if seeded_bug!("lock-not-taken") {
-        return Ok(Box::new(()));
-    }
-    let kind = if options.read_only { LockKind::Shared } else { LockKind::Exclusive };
-    match disk.lock(kind) {
-        Ok(lock) => Ok(lock),
-        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
-            Err(Error::Locked { path: disk.path().to_path_buf() })
-        }
-        Err(e) => Err(Error::io("lock the store", disk.path(), &e)),
-    }
-}
-
-/// The manifest of the store, or, where there is none, that of a new one with these needs.
-pub fn load_manifest(disk: &dyn Disk, options: &Options, names: &[String], needs: Needs) -> Result<Manifest> {
-    let path = disk.path().join(names::MANIFEST);
-    let corrupt = |what| Error::Corrupt { path: path.clone(), file_id: 0, offset: 0, what };
-    let is_there = names.iter().any(|name| name == names::MANIFEST);
-    if is_there && options.error_if_exists {
-        return Err(Error::Exists { path: disk.path().to_path_buf() });
-    }
-    // A new manifest in the place of the old one empties a store at one moment: what the old one listed is debris then.
-    let begins_empty = options.truncate && !options.read_only;
-    if is_there && !begins_empty {
-        let bytes = read_whole(disk, names::MANIFEST)?;
-        return Manifest::decode(&bytes).map_err(|refusal| match refusal {
-            Refusal::Damaged(what) => corrupt(what),
-            Refusal::OtherVersion(words) => other_version(disk, &words),
-            Refusal::NoMemory(refused) => refused.into(),
-        });
-    }
-    // It is the last file that a backup gets.
-    if !begins_empty && names.iter().any(|name| name == names::BACKUP) {
-        return Err(corrupt(
-            "the manifest is missing: this is a backup that was not finished, and no store; make it again",
-        ));
-    }
-    // The manifest is the first file that a store gets.
-    if !begins_empty
-        && names.iter().any(|name| matches!(names::parse(name), Some(Name::Data(_) | Name::Run(_))))
-    {
-        return Err(corrupt("the manifest is missing, though there are data files"));
-    }
-    if !is_there && (options.read_only || !options.create_if_missing) {
-        return Err(Error::Missing { path: disk.path().to_path_buf() });
-    }
-    let ids = names.iter().filter_map(|name| match names::parse(name) {
-        Some(Name::Data(id) | Name::Hint(id) | Name::Run(id)) => Some(id),
-        _ => None,
-    });
-    // Files that cannot be removed are in nobody's way.
-    let next_file_id = ids.max().unwrap_or(0).saturating_add(1);
-    let random = || disk.random().map_err(|e| Error::io("choose an identity for", disk.path(), &e));
-    let manifest = Manifest {
-        generation: 1,
-        store_id: random()?,
-        hash_key: random()?,
-        clean: false,
-        next_file_id,
-        last_seq: 0,
-        clock_ms: disk.now_ms(true),
-        checkpoint: 0,
-        needs,
-        files: Vec::new(),
-        ordered: Ordered::default(),
-        complete_after: 0,
-    };
-    disk.sync_name().map_err(|e| Error::io("make durable the name of", disk.path(), &e))?;
-    write_first_manifest(disk, &manifest)?;
-    Ok(manifest)
-}
-
-/// Reads a small file as a whole.
-pub fn read_whole(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
-    let io = |e: std::io::Error| Error::io("read", &disk.path().join(name), &e);
-    let file = disk.open_plain(name).map_err(io)?;
-    let size = file.size().map_err(io)?;
-    let mut bytes = memory::vec_of(0, size as usize)?;
-    file.read_at(&mut bytes, 0).map_err(io)?;
-    Ok(bytes)
-}
-
-/// Removes what a crash left behind: files of ours that the manifest does not know. What cannot be removed stays, and
-/// does no harm.
-pub fn remove_debris(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
-    let is_live = |id| manifest.files.binary_search_by_key(&id, |file| file.id).is_ok();
-    for name in names {
-        let debris = match names::parse(name) {
-            Some(Name::Data(id) | Name::Hint(id)) => !is_live(id),
-            Some(Name::Run(id)) => !manifest.ordered.runs.iter().any(|run| run.id == id),
-            Some(Name::Temporary) => true,
-            Some(Name::Manifest | Name::Checkpoint | Name::Backup | Name::Reserve) | None => false,
-        };
-        if debris {
-            let _ = disk.remove(name);
-        }
-    }
-}
-
-/// Removes all files of a store that was being made.
-pub fn remove_all(disk: &dyn Disk) {
-    for name in disk.list().unwrap_or_default() {
-        if names::parse(&name).is_some() || name == page::FILE_NAME {
-            let _ = disk.remove(&name);
-        }
-    }
-    disk.remove_if_new();
-}
-
-/// The access that a file is opened with.
-pub fn access(entry: &FileEntry, options: &Options) -> Access {
-    match entry.state {
-        FileState::Open if !options.read_only => Access::Append { capacity: options.max_file_size },
-        state if options.live => Access::Follow { grows: state == FileState::Open },
-        _ => Access::Read,
-    }
-}
-
-/// A new file, listed in the manifest, that the log goes on in.
-fn begin_file(catalog: &Catalog, options: &Options, epoch: Epoch) -> Result<Arc<DataFile>> {
-    let active = catalog.create_file(options.max_file_size, epoch)?;
-    let entry = Catalog::open_entry(&active);
-    catalog.update(|manifest| {
-        manifest.clean = false;
-        manifest.files.push(entry);
-    })?;
-    Ok(active)
-}
-
-/// The open file that the log goes on in, or a new one; older open files are left to be sealed.
-pub fn choose_active(
-    catalog: &Catalog,
-    manifest: &Manifest,
-    options: &Options,
-    next_seq: u64,
-    time_ms: u64,
-    frontier: Position,
-) -> Result<Start> {
-    let mut open = catalog.files.all()?;
-    open.retain(|file| {
-        manifest.files.iter().any(|entry| entry.id == file.id && entry.state == FileState::Open)
-    });
-    open.sort_unstable_by_key(|file| file.id);
-    let active = match open.pop_if(|file| options.read_only || file.tail() < options.max_file_size) {
-        Some(active) => active,
-        None if options.read_only => {
-            // Never written to: a file that is there, or nothing at all.
-            match catalog.files.all()?.pop() {
-                Some(file) => file,
-                None => return Err(Error::Missing { path: catalog.disk.path().to_path_buf() }),
-            }
-        }
-        None => match (begin_file(catalog, options, epoch(next_seq, time_ms)), open.pop()) {
-            (Ok(active), last) => {
-                open.extend(last);
-                active
-            }
-            // Reads, and deletes, need no new file: on a full disk the store opens with the one that is full.
-            (Err(Error::NoSpace { .. }), Some(last)) => last,
-            (Err(error), _) => return Err(error),
-        },
-    };
-    let unclean = !catalog.manifest().clean;
-    let unsealed = if options.read_only { Vec::new() } else { open };
-    let is_sure = !unsealed.iter().chain([&active]).any(|file| file.is_unsure());
-    let end = Position::new(active.id, active.tail());
-    let durable = if is_sure { end } else { frontier.min(end) };
-    // The manifest of a clean close says how long the files are; else only frames tell how far the log is durable.
-    let recorded = if unclean { frontier.min(durable) } else { durable };
-    Ok(Start { active, durable, recorded, next_seq, time_ms, unsealed, unclean })
 }

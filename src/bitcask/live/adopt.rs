@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use super::follow::{Come, Follower};
 use crate::bitcask::engine::Inside;
+use crate::bitcask::lifecycle::bins::Found;
 use crate::bitcask::lifecycle::hints;
-use crate::bitcask::lifecycle::open::read_whole;
-use crate::bitcask::lifecycle::rebuild::Found;
 use crate::bitcask::shared::Shared;
 use crate::disk::Access;
 use crate::format::features::KEPT_DELETES;
@@ -21,6 +20,7 @@ use crate::format::{ALIGNMENT, FileId, names};
 use crate::index::{Entry, Location, SizeClass};
 use crate::log::append::weight;
 use crate::log::file::DataFile;
+use crate::log::opening::read_whole;
 use crate::log::scan::{End, scan};
 use crate::store::error::{Error, Result};
 use crate::store::memory;

@@ -13,13 +13,14 @@ use super::open::{
 };
 use crate::bitcask::engine::Inside;
 use crate::bitcask::engine::apply::Newer;
-use crate::bitcask::lifecycle::open::{Rebuilt, load_manifest};
+use crate::bitcask::lifecycle::rebuild::Rebuilt;
 use crate::bitcask::shared::Shared;
 use crate::format::features::{KEPT_DELETES, Needs};
 use crate::format::manifest::Manifest;
 use crate::format::{ALIGNMENT, FileId};
 use crate::index::{Cursor, Entry, Index, KeyHash};
 use crate::log::file::DataFile;
+use crate::log::opening::manifest::load_manifest;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::store::memory;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::follow::{Follower, Place};
 use crate::bitcask::engine::Engine;
-use crate::bitcask::lifecycle::open::{assemble, load_manifest, read_whole, refuse_other_versions};
+use crate::bitcask::lifecycle::open::assemble;
 use crate::bitcask::lifecycle::rebuild::{Rebuilt, rebuild_from, rebuild_over};
 use crate::bitcask::lifecycle::running;
 use crate::disk::{Access, Disk};
@@ -22,6 +22,8 @@ use crate::format::{FileId, names};
 use crate::index::KeyHasher;
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
+use crate::log::opening::manifest::{load_manifest, refuse_other_versions};
+use crate::log::opening::read_whole;
 use crate::log::published::{Checkpointed, Told};
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;

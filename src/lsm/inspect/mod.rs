@@ -16,7 +16,6 @@ use super::ranges::Ranges;
 use crate::bitcask::inspect::{
     Engine, Held, Holds, Pushed, Survey, Times, Told, Version, has_ordered_records, has_runs, put,
 };
-use crate::bitcask::lifecycle::open::read_whole;
 use crate::disk::Disk;
 use crate::format::collection::ListHead;
 use crate::format::features::{ORDERED, Refusal};
@@ -25,6 +24,7 @@ use crate::format::manifest::Manifest;
 use crate::format::names::{self, Name};
 use crate::format::ordered::{RangeDelete, RunEntry};
 use crate::format::run::block::What;
+use crate::log::opening::read_whole;
 use crate::store::Store;
 use crate::store::error::{Error, Result};
 use crate::store::findings::Severity;

@@ -1,15 +1,13 @@
 //! The ends of the files that were written to when a process or the machine died.
 
-use std::sync::Arc;
-
-use super::rebuild::Outcome;
+use super::Listed;
 use super::sequence::{self, Sequence, Walked};
+use super::walk::Outcome;
 use crate::format::Damage;
 use crate::format::file_header::FILE_HEADER_SIZE;
-use crate::format::manifest::{FileEntry, FileState, Manifest};
+use crate::format::manifest::{FileState, Manifest};
 use crate::log::Position;
 use crate::log::catalog::Poison;
-use crate::log::file::DataFile;
 use crate::log::scan::is_zeros;
 use crate::store::error::Result;
 use crate::store::options::{Options, SyncMode};
@@ -44,7 +42,7 @@ pub fn damage_of(
 /// part of the log again after the next crash if something else came to stand in front of them.
 pub fn repair_tails(
     manifest: &Manifest,
-    files: &[(FileEntry, Arc<DataFile>)],
+    files: &[Listed],
     outcomes: &[Outcome],
     options: &Options,
     poison: &Poison,
@@ -84,7 +82,7 @@ pub fn repair_tails(
         };
         // What a clean close left is durable too.
         file.set_unsure(durable.max(entry.length), outcome.end);
-        if options.sync == SyncMode::Always || outcome.goes_on {
+        if options.sync == SyncMode::Always || outcome.must_be_cut_durably {
             file.sync(poison, "sync the tail of")?;
         }
     }
