@@ -39,7 +39,7 @@ pub fn backup(
     }
     let (cut, clock_ms) = {
         let engine = shared.enter()?;
-        (engine.log.cut()?, engine.known_time_ms())
+        (engine.log.cut()?, engine.told_time.known_ms())
     };
     if !read_only {
         shared.enter()?.log.sync()?;

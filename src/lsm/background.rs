@@ -58,7 +58,7 @@ pub fn flush(shell: &Weak<Shared>, signal: &Signal) {
             let Some(shell) = shell.upgrade() else { return };
             let (sealed, goes_now) = {
                 let Some(engine) = shell.engine.enter() else { return };
-                engine.log_told_time();
+                engine.told_time.log_again(&engine.log, || engine.clock.precise());
                 (flushing::seal(&engine), failures > 0 || !may_wait_for_others(&engine))
             };
             let since = *waiting.get_or_insert_with(Instant::now);

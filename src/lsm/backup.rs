@@ -41,7 +41,7 @@ pub fn backup(
     let (cut, clock_ms, _tree) = {
         let engine = shared.enter()?;
         let _alone = engine.changing.lock();
-        (engine.log.cut()?, engine.known_time_ms(), engine.tree())
+        (engine.log.cut()?, engine.told_time.known_ms(), engine.tree())
     };
     if !read_only {
         shared.enter()?.log.sync()?;

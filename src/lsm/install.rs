@@ -133,7 +133,7 @@ fn try_install(engine: &Engine, change: &mut Installation, may_count: &mut bool)
         move_to(&mut levels, moved, *level)?;
     }
     let levels = Arc::new(levels);
-    let known_time_ms = engine.known_time_ms();
+    let known_time_ms = engine.told_time.known_ms();
     let updated = engine.catalog.update(|manifest| {
         let flushed_seq = ordered.flushed_seq;
         manifest.last_seq = manifest.last_seq.max(flushed_seq);

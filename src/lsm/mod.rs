@@ -187,7 +187,7 @@ impl Lsm {
                 return Ok(());
             }
             engine.log.prepare()?;
-            engine.log_told_time();
+            engine.told_time.log_again(&engine.log, || engine.clock.precise());
             flush::seal(&engine)?;
         }
         flush::flush_all(&self.shared)?;

@@ -1,14 +1,9 @@
-//! What has expired: who is told so, what the log knows of it, and when the key goes.
-//!
-//! Nobody is told that a key has expired before the log holds a time that is no earlier. So it stays expired, also for the next
-//! process, and also if the machine's clock is set back. Where the log cannot take the time (the store is opened for reading
-//! only, or poisoned, or the disk is full to the last block), the key counts as expired all the same; the time is tried again
-//! at the next question and by the background thread, and a clean close or a merge makes up for it.
+//! What has expired: when the key goes. What the log knows of it is `log/told_time.rs`.
 
 use crate::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Counters, Engine, Inside};
+use super::{Engine, Inside};
 use crate::index::{Entry, KeyHash, Locked};
 use crate::store::error::Result;
 
@@ -26,31 +21,9 @@ impl Engine {
 
     /// Sees to it that somebody may be told that something has expired, which it has.
     fn tell_expired(&self, expiry_ms: u64, now: u64) {
-        if self.counters.logged_time_ms.load(Ordering::Acquire) < expiry_ms && !self.options.read_only {
-            self.counters.told_time_ms.fetch_max(expiry_ms, Ordering::Relaxed);
-            self.log_time(expiry_ms, now);
+        if !self.options.read_only {
+            self.told_time.tell(&self.log, expiry_ms, now);
         }
-    }
-
-    /// Tries again to log a time that somebody was told of.
-    pub fn log_told_time(&self) {
-        let told = self.counters.told_time_ms.load(Ordering::Relaxed);
-        if self.counters.logged_time_ms.load(Ordering::Relaxed) < told {
-            self.log_time(told, self.clock.precise());
-        }
-    }
-
-    fn log_time(&self, least: u64, now: u64) {
-        // Whoever comes while this is under way finds `logged_time_ms` as it was, and waits for the log.
-        if let Ok(time_ms) = self.log.record_time(least, now) {
-            self.counters.logged_time_ms.fetch_max(time_ms, Ordering::Release);
-        }
-    }
-
-    /// The latest time that somebody may have been told of: what the manifest says when the log's notes of it go.
-    pub fn known_time_ms(&self) -> u64 {
-        let Counters { logged_time_ms, told_time_ms, .. } = &self.counters;
-        logged_time_ms.load(Ordering::Relaxed).max(told_time_ms.load(Ordering::Relaxed))
     }
 
     /// Takes all keys out of the index whose time has come.
@@ -61,7 +34,7 @@ impl Engine {
     /// As [`Engine::purge_expired`], until that takes longer than `most`. True where something is left to do.
     pub fn purge_some(&self, inside: &Inside<'_>, most: Option<Duration>) -> bool {
         let (_until_all_are_out, begun) = (self.expiries.purging(), Instant::now());
-        self.log_told_time();
+        self.told_time.log_again(&self.log, || self.clock.precise());
         let (now, mut due) = (self.clock.precise(), Vec::new());
         for root in 0..=u8::MAX {
             if self.expiries.due_in(root) > now {

@@ -33,6 +33,7 @@ use crate::index::{Entry, Index, KeyHasher, Unavailable};
 use crate::log::append::Log;
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
+use crate::log::told_time::ToldTime;
 use crate::store::error::{Error, Result};
 use crate::store::memory;
 use crate::store::options::Options;
@@ -65,6 +66,8 @@ pub struct Engine {
     pub back_pressure: BackPressure,
     /// Whether gets wait for the disk.
     pub disk_watch: DiskWatch,
+    /// What somebody was told has expired.
+    pub told_time: ToldTime,
     /// What happened so far, in numbers.
     pub counters: Counters,
     /// Held as long as the store is open.
@@ -74,10 +77,6 @@ pub struct Engine {
 /// What happened so far, in numbers.
 #[derive(Default)]
 pub struct Counters {
-    /// The latest time that is known to be in the log.
-    pub logged_time_ms: AtomicU64,
-    /// The latest time that somebody was told of, or is about to be. Later than what is in the log only where it could not be written there.
-    pub told_time_ms: AtomicU64,
     /// Merges that ended.
     pub merges: AtomicU64,
     /// Bytes of frames that merges wrote.

@@ -28,6 +28,7 @@ use crate::log::opening::active::{choose_active, remember, seq_behind};
 use crate::log::opening::manifest::load_manifest;
 use crate::log::opening::{open_alone, remove_debris};
 use crate::log::published::{Beginning, Checkpointed};
+use crate::log::told_time::ToldTime;
 use crate::store::error::{Error, Result};
 use crate::store::events::{Events, LogLevel};
 use crate::store::options::Options;
@@ -190,7 +191,8 @@ pub fn assemble(
         snapshots: Snapshots::default(),
         back_pressure: BackPressure::default(),
         disk_watch: DiskWatch::new(),
-        counters: Counters { logged_time_ms: time_ms.into(), ..Counters::default() },
+        told_time: ToldTime::new(time_ms),
+        counters: Counters::default(),
         _lock: Box::new(()),
     })
 }

@@ -65,7 +65,7 @@ fn cut(shared: &Shared, follower: &Follower) -> Result<Option<(Cut, u64)>> {
     // The log goes on in a file only after that is listed: so all files that it was followed through are.
     let is_newest = !place.has_writer() || is_newest(&engine, follower);
     let cut = is_newest.then(|| engine.log.cut()).transpose()?;
-    Ok(cut.map(|cut| (cut, engine.known_time_ms())))
+    Ok(cut.map(|cut| (cut, engine.told_time.known_ms())))
 }
 
 fn is_newest(engine: &Inside<'_>, follower: &Follower) -> bool {

@@ -20,6 +20,7 @@ use crate::index::KeyHasher;
 use crate::log::Position;
 use crate::log::append::Log;
 use crate::log::catalog::Catalog;
+use crate::log::told_time::ToldTime;
 use crate::store::error::{Error, Result};
 use crate::store::memory::{self, Refused};
 use crate::store::options::Options;
@@ -27,7 +28,6 @@ use crate::sync::gate;
 use crate::sync::lock::{Mutex, MutexGuard, RwLock};
 use crate::sync::monitor::Monitor;
 use crate::sync::signal::Signal;
-use crate::sync::thread::NotCancelled;
 
 /// Keys share so many locks.
 const STRIPES: usize = 256;
@@ -71,10 +71,6 @@ struct NearTree(Arc<Tree>);
 /// What happened so far, in numbers.
 #[derive(Default)]
 pub struct Counters {
-    /// The latest time that is known to be in the log.
-    pub logged_time_ms: AtomicU64,
-    /// The latest time that somebody was told of, or is about to be.
-    pub told_time_ms: AtomicU64,
     /// Merges that ended.
     pub merges: AtomicU64,
     /// Bytes of runs that were written, by flushes and by merges.
@@ -161,6 +157,8 @@ pub struct Engine {
     /// Wakes who writes memtables out.
     pub flush_signal: Arc<Signal>,
     relieved: Monitor<()>,
+    /// What somebody was told has expired.
+    pub told_time: ToldTime,
     /// What happened so far.
     pub counters: Counters,
     /// Held as long as the store is open.
@@ -237,7 +235,8 @@ impl Engine {
             is_background,
             flush_signal,
             relieved: Monitor::default(),
-            counters: Counters { logged_time_ms: time_ms.into(), ..Counters::default() },
+            told_time: ToldTime::new(time_ms),
+            counters: Counters::default(),
             _lock: Box::new(()),
         }
     }
@@ -370,32 +369,10 @@ impl Engine {
     /// before somebody is told.
     pub fn has_expired(&self, expiry_ms: u64) -> bool {
         let Some(now) = self.clock.has_come(expiry_ms) else { return false };
-        if self.counters.logged_time_ms.load(Ordering::Acquire) < expiry_ms && !self.options.read_only {
-            self.counters.told_time_ms.fetch_max(expiry_ms, Ordering::Relaxed);
-            self.log_time(expiry_ms, now);
+        if !self.options.read_only {
+            self.told_time.tell(&self.log, expiry_ms, now);
         }
         true
-    }
-
-    /// Tries again to log a time that somebody was told of.
-    pub fn log_told_time(&self) {
-        let told = self.counters.told_time_ms.load(Ordering::Relaxed);
-        if self.counters.logged_time_ms.load(Ordering::Relaxed) < told {
-            self.log_time(told, self.clock.precise());
-        }
-    }
-
-    fn log_time(&self, least: u64, now: u64) {
-        let _not_cancelled = NotCancelled::begin();
-        if let Ok(time_ms) = self.log.record_time(least, now) {
-            self.counters.logged_time_ms.fetch_max(time_ms, Ordering::Release);
-        }
-    }
-
-    /// The latest time that somebody may have been told of: what the manifest says when the log's notes of it go.
-    pub fn known_time_ms(&self) -> u64 {
-        let Counters { logged_time_ms, told_time_ms, .. } = &self.counters;
-        logged_time_ms.load(Ordering::Relaxed).max(told_time_ms.load(Ordering::Relaxed))
     }
 }
 

@@ -77,7 +77,7 @@ impl Merge<'_> {
                 manifest.last_seq = manifest.last_seq.max(last_seq);
             }
             // The note of it may have stood in an input.
-            manifest.clock_ms = manifest.clock_ms.max(engine.known_time_ms());
+            manifest.clock_ms = manifest.clock_ms.max(engine.told_time.known_ms());
             if !seeded_bug!("dropped-tombstone-not-told") {
                 manifest.complete_after = manifest.complete_after.max(self.work.dropped);
             }
