@@ -156,11 +156,12 @@ impl Config {
             None => (Given::default(), Vec::new()),
         };
         let path = given.config.clone();
-        let sync = match given.sync.or(file.sync).unwrap_or(Sync::Interval) {
+        let mode = |sync| match sync {
             Sync::None => SyncMode::None,
             Sync::Interval => SyncMode::Interval,
             Sync::Always => SyncMode::Always,
         };
+        let sync = mode(given.sync.or(file.sync).unwrap_or(Sync::Interval));
         let keep_tombstones_ms = given.keep_tombstones_ms.or(file.keep_tombstones_ms).unwrap_or(0);
         let mut store = Options { sync, keep_tombstones_ms, ..Options::default() };
         let engine = given.engine.or(file.engine).unwrap_or_else(|| "auto".into());
@@ -194,20 +195,12 @@ impl Config {
             ("databases", "16".into()),
             ("save", String::new()),
             ("appendonly", "yes".into()),
-            (
-                "appendfsync",
-                match sync {
-                    SyncMode::None => "no".into(),
-                    SyncMode::Interval => "everysec".into(),
-                    SyncMode::Always => "always".into(),
-                },
-            ),
             ("maxmemory", "0".into()),
             ("maxmemory-policy", "noeviction".into()),
             ("io-threads", threads.to_string()),
-            ("latency-monitor-threshold", "0".into()),
         ];
         let settings = Settings { fixed, file: path, ..Settings::default() };
+        settings.promise.set(sync);
         let set = |name: &str, value: &str| {
             let setting = SETTINGS.iter().find(|setting| setting.name == name);
             let setting = setting.ok_or_else(|| format!("there is no setting '{name}'"))?;
@@ -221,6 +214,11 @@ impl Config {
                 other.split_once('=').ok_or_else(|| format!("--set {other}: NAME=VALUE is meant"))?;
             set(name, value)?;
         }
+        // What CONFIG REWRITE wrote holds for the store too; the command line wins over it.
+        if let Some(sync) = given.sync {
+            settings.promise.set(mode(sync));
+        }
+        store.sync = settings.promise.get();
         let protected = given.protected_mode.or(file.protected_mode);
         settings.protected_mode.store(protected != Some(Switch::No), Ordering::Relaxed);
         if let Some(most) = given.maxclients.or(file.maxclients) {

@@ -1,7 +1,7 @@
 //! When what was written is on the disk: a thread of its own syncs for all clients, and replies that promise it wait without a thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use filedb::SyncMode;
 use parking_lot::{Condvar, Mutex};
@@ -9,10 +9,43 @@ use parking_lot::{Condvar, Mutex};
 use crate::keyspace::Keyspace;
 use crate::server::wall_clock;
 
+/// When a write must be on the disk, as CONFIG SET changes it.
+#[derive(Debug)]
+pub struct Promise(AtomicU8);
+
+impl Promise {
+    /// As the server was started.
+    pub fn new(mode: SyncMode) -> Self {
+        let promise = Promise(AtomicU8::new(0));
+        promise.set(mode);
+        promise
+    }
+
+    /// What holds from now on.
+    pub fn set(&self, mode: SyncMode) {
+        let number = match mode {
+            SyncMode::None => 0,
+            SyncMode::Interval => 1,
+            SyncMode::Always => 2,
+        };
+        self.0.store(number, Ordering::SeqCst);
+    }
+
+    /// What holds.
+    #[inline]
+    pub fn get(&self) -> SyncMode {
+        match self.0.load(Ordering::Relaxed) {
+            0 => SyncMode::None,
+            1 => SyncMode::Interval,
+            _ => SyncMode::Always,
+        }
+    }
+}
+
 /// See the module. A ticket is the number of a batch that was written: [`Keyspace::written`].
 pub struct Durability {
     /// What was asked for.
-    pub mode: SyncMode,
+    pub promise: Arc<Promise>,
     /// All batches up to this number are on the disk.
     durable: AtomicU64,
     wanted: Mutex<u64>,
@@ -28,9 +61,9 @@ pub struct Durability {
 
 impl Durability {
     /// Nothing was written yet.
-    pub fn new(mode: SyncMode) -> Self {
+    pub fn new(promise: Arc<Promise>) -> Self {
         Durability {
-            mode,
+            promise,
             durable: AtomicU64::new(0),
             wanted: Mutex::new(0),
             changed: Condvar::new(),
@@ -45,7 +78,7 @@ impl Durability {
     /// Whether each reply waits until its write is on the disk.
     #[inline]
     pub fn is_always(&self) -> bool {
-        self.mode == SyncMode::Always
+        self.promise.get() == SyncMode::Always
     }
 
     /// All batches up to this number are on the disk.

@@ -146,7 +146,7 @@ pub fn sample(server: &Server) {
             let rate = commands.saturating_sub(last) as f64 / passed.as_secs_f64();
             server.stats.commands_per_second.store(rate as u64, Ordering::Relaxed);
             (last, at) = (commands, Instant::now());
-            if server.durability.mode == filedb::SyncMode::Interval && unsynced_changes(server) > 0 {
+            if server.durability.promise.get() == filedb::SyncMode::Interval && unsynced_changes(server) > 0 {
                 // The store syncs by itself; so it is known how far.
                 server.durability.want(server.keyspace.written.count());
             }

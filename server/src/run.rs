@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use filedb::{Db, Error, LogLevel, LogSink};
 use rustls::ServerConfig;
@@ -21,6 +20,7 @@ use crate::net::accept::Listener;
 use crate::net::event_loop::EventLoop;
 use crate::net::mail::Mail;
 use crate::server::Server;
+use crate::systemd;
 
 /// A server whose threads run.
 pub struct Running {
@@ -118,7 +118,7 @@ pub fn start(mut config: Config) -> Result<Running, String> {
     });
     let db = Db::open(&config.dir, &config.store).map_err(|error| describe(&error))?;
     let keyspace = Arc::new(Keyspace::new(db).map_err(|error| describe(&error))?);
-    let durability = Durability::new(config.store.sync);
+    let durability = Durability::new(config.settings.promise.clone());
     let backups = Arc::new(Backups::new(config.backup_dir));
     let server = Arc::new(Server::new(keyspace, config.settings, durability, backups));
     server.port.store(port.unwrap_or(0).into(), Ordering::Relaxed);
@@ -222,7 +222,7 @@ pub fn until_ended(config: Config) -> Result<(), String> {
             "metrics are at http://{address}/metrics, and a page that shows them at http://{address}/"
         );
     }
-    notify("READY=1");
+    systemd::notify("READY=1");
     let server = running.server.clone();
     let waiting = spawn("signals", move || {
         if let Some(signal) = signals.forever().next() {
@@ -231,29 +231,8 @@ pub fn until_ended(config: Config) -> Result<(), String> {
         }
     })?;
     let ended = running.wait();
-    notify("STOPPING=1");
     handle.close();
     let _ = waiting.join();
     log::info!("ended");
     ended
-}
-
-/// Tells systemd how far the server is, where that has started it.
-fn notify(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let send = || -> std::io::Result<usize> {
-        use std::os::linux::net::SocketAddrExt;
-        use std::os::unix::ffi::OsStrExt;
-        use std::os::unix::net::{SocketAddr, UnixDatagram};
-        let address = match path.as_bytes().strip_prefix(b"@") {
-            Some(name) => SocketAddr::from_abstract_name(name)?,
-            None => SocketAddr::from_pathname(&path)?,
-        };
-        let socket = UnixDatagram::unbound()?;
-        socket.set_write_timeout(Some(Duration::from_secs(1)))?;
-        socket.send_to_addr(state.as_bytes(), &address)
-    };
-    if let Err(error) = send() {
-        log::warn!("systemd could not be told '{state}': {error}");
-    }
 }

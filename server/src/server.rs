@@ -18,6 +18,7 @@ use crate::pause::Pause;
 use crate::session::Client;
 use crate::settings::Settings;
 use crate::slowlog::SlowLog;
+use crate::systemd;
 
 /// What happened since the server was started, or CONFIG RESETSTAT.
 #[derive(Default)]
@@ -162,7 +163,9 @@ impl Server {
 
     /// Asks all threads to end.
     pub fn end(&self) {
-        self.is_ending.store(true, Ordering::SeqCst);
+        if !self.is_ending.swap(true, Ordering::SeqCst) {
+            systemd::notify("STOPPING=1");
+        }
         self.keyspace.blocked.end();
         self.post_all(|| Mail::End);
     }

@@ -34,6 +34,12 @@ pub struct Client {
     pub patterns: AtomicU64,
     /// Commands that are queued after MULTI; -1 without.
     pub queued: AtomicI64,
+    /// What those take, in bytes.
+    pub queued_bytes: AtomicU64,
+    /// Bytes that it has sent and that were not done yet.
+    pub input: AtomicU64,
+    /// The memory that is held for its input and its output, in bytes.
+    pub buffers: AtomicU64,
     /// Bytes that it was not sent yet.
     pub unsent: AtomicU64,
     /// Whether it waits for an element.
@@ -56,6 +62,9 @@ impl Client {
             channels: 0.into(),
             patterns: 0.into(),
             queued: (-1).into(),
+            queued_bytes: 0.into(),
+            input: 0.into(),
+            buffers: 0.into(),
             unsent: 0.into(),
             is_blocked: false.into(),
             is_resp3: false.into(),
@@ -228,6 +237,8 @@ impl Session {
         client.patterns.store(self.patterns.len() as u64, Ordering::Relaxed);
         let queued = self.queue.as_ref().map_or(-1, |queue| queue.commands.len() as i64);
         client.queued.store(queued, Ordering::Relaxed);
+        let bytes = self.queue.as_ref().map_or(0, |queue| queue.bytes as u64);
+        client.queued_bytes.store(bytes, Ordering::Relaxed);
         client.is_resp3.store(self.is_resp3, Ordering::Relaxed);
         client.is_blocked.store(self.wait.is_some(), Ordering::Relaxed);
     }

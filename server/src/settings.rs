@@ -1,8 +1,12 @@
 //! What CONFIG GET shows and CONFIG SET changes while the server runs.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use filedb::SyncMode;
 use parking_lot::RwLock;
+
+use crate::durability::Promise;
 
 /// See the module.
 pub struct Settings {
@@ -32,6 +36,10 @@ pub struct Settings {
     pub has_events: AtomicBool,
     /// Whether clients from other machines are refused where there is no password.
     pub protected_mode: AtomicBool,
+    /// When a write must be on the disk.
+    pub promise: Arc<Promise>,
+    /// What took so many milliseconds is an event of LATENCY; 0 for none.
+    pub latency_ms: AtomicU64,
     /// What cannot be changed, by name.
     pub fixed: Vec<(&'static str, String)>,
     /// The file that CONFIG REWRITE writes.
@@ -54,6 +62,8 @@ impl Default for Settings {
             events: RwLock::default(),
             has_events: AtomicBool::new(false),
             protected_mode: AtomicBool::new(true),
+            promise: Arc::new(Promise::new(SyncMode::Interval)),
+            latency_ms: AtomicU64::new(0),
             fixed: Vec::new(),
             file: None,
         }
@@ -99,6 +109,23 @@ pub fn memory(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "argument must be a memory value".into())
 }
 
+fn at_least_a_megabyte(text: &str) -> Result<u64, String> {
+    let size = memory(text)?;
+    if size < 1 << 20 || i64::try_from(size).is_err() {
+        return Err(format!("argument must be between 1048576 and {} inclusive", i64::MAX));
+    }
+    Ok(size)
+}
+
+/// How Redis calls what `--sync` says.
+pub fn name_of(mode: SyncMode) -> &'static str {
+    match mode {
+        SyncMode::None => "no",
+        SyncMode::Interval => "everysec",
+        SyncMode::Always => "always",
+    }
+}
+
 fn store(place: &AtomicU64, value: Result<u64, String>) -> Result<(), String> {
     value.map(|value| place.store(value, Ordering::Relaxed))
 }
@@ -112,7 +139,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "maxclients",
         get: |s| show(&s.max_clients),
-        set: |s, v| store(&s.max_clients, number(v, 1, 1 << 31)),
+        set: |s, v| store(&s.max_clients, number(v, 1, u32::MAX.into())),
     },
     Setting {
         name: "maxfeeds",
@@ -122,30 +149,45 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "timeout",
         get: |s| show(&s.timeout_s),
-        set: |s, v| store(&s.timeout_s, number(v, 0, 1 << 31)),
+        set: |s, v| store(&s.timeout_s, number(v, 0, i32::MAX.into())),
     },
     Setting {
         name: "tcp-keepalive",
         get: |s| show(&s.keepalive_s),
-        set: |s, v| store(&s.keepalive_s, number(v, 0, 1 << 31)),
+        set: |s, v| store(&s.keepalive_s, number(v, 0, i32::MAX.into())),
     },
     Setting {
         name: "proto-max-bulk-len",
         get: |s| show(&s.max_bulk),
         set: |s, v| {
-            let size = memory(v)?;
-            let size = if (1 << 20..=(1 << 32) - 1).contains(&size) {
-                Ok(size)
-            } else {
-                Err("argument must be between 1048576 and 4294967295 inclusive".to_owned())
-            };
-            store(&s.max_bulk, size)
+            let size = at_least_a_megabyte(v)?;
+            if size > u64::from(u32::MAX) {
+                return Err("argument must be between 1048576 and 4294967295 inclusive".to_owned());
+            }
+            store(&s.max_bulk, Ok(size))
         },
     },
     Setting {
         name: "client-query-buffer-limit",
         get: |s| show(&s.max_query),
-        set: |s, v| store(&s.max_query, memory(v).map(|size| size.max(1 << 20))),
+        set: |s, v| store(&s.max_query, at_least_a_megabyte(v)),
+    },
+    Setting {
+        name: "appendfsync",
+        get: |s| name_of(s.promise.get()).to_owned(),
+        set: |s, v| {
+            let known = [SyncMode::Interval, SyncMode::Always, SyncMode::None];
+            let mode = known.into_iter().find(|mode| v.eq_ignore_ascii_case(name_of(*mode)));
+            let mode =
+                mode.ok_or("argument(s) must be one of the following: everysec, always, no".to_owned())?;
+            s.promise.set(mode);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "latency-monitor-threshold",
+        get: |s| show(&s.latency_ms),
+        set: |s, v| store(&s.latency_ms, number(v, 0, i64::MAX)),
     },
     Setting {
         name: "slowlog-log-slower-than",
@@ -194,6 +236,11 @@ pub static SETTINGS: &[Setting] = &[
             if words.is_empty() || words.len() % 4 != 0 {
                 return Err("Wrong number of arguments in buffer limit configuration.".into());
             }
+            let classes = ["normal", "slave", "replica", "pubsub"];
+            if !words.chunks_exact(4).all(|of| classes.iter().any(|class| of[0].eq_ignore_ascii_case(class)))
+            {
+                return Err("Invalid client class specified in buffer limit configuration.".into());
+            }
             for class in words.chunks_exact(4).filter(|class| class[0].eq_ignore_ascii_case("pubsub")) {
                 let size = memory(class[1])?;
                 s.max_pubsub_output.store(if size == 0 { u64::MAX } else { size }, Ordering::Relaxed);
@@ -230,7 +277,30 @@ fn events(text: &str) -> Result<String, String> {
     Ok(shown)
 }
 
+/// What Redis does not let change while it runs.
+const UNCHANGEABLE: &[&str] = &["databases", "io-threads", "unixsocket"];
+
 impl Settings {
+    /// The value of a setting that this server cannot change; `None` where there is no such setting.
+    pub fn fixed(&self, name: &str) -> Option<&str> {
+        self.fixed.iter().find(|(fixed, _)| *fixed == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether this is the value that a fixed setting has: tools set some of them to be sure. `Err` says what is wrong.
+    pub fn has_fixed(&self, name: &str, value: &str) -> Result<(), String> {
+        let old = self.fixed(name).unwrap_or_default();
+        let is_equal = match name {
+            "maxmemory" => memory(value)? == memory(old)?,
+            "appendonly" if !["yes", "no"].iter().any(|known| value.eq_ignore_ascii_case(known)) => {
+                return Err("argument must be 'yes' or 'no'".into());
+            }
+            _ if UNCHANGEABLE.contains(&name) => false,
+            "save" => value.trim() == old,
+            _ => value.eq_ignore_ascii_case(old),
+        };
+        if is_equal { Ok(()) } else { Err("can't set immutable config".into()) }
+    }
+
     /// Whether events of this class are published, on channels of keys or of events.
     pub fn publishes(&self, class: u8) -> Option<(bool, bool)> {
         let events = self.events.read();

@@ -179,9 +179,13 @@ fn messages_reach_who_listens_and_so_do_events_of_keys() {
 fn without_the_password_nothing_answers_but_what_may() {
     let (_directory, process) = server(&["--requirepass", "secret"]);
     let mut client = process.connect();
-    for command in ["PING", "GET k", "INFO", "CONFIG GET *", "SUBSCRIBE x", "MULTI", "EXEC", "COMMAND"] {
+    for command in ["PING", "GET k", "INFO", "CONFIG GET *", "SUBSCRIBE x", "MULTI", "COMMAND"] {
         assert_eq!(client.ask(command), "-NOAUTH Authentication required.\r\n", "{command}");
     }
+    assert_eq!(
+        client.ask("EXEC"),
+        "-EXECABORT Transaction discarded because of: NOAUTH Authentication required.\r\n"
+    );
     assert!(client.ask("HELLO 3").starts_with("-NOAUTH"));
     assert_eq!(client.ask("RESET"), "+RESET\r\n");
     assert!(client.ask("AUTH wrong").starts_with("-WRONGPASS"));

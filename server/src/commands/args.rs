@@ -22,6 +22,14 @@ pub fn int_within(text: &[u8], least: i64, most: i64, message: &'static str) -> 
     number(text).filter(|number| (least..=most).contains(number)).ok_or(Fault::from(message))
 }
 
+/// A time to wait, in milliseconds.
+pub fn timeout_ms(text: &[u8]) -> Result<i64> {
+    match number(text) {
+        Some(number) if number < 0 => Err(Fault::from("ERR timeout is negative")),
+        number => number.ok_or(Fault::from("ERR timeout is not an integer or out of range")),
+    }
+}
+
 /// A number that may have a fraction.
 pub fn float(text: &[u8]) -> Result<f64> {
     parse_float(text).ok_or(Fault::from(NOT_FLOAT))
@@ -41,12 +49,30 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
         lower if lower.starts_with("nan") || lower.starts_with("inf") => return None,
         // As strtold does.
         lower if lower.starts_with("0x") => {
-            let number = u64::from_str_radix(&lower[2..], 16).ok()? as f64;
+            let number = hexadecimal(&lower[2..])?;
             return Some(if text.starts_with('-') { -number } else { number });
         }
         _ => {}
     }
     text.parse().ok()
+}
+
+/// What stands behind `0x`: digits, perhaps a point among them, perhaps `p` and a power of two.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (digits, power) = match text.split_once('p') {
+        Some((digits, power)) => (digits, power.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && part.is_empty() {
+        return None;
+    }
+    let mut number = 0.0;
+    for digit in whole.chars().chain(part.chars()) {
+        number = number * 16.0 + f64::from(digit.to_digit(16)?);
+    }
+    let places = i32::try_from(part.len()).ok()?.checked_mul(4)?;
+    Some(number * 2f64.powi(power.saturating_sub(places)))
 }
 
 /// Whether an argument is this word, in whatever case.

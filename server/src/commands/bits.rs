@@ -77,9 +77,16 @@ fn setbit(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         _ => return Err(Fault::from("ERR bit is not an integer or out of range")),
     };
     let key = context.key(args[1]);
-    let (mut string, expiry_ms) = copy(context, &key)?.unwrap_or_default();
     let (at, mask) = ((offset / 8) as usize, 0x80u8 >> (offset % 8));
     check_length(context, at as u64 + 1)?;
+    let found = context.work.find(&key, |found| {
+        Ok::<_, Fault>(value(found)?.and_then(|string| string.get(at)).map(|byte| byte & mask != 0))
+    })??;
+    if found == Some(on) {
+        context.reply().flag(on);
+        return Ok(());
+    }
+    let (mut string, expiry_ms) = copy(context, &key)?.unwrap_or_default();
     if string.len() <= at {
         string.resize(at + 1, 0);
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Context;
-use super::args::{int, int_within, is, text};
+use super::args::{int, int_within, is, text, timeout_ms};
 use super::fault::{Fault, Result, SYNTAX};
 use super::table::{Command, Flags, Keys, command};
 use crate::keyspace::blocked::Wish;
 use crate::net::mail::Mail;
 use crate::resp::reply::Reply;
-use crate::session::{Client, Replies};
+use crate::session::{Client, Replies, Session};
 
 const PLAIN: Flags = Flags(Flags::NO_SCRIPT.0);
 const ADMIN: Flags = Flags(Flags::NO_SCRIPT.0 | Flags::ADMIN.0);
@@ -127,8 +127,7 @@ fn client(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
                 Some([word]) if is(word, "WRITE") => false,
                 _ => return Err(Fault::from("ERR CLIENT PAUSE mode must be WRITE or ALL")),
             };
-            let millis =
-                int_within(args[2], 0, i64::MAX / 2, "ERR timeout is not an integer or out of range")?;
+            let millis = timeout_ms(args[2])?;
             context.server.pause.until(context.server.uptime_ms().saturating_add(millis as u64), all);
             context.reply().ok();
         }
@@ -191,10 +190,13 @@ fn describe(context: &Context<'_>, client: &Client) -> String {
     if flags.is_empty() {
         flags.push('N');
     }
+    let (queued_bytes, unsent, buffers) =
+        (load(&client.queued_bytes), load(&client.unsent), load(&client.buffers));
+    let all = size_of::<Client>() as u64 + size_of::<Session>() as u64 + queued_bytes + buffers;
     format!(
         "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub=0 multi={queued} \
-         qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem=0 events=r cmd={} user=default redir=-1 \
-         resp={} lib-name={} lib-ver={}\n",
+         qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={unsent} oll=0 omem={unsent} tot-mem={all} \
+         events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
         client.address.client,
         client.peer,
         client.local,
@@ -202,7 +204,7 @@ fn describe(context: &Context<'_>, client: &Client) -> String {
         client.since.elapsed().as_secs(),
         context.server.uptime_ms().saturating_sub(load(&client.heard_ms)) / 1000,
         load(&client.database),
-        load(&client.unsent),
+        load(&client.input),
         if known.command.is_empty() { "NULL" } else { known.command },
         if client.is_resp3.load(Ordering::Relaxed) { 3 } else { 2 },
         known.library,
@@ -323,7 +325,7 @@ fn unblock(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         let mut reply = Reply { out: &mut bytes, is_resp3: waiter.is_resp3 };
         match (&waiter.wish, is_error) {
             (_, true) => reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
-            (Wish::Sleep, false) => reply.ok(),
+            (Wish::Durable { .. }, false) => super::waitaof_reply(&mut reply, false),
             (_, false) => reply.null_array(),
         }
         let to = waiter.address;

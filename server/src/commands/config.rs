@@ -7,7 +7,7 @@ use super::args::text;
 use super::fault::{Fault, Result, SYNTAX};
 use super::table::{Command, Flags, Keys, command};
 use super::{Context, matches};
-use crate::settings::{SETTINGS, Settings};
+use crate::settings::{SETTINGS, Setting, Settings};
 
 const ADMIN: Flags = Flags(Flags::ADMIN.0 | Flags::NO_SCRIPT.0);
 
@@ -73,21 +73,34 @@ fn config(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(())
 }
 
+/// Finds what each name means before anything is set, as Redis does: a setting, or `None` for one that has its value for ever.
+fn named(settings: &Settings, pairs: &[&[u8]]) -> Result<Vec<(String, Option<&'static Setting>)>> {
+    let mut all: Vec<(String, Option<&'static Setting>)> = Vec::new();
+    for (pair, value) in pairs.chunks_exact(2).map(|pair| (text(pair[0]), text(pair[1]))) {
+        let name = pair.to_ascii_lowercase();
+        let failed = |why: &str| {
+            Fault::from(format!("ERR CONFIG SET failed (possibly related to argument '{pair}') - {why}"))
+        };
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        if setting.is_none() {
+            if settings.fixed(&name).is_none() {
+                let text = format!("ERR Unknown option or number of arguments for CONFIG SET - '{pair}'");
+                return Err(Fault::from(text));
+            }
+            settings.has_fixed(&name, &value).map_err(|why| failed(&why))?;
+        }
+        if all.iter().any(|(other, _)| *other == name) {
+            return Err(failed("duplicate parameter"));
+        }
+        all.push((name, setting));
+    }
+    Ok(all)
+}
+
 fn set(settings: &Settings, pairs: &[&[u8]]) -> Result {
     let mut before = Vec::new();
-    for pair in pairs.chunks_exact(2) {
-        let name = text(pair[0]).to_ascii_lowercase();
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
-            let fault = if settings.fixed.iter().any(|(fixed, _)| *fixed == name) {
-                format!(
-                    "ERR CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config"
-                )
-            } else {
-                format!("ERR Unknown option or number of arguments for CONFIG SET - '{}'", text(pair[0]))
-            };
-            undo(settings, before);
-            return Err(Fault::from(fault));
-        };
+    for ((name, setting), pair) in named(settings, pairs)?.into_iter().zip(pairs.chunks_exact(2)) {
+        let Some(setting) = setting else { continue };
         let old = (setting.get)(settings);
         if let Err(why) = (setting.set)(settings, &text(pair[1])) {
             undo(settings, before);
@@ -101,7 +114,7 @@ fn set(settings: &Settings, pairs: &[&[u8]]) -> Result {
 }
 
 /// All or nothing is set.
-fn undo(settings: &Settings, before: Vec<(&crate::settings::Setting, String)>) {
+fn undo(settings: &Settings, before: Vec<(&Setting, String)>) {
     for (setting, old) in before.into_iter().rev() {
         let _ = (setting.set)(settings, &old);
     }

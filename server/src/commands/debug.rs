@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Context;
-use super::args::{float, is, text};
+use super::args::{int, is, parse_float, text};
 use super::fault::{Fault, NO_SUCH_KEY, Result, SYNTAX};
 use super::info::resident;
 use super::table::{Command, Flags, Keys, command};
+use super::{Context, wrong_subcommand};
 use crate::keyspace::blocked::{Waiter, Wish};
 use crate::resp::request::number;
 
@@ -248,7 +248,7 @@ fn memory(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
             let samples = match args[3..] {
                 [] => SAMPLES,
                 [word, samples] if is(word, "SAMPLES") => {
-                    super::args::int_within(samples, 0, i64::MAX, SYNTAX)? as u64
+                    u64::try_from(int(samples)?).map_err(|_| Fault::from(SYNTAX))?
                 }
                 _ => return Err(Fault::from(SYNTAX)),
             };
@@ -288,8 +288,9 @@ fn memory(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn debug(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     match (args[1].to_ascii_lowercase().as_slice(), args.len()) {
         (b"sleep", 3) => {
-            let seconds = float(args[2])?;
-            if !(0.0..=1e6).contains(&seconds) {
+            // As in Redis: what is no number is 0, and so is a time that is over.
+            let seconds = parse_float(args[2]).unwrap_or(0.0).max(0.0);
+            if seconds > 1e6 {
                 return Err(Fault::from("ERR the time is out of range"));
             }
             if context.session.is_executing {
@@ -320,12 +321,7 @@ fn debug(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
             context.reply().ok();
         }
         (b"set-active-expire", 3) | (b"jmap", _) => context.reply().ok(),
-        _ => {
-            let word = text(args[1]);
-            return Err(Fault::from(format!(
-                "ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
-            )));
-        }
+        _ => return Err(wrong_subcommand("DEBUG", args[1])),
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::args::text;
 use super::fault::{Fault, Result, not_durable};
 use super::table::{self, Command, Flags};
-use super::{Context, transactions, wrong_number};
+use super::{Context, keys, transactions, wrong_number};
 use crate::keyspace::{Key, MAX_KEY};
 use crate::session::Queued;
 
@@ -73,6 +73,10 @@ pub fn run(context: &mut Context<'_>, command: Result<&'static Command>, args: &
             context.session.spoil_queue();
             if args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
                 transactions::discard(context.session, &context.work.keyspace);
+                let why = fault.text();
+                let why = why.strip_prefix("ERR ").unwrap_or(&why);
+                let text = format!("EXECABORT Transaction discarded because of: {why}");
+                return fail(context, &Fault::from(text));
             }
             return fail(context, &fault);
         }
@@ -136,6 +140,9 @@ fn queue(context: &mut Context<'_>, command: &'static Command, args: &[&[u8]]) {
     if !queue.is_spoilt {
         queue.commands.push(Queued { command, args: args.iter().map(|arg| arg.to_vec()).collect() });
     }
+    let client = &context.session.client;
+    client.queued.store(queue.commands.len() as i64, Ordering::Relaxed);
+    client.queued_bytes.store(queue.bytes as u64, Ordering::Relaxed);
     context.reply().simple("QUEUED");
 }
 
@@ -149,6 +156,12 @@ pub fn stored_keys(context: &Context<'_>, command: &Command, args: &[&[u8]]) -> 
             return Err(Fault::from(format!("ERR the key has {} bytes, the limit is {MAX_KEY}", key.len())));
         }
         keys.push(context.key(key));
+    }
+    if command.flags.has(Flags::OTHER_DATABASE)
+        && let Ok((database, name)) = keys::destination(context.session.database, args)
+        && name.len() <= MAX_KEY
+    {
+        keys.push(context.work.keyspace.key(database, name));
     }
     Ok(keys)
 }

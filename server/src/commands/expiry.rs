@@ -223,7 +223,7 @@ fn pttl(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn expiretime(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    tell(context, args[1], |at, _| at.saturating_add(500) / 1000)
+    tell(context, args[1], |at, _| ((at as u64 + 500) / 1000) as i64)
 }
 
 fn pexpiretime(context: &mut Context<'_>, args: &[&[u8]]) -> Result {

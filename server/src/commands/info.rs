@@ -3,8 +3,6 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use filedb::SyncMode;
-
 use super::Context;
 use super::connection::VERSION;
 use super::fault::Result;
@@ -165,11 +163,7 @@ fn persistence(server: &Server, text: &mut String) {
     text.push_str("# Persistence\r\n");
     let status = if server.durability.failure().is_some() { "err" } else { "ok" };
     let stats = server.keyspace.db.stats().unwrap_or_default();
-    let fsync = match server.durability.mode {
-        SyncMode::None => "no",
-        SyncMode::Interval => "everysec",
-        SyncMode::Always => "always",
-    };
+    let fsync = crate::settings::name_of(server.durability.promise.get());
     lines!(
         text,
         "loading" = 0,

@@ -1,10 +1,10 @@
 //! Keys, whatever they hold.
 
-use super::Context;
 use super::args::{int32, is};
 use super::fault::{Fault, NO_SUCH_KEY, Result, SYNTAX};
 use super::lists::whole;
 use super::table::{Command, Flags, Keys, command};
+use super::{Context, connection};
 use crate::keyspace::{DATABASES, Key};
 
 const READ: Flags = Flags(Flags::READ.0 | Flags::FAST.0);
@@ -69,7 +69,7 @@ pub static COMMANDS: &[Command] = &[
         "copy",
         copy,
         -3,
-        Flags(Flags::WRITE.0 | Flags::DENY_OOM.0 | Flags::ALL_KEYS.0),
+        Flags(Flags::WRITE.0 | Flags::DENY_OOM.0 | Flags::OTHER_DATABASE.0),
         Keys::At(1, 2, 1),
         "generic",
         "6.2.0",
@@ -79,7 +79,7 @@ pub static COMMANDS: &[Command] = &[
         "move",
         move_key,
         3,
-        Flags(Flags::WRITE.0 | Flags::FAST.0 | Flags::ALL_KEYS.0),
+        Flags(Flags::WRITE.0 | Flags::FAST.0 | Flags::OTHER_DATABASE.0),
         Keys::FIRST,
         "generic",
         "1.0.0",
@@ -183,8 +183,9 @@ fn renamenx(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(())
 }
 
-fn copy(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let (mut database, mut replace) = (context.session.database, false);
+/// What COPY is told behind its keys: the database of the copy, and whether it may replace what is there.
+fn copy_options(mut database: u8, args: &[&[u8]]) -> Result<(u8, bool)> {
+    let mut replace = false;
     let mut rest = args[3..].iter();
     while let Some(word) = rest.next() {
         if is(word, "REPLACE") {
@@ -201,6 +202,19 @@ fn copy(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
             return Err(Fault::from(SYNTAX));
         }
     }
+    Ok((database, replace))
+}
+
+/// The key that COPY and MOVE change, which may be in another database than that of the client.
+pub fn destination<'a>(database: u8, args: &[&'a [u8]]) -> Result<(u8, &'a [u8])> {
+    if is(args[0], "COPY") {
+        return copy_options(database, args).map(|(database, _)| (database, args[2]));
+    }
+    connection::database(&args[1..]).map(|database| (database, args[1]))
+}
+
+fn copy(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let (database, replace) = copy_options(context.session.database, args)?;
     let (from, to) = (context.key(args[1]), context.work.keyspace.key(database, args[2]));
     if from == to {
         return Err(Fault::from("ERR source and destination objects are the same"));
@@ -224,14 +238,11 @@ fn transfer(context: &mut Context<'_>, from: &Key, to: &Key, replace: bool) -> R
 }
 
 fn move_key(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let number = int32(args[2])?;
-    if !(0..DATABASES as i64).contains(&number) {
-        return Err(Fault::from("ERR DB index is out of range"));
-    }
-    if number == i64::from(context.session.database) {
+    let number = connection::database(&args[1..])?;
+    if number == context.session.database {
         return Err(Fault::from("ERR source and destination objects are the same"));
     }
-    let (from, to) = (context.key(args[1]), context.work.keyspace.key(number as u8, args[1]));
+    let (from, to) = (context.key(args[1]), context.work.keyspace.key(number, args[1]));
     let is_moved = transfer(context, &from, &to, false)?;
     if is_moved {
         context.work.remove(&from)?;

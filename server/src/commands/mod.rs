@@ -102,6 +102,14 @@ pub static GROUPS: &[&[Command]] = &[
     debug::COMMANDS,
 ];
 
+/// An error for a subcommand with so many arguments as it does not take.
+pub fn wrong_subcommand(command: &str, word: &[u8]) -> Fault {
+    let word = args::text(word);
+    Fault::from(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{word}'. Try {command} HELP."
+    ))
+}
+
 /// An error for an argument count that does not fit.
 pub fn wrong_number(name: &str) -> Fault {
     Fault::from(format!("ERR wrong number of arguments for '{name}' command"))

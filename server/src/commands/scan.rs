@@ -84,9 +84,17 @@ fn keys(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(())
 }
 
+/// A cursor as strtoul reads it: a number below 0 counts back from the highest.
+fn cursor(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    match text.strip_prefix('-') {
+        Some(digits) if !digits.starts_with('+') => digits.parse().ok().map(u64::wrapping_neg),
+        _ => text.parse().ok(),
+    }
+}
+
 fn scan(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let cursor = std::str::from_utf8(args[1]).ok().and_then(|text| text.parse::<u64>().ok());
-    let cursor = cursor.ok_or(Fault::from("ERR invalid cursor"))?;
+    let cursor = cursor(args[1]).ok_or(Fault::from("ERR invalid cursor"))?;
     let (mut pattern, mut count, mut wanted) = (None, 10usize, None);
     let mut rest = args[2..].iter();
     while let Some(word) = rest.next() {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::args::{int, int_within, is};
+use super::args::{int, int_within, is, timeout_ms};
 use super::fault::{Fault, Result, SYNTAX, not_durable};
 use super::table::{Command, Flags, Keys, command};
-use super::{Context, blocking, connection, wrong_number};
+use super::{Context, blocking, connection, wrong_subcommand};
 use crate::keyspace::blocked::Wish;
 use crate::keyspace::{DATABASES, OWN};
 use crate::resp::reply::Reply;
@@ -238,13 +238,19 @@ fn bgrewriteaof(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
 }
 
 fn shutdown(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    for word in &args[1..] {
-        if is(word, "ABORT") {
-            return Err(Fault::from("ERR No shutdown in progress."));
-        }
-        if !["NOSAVE", "SAVE", "NOW", "FORCE"].iter().any(|known| is(word, known)) {
-            return Err(Fault::from(SYNTAX));
-        }
+    let words = &args[1..];
+    let has = |known: &str| words.iter().any(|word| is(word, known));
+    let others = ["NOSAVE", "SAVE", "NOW", "FORCE"];
+    let is_known = |word: &&[u8]| is(word, "ABORT") || others.iter().any(|known| is(word, known));
+    let is_aborted = has("ABORT");
+    if !words.iter().all(is_known)
+        || (has("NOSAVE") && has("SAVE"))
+        || (is_aborted && others.iter().any(|known| has(known)))
+    {
+        return Err(Fault::from(SYNTAX));
+    }
+    if is_aborted {
+        return Err(Fault::from("ERR No shutdown in progress."));
     }
     context.session.ends = true;
     context.server.end();
@@ -335,16 +341,19 @@ fn swapdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn wait(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     int(args[1])?;
-    int_within(args[2], 0, i64::MAX, "ERR timeout is negative")?;
+    timeout_ms(args[2])?;
     context.reply().int(0);
     Ok(())
 }
 
 /// Waits until what was written before it is on the disk, up to a time. In a transaction it says how things are.
 fn waitaof(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let local = int_within(args[1], 0, 1, "ERR value is out of range, must be between 0 and 1")?;
+    let local = int(args[1])?;
+    if !(0..=1).contains(&local) {
+        return Err(Fault::from("ERR value is out of range, value must between 0 and 1"));
+    }
     int_within(args[2], 0, i64::MAX, "ERR value is out of range, must be positive")?;
-    let timeout_ms = int_within(args[3], 0, i64::MAX, "ERR timeout is negative")?;
+    let timeout_ms = timeout_ms(args[3])?;
     let durability = &context.server.durability;
     let ticket = if context.session.is_executing {
         // What the transaction has done so far is written with the rest of it.
@@ -393,7 +402,7 @@ fn slowlog(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         }
         _ => {
             if args.len() > 3 {
-                return Err(wrong_number("slowlog|get"));
+                return Err(wrong_subcommand("SLOWLOG", args[1]));
             }
             let count = match args.get(2) {
                 Some(count) => {
@@ -426,10 +435,15 @@ fn latency(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn flush_scripts(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let is_function = is(args[0], "FUNCTION");
     match args[2..] {
         [] => {}
         [word] if is(word, "SYNC") || is(word, "ASYNC") => {}
-        _ => return Err(Fault::from("ERR FLUSH only supports SYNC|ASYNC option")),
+        [_] if is_function => {
+            return Err(Fault::from("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
+        }
+        _ if is_function => return Err(wrong_subcommand("FUNCTION", args[1])),
+        _ => return Err(Fault::from("ERR SCRIPT FLUSH only support SYNC|ASYNC option")),
     }
     Reply { out: context.out, is_resp3: context.session.is_resp3 }.ok();
     Ok(())

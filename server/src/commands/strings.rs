@@ -180,6 +180,16 @@ fn unit_of(word: &[u8]) -> Option<Unit> {
     .map(|(_, unit)| unit)
 }
 
+/// A time to live and its unit. It may stand there again, where it has the same unit, and the last one counts.
+fn time_option<'a>(
+    before: Option<(Unit, &'a [u8])>,
+    word: &[u8],
+    rest: &mut std::slice::Iter<'_, &'a [u8]>,
+) -> Option<(Unit, &'a [u8])> {
+    let unit = unit_of(word).filter(|unit| before.is_none_or(|(before, _)| before == *unit))?;
+    Some((unit, *rest.next()?))
+}
+
 fn set_options(args: &[&[u8]]) -> Result<SetOptions> {
     let mut options = SetOptions::default();
     let mut rest = args.iter();
@@ -193,12 +203,10 @@ fn set_options(args: &[&[u8]]) -> Result<SetOptions> {
             options.get = true;
         } else if is(word, "KEEPTTL") && time.is_none() {
             options.keep = true;
-        } else if let Some(unit) = unit_of(word)
-            && !options.keep
-            && time.is_none()
-            && let Some(text) = rest.next()
+        } else if !options.keep
+            && let Some(more) = time_option(time, word, &mut rest)
         {
-            time = Some((unit, *text));
+            time = Some(more);
         } else {
             return Err(Fault::from(SYNTAX));
         }
@@ -306,14 +314,15 @@ fn getdel(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn getex(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let key = context.key(args[1]);
     let (mut expiry, mut persist) = (None, false);
-    match args[2..] {
-        [] => {}
-        [word] if is(word, "PERSIST") => persist = true,
-        [word, number] => {
-            let unit = unit_of(word).ok_or(Fault::from(SYNTAX))?;
-            expiry = Some((unit, number));
+    let mut rest = args[2..].iter();
+    while let Some(word) = rest.next() {
+        if is(word, "PERSIST") && expiry.is_none() {
+            persist = true;
+        } else if !persist && let Some(more) = time_option(expiry, word, &mut rest) {
+            expiry = Some(more);
+        } else {
+            return Err(Fault::from(SYNTAX));
         }
-        _ => return Err(Fault::from(SYNTAX)),
     }
     let found = context.work.find(&key, |found| {
         let expiry_ms = found.and_then(|found| found.expiry_ms);

@@ -39,6 +39,8 @@ impl Flags {
     pub const ALL_KEYS: Flags = Flags(2048);
     /// Not in scripts.
     pub const NO_SCRIPT: Flags = Flags(4096);
+    /// May change a key of another database than the client's: COPY and MOVE.
+    pub const OTHER_DATABASE: Flags = Flags(8192);
 
     /// Whether all of these are set.
     pub const fn has(self, other: Flags) -> bool {

@@ -98,6 +98,8 @@ pub struct Blocked {
     /// So many clients wait: nobody looks further where it is 0.
     count: AtomicUsize,
     by_key: Mutex<HashMap<Key, VecDeque<Arc<Waiter>>>>,
+    /// Those that wait for the disk.
+    for_disk: Mutex<Vec<Arc<Waiter>>>,
     has_ended: AtomicBool,
 }
 
@@ -115,6 +117,9 @@ impl Blocked {
             return false;
         }
         self.count.fetch_add(1, Ordering::SeqCst);
+        if matches!(waiter.wish, Wish::Durable { .. }) {
+            self.for_disk.lock().push(waiter.clone());
+        }
         for key in &waiter.keys {
             let queue = by_key.entry(key.clone()).or_default();
             if !queue.back().is_some_and(|last| Arc::ptr_eq(last, waiter)) {
@@ -127,6 +132,9 @@ impl Blocked {
     /// Takes a client out that was decided about.
     pub fn remove(&self, waiter: &Arc<Waiter>) {
         self.count.fetch_sub(1, Ordering::SeqCst);
+        if matches!(waiter.wish, Wish::Durable { .. }) {
+            self.for_disk.lock().retain(|other| !Arc::ptr_eq(other, waiter));
+        }
         let mut by_key = self.by_key.lock();
         for key in &waiter.keys {
             if let Some(queue) = by_key.get_mut(key) {
@@ -153,13 +161,31 @@ impl Blocked {
         by_key.get(key)?.iter().find(|waiter| !waiter.is_decided()).cloned()
     }
 
-    /// The wait of a client.
+    /// The wait of a client, for elements or for the disk.
     pub fn of_client(&self, client: u64) -> Option<Arc<Waiter>> {
-        let by_key = self.by_key.lock();
-        by_key
-            .values()
-            .flatten()
-            .find(|waiter| waiter.address.client == client && !waiter.is_decided())
-            .cloned()
+        let is_it = |waiter: &&Arc<Waiter>| waiter.address.client == client && !waiter.is_decided();
+        let for_disk = self.for_disk.lock().iter().find(is_it).cloned();
+        for_disk.or_else(|| self.by_key.lock().values().flatten().find(is_it).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_the_disk_is_found_and_who_is_only_asleep_is_not() {
+        let blocked = Blocked::default();
+        let waiter = |client, wish| {
+            let address = Address { event_loop: 0, token: 0, client };
+            Arc::new(Waiter::new(address, Vec::new(), wish, false))
+        };
+        let waiters =
+            [waiter(1, Wish::Durable { ticket: 7 }), waiter(2, Wish::Sleep), waiter(3, Wish::Count)];
+        assert!(waiters.iter().all(|waiter| blocked.add(waiter)));
+        let found = |client| blocked.of_client(client).map(|waiter| waiter.address.client);
+        assert_eq!([found(1), found(2), found(3)], [Some(1), None, None]);
+        waiters.iter().for_each(|waiter| blocked.remove(waiter));
+        assert!(found(1).is_none() && blocked.count() == 0);
     }
 }

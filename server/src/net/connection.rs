@@ -80,7 +80,11 @@ impl Connection {
         {
             self.is_gone = true;
         }
-        self.session.client.unsent.store(self.output.unsent() as u64, Ordering::Relaxed);
+        let client = &self.session.client;
+        client.unsent.store(self.output.unsent() as u64, Ordering::Relaxed);
+        client.input.store((self.input.len() - self.input_done) as u64, Ordering::Relaxed);
+        let buffers = self.input.capacity() + self.output.bytes.capacity();
+        client.buffers.store(buffers as u64, Ordering::Relaxed);
     }
 
     fn try_flush(&mut self) -> io::Result<()> {

@@ -309,7 +309,7 @@ mod tests {
 
     use super::*;
     use crate::backups::Backups;
-    use crate::durability::Durability;
+    use crate::durability::{Durability, Promise};
     use crate::keyspace::Keyspace;
     use crate::keyspace::blocked::Address;
     use crate::net::event_loop::EventLoop;
@@ -319,7 +319,7 @@ mod tests {
     fn who_publishes_waits_while_a_mailbox_is_full() {
         let db = filedb::Db::open("memory://", &filedb::Options::default()).unwrap();
         let keyspace = Arc::new(Keyspace::new(db).unwrap());
-        let durability = Durability::new(filedb::SyncMode::None);
+        let durability = Durability::new(Arc::new(Promise::new(filedb::SyncMode::None)));
         let server = Server::new(keyspace, Settings::default(), durability, Arc::new(Backups::new(None)));
         let (_poll, mailbox) = EventLoop::poll().unwrap();
         assert!(server.mailboxes.set(vec![mailbox.clone()]).is_ok());

@@ -387,6 +387,7 @@ impl EventLoop {
         let has_written = ticket != self.finished_ticket;
         self.finished_ticket = ticket;
         if has_written && self.server.durability.is_always() {
+            // Before the first connection is told to wait: the sync begins meanwhile.
             self.server.durability.want(ticket);
         }
         for at in std::mem::take(&mut self.listed) {

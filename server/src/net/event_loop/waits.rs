@@ -101,6 +101,8 @@ impl EventLoop {
         {
             connection.output.hold(ticket);
             self.held.insert(at);
+            // Also where the promise was another when the batch was written.
+            durability.want(ticket);
             // Then it never will be durable, and nobody will say so again.
             connection.is_gone |= self.server.durability.failure().is_some();
         }
