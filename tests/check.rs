@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use filedb::disk::sim::{Fault, Kind, SimDisk};
 use filedb::{Batch, CheckReport, Db, Error, MergeMode, Options, PutOptions, Severity, Ttl};
 
 fn options() -> Options {
@@ -300,4 +302,42 @@ fn expiries_and_lists_come_back_as_they_were() {
     let wanted =
         (500..3_000u32).map(|n| if n == 507 { b"changed".to_vec() } else { n.to_le_bytes().to_vec() });
     assert!(jobs.iter().map(<[u8]>::to_vec).eq(wanted));
+}
+
+/// A merge that ends early leaves copies of some records of a file, and the file: whoever finds one of two equal copies is right.
+#[test]
+fn a_store_whose_merge_ended_early_anywhere_has_no_findings() {
+    const NEEDED: &[Kind] = &[Kind::Create, Kind::Open, Kind::Read];
+    let merged = |fails: Option<u64>| {
+        let disk = SimDisk::new();
+        let options = Options { max_file_size: 1_000, io: filedb::IoMode::Pread, ..options() };
+        let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
+        for key in 0..40u8 {
+            db.put([key % 20], [key; 90]).unwrap();
+            db.push_back(b"list", [key; 30]).unwrap();
+            if key % 3 == 0 {
+                db.pop_front(b"list").unwrap();
+            }
+        }
+        db.maintain().unwrap();
+        let before = disk.operations();
+        if let Some(n) = fails {
+            disk.fail(Fault { lasts: true, kinds: NEEDED, ..Fault::once(before + n, libc::EMFILE) });
+        }
+        let is_whole = db.merge().is_ok();
+        disk.repair();
+        let operations = disk.operations() - before;
+        db.close().unwrap();
+        filedb::check_on(Arc::new(disk), |finding| {
+            // Files that were begun in vain may be left.
+            let is_harmless = finding.severity != Severity::DataLost;
+            assert!(is_harmless, "operation {fails:?} failed: {}: {}", finding.file, finding.message);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        (is_whole, operations)
+    };
+    let (_, operations) = merged(None);
+    let failed = (1..=operations).filter(|n| !merged(Some(*n)).0).count();
+    assert!(failed > 20, "{failed} merges ended early");
 }

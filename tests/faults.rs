@@ -166,6 +166,19 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// On a disk that has so much room and no more, until it is repaired.
+    fn with_room(case: &'a Case, scenario: &'a Scenario, room: u64) -> Self {
+        let run = Run::new(case, scenario, u64::MAX, true);
+        run.disk.set_room(Some(room));
+        run
+    }
+
+    /// What fails fails no more, and there is room.
+    fn repair(&self) {
+        self.disk.repair();
+        self.disk.set_room(None);
+    }
+
     /// Opens the store; where the disk does not let it, repairs the disk: then it must open.
     fn open(&mut self) -> Result<Db, String> {
         self.seen.clear();
@@ -175,7 +188,7 @@ impl<'a> Run<'a> {
             Err(error) => {
                 self.check_error("opening", &error)?;
                 if self.lasts {
-                    self.disk.repair();
+                    self.repair();
                 }
                 Db::open_on(Arc::new(self.disk.clone()), &self.options)
                     .map_err(|error| format!("opening, after an opening that failed: {error}"))?
@@ -361,7 +374,7 @@ impl<'a> Run<'a> {
 
     /// The disk works again.
     fn finish(mut self, db: Db) -> Result<(), String> {
-        self.disk.repair();
+        self.repair();
         // A value of no history.
         let [first, last] = [u32::MAX - 1, u32::MAX].map(|version| Value { version, len: 5 });
         let put = db.put(key(0), first.bytes(0));
@@ -449,6 +462,51 @@ fn fail_everywhere_in(engine: EngineKind, default: u64, sync: SyncMode, wanted: 
         },
     );
     tally(injected.get(), "injected errors");
+}
+
+/// In each test so many bytes lie between the sizes of two disks; torture begins at others with each seed.
+const BYTES_APART: u64 = 61;
+
+/// Each history on disks of all sizes up to that which it needs: they are full at every byte that it writes.
+fn full_at_every_byte(default: u64, engine: EngineKind) {
+    let scenario =
+        Scenario { errno: libc::ENOSPC, kinds: &[], short_write: false, failed_sync: FailedSync::LosesPages };
+    let full = std::cell::Cell::new(0);
+    run_histories(
+        histories(default),
+        |seed| {
+            let mut case = Case::random(seed, PROFILE);
+            case.settings.engine = engine;
+            case
+        },
+        |case| {
+            let unlimited = Run::new(case, &scenario, u64::MAX, false);
+            let disk = unlimited.disk.clone();
+            unlimited.run()?;
+            let most = disk.most_used();
+            for room in (case.seed % BYTES_APART..most).step_by(BYTES_APART as usize) {
+                let run = Run::with_room(case, &scenario, room);
+                let disk = run.disk.clone();
+                run.run().map_err(|why| {
+                    let trace = disk.trace_text(u64::MAX);
+                    format!("{why}\n\nthe disk had room for {room} of {most} bytes\n{trace}")
+                })?;
+                full.set(full.get() + u64::from(!disk.failures().is_empty()));
+            }
+            Ok(())
+        },
+    );
+    tally(full.get(), "full disks");
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_byte_loses_nothing_and_works_again_with_room() {
+    full_at_every_byte(1, EngineKind::Auto);
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_byte_loses_nothing_of_the_ordered_engine_and_works_again_with_room() {
+    full_at_every_byte(1, EngineKind::Lsm);
 }
 
 fn describe(why: &str, scenario: &Scenario, n: u64, lasts: bool, disk: &SimDisk) -> String {

@@ -23,7 +23,7 @@ pub(super) struct Descriptors {
 
 impl Descriptors {
     pub(super) fn new() -> Self {
-        let most = (super::fs::descriptor_limit() / 4).clamp(LEAST, MOST) as usize;
+        let most = (super::limits::descriptor_limit() / 4).clamp(LEAST, MOST) as usize;
         Descriptors { most, open: Mutex::default() }
     }
 

@@ -9,17 +9,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-// A 32-bit Linux has these in two widths.
-#[cfg(not(target_os = "linux"))]
-use libc::{RLIM_INFINITY, getrlimit, rlimit};
-#[cfg(target_os = "linux")]
-use libc::{RLIM64_INFINITY as RLIM_INFINITY, getrlimit64 as getrlimit, rlimit64 as rlimit};
-
 pub use super::directory::rename_new;
 
 use super::descriptors::Descriptors;
 use super::directory::Directory;
 use super::followed::FollowedFile;
+use super::limits::file_size_limit;
 use super::mapped::{MappedFile, Writes};
 use super::own_file::OwnFile;
 use super::page::{self, OwnPage, Page, PageLock};
@@ -345,23 +340,4 @@ pub(super) fn is_safe_to_map(directory: &Directory) -> bool {
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     page == super::mapping::PAGE as libc::c_long
         && directory.file_system().is_some_and(|kind| [EXT4, XFS, TMPFS].contains(&kind))
-}
-
-/// The size at which this process may not write to a file any more (`ulimit -f`).
-pub(super) fn file_size_limit() -> u64 {
-    // SAFETY: the pointer is to a valid rlimit.
-    soft_limit(|limit| unsafe { getrlimit(libc::RLIMIT_FSIZE, limit) }).unwrap_or(i64::MAX as u64)
-}
-
-/// How many descriptors this process may have (`ulimit -n`).
-pub(super) fn descriptor_limit() -> u64 {
-    // SAFETY: as above.
-    soft_limit(|limit| unsafe { getrlimit(libc::RLIMIT_NOFILE, limit) }).unwrap_or(u64::MAX)
-}
-
-/// What this process may use of a resource; `None` where that is not limited.
-fn soft_limit(ask: impl FnOnce(*mut rlimit) -> libc::c_int) -> Option<u64> {
-    let mut limit = rlimit { rlim_cur: 0, rlim_max: 0 };
-    let known = ask(&mut limit) == 0;
-    (known && limit.rlim_cur != RLIM_INFINITY).then_some(limit.rlim_cur)
 }

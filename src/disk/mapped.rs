@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use super::fs::allocate;
+use super::limits::SizeLimit;
 use super::mapping::{Mapping, PAGE};
 use super::own_file::OwnFile;
 use super::process;
@@ -57,7 +58,7 @@ pub(super) enum Writes {
 pub(super) struct MappedFile {
     view: View,
     capacity: u64,
-    size_limit: u64,
+    size_limit: SizeLimit,
     /// Blocks exist below this offset.
     reserved: AtomicU64,
     /// What lies below was mapped for readers after it was written.
@@ -81,7 +82,7 @@ impl MappedFile {
         Ok(MappedFile {
             view: View::new(Mapping::new(file, size, false)?, size),
             capacity: size,
-            size_limit: 0,
+            size_limit: SizeLimit::none(),
             reserved: AtomicU64::new(size),
             populated: AtomicU64::new(size),
             write_base: ptr::null_mut::<u8>().into(),
@@ -104,7 +105,7 @@ impl MappedFile {
         Ok(MappedFile {
             view: View::new(Mapping::new(&file, capacity, false)?, size),
             capacity,
-            size_limit: super::fs::file_size_limit(),
+            size_limit: SizeLimit::now(),
             reserved: AtomicU64::new(size),
             populated: AtomicU64::new(size),
             write_base,
@@ -135,12 +136,13 @@ impl MappedFile {
         if end <= from {
             return Ok(());
         }
-        let ahead = (from + tail.step).min(self.capacity).min(self.size_limit);
+        let ahead = (from + tail.step).min(self.capacity).min(self.size_limit.known());
         // First with room to spare; where the disk is too full for that, only what this write needs.
         let reached = match allocate(&tail.file, from..end.max(ahead), false) {
             Ok(()) => end.max(ahead),
             Err(error)
-                if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) && ahead > end =>
+                if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+                    && ahead > end =>
             {
                 allocate(&tail.file, from..end, false)?;
                 end
@@ -283,9 +285,7 @@ impl DiskFile for MappedFile {
         let Some(file) = self.tail.lock().as_ref().map(|tail| tail.file.clone()) else {
             return Err(closed());
         };
-        if end > self.size_limit {
-            return Err(io::Error::from_raw_os_error(libc::EFBIG));
-        }
+        self.size_limit.allow(end)?;
         let mut at = start;
         while at < end {
             // In pieces: an appender that needs room waits for each.
@@ -384,7 +384,7 @@ impl DiskFile for MappedFile {
         // Whole pages: the kernel would touch the one that a reservation ends in when it makes the next.
         let unit = if room.in_bulk { HUGE_PAGE } else { PAGE };
         let wanted = at.saturating_add(room.bytes).min(self.capacity).next_multiple_of(unit);
-        let wanted = wanted.min(self.capacity).min(self.size_limit);
+        let wanted = wanted.min(self.capacity).min(self.size_limit.known());
         // Not a little with each call.
         if self.reserved.load(Ordering::Relaxed) < wanted.saturating_sub(room.bytes / 4) {
             while self.reserve_piece(wanted)? {}

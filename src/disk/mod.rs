@@ -10,6 +10,7 @@ mod descriptors;
 mod directory;
 mod followed;
 pub mod fs;
+mod limits;
 mod lock;
 mod mapped;
 mod mapping;

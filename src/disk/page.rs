@@ -98,7 +98,7 @@ impl OwnPage {
         let size = lock.file.metadata()?.len();
         if size < PAGE {
             // Past the process's limit the kernel would send SIGXFSZ.
-            if super::fs::file_size_limit() < PAGE {
+            if super::limits::file_size_limit() < PAGE {
                 return Err(io::Error::from_raw_os_error(libc::EFBIG));
             }
             // Written, not only made longer: its block must be there before it is written to through a mapping.

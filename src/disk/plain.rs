@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::DiskFile;
 use super::descriptors::{Descriptors, Reopened};
 use super::directory::Directory;
+use super::limits::SizeLimit;
 use super::own_file::OwnFile;
 use super::readahead;
 use crate::store::memory;
@@ -34,7 +35,7 @@ const STEP: u64 = 256 << 10;
 pub(super) struct PlainFile {
     file: Arc<Reopened>,
     step: u64,
-    size_limit: u64,
+    size_limit: SizeLimit,
     /// Blocks exist below this offset, or the file system cannot reserve any.
     reserved: AtomicU64,
     sealed: AtomicBool,
@@ -58,7 +59,7 @@ impl PlainFile {
             file.let_go();
         }
         let step = if purpose == Purpose::Append { STEP } else { 0 };
-        let (size_limit, sealed) = (super::fs::file_size_limit(), AtomicBool::new(false));
+        let (size_limit, sealed) = (SizeLimit::now(), AtomicBool::new(false));
         Ok(PlainFile { file, step, size_limit, reserved, sealed })
     }
 }
@@ -97,10 +98,11 @@ impl DiskFile for PlainFile {
         }
         let file = self.file.get()?;
         // The size of the file stays as it is, so that its end is the end of what was written.
-        let ahead = (end + self.step).min(self.size_limit).max(end);
+        let ahead = (end + self.step).min(self.size_limit.known()).max(end);
         let reached = match super::fs::allocate(&file, reserved..ahead, true) {
             Ok(()) => ahead,
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => {
+            // A limit on the size of files may have become lower.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG)) => {
                 super::fs::allocate(&file, reserved..end, true)?;
                 end
             }
@@ -120,9 +122,7 @@ impl DiskFile for PlainFile {
     }
 
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
-        if offset + parts.iter().map(|part| part.len() as u64).sum::<u64>() > self.size_limit {
-            return Err(io::Error::from_raw_os_error(libc::EFBIG));
-        }
+        self.size_limit.allow(offset + parts.iter().map(|part| part.len() as u64).sum::<u64>())?;
         let file = self.file.get()?;
         write_parts(&file, parts, offset)
     }

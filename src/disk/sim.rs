@@ -214,6 +214,11 @@ impl SimDisk {
         self.state.lock().used()
     }
 
+    /// The most that they ever had.
+    pub fn most_used(&self) -> u64 {
+        self.state.lock().most_used
+    }
+
     /// How much is reserved when the engine asks for it. [`Reserve::Pages`] unless told otherwise.
     pub fn set_reserve(&self, reserve: Reserve) {
         self.state.lock().reserve = reserve;

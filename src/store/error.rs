@@ -205,7 +205,8 @@ impl fmt::Display for Error {
                 write!(f, "could not {action}: '{}' is shorter than it should be", path.display())
             }
             Error::Io { action, path, errno } => {
-                write!(f, "could not {action} '{}': {}", path.display(), io::Error::from_raw_os_error(*errno))
+                let error = io::Error::from_raw_os_error(*errno);
+                write!(f, "could not {action} '{}': {error}{}", path.display(), advice(*errno))
             }
             Error::Corrupt { path, offset, what, .. } => write!(
                 f,
@@ -219,9 +220,14 @@ impl fmt::Display for Error {
             ),
             Error::NoSpace { action, path, errno } => write!(
                 f,
-                "no room to {action} '{}': {}; nothing was written, make room and try again",
+                "no room to {action} '{}': {}; nothing was written, {} and try again",
                 path.display(),
-                io::Error::from_raw_os_error(*errno)
+                io::Error::from_raw_os_error(*errno),
+                if *errno == libc::EFBIG {
+                    "raise the limit on the size of files (ulimit -f)"
+                } else {
+                    "make room"
+                }
             ),
             Error::ReadOnly => f.write_str("the store was opened with read_only; open it without to write"),
             Error::TooLarge { what, size, limit } => {
@@ -251,6 +257,17 @@ impl fmt::Display for Error {
                 write!(f, "a bug in filedb was caught ({message}); close the store and open it again")
             }
         }
+    }
+}
+
+/// What a person can do about an error of the operating system, where that is not in its words.
+fn advice(errno: i32) -> &'static str {
+    match errno {
+        libc::EMFILE => {
+            "; close files of this process, or raise its limit on open files (ulimit -n), and try again"
+        }
+        libc::EROFS => "; mount the file system for writing, or open the store with read_only to read it",
+        _ => "",
     }
 }
 

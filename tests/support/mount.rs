@@ -71,6 +71,11 @@ impl Mount {
         does("mount", &["-o", "remount,abort"], &[&self.path()])
     }
 
+    /// Mounts it for reading only, or for writing again. False where somebody has a file open for writing.
+    pub fn set_read_only(&self, is_so: bool) -> bool {
+        does("mount", &["-o", if is_so { "remount,ro" } else { "remount,rw" }], &[&self.path()])
+    }
+
     /// Mounts it anew. Nobody may have a file open in it.
     pub fn remount(&self) {
         // The memory of a process that was killed is given back a moment after its parent hears of its end.

@@ -66,7 +66,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "error-sweep",
-        holds: "each operation on the disk fails, once and from then on, with each error",
+        holds: "each operation on the disk fails, once and from then on, with each error; disks that are full at any byte",
         program: "faults",
         share: 2,
         ..SUITE
@@ -110,7 +110,15 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "limits",
-        holds: "limits of a process on its descriptors and the sizes of files, at an opening",
+        holds: "limits on the sizes of files and on descriptors that come and go, a file system of 64 MB that fills, one that becomes read-only; both engines",
+        program: "limits",
+        histories: 10,
+        share: 2,
+        ..SUITE
+    },
+    Suite {
+        name: "openings",
+        holds: "limits of a process on its descriptors and the sizes of files, at a first opening",
         program: "host",
         tests: &["a_first_opening_that_fails"],
         ..SUITE

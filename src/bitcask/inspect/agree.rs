@@ -33,6 +33,8 @@ const LONGEST_HINT: u64 = 512 << 20;
 
 /// The newest version of an element.
 struct Element {
+    id: u64,
+    position: i64,
     place: (usize, u64),
     /// Whether the head of a list that is alive names it.
     is_named: bool,
@@ -276,6 +278,13 @@ impl Survey<'_, '_> {
                             agreed_elements += u64::from(element.is_named);
                         }
                         _ if self.is_damaged_at(place, &hash) || place.0.is_none() => {}
+                        Some(element)
+                            if is_copy(place, |place| {
+                                self.ledger.keys.has_copy_of_element_at(element.id, element.position, place)
+                            }) =>
+                        {
+                            agreed_elements += u64::from(element.is_named)
+                        }
                         _ => wrong += 1,
                     }
                     continue;
@@ -288,6 +297,10 @@ impl Survey<'_, '_> {
                     _ if self.is_damaged_at(place, &hash) => self.ledger.keys.mark(&hash),
                     // A file that is missing was told.
                     _ if place.0.is_none() => self.ledger.keys.mark(&hash),
+                    Some(version) if is_copy(place, |place| self.ledger.keys.has_copy_at(&hash, place)) => {
+                        agreed += u64::from(matches!(version.holds(), Holds::Value | Holds::Head));
+                        self.ledger.keys.mark(&hash);
+                    }
                     _ => wrong += 1,
                 }
             }
@@ -325,7 +338,7 @@ impl Survey<'_, '_> {
                 .hasher
                 .hash(&ListHead { id, first: position, end: position }.element_key(position));
             elements.try_reserve(1).map_err(|_| Error::NoMemory { bytes: elements.len() as u64 * 48 })?;
-            elements.insert(name(&hash), Element { place: version.place(), is_named });
+            elements.insert(name(&hash), Element { id, position, place: version.place(), is_named });
         }
         Ok(elements)
     }
@@ -347,6 +360,11 @@ impl Survey<'_, '_> {
         }
         is_there
     }
+}
+
+/// Whether this is the place of another copy, which `has_copy` says.
+fn is_copy((file, offset): (Option<usize>, u64), has_copy: impl Fn((usize, u64)) -> bool) -> bool {
+    file.is_some_and(|file| has_copy((file, offset)))
 }
 
 fn is_listed(manifest: &crate::format::manifest::Manifest, id: u32) -> bool {

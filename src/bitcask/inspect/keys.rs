@@ -68,8 +68,8 @@ pub type ElementKey = [u8; ELEMENT_KEY_SIZE];
 /// See the module.
 #[derive(Default)]
 pub struct Keys {
-    keys: HashMap<(u64, u16), Version>,
-    elements: HashMap<ElementKey, Version>,
+    keys: Newest<(u64, u16)>,
+    elements: Newest<ElementKey>,
     /// The newest heads, with their numbers.
     heads: HashMap<(u64, u16), (u64, ListHead)>,
     /// What was taken out at the ends of lists, by their numbers.
@@ -116,26 +116,57 @@ pub fn name(hash: &KeyHash) -> (u64, u16) {
     (hash.word, u16::from_le_bytes([hash.root, hash.fingerprint]))
 }
 
-fn put<K: Eq + std::hash::Hash>(map: &mut HashMap<K, Version>, key: K, version: Version) -> Result<()> {
-    if map.len() == map.capacity() {
-        map.try_reserve(map.len() / 2 + 1).map_err(|_| Error::NoMemory { bytes: map.len() as u64 * 40 })?;
+/// A file, and an offset in it.
+type Place = (usize, u64);
+
+/// The newest version of each key of some kind.
+struct Newest<K> {
+    versions: HashMap<K, Version>,
+    /// Other places of versions, with their numbers: a merge that ended early leaves copies of some records of a file, and the file.
+    twins: HashMap<(K, Place), u64>,
+}
+
+impl<K> Default for Newest<K> {
+    fn default() -> Self {
+        Newest { versions: HashMap::new(), twins: HashMap::new() }
     }
-    match map.entry(key) {
-        Entry::Occupied(mut held) if version.seq > held.get().seq => {
-            held.insert(version);
+}
+
+impl<K: Copy + Eq + std::hash::Hash> Newest<K> {
+    fn put(&mut self, key: K, version: Version) -> Result<()> {
+        let map = &mut self.versions;
+        if map.len() == map.capacity() {
+            let bytes = map.len() as u64 * 40;
+            map.try_reserve(map.len() / 2 + 1).map_err(|_| Error::NoMemory { bytes })?;
         }
-        Entry::Occupied(_) => {}
-        Entry::Vacant(place) => {
-            place.insert(version);
+        match map.entry(key) {
+            Entry::Occupied(mut held) if version.seq > held.get().seq => {
+                held.insert(version);
+            }
+            Entry::Occupied(held) if version.seq == held.get().seq => {
+                let bytes = self.twins.len() as u64 * 48;
+                self.twins.try_reserve(1).map_err(|_| Error::NoMemory { bytes })?;
+                self.twins.insert((key, version.place()), version.seq);
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(place) => {
+                place.insert(version);
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Whether the newest version stands there too.
+    fn is_twin(&self, key: K, place: Place) -> bool {
+        let seq = self.twins.get(&(key, place)).copied();
+        seq.is_some() && seq == self.versions.get(&key).map(|version| version.seq)
+    }
 }
 
 impl Keys {
     /// Notes a version of a key; the one with the largest number counts.
     pub fn put(&mut self, hash: &KeyHash, version: Version) -> Result<()> {
-        put(&mut self.keys, name(hash), version)
+        self.keys.put(name(hash), version)
     }
 
     /// Notes what a head of a collection says, beside [`Keys::put`].
@@ -167,20 +198,20 @@ impl Keys {
 
     /// Notes that the checkpoint has a key.
     pub fn mark(&mut self, hash: &KeyHash) {
-        if let Some(version) = self.keys.get_mut(&name(hash)) {
+        if let Some(version) = self.keys.versions.get_mut(&name(hash)) {
             version.file |= MARK;
         }
     }
 
     /// Forgets the keys that are not marked.
     pub fn drop_unmarked(&mut self) {
-        self.keys.retain(|_, version| version.file & MARK != 0);
+        self.keys.versions.retain(|_, version| version.file & MARK != 0);
     }
 
     /// The lists, without their elements.
     pub fn lists(&self) -> impl Iterator<Item = FoundList> {
         self.heads.iter().filter_map(|(name, (seq, head))| {
-            let version = *self.keys.get(name)?;
+            let version = *self.keys.versions.get(name)?;
             let counts = version.seq == *seq && version.holds() == Holds::Head;
             counts.then_some(FoundList { head: *head, version, elements: Vec::new() })
         })
@@ -188,17 +219,27 @@ impl Keys {
 
     /// Notes a version of an element of a collection.
     pub fn put_element(&mut self, key: ElementKey, version: Version) -> Result<()> {
-        put(&mut self.elements, key, version)
+        self.elements.put(key, version)
     }
 
     /// The newest version of a key.
     pub fn get(&self, hash: &KeyHash) -> Option<Version> {
-        self.keys.get(&name(hash)).copied()
+        self.keys.versions.get(&name(hash)).copied()
+    }
+
+    /// Whether the newest version of a key has a copy there, beside the place that [`Keys::get`] gives.
+    pub fn has_copy_at(&self, hash: &KeyHash, place: Place) -> bool {
+        self.keys.is_twin(name(hash), place)
+    }
+
+    /// The same of an element.
+    pub fn has_copy_of_element_at(&self, id: u64, position: i64, place: Place) -> bool {
+        self.elements.is_twin(ListHead { id, first: position, end: position }.element_key(position), place)
     }
 
     /// The newest versions of all keys.
     pub fn all(&self) -> impl Iterator<Item = Version> {
-        self.keys.values().copied()
+        self.keys.versions.values().copied()
     }
 
     /// How many keys hold a value or a head.
@@ -208,12 +249,12 @@ impl Keys {
 
     /// How many keys and tombstones are known.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.versions.len()
     }
 
     /// The elements of collections, of any.
     pub fn elements(&self) -> impl Iterator<Item = (u64, i64, Version)> {
-        self.elements.iter().map(|(key, version)| {
+        self.elements.versions.iter().map(|(key, version)| {
             let (mut id, mut position) = ([0; 8], [0; 8]);
             id.copy_from_slice(&key[..8]);
             position.copy_from_slice(&key[8..]);

@@ -31,6 +31,7 @@ pub(super) struct State {
     pub crash_at: Option<u64>,
     pub off: bool,
     pub room: Option<u64>,
+    pub most_used: u64,
     pub reserve: Reserve,
     pub is_mapped: bool,
     pub capture: Option<Random>,
@@ -106,6 +107,7 @@ impl State {
             return Err(Refusal { errno: OFF, short_write: false });
         }
         self.operations += 1;
+        self.most_used = self.most_used.max(self.used());
         let number = self.operations;
         if self.crash_at == Some(number) {
             self.off = true;
