@@ -187,7 +187,7 @@ pub struct Put {
     pub key: std::ffi::OsString,
     /// The value; without one, or with -, it is read from standard input.
     pub value: Option<std::ffi::OsString>,
-    /// It expires so long from now: 500ms, 15s, 10min, 2h, 7d.
+    /// How long from now the key expires: 500ms, 15s, 10min, 2h, 7d.
     #[arg(long, value_parser = text::duration)]
     pub ttl: Option<std::time::Duration>,
     /// Only if there is no such key.

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 /// How a command ended; the numbers are in the manual page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It was done.
+    /// What was asked for was done.
     Done = 0,
     /// There is no such key, or a condition does not hold.
     No = 1,
     /// The store is damaged.
     Damaged = 3,
-    /// It is open elsewhere.
+    /// The store is open elsewhere.
     Locked = 4,
     /// There is no store, or one too many.
     Missing = 5,

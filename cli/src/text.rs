@@ -103,7 +103,7 @@ pub fn life(text: &str) -> Result<Ttl> {
     if text == "never" { Ok(Ttl::Forever) } else { duration(text).map(Ttl::Left) }
 }
 
-/// So many of what `one` names, for people.
+/// A number of what `one` names, for people.
 pub fn many(count: u64, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }

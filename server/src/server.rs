@@ -27,13 +27,13 @@ pub struct Stats {
     pub commands: AtomicU64,
     /// Connections that came.
     pub connections: AtomicU64,
-    /// And were refused.
+    /// Connections that were refused.
     pub rejected: AtomicU64,
     /// Errors that were replied.
     pub errors: AtomicU64,
     /// Reads of keys that were there.
     pub hits: AtomicU64,
-    /// And were not.
+    /// Reads of keys that were not there.
     pub misses: AtomicU64,
     /// Bytes that came.
     pub input_bytes: AtomicU64,
@@ -41,7 +41,7 @@ pub struct Stats {
     pub output_bytes: AtomicU64,
     /// Rounds of event loops, and the time that they took in microseconds.
     pub rounds: AtomicU64,
-    /// That time.
+    /// The time of these rounds.
     pub round_micros: AtomicU64,
     /// Commands in the last second.
     pub commands_per_second: AtomicU64,

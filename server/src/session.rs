@@ -16,7 +16,7 @@ use crate::keyspace::watch::Flag;
 pub struct Client {
     /// Where it is, with its number.
     pub address: Address,
-    /// Its end of the connection, and ours.
+    /// The client's end of the connection, and ours.
     pub peer: String,
     /// Our end.
     pub local: String,
@@ -26,7 +26,7 @@ pub struct Client {
     pub known: Mutex<Known>,
     /// When it was heard last, in milliseconds since the server was started.
     pub heard_ms: AtomicU64,
-    /// Its database.
+    /// The client's database.
     pub database: AtomicU64,
     /// Channels and patterns that it listens to.
     pub channels: AtomicU64,
@@ -107,14 +107,14 @@ pub enum Replies {
 pub struct Queued {
     /// The command.
     pub command: &'static Command,
-    /// Its arguments.
+    /// The arguments of the command.
     pub args: Vec<Vec<u8>>,
 }
 
 /// Commands that wait for EXEC.
 #[derive(Default)]
 pub struct Queue {
-    /// Them.
+    /// The commands of the transaction.
     pub commands: Vec<Queued>,
     /// What they take, in bytes.
     pub bytes: usize,
@@ -124,7 +124,7 @@ pub struct Queue {
 
 /// A key that is watched.
 pub struct Watched {
-    /// Its database.
+    /// The database of the key.
     pub database: u8,
     /// As the client calls it.
     pub name: Vec<u8>,

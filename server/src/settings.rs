@@ -26,7 +26,7 @@ pub struct Settings {
     pub max_pubsub_output: AtomicU64,
     /// Commands that take longer than this are logged, in microseconds; negative for none.
     pub slowlog_micros: AtomicU64,
-    /// So many of them are kept.
+    /// How many slow commands are kept.
     pub slowlog_len: AtomicU64,
     /// The password; empty for none.
     pub password: RwLock<String>,
@@ -72,9 +72,9 @@ impl Default for Settings {
 
 /// A setting that can be changed.
 pub struct Setting {
-    /// Its name.
+    /// The name of the setting.
     pub name: &'static str,
-    /// Its value as text.
+    /// The value of the setting as text.
     pub get: fn(&Settings) -> String,
     /// Changes it; `Err` says why not.
     pub set: fn(&Settings, &str) -> Result<(), String>,

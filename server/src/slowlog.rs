@@ -11,13 +11,13 @@ use crate::session::Client;
 /// A command that took long.
 #[derive(Clone)]
 pub struct Slow {
-    /// Its number.
+    /// The number of the entry.
     pub id: u64,
     /// When it was done, in seconds since 1970.
     pub at_s: u64,
     /// How long it took, in microseconds.
     pub micros: u64,
-    /// Its arguments, shortened.
+    /// The arguments of the command, shortened.
     pub args: Vec<Vec<u8>>,
     /// Who sent it.
     pub peer: String,

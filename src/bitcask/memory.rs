@@ -74,7 +74,7 @@ impl Names {
         Names { owner: ForkGuard::new(), stores: Mutex::default(), of_child: OnceLock::new() }
     }
 
-    /// Those of this process.
+    /// The names of this process.
     fn ours() -> &'static Names {
         static FIRST: OnceLock<Names> = OnceLock::new();
         let mut names = FIRST.get_or_init(Names::new);

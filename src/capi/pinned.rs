@@ -116,8 +116,8 @@ struct Many<'call> {
     failure: Option<Failure>,
 }
 
-/// So many keys are looked up at a time. Enough to overlap all the waiting there is, and few enough that the arrays
-/// for them need not grow with a number that comes from the caller.
+/// How many keys are looked up at a time. Enough to overlap all the waiting there is, and few enough that the arrays for them need not grow
+/// with a number that comes from the caller.
 const AT_A_TIME: usize = 64;
 
 impl Many<'_> {

@@ -57,7 +57,7 @@ impl Directory {
         &self.path
     }
 
-    /// Its descriptor.
+    /// The file that is the directory's descriptor.
     pub(super) fn file(&self) -> &File {
         &self.file
     }

@@ -30,12 +30,12 @@ use crate::sync::thread::NotCancelled;
 
 /// What a file reserves at once grows to so much.
 const LARGEST_STEP: u64 = 4 << 20;
-/// So much is mapped for readers at once, at least, and for writers at most.
+/// How much is mapped for readers at once, at least, and for writers at most.
 const POPULATE_STEP: u64 = 256 << 10;
-/// So much is given up for writing at once, at least: each time all cores forget their translations.
+/// How much is given up for writing at once, at least: each time all cores forget their translations.
 const RELEASE_STEP: u64 = 4 << 20;
 
-/// So much is faulted in ahead of the tail, at most, and no more than this part of the memory: these pages are dirty.
+/// How much is faulted in ahead of the tail, at most, and no more than this part of the memory: these pages are dirty.
 const MOST_FAULTED: u64 = 16 << 20;
 const FAULTED_SHARE: u64 = 64;
 /// What was written longer ago than this part of the memory may be on the disk only, and is not mapped for readers.

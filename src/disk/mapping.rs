@@ -7,14 +7,14 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) const PAGE: u64 = 4096;
-/// So much is faulted in at once, at most.
+/// How much is faulted in at once, at most.
 #[cfg(target_os = "linux")]
 const FAULT_STEP: u64 = 256 << 10;
 
 /// A range of addresses that a file is mapped at; unmapped when dropped.
 pub(super) struct Mapping {
     base: *mut u8,
-    /// It may become shorter.
+    /// The length of the mapping, which may become shorter.
     len: AtomicUsize,
 }
 

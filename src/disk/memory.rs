@@ -172,10 +172,10 @@ struct MemoryFile {
     capacity: u64,
     /// What is written ends here.
     size: AtomicU64,
-    /// So many bytes from the front on are charged for.
+    /// How many bytes from the front on are charged for.
     charged: AtomicU64,
     sealed: AtomicBool,
-    /// So much is charged for ahead of what is written.
+    /// How much is charged for ahead of what is written.
     step: u64,
     budget: Arc<Budget>,
 }

@@ -90,7 +90,7 @@ pub trait Disk: Send + Sync {
         Ok(None)
     }
 
-    /// That page, for who reads it.
+    /// The page that a store's writer tells readers by, for who reads it.
     fn page(&self) -> io::Result<Option<page::Page>> {
         Ok(None)
     }

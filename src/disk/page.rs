@@ -25,7 +25,7 @@ const READ_LOCK: libc::c_int = libc::F_RDLCK as _;
 const WRITE_LOCK: libc::c_int = libc::F_WRLCK as _;
 const UNLOCK: libc::c_int = libc::F_UNLCK as _;
 
-/// So many words has a page.
+/// How many words a page has.
 pub const WORDS: usize = PAGE as usize / size_of::<AtomicU64>();
 
 /// The words of a page, mapped or in the memory of this process alone.
@@ -206,7 +206,7 @@ impl Page {
 /// The bytes of the file that are locked: while the store is open for writing, and while the page is that writer's.
 const OPEN: libc::off_t = 0;
 const TELLS: libc::off_t = 1;
-/// And the byte that all who read the page have locked together.
+/// The byte that all who read the page have locked together.
 const READS: libc::off_t = 2;
 
 /// The lock of a page, until it is dropped.

@@ -23,9 +23,9 @@ const GATHER_LIMIT: usize = 64 << 10;
 pub(super) enum Purpose {
     /// Frames are appended: blocks are reserved in pieces.
     Append,
-    /// It is written or read once, as a whole.
+    /// A file that is written or read once, as a whole.
     Whole,
-    /// It is complete, and gives its descriptor up when others need it.
+    /// A file that is complete, and gives its descriptor up when others need it.
     Read,
 }
 

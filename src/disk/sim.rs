@@ -60,7 +60,7 @@ pub enum Reserve {
     Nothing,
     /// What was asked for.
     Exact,
-    /// That, rounded up to whole pages.
+    /// The size, rounded up to whole pages.
     #[default]
     Pages,
 }

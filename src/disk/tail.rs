@@ -11,7 +11,7 @@ pub(super) const HUGE_PAGE: u64 = 2 << 20;
 
 /// The first reservation of a file; each further one doubles it, up to what [`super::mapped`] says.
 pub(super) const FIRST_STEP: u64 = 64 << 10;
-/// So much is reserved at once ahead of the tail, at most: writers wait for each.
+/// How much is reserved at once ahead of the tail, at most: writers wait for each.
 const PIECE: u64 = 16 << 20;
 
 /// What only writing needs: the descriptor, the mapping for writing, if there is one, and how far that reaches.

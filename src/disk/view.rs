@@ -31,7 +31,7 @@ const SETTLING: u64 = 256 << 10;
 /// Who loads a range will load the next one.
 const LOADED_AHEAD: u64 = 1 << 20;
 
-/// So many bytes of a record are prefetched.
+/// How many bytes of a record are prefetched, at most.
 const MOST_PREFETCHED: u64 = 256;
 #[cfg(target_arch = "x86_64")]
 const CACHE_LINE: usize = 64;

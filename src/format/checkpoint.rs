@@ -52,7 +52,7 @@ pub enum CheckpointLine {
         expiry_ms: u64,
         /// The first byte of its hash.
         root: u8,
-        /// Its slot in the index.
+        /// The key's slot in the index.
         slot: (u64, u64),
     },
     /// What the clocks said when the store was closed, in milliseconds. There is none where the store's time was not ahead.
@@ -138,7 +138,7 @@ pub struct CheckpointElements {
 pub struct CheckpointHeader {
     /// The store's identity.
     pub store_id: [u8; 16],
-    /// Its identity, random, which the clean manifest that it belongs to names.
+    /// The identity of the checkpoint, random, which the clean manifest that it belongs to names.
     pub id: u64,
     /// The live data files.
     pub files: Vec<CheckpointFile>,

@@ -12,7 +12,7 @@ use crate::store::memory::Refused;
 /// Something that a store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
-    /// Its number, below 64, never given to another one.
+    /// The number of the feature, below 64, never given to another one.
     pub bit: u32,
     /// The first version of filedb that knows it: major, minor, patch.
     pub since: [u8; 3],
@@ -45,7 +45,7 @@ pub const KEPT_DELETES: Feature = Feature { bit: 3, since: [0, 2, 0] };
 pub const TESTED: Feature = Feature { bit: 63, since: [9, 8, 7] };
 
 impl Feature {
-    /// Its bit.
+    /// The bit of the feature.
     pub fn mask(self) -> u64 {
         1 << self.bit
     }
@@ -63,11 +63,11 @@ pub struct Needs {
 /// Why a manifest, or a checkpoint, is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its bytes are not what was written.
+    /// The bytes are not what was written.
     Damaged(Damage),
     /// There is no memory for what they say.
     NoMemory(Refused),
-    /// It is intact and of a version that this one does not read, for the reason in these words.
+    /// The bytes are intact and of a version that this one does not read, for the reason in these words.
     OtherVersion(String),
 }
 

@@ -121,7 +121,7 @@ const HEAD: u32 = super::collection::HEAD_SIZE as u32;
 pub struct Header {
     /// What the frame does.
     pub kind: Kind,
-    /// Its place in the order of all writes.
+    /// The frame's place in the order of all writes.
     pub seq: u64,
     /// When it was written, in milliseconds since 1970.
     pub time_ms: u64,

@@ -37,7 +37,7 @@ pub struct HintEntry {
     pub offset_units: u32,
     /// The size of its frame, in units of 8 bytes.
     pub size_units: u32,
-    /// Its sequence number.
+    /// The sequence number of the record.
     pub seq: u64,
     /// When it expires, in milliseconds since 1970.
     pub expiry_ms: Option<u64>,

@@ -100,7 +100,7 @@ fn checksum(words: &[u64; HEADER_WORDS]) -> u64 {
 pub enum Extent {
     /// The log goes on in it: readable up to here, in units of 8 bytes.
     Open(u32),
-    /// It ends here, in units of 8 bytes, and goes on in the other file.
+    /// The log ends here in this file, in units of 8 bytes, and goes on in the other file.
     Ended(u32, FileId),
     /// The page does not say.
     Unknown,

@@ -25,7 +25,7 @@ pub enum FileState {
 /// One data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileEntry {
-    /// Its number.
+    /// The number of the file.
     pub id: FileId,
     /// Whether it is complete.
     pub state: FileState,
@@ -34,7 +34,7 @@ pub struct FileEntry {
     /// Of an open file: its first number is one more than the last before it, which is that of the open file before or, of the
     /// oldest, one that [`Manifest::last_seq`] counts. Versions before 0.2 write false.
     pub follows: bool,
-    /// Its length in bytes: exact where sealed or where the manifest is clean, else a lower bound.
+    /// The length of the file in bytes: exact where sealed or where the manifest is clean, else a lower bound.
     pub length: u64,
     /// The smallest sequence number in it; 0 where not known.
     pub min_seq: u64,

@@ -16,19 +16,19 @@ use crate::store::memory::{self, Refused};
 const RUN_SIZE: usize = 48;
 const RANGE_SIZE: usize = 24;
 
-/// So many levels there are at most: each holds ten times the bytes of the one above.
+/// How many levels there are at most: each holds ten times the bytes of the one above.
 pub const LEVELS: u32 = 32;
 
 /// One run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunEntry {
-    /// Its number.
+    /// The number of the run.
     pub id: FileId,
-    /// Its level: those of level 0 may overlap, the newest has the largest sequence number; those of each other level do not.
+    /// The level of the run: runs of level 0 may overlap, the newest has the largest sequence number; those of each other level do not.
     pub level: u32,
     /// The salt that its header must carry.
     pub salt: u32,
-    /// Its length in bytes.
+    /// The length of the run in bytes.
     pub length: u64,
     /// The smallest sequence number in it.
     pub min_seq: u64,
@@ -41,9 +41,9 @@ pub struct RunEntry {
 /// All keys from `from` on and before `to` were deleted, as far as they are older than `seq`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RangeDelete {
-    /// Its number among the deletes of ranges that manifests had; 0 before one had it.
+    /// The delete's number among the deletes of ranges that manifests had; 0 before one had it.
     pub id: u64,
-    /// Its place in the order of all writes.
+    /// The delete's place in the order of all writes.
     pub seq: u64,
     /// The first key.
     pub from: Vec<u8>,

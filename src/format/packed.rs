@@ -98,7 +98,7 @@ pub struct Packed<'a> {
 }
 
 impl<'a> Packed<'a> {
-    /// So many keys in `bytes`, which nothing else is in.
+    /// Finds `len` keys in `bytes`, which nothing else is in.
     pub fn parse(bytes: &'a [u8], len: usize) -> Result<Self, Damage> {
         let mut reader = Reader::new(if len == 0 && bytes.is_empty() { NO_KEYS } else { bytes });
         let (word_bits, kind_bits) = (u32::from(reader.u8()?), u32::from(reader.u8()?));

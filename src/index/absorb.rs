@@ -111,7 +111,7 @@ impl Absorber<'_> {
     }
 }
 
-/// So many versions share a bucket, when hashes are spread as they should be.
+/// How many versions share a bucket, when hashes are spread as they should be.
 const BUCKET: usize = 8;
 
 /// Fills `sorted` with the versions, by key and age. The words are spread evenly, so that counting them by their first bits

@@ -34,8 +34,8 @@ const BLOCKS_PER_CHUNK: usize = CHUNK_SIZE / BLOCK_SIZE;
 /// As many chunks are made of small pages as the smallest index has blocks in: few of those are ever touched in a store with few
 /// keys.
 const CHUNKS_OF_SMALL_PAGES: usize = 2;
-/// So many chunks are prepared at most. Segments fill evenly, and so they grow at the same time: then the index takes 100
-/// bytes for each new key for a while, a chunk for every 20,000.
+/// How many chunks are prepared at most. Segments fill evenly, and so they grow at the same time: then the index takes 100 bytes for each
+/// new key for a while, a chunk for every 20,000.
 const MOST_PREPARED: usize = 4;
 
 #[derive(Default)]

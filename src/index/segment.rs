@@ -25,7 +25,7 @@ const SPARE: usize = if BLOCK_SLOTS < 1024 { BLOCK_SLOTS / 4 } else { 32 };
 /// A segment grows when more than this part of its slots (of 256) is used.
 const MAX_LOAD_256: usize = 220;
 
-/// So many slots are looked at until the keys in them are put where they are wanted.
+/// How many slots are looked at until the keys in them are put where they are wanted.
 const TAKEN_AT_ONCE: usize = 64;
 
 /// The most bits that the hashes of a segment share: two to the power of this many segments take 2^32 keys

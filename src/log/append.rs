@@ -79,7 +79,7 @@ impl Record<'_> {
 pub struct Appended {
     /// What the index keeps of it.
     pub entry: Entry,
-    /// Its sequence number.
+    /// The sequence number that the record got.
     pub seq: u64,
     /// The log position behind it: durable once that is.
     pub end: Position,
@@ -107,9 +107,9 @@ struct Writer {
     unclean: bool,
     /// Bytes of frames that were appended since the store was opened.
     appended: u64,
-    /// At this many of them a writer asks whether it should pause.
+    /// When this many bytes were appended a writer asks whether it should pause.
     pause_at: u64,
-    /// And at this many it asks for a look at the store.
+    /// When this many bytes were appended a writer asks for a look at the store.
     look_at: u64,
 }
 
@@ -130,7 +130,7 @@ const _: () = assert!(WRITTEN_WHOLE >= frame::MAX_HEADER_SIZE);
 pub struct Log {
     /// The set of files.
     pub catalog: Arc<Catalog>,
-    /// Those of the catalog.
+    /// What live readers are told; the same as the catalog's, without a step in between.
     published: Arc<Published>,
     max_file_size: u64,
     /// Whether the disk has a limit of its own, of which some is kept for what makes room.
@@ -160,7 +160,7 @@ pub struct Log {
     divided_at: AtomicU64,
     /// How far the tail may move now until room ahead is prepared again.
     prepare_every: AtomicU64,
-    /// Those who wait for the next write.
+    /// The feeds that wait for the next write.
     pub followers: Arc<Followers>,
     ask: Box<dyn Fn(Work) + Send + Sync>,
 }

@@ -82,7 +82,7 @@ pub struct Catalog {
 /// See [`Catalog::hold`].
 #[derive(Default)]
 struct HeldNames {
-    /// So many hold them.
+    /// How many hold the names.
     holders: usize,
     /// The files whose names are to be removed when nobody does.
     left: Vec<FileId>,

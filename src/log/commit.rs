@@ -21,7 +21,7 @@ pub struct Commit {
 struct Turn {
     /// Somebody is syncing.
     is_led: bool,
-    /// So many wait until that is done. Where nobody does, nobody is woken, which is a system call.
+    /// How many wait until that is done. Where nobody does, nobody is woken, which is a system call.
     waiting: u32,
 }
 

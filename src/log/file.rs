@@ -22,13 +22,13 @@ const LARGE: usize = 1 << 20;
 
 /// A data file that is open. Its bytes can be read as long as somebody holds it, also after its name is gone.
 pub struct DataFile {
-    /// Its number.
+    /// The number of the file.
     pub id: FileId,
-    /// Its place in the table of files, by which the index names it.
+    /// The file's place in the table of open files, by which the index names it.
     pub slot: u16,
     /// What its frames are told relative to.
     pub origin: Origin,
-    /// Its bytes on disk.
+    /// The file's bytes on disk.
     pub disk_file: Arc<dyn DiskFile>,
     view: Option<View>,
     /// Keeps the mapping for who pins values in it.
@@ -132,7 +132,7 @@ impl Usage {
 pub struct Frame<'a> {
     /// Where it begins, in bytes.
     pub offset: u64,
-    /// Its header.
+    /// The header of the frame.
     pub header: Header,
     bytes: &'a [u8],
     seed: u32,

@@ -27,9 +27,9 @@ pub struct Published {
 /// A checkpoint of a store that somebody has open for writing: with what was written since it is the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpointed {
-    /// Its identity; never 0.
+    /// The identity of the checkpoint; never 0.
     pub id: u64,
-    /// It has all that stands in the log in front of this.
+    /// The checkpoint has all that stands in the log in front of this.
     pub at: Position,
     /// The number of the last record there.
     pub last_seq: u64,

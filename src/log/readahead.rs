@@ -9,12 +9,12 @@ use crate::disk::{DiskFile, process};
 use crate::format::ALIGNMENT;
 use crate::index::Entry;
 
-/// So much is asked for ahead, as the memory allows: enough for the disk to be busy while what came before is worked on. As
-/// many may read at once as there are cores.
+/// How much is asked for ahead, as the memory allows: enough for the disk to be busy while what came before is worked on. As many may read
+/// at once as there are cores.
 const WINDOW: std::ops::RangeInclusive<u64> = 128 << 10..=4 << 20;
 const WINDOW_SHARE: u64 = 64;
 
-/// So much that nobody wants is read with what is around it, at most: a request of its own takes longer.
+/// The most that nobody wants and that is read with what is around it: a request of its own takes longer.
 const GAP: u64 = 32 << 10;
 
 fn window() -> u64 {

@@ -23,7 +23,7 @@ pub struct Reserves {
 
 /// The least that is set aside: with it a store of few keys, all in one file, can be emptied.
 const LEAST: (u64, u64) = (8 << 10, 16 << 10);
-/// And the most, but for merges of a store whose 64th is more.
+/// The most that is set aside, but for merges of a store whose 64th is more.
 const MOST: (u64, u64) = (256 << 10, 1 << 20);
 /// What a merge needs beside what is alive: the blocks that a file ends in, and the next file of the log.
 const BESIDE: u64 = 12 << 10;
@@ -84,7 +84,7 @@ impl Reserves {
 enum State {
     /// Not looked at since the store was opened.
     Unknown,
-    /// So many bytes are set aside.
+    /// This many bytes are set aside.
     Filled(u64),
     Released,
 }

@@ -59,7 +59,7 @@ pub fn scan(
     Ok((offset, End::Complete))
 }
 
-/// So many records before one is read, its cache lines are asked for.
+/// How many records before one is read its cache lines are asked for.
 const ASKED_AHEAD: usize = 16;
 
 /// Calls `visit` for the frames at these places of a file, as [`Entry::place`] gives them. Like [`scan`] it ends at damage.

@@ -17,9 +17,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// Memtables that are full wait so long for others to be written out with them, where writers are fast: as one run they are merged once.
 const LONGEST_WAIT_FOR_OTHERS: Duration = Duration::from_millis(1_000);
-/// So many do not wait.
+/// This many memtables do not wait for others.
 const ENOUGH_TOGETHER: usize = 3;
-/// That is doubled so many times while failures follow one another.
+/// How many times [`AFTER_FAILURE`] is doubled while failures follow one another.
 const MOST_DOUBLED: u32 = 4;
 
 /// Runs the body of a thread. A panic in it, which would be a bug, stops all writes and is reported.

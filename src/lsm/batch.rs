@@ -18,7 +18,7 @@ enum Made {
     Value,
     Nothing,
     List(List),
-    /// Its last element was taken out; the store has it.
+    /// The key had a list, whose last element was taken out; that is in the store.
     Emptied,
 }
 

@@ -8,7 +8,7 @@ use super::run::Run;
 use crate::store::error::Result;
 use crate::store::memory::{self, Refused};
 
-/// So many runs of level 0 are merged.
+/// How many runs of level 0 there are when they are merged.
 pub const MOST_ON_TOP: usize = 4;
 /// A run that is not of level 0 becomes no smaller than this, or than the largest file that the options allow: each costs syncs.
 const LEAST_RUN: u64 = 4 << 20;
@@ -27,7 +27,7 @@ pub struct Choice {
     pub inputs: Vec<Arc<Run>>,
     /// The level.
     pub to: usize,
-    /// It is one run, and goes there as it is.
+    /// Whether there is one run, which goes there as it is.
     pub is_move: bool,
 }
 
@@ -87,14 +87,14 @@ pub fn bytes(runs: &[Arc<Run>]) -> u64 {
     runs.iter().map(|run| run.entry.length).sum()
 }
 
-/// Those of a level that overlap with some runs.
+/// The runs of a level that overlap with some runs.
 fn overlapping(level: &[Arc<Run>], runs: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
     let first = runs.iter().map(|run| run.first_key()).min().unwrap_or_default();
     let last = runs.iter().map(|run| run.last_key.as_slice()).max().unwrap_or_default();
     memory::collect(level.iter().filter(|run| run.overlaps(first, last)).cloned())
 }
 
-/// These runs, and those of a level that overlap with them.
+/// Some runs, and the runs of a level that overlap with them.
 fn with_overlapping(runs: &[Arc<Run>], level: &[Arc<Run>]) -> Result<Vec<Arc<Run>>, Refused> {
     let mut below = overlapping(level, runs)?;
     let mut all = memory::vec_with_room(runs.len() + below.len())?;

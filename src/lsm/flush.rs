@@ -15,7 +15,7 @@ use crate::store::error::{Error, Result};
 use crate::store::memory::{self, Refused};
 use crate::sync::thread;
 
-/// So many memtables, of so many bytes, become one run at most.
+/// How many memtables become one run at most, and how many bytes of them.
 const MOST_TOGETHER: usize = 4;
 const MOST_BYTES_TOGETHER: usize = 128 << 20;
 

@@ -20,7 +20,7 @@ use crate::store::value::{End, clamp_range, place_of, position_at};
 /// A list that is there, or may become one.
 #[derive(Clone, Copy, Debug)]
 pub struct List {
-    /// Its head.
+    /// The head of the list.
     pub head: ListHead,
     /// When it expires.
     pub expiry_ms: Option<u64>,

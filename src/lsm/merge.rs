@@ -30,7 +30,7 @@ struct Below<'a> {
     engine: &'a Engine,
     /// Runs that may have something older, and overlap.
     on_top: Vec<Arc<Run>>,
-    /// Those of levels below the one that is written to.
+    /// The runs of levels below the one that is written to.
     levels: Vec<Vec<Arc<Run>>>,
 }
 

@@ -15,7 +15,7 @@ use crate::sync::lock::Mutex;
 
 /// The bits of a number.
 const BITS: u32 = 24;
-/// So many keys are kept, and so many bytes of them.
+/// How many keys are kept, and how many bytes of them.
 const MOST_KEYS: usize = 1024;
 const MOST_BYTES: usize = 4 << 20;
 

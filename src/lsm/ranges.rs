@@ -15,18 +15,18 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// These deletes, for readers of any moment.
+    /// The deletes in `all`, for readers of any moment.
     #[cfg(test)]
     fn new(all: Vec<RangeDelete>) -> Result<Self, Refused> {
         Ranges::arranged(all, &|_, _| true)
     }
 
-    /// These deletes, for readers that come after all of them.
+    /// The deletes in `all`, for readers that come after all of them.
     pub fn for_later(all: Vec<RangeDelete>) -> Result<Self, Refused> {
         Ranges::arranged(all, &|_, newer| newer.is_none())
     }
 
-    /// These deletes, for those who ask whether one of these moments, in their order, lies between a version and what came after it.
+    /// The deletes in `all`, for those who ask whether one of `moments`, in their order, lies between a version and what came after it.
     pub fn between(all: Vec<RangeDelete>, moments: &[u64]) -> Result<Self, Refused> {
         Ranges::arranged(all, &|seq, newer| {
             newer.is_none_or(|newer| {

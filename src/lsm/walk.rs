@@ -101,7 +101,7 @@ enum After {
     Nothing,
     /// The sources go behind what is damaged.
     Damage,
-    /// They go behind the row: not all of them could.
+    /// The sources go behind the row: not all of them could.
     Row,
 }
 

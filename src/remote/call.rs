@@ -21,9 +21,9 @@ use crate::sync::thread::NotCancelled;
 /// Whether requests may be sent twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// They change nothing.
+    /// The commands change nothing.
     Read,
-    /// They do.
+    /// The commands change something.
     Write,
 }
 
@@ -40,14 +40,14 @@ pub enum Route {
 pub enum Servers {
     /// One.
     One(Arc<Node>),
-    /// Those of a cluster.
+    /// The nodes of a cluster.
     Cluster(Cluster),
 }
 
 /// The first pause before something is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-/// So many redirections are followed without a pause.
+/// How many redirections are followed without a pause.
 const REDIRECTIONS: u32 = 5;
 
 /// How an attempt ended.
@@ -55,7 +55,7 @@ enum Attempt {
     Answered(Vec<Reply>),
     /// The server has done nothing, for this reason.
     NotDone(String),
-    /// It may have.
+    /// The server may have done what was asked.
     InDoubt(String),
     Failed(Error),
 }

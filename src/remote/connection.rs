@@ -23,7 +23,7 @@ use crate::store::options::Secret;
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// So long from now.
+    /// The deadline that is this far from now.
     pub fn after(time: Duration) -> Self {
         Deadline(Instant::now() + time)
     }
@@ -100,11 +100,11 @@ pub fn is_begin(request: &Request<'_>) -> bool {
 pub enum Broken {
     /// The server did not get all of the first request, so it has done nothing.
     Unsent(String),
-    /// It may have done what was asked.
+    /// The server may have done what was asked.
     Unanswered(String),
-    /// It may have, and there is no memory for its reply.
+    /// The server may have done what was asked, and there is no memory for its reply.
     NoMemory(u64),
-    /// It has done nothing, because there was no memory to ask it.
+    /// The server has done nothing, because there was no memory to ask it.
     Unasked(u64),
 }
 
@@ -125,7 +125,7 @@ impl Broken {
 pub struct Access {
     /// Whom, if not the default user.
     pub user: Secret,
-    /// And what proves it.
+    /// What proves that the user is this one.
     pub password: Secret,
     /// The number of the database.
     pub database: u32,
@@ -140,7 +140,7 @@ pub struct Access {
 /// Why there is no connection.
 #[derive(Debug)]
 pub enum Unconnected {
-    /// It may be there in a moment.
+    /// The server may be there in a moment.
     Transient(String),
     /// Trying again is of no use.
     Refused(Error),
@@ -173,8 +173,8 @@ const PIECE: usize = 64 << 10;
 /// A connection that nobody has used for so long is looked at before it is used for a write.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// So many requests are sent before their replies are read. The replies to more may fill what lies between us and a server that then reads no
-/// more.
+/// How many requests are sent before their replies are read. The replies to more may fill what lies between us and a server that then reads
+/// no more.
 const MOST_UNANSWERED: usize = 8192;
 
 /// A connection.

@@ -19,7 +19,7 @@ pub struct Node {
 
 #[derive(Default)]
 struct Pool {
-    /// Those that nobody uses, the last used one last.
+    /// The connections that nobody uses, the last used one last.
     idle: Vec<Connection>,
     /// All that there are, those that are being made too.
     count: usize,

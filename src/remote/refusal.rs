@@ -30,7 +30,7 @@ pub fn detour(said: &[u8]) -> Option<Detour<'_>> {
     }
 }
 
-/// So many characters of what a server says are shown.
+/// How many characters of what a server says are shown.
 const SHOWN: usize = 160;
 
 /// What a server said, as it may be shown.

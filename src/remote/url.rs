@@ -8,9 +8,9 @@ use crate::store::options::Secret;
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Host {
-    /// Its name or address, an IPv6 address without brackets.
+    /// The host's name or address, an IPv6 address without brackets.
     pub name: String,
-    /// Its port.
+    /// The host's port.
     pub port: u16,
 }
 
@@ -29,7 +29,7 @@ impl Host {
 pub struct Url {
     /// Whom the server is told.
     pub user: Option<Secret>,
-    /// And what proves it.
+    /// What proves that the user is this one.
     pub password: Option<Secret>,
     /// The servers, at least one.
     pub hosts: Vec<Host>,

@@ -39,7 +39,7 @@ if ARGV[3] == '1' then redis.call('SET', KEYS[1], ARGV[4], 'KEEPTTL')
 elseif value then redis.call('DEL', KEYS[1]) end
 return 1";
 
-/// So many keys are asked for at once.
+/// How many keys are asked for at once.
 const ASKED_AT_ONCE: usize = 256;
 
 /// How long a key lives, in the words of `SET`.

@@ -37,7 +37,7 @@ impl BackupOptions {
 pub struct BackupProgress {
     /// Files of the store that the backup has, and how many there are. Those that an older backup has count at once.
     pub files: (u64, u64),
-    /// Their bytes.
+    /// The bytes of these files.
     pub bytes: (u64, u64),
     /// Bytes that were written: neither linked nor there before.
     pub copied_bytes: u64,

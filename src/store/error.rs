@@ -63,7 +63,7 @@ pub enum Error {
     TooLarge {
         /// What is too large ("key", "value", "batch").
         what: &'static str,
-        /// Its size in bytes.
+        /// The size in bytes of what is too large.
         size: u64,
         /// The largest size that is accepted.
         limit: u64,

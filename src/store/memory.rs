@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::io;
 use std::ptr::NonNull;
 
-/// So many bytes were asked for and not given.
+/// Memory was asked for and not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// How many.

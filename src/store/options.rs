@@ -35,7 +35,7 @@ pub enum IoMode {
 /// How a store keeps its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
-    /// That of the store, or, for a new one, the default engine.
+    /// The engine of the store, or, for a new one, the default engine.
     Auto,
     /// An index of all keys in memory, over an append-only log.
     Bitcask,

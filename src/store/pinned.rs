@@ -136,7 +136,7 @@ unsafe impl Send for Rows {}
 // SAFETY: as above.
 unsafe impl Sync for Rows {}
 
-/// So many of the last mappings are looked through for the one of the next row; one that is held twice does no harm.
+/// How many of the last mappings are looked through for the one of the next row; one that is held twice does no harm.
 const LOOKED_THROUGH: usize = 8;
 
 /// Copies of rows share buffers of this size at least, and at most; a larger row has one of its own.

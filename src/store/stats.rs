@@ -48,9 +48,9 @@ impl Stats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileStats {
-    /// Its number.
+    /// The number of the file.
     pub id: FileId,
-    /// Its bytes, without what is reserved ahead.
+    /// The bytes of the file, without what is reserved ahead.
     pub bytes: u64,
     /// How many of them are alive, to within an eighth; with `engine=lsm` at most so many.
     pub live_bytes: u64,

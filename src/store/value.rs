@@ -41,9 +41,9 @@ pub enum End {
 /// What becomes of a value that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It stays as it is.
+    /// The value stays as it is.
     Keep,
-    /// It is replaced; the key keeps its expiry.
+    /// The value is replaced; the key keeps its expiry.
     Put(Vec<u8>),
     /// The key is taken away.
     Delete,

@@ -84,7 +84,7 @@ impl PutOptions {
 pub enum Ttl {
     /// Never.
     Forever,
-    /// So long from now, in whole milliseconds.
+    /// The key expires this long from now, in whole milliseconds.
     Left(Duration),
 }
 

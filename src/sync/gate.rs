@@ -31,7 +31,7 @@ struct Gate {
 
 static NEXT_STRIPE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
-/// So many gates are remembered. A thread that is inside more of them counts as inside of all there are.
+/// How many gates are remembered. A thread that is inside more of them counts as inside of all there are.
 const MOST_VISITED: usize = 16;
 
 /// Gates by address.

@@ -13,7 +13,7 @@ pub struct Document {
 /// A macro, a type or a function.
 pub struct Item {
     pub name: String,
-    /// Its text in Markdown.
+    /// The text of the item in Markdown.
     pub text: String,
     /// As it stands in the header, but for the comments inside a struct.
     pub declaration: String,

@@ -254,7 +254,7 @@ pub struct Request {
 /// A run counts for no less than this.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// So long it goes on where nobody says anything.
+/// How long it goes on where nobody says anything.
 const MINUTES: u64 = 10;
 
 pub fn list() {

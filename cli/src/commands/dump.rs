@@ -21,7 +21,7 @@ use crate::{progress, text};
 
 /// An empty word.
 pub const EMPTY: &str = "\\e";
-/// So many elements of a list are read at once.
+/// How many elements of a list are read at once.
 const ELEMENTS_AT_ONCE: i64 = 1024;
 
 /// What a key holds.
@@ -33,7 +33,7 @@ enum Held {
 /// When a key expires.
 #[derive(Clone, Copy)]
 struct Expiry {
-    /// So many milliseconds from when it was looked at.
+    /// How many milliseconds were left when it was looked at.
     ttl_ms: u64,
     /// By the clock of the store.
     at_ms: u64,

@@ -35,7 +35,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("quit", ""),
 ];
 
-/// So many keys are offered.
+/// How many keys are offered.
 const OFFERED: usize = 100;
 
 struct Completion {

@@ -31,7 +31,7 @@ const BEHIND: &str = " behind";
 
 /// Changes are written together up to so many, or so many bytes.
 const TOGETHER: (usize, usize) = (1 << 17, 32 << 20);
-/// So often it says how far it has come, where something has changed.
+/// How often the command says how far it has come, where something has changed.
 const SAYS_EVERY: Duration = Duration::from_secs(10);
 /// A list that expires within this time is waited for before it is changed.
 const SOON_MS: u64 = 1_000;

@@ -111,7 +111,7 @@ fn incrbyfloat(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(())
 }
 
-/// So many digits are behind the point.
+/// How many digits are behind the point.
 const DIGITS: usize = 17;
 const UNIT: i128 = 10i128.pow(DIGITS as u32);
 const MOST: i128 = 10i128.pow(20);

@@ -122,7 +122,7 @@ fn lrem(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(())
 }
 
-/// So many elements are taken out by one batch.
+/// How many elements are taken out by one batch.
 const AT_ONCE: u64 = 1 << 16;
 
 /// How many elements LTRIM takes out in front, leaves, and takes out behind; `None` where there is no list.

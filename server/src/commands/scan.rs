@@ -59,7 +59,7 @@ pub static COMMANDS: &[Command] = &[
     ),
 ];
 
-/// So many keys are looked at between two looks at how many were found.
+/// How many keys are looked at between two looks at how many were found.
 const AT_ONCE: usize = 1 << 14;
 
 fn keys(context: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -47,7 +47,7 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// Those and these.
+    /// The flags that are in one of the two.
     pub const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
     }
@@ -121,7 +121,7 @@ impl Keys {
 
 /// A line of the table.
 pub struct Command {
-    /// Its name, in small letters.
+    /// The name of the command, in small letters.
     pub name: &'static str,
     /// What does it.
     pub handler: Handler,
@@ -131,7 +131,7 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: Keys,
-    /// Its group, as Redis sorts them.
+    /// The command's group, as Redis sorts them.
     pub group: &'static str,
     /// The version of Redis that had it first.
     pub since: &'static str,

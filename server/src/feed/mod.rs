@@ -52,9 +52,9 @@ pub struct Feed {
 /// What the client was not sent yet, in bytes.
 #[derive(Default)]
 struct Room {
-    /// That its event loop has not taken yet.
+    /// Bytes that the client's event loop has not taken yet.
     in_mail: usize,
-    /// That its event loop has.
+    /// Bytes that the event loop has taken and not sent.
     unsent: usize,
 }
 
@@ -163,7 +163,7 @@ impl Feed {
         room.unsent = unsent;
     }
 
-    /// So many bytes of what the event loop has were not sent by now.
+    /// Notes how many bytes of what the event loop has were not sent by now.
     pub fn was_sent(&self, unsent: usize) {
         let mut room = self.room.lock();
         room.unsent = unsent;

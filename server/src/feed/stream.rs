@@ -14,7 +14,7 @@ use crate::keyspace::OWN;
 use crate::keyspace::databases::{Databases, Exchanges};
 use crate::resp::reply::Reply;
 
-/// So many bytes are given out at once.
+/// How many bytes are given out at once.
 const AT_ONCE: usize = 64 << 10;
 
 /// What who follows is to do where it cannot be told what comes next.
@@ -91,7 +91,7 @@ pub enum Got {
 /// The messages of one feed.
 pub struct Stream {
     changes: Changes,
-    /// Those of databases that were not told yet.
+    /// The exchanges of databases that were not told yet.
     exchanges: Exchanges,
     /// The number of the last message.
     at: u64,

@@ -27,9 +27,9 @@ pub enum Wish {
     Sleep,
     /// The number of keys of a database.
     Count,
-    /// That a batch is on the disk.
+    /// A batch on the disk.
     Durable {
-        /// Its number.
+        /// The number of the batch.
         ticket: u64,
     },
     /// An element that goes into another list.
@@ -53,7 +53,7 @@ impl Wish {
 /// A client that waits.
 #[derive(Debug)]
 pub struct Waiter {
-    /// Its event loop, its place there, and its number.
+    /// The client's event loop, its place there, and its number.
     pub address: Address,
     /// The lists, as they are stored.
     pub keys: Vec<Key>,
@@ -95,10 +95,10 @@ impl Waiter {
 /// See the module.
 #[derive(Default)]
 pub struct Blocked {
-    /// So many clients wait: nobody looks further where it is 0.
+    /// How many clients wait: nobody looks further where it is 0.
     count: AtomicUsize,
     by_key: Mutex<HashMap<Key, VecDeque<Arc<Waiter>>>>,
-    /// Those that wait for the disk.
+    /// The clients that wait for the disk.
     for_disk: Mutex<Vec<Arc<Waiter>>>,
     has_ended: AtomicBool,
 }

@@ -14,7 +14,7 @@ use super::{DATABASES, OWN};
 /// The server's own key that says so; absent as long as database 0 alone was used.
 const KEY: &[u8] = &[OWN, b'd', b'b'];
 
-/// So many exchanges are remembered.
+/// How many exchanges are remembered.
 const REMEMBERED: usize = 1024;
 /// What one takes in the store.
 const SWAP_SIZE: usize = 10;
@@ -46,7 +46,7 @@ pub struct Exchanges {
     /// Where the databases are, after those that were told.
     places: Places,
     coming: VecDeque<Swap>,
-    /// Those after which the store was changed with a number below this are known.
+    /// The exchanges after which the store was changed with a number below this are known.
     known: u64,
     /// [`Databases::swaps`], when they were looked up.
     swaps: u64,
@@ -108,7 +108,7 @@ impl History {
         }
     }
 
-    /// Those after which the store was changed with a number below this are remembered, or forgotten for ever.
+    /// The number below which exchanges are remembered, or forgotten for ever: that of the first change of the store after them.
     fn known(&self) -> u64 {
         self.swaps.last().map_or(self.since, |swap| swap.after.saturating_add(1))
     }

@@ -11,7 +11,7 @@ pub type Element = Vec<u8>;
 pub const MOST_WHOLE: u64 = 512 << 20;
 /// What an element takes beside its bytes.
 pub const PER_ELEMENT: u64 = 64;
-/// So many elements of a list are read, or taken out, at a time.
+/// How many elements of a list are read, or taken out, at a time.
 pub const PIECE: u64 = 1024;
 /// More than this are not written anew where others are taken out.
 const MOST_ANEW: u64 = 1 << 16;
@@ -21,7 +21,7 @@ const MOST_ANEW: u64 = 1 << 16;
 pub struct List {
     /// The number of elements in the store.
     stored: u64,
-    /// So many of them were taken out at each end.
+    /// How many of the stored elements were taken out at each end.
     taken_front: u64,
     taken_back: u64,
     /// Elements of the store that were replaced, by their index there.

@@ -53,10 +53,10 @@ pub struct Keyspace {
     pub databases: Databases,
     /// How many keys they have.
     pub counts: Counts,
-    /// So many batches are being written that change more than one key. Who reads one key meanwhile locks it first, or it could see
-    /// the batch half.
+    /// How many batches are being written that change more than one key. Who reads one key meanwhile locks it first, or it could see the
+    /// batch half.
     pub writing_many: AtomicU64,
-    /// So many of those were begun since the server was started.
+    /// How many batches that change more than one key were begun since the server was started.
     pub many_begun: AtomicU64,
     /// The batches that were written.
     pub written: Written,

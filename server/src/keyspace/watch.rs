@@ -14,7 +14,7 @@ pub type Flag = Arc<AtomicBool>;
 /// Who watches which keys.
 #[derive(Default)]
 pub struct Watches {
-    /// So many keys are watched: nobody looks further where it is 0.
+    /// How many keys are watched: nobody looks further where it is 0.
     count: AtomicUsize,
     by_key: Mutex<HashMap<Key, Vec<Flag>>>,
 }

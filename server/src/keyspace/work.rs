@@ -22,7 +22,7 @@ use super::{Key, Keyspace};
 /// Results of this module.
 pub type Result<T> = filedb::Result<T>;
 
-/// So much is collected before it is written.
+/// How much is collected before it is written.
 const MOST_BYTES: usize = 1 << 20;
 const MOST_KEYS: usize = 1024;
 
@@ -57,7 +57,7 @@ struct Entry {
 pub struct Event {
     /// The kind, as a letter of `notify-keyspace-events`.
     pub class: u8,
-    /// Its name.
+    /// The name of the event.
     pub name: &'static str,
     /// The key as it is stored.
     pub key: Key,

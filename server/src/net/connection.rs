@@ -17,13 +17,13 @@ const MOST_INPUT: usize = 64 << 20;
 
 /// See the module.
 pub struct Connection {
-    /// Its socket.
+    /// The connection's socket.
     pub transport: Transport,
     /// What the client chose.
     pub session: Session,
     /// What was read and not done.
     pub input: Vec<u8>,
-    /// So many bytes at its beginning were done.
+    /// How many bytes at the beginning of the input were done.
     pub input_done: usize,
     /// How far the first command of it was read.
     pub parser: Parser,
@@ -31,13 +31,13 @@ pub struct Connection {
     pub output: Output,
     /// There may be more to read.
     pub is_readable: bool,
-    /// Its next command waits until a pause is over.
+    /// The next command waits until a pause is over.
     pub is_paused: bool,
     /// All that the other end will ever send was read.
     pub has_ended: bool,
     /// The socket has failed, or the client is to be disconnected.
     pub is_gone: bool,
-    /// It is in the list of those that are to be flushed.
+    /// The connection is in the list of those that are to be flushed.
     pub is_listed: bool,
 }
 

@@ -19,7 +19,7 @@ use crate::session::{Replies, Session};
 
 static GET: LazyLock<Option<&'static Command>> = LazyLock::new(|| table::find(b"get"));
 
-/// So many GETs are looked up together at most, and so many at first: while their values are small, more each time.
+/// How many GETs are looked up together at most, and how many at first: while their values are small, more each time.
 const MOST_GETS: usize = 128;
 const FIRST_GETS: usize = 16;
 /// Values that are small together.

@@ -32,7 +32,7 @@ const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
 const FIRST_CONNECTION: usize = 64;
 
-/// So much is read from a connection before others have their turn.
+/// How much is read from a connection before others have their turn.
 const READ_AT_ONCE: usize = 64 << 10;
 
 /// See the module.

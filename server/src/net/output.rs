@@ -9,7 +9,7 @@ pub struct Output {
     pub bytes: Vec<u8>,
     /// The place of the first of them.
     base: u64,
-    /// So many of them were sent.
+    /// How many of the bytes were sent.
     sent: usize,
     /// All before this place may be sent; what follows waits for batches, whose numbers these are, up to a place each.
     free: u64,
@@ -64,7 +64,7 @@ impl Output {
         self.bytes.get(self.sent..end).unwrap_or_default()
     }
 
-    /// So many more bytes were sent.
+    /// Notes that this many more bytes were sent.
     pub fn was_sent(&mut self, count: usize) {
         self.sent += count;
         if self.sent == self.bytes.len() {

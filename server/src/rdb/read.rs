@@ -17,11 +17,11 @@ pub enum Value {
 /// Why it cannot be taken.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// It is no payload, was changed on its way, or comes from a version that nobody knows.
+    /// The bytes are no payload, were changed on their way, or come from a version that nobody knows.
     VersionOrChecksum,
-    /// It holds something other than a string or a list; this is the number of that.
+    /// The payload holds something other than a string or a list; this is the number of that.
     Kind(u8),
-    /// It does not keep to the format.
+    /// The payload does not keep to the format.
     Format,
     /// Unpacked it takes more memory than it may.
     TooLarge,
@@ -29,7 +29,7 @@ pub enum Wrong {
 
 struct Reader<'a> {
     rest: &'a [u8],
-    /// So many bytes may still be made of it.
+    /// How many bytes may still be made of the payload.
     left: u64,
 }
 

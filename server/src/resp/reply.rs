@@ -80,22 +80,22 @@ impl Reply<'_> {
         self.out.extend_from_slice(if self.is_resp3 { b"_\r\n" } else { b"*-1\r\n" });
     }
 
-    /// So many replies follow.
+    /// Says that this many replies follow.
     pub fn array(&mut self, len: usize) {
         self.head(b'*', len as i64);
     }
 
-    /// So many pairs of replies follow.
+    /// Says that this many pairs of replies follow.
     pub fn map(&mut self, len: usize) {
         if self.is_resp3 { self.head(b'%', len as i64) } else { self.head(b'*', len as i64 * 2) }
     }
 
-    /// So many replies follow, in no order.
+    /// Says that this many replies follow, in no order.
     pub fn set(&mut self, len: usize) {
         self.head(if self.is_resp3 { b'~' } else { b'*' }, len as i64);
     }
 
-    /// So many replies follow that nobody asked for.
+    /// Says that this many replies follow that nobody asked for.
     pub fn push(&mut self, len: usize) {
         self.head(if self.is_resp3 { b'>' } else { b'*' }, len as i64);
     }

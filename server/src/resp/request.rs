@@ -10,7 +10,7 @@ use super::inline;
 
 /// A line of the protocol, and an inline command, has at most so many bytes.
 const MAX_LINE: usize = 64 << 10;
-/// And a command at most so many arguments.
+/// The most arguments of a command.
 const MAX_ARGUMENTS: i64 = 1 << 20;
 
 /// What a client may send.

@@ -33,7 +33,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const SETTLED_IN: Duration = Duration::from_millis(100);
 /// Keys that expire are taken out no more often than this: each time the log notes how late it is.
 const PURGED_EVERY: Duration = Duration::from_millis(100);
-/// And for so long at a time: writers may need room.
+/// How long keys that expired are taken out at a time: writers may need room.
 const PURGED_FOR: Duration = Duration::from_millis(2);
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// While somebody may be reading files that are not needed any more, it is looked as often as this.

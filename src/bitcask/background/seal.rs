@@ -15,7 +15,7 @@ use crate::sync::thread;
 /// While somebody may be reading what is to be removed, it is looked as often as this.
 const LOOK_AGAIN: Duration = Duration::from_micros(50);
 
-/// So many files, or files with so many bytes, are sealed at once: each time the manifest is written.
+/// How many files are sealed at once, or files with how many bytes: each time the manifest is written.
 const AT_ONCE: usize = 16;
 const BYTES_AT_ONCE: u64 = 16 << 20;
 

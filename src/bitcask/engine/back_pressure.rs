@@ -26,7 +26,7 @@ use super::space::{MERGED_FROM, Space, least_piece};
 use crate::store::options::MergeMode;
 use crate::sync::lock::Mutex;
 
-/// Who sleeps looks again after this time: the pace changes.
+/// A writer that sleeps looks again after this time: the pace changes.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Falling asleep takes time too: what is less is left to who asks next.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
@@ -35,15 +35,15 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 const ASK_EVERY: u64 = 256 << 10;
 const ASK_EVERY_TIME: f64 = 0.01;
 
-/// So many files may wait to be sealed. Where there are more, writers append so many bytes in a second, and no more than so many
-/// files, each of which takes a descriptor; where seals go on, a quarter of that when there are twice as many.
+/// How many files may wait to be sealed. Where more do, writers are held to a pace in bytes and in files a second, because each file takes
+/// a descriptor; where seals go on, to a quarter of it when twice as many wait.
 const MOST_UNSEALED: usize = 16;
 const PACE_OF_SEALS: f64 = (25 << 20) as f64;
 const FILES_OF_SEALS: f64 = 100.0;
 
-/// A store takes at most so many times its target of space.
+/// A store takes at most this many times its target of space.
 const BOUND: f64 = 1.5;
-/// Or the target and so many of its smallest files, whichever is more.
+/// The bound is never less than the target and this many of the smallest files of the store.
 const FILES_BEYOND_TARGET: u64 = 3;
 /// Writers begin to pause at this part of the way from where merges begin to that bound; not before as much is dead as there may be in
 /// the file that is written to, which no merge can take.
@@ -55,7 +55,7 @@ const LEAST_PART: f64 = 8.0;
 /// What is live is counted anew after so many bytes, and so many for each file that has to be looked at.
 const COUNTED_EVERY: u64 = 256 << 10;
 const COUNTED_EVERY_PER_FILE: u64 = 4 << 10;
-/// But before such a part of the store was written anew.
+/// What is live is counted anew before this part of the store was written anew, whatever [`COUNTED_EVERY`] says.
 const COUNTED_PARTS: u64 = 16;
 
 /// See the module.
@@ -84,7 +84,7 @@ struct Counted {
     /// Bytes that had been appended and merged by then.
     appended: u64,
     merged: u64,
-    /// It is counted again when so many have been appended.
+    /// What is live is counted again when this many bytes have been appended.
     again_at: u64,
     /// Bytes of files that a merge has replaced and that are about to be removed.
     leaving: u64,
@@ -97,7 +97,7 @@ impl BackPressure {
         self.is_asked.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody is to.
+    /// Whether a writer is asked to pause.
     #[inline]
     pub fn is_asked(&self) -> bool {
         self.is_asked.load(Ordering::Relaxed)
@@ -113,7 +113,7 @@ impl BackPressure {
         self.work.lock().goes_on_for(PATIENCE);
     }
 
-    /// They go on when the disk has done what `wait` waits for.
+    /// Seals or merges go on when the disk has done what `wait` waits for.
     pub fn while_disk_works<R>(&self, wait: impl FnOnce() -> R) -> R {
         self.work.lock().goes_on_for(PATIENCE_WITH_DISK);
         let done = wait();
@@ -127,7 +127,7 @@ impl BackPressure {
         self.work.lock().merge = Some(merge);
     }
 
-    /// It has written so many bytes.
+    /// The merge has written this many bytes.
     pub fn has_copied(&self, bytes: u64) {
         if let Some(merge) = &mut self.work.lock().merge {
             merge.copied += bytes;
@@ -135,7 +135,7 @@ impl BackPressure {
         }
     }
 
-    /// It writes no more.
+    /// The merge writes no more.
     pub fn has_copied_all(&self) {
         if let Some(merge) = &mut self.work.lock().merge {
             merge.to_copy = 0;
@@ -153,7 +153,7 @@ impl BackPressure {
         counted.again_at = 0;
     }
 
-    /// They are gone, or somebody reads them for long: nobody waits for that.
+    /// The files that a merge replaced are gone, or somebody reads them for long: nobody waits for that.
     pub fn has_removed(&self) {
         self.work.lock().end_merge();
         self.counted.lock().leaving = 0;

@@ -15,7 +15,7 @@ use crate::store::error::{Error, Result};
 use crate::store::memory::{self, vec_with_room};
 use crate::store::value::{End, place_of};
 
-/// So many records ahead of the one that the index is pointed at, the slot of another is asked for.
+/// How many records ahead of the one that the index is pointed at the slot of another is asked for.
 const ASKED_AHEAD: usize = 8;
 
 /// What a batch has made of a key so far.
@@ -24,7 +24,7 @@ enum Made {
     Value,
     Nothing,
     List(List),
-    /// Its last element was taken out; it is in the log.
+    /// The key had a list, whose last element was taken out; that is in the log.
     Emptied,
 }
 

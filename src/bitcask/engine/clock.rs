@@ -64,7 +64,7 @@ pub struct StoreClock {
     /// The wall clock at a precise reading not long ago, and the store's time then.
     seen_wall: AtomicU64,
     seen_time: AtomicU64,
-    /// Who reads the store meanwhile is told the offset.
+    /// Where live readers are told the offset.
     published: Option<Arc<Published>>,
     /// What the writer tells its offset by, for who reads the store meanwhile.
     told: OnceLock<Arc<Told>>,

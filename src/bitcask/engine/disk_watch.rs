@@ -22,7 +22,7 @@ const SUSPECTED: u32 = 128;
 pub struct DiskWatch {
     /// Gets are timed whose place, as a number without pattern, is not above this.
     timed_to: AtomicU32,
-    /// So many gets more are suspected to wait.
+    /// How many of the next gets are taken for gets that may wait.
     left: AtomicU32,
 }
 

@@ -28,7 +28,7 @@ pub fn noted(expiry_ms: u64) -> u64 {
 /// One for each first byte of a hash.
 pub const SHARDS: usize = 1 << 8;
 
-/// So many slots are looked at under one lock: a write that waits for it does not wait long.
+/// How many slots are looked at under one lock: a write that waits for it does not wait long.
 const AT_ONCE: usize = 4096;
 
 #[repr(align(64))]

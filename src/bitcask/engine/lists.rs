@@ -23,7 +23,7 @@ use crate::store::value::{End, clamp_range, place_of, position_at};
 /// What a key has that is, or may become, a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct List {
-    /// Its head.
+    /// The head of the list.
     pub head: ListHead,
     /// When it expires.
     pub expiry_ms: Option<u64>,
@@ -36,10 +36,10 @@ pub struct List {
 /// Elements of lists that are gone are taken out so many at a time.
 const TAKEN_OUT_AT_ONCE: u64 = 1024;
 
-/// So often a reader looks at a list again that changes under it; then it keeps writers away.
+/// How often a reader looks at a list again that changes under it; then it keeps writers away.
 const LOOKS: usize = 16;
 
-/// So many elements are looked up at once.
+/// How many elements are looked up at once.
 const AT_ONCE: usize = 32;
 
 impl Engine {

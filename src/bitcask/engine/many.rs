@@ -8,7 +8,7 @@ use crate::store::error::Result;
 use crate::store::pinned::Pinned;
 use crate::store::value::{Shown, Type};
 
-/// So many keys are read together.
+/// How many keys are read together.
 const AT_ONCE: usize = 32;
 
 impl Engine {

@@ -97,9 +97,9 @@ pub struct Current<'a> {
 /// What must hold for a write to happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// There is no such key.
+    /// The change is made if there is no such key.
     pub if_absent: bool,
-    /// There is such a key.
+    /// The change is made if there is such a key.
     pub if_present: bool,
     /// The key keeps the expiry that it has.
     pub keep_expiry: bool,

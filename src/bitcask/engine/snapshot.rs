@@ -36,9 +36,9 @@ pub struct Moment {
 /// Places that a walk took from the index, and has not shown yet.
 #[derive(Clone, Copy)]
 struct Loaded {
-    /// They are in none of the files that were replaced before: so many.
+    /// How many files were replaced before: the places are in none of them.
     replaced: u64,
-    /// And in none with a larger number.
+    /// The places are in no file with a larger number.
     newest: FileId,
 }
 
@@ -72,7 +72,7 @@ struct State {
     versions_in: BTreeMap<u16, u64>,
     /// How many files merges have replaced.
     replaced: u64,
-    /// Those that are kept, and how many had been replaced before.
+    /// The files that are kept for moments, each with how many had been replaced before it.
     kept: Vec<(u64, Arc<DataFile>)>,
 }
 

@@ -16,7 +16,7 @@ const LEAST_PIECE: u64 = 16 << 20;
 
 /// Merging begins at this part of the way to the target, so that a store under load settles at it and not above.
 pub const MERGED_FROM: f64 = 0.8;
-/// And a new file at this part, so that what is to be merged then is not in one large file.
+/// At this part of the way a new file is begun, so that what is to be merged then is not in one large file.
 pub const DIVIDED_FROM: f64 = 0.4;
 
 /// The data files of a store, in bytes. What snapshots and readers keep of files that a merge replaced does not count: no merge can
@@ -45,7 +45,7 @@ impl Space {
         self.total.saturating_sub(self.stuck)
     }
 
-    /// So many of those there may be at this part of the way to the target.
+    /// How many bytes that merges can do something about there may be at this part of the way to the target.
     pub fn at(&self, part: f64, options: &Options) -> u64 {
         let times = 1.0 + (options.merge_space_amplification - 1.0) * part;
         (self.live as f64 * times) as u64 + slack(options)

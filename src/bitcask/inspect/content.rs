@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::disk::DiskFile;
 use crate::store::error::{Error, Result};
 
-/// So much is read at once.
+/// How much is read at once, at most.
 const WINDOW: u64 = 1 << 20;
 /// As above, of records that are not read one after the other.
 const LITTLE: u64 = 16 << 10;
@@ -15,7 +15,7 @@ const BLOCK: u64 = 4096;
 
 /// The most that is looked at without moving the window.
 const PEEKED: usize = 64;
-/// So many holes are known: no disk has as many. Those past it are found again each time.
+/// How many holes are known: no disk has as many. Holes past that are found again each time.
 const HOLES: usize = 1 << 16;
 
 /// A file that is read through a window. What the disk cannot read is zeros, which are no frame.
@@ -26,7 +26,7 @@ pub struct Content {
     window: Range<u64>,
     /// Little that stands elsewhere.
     peeked: [u8; PEEKED],
-    /// So much is read at once.
+    /// How much is read at once.
     at_once: u64,
     /// What the disk cannot read, in order; none touches the next.
     unreadable: Vec<Range<u64>>,

@@ -130,7 +130,7 @@ pub fn read_manifest(disk: &dyn Disk, is_ordered: bool) -> Result<Listed> {
 
 /// What is at the beginning of a data file.
 pub enum Beginning {
-    /// Its header.
+    /// The header of the file.
     Header(FileHeader),
     /// A damaged one of which everything is known that is needed.
     Recovered(FileHeader, Damage),

@@ -24,7 +24,7 @@ pub enum Holds {
 /// A version of a key, and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Its number.
+    /// The number of the record.
     pub seq: u64,
     units: u32,
     /// The file and, in the lowest three bits, a mark and what it holds.
@@ -85,7 +85,7 @@ struct Taken {
     front: Vec<(i64, u64)>,
 }
 
-/// So many cuts are known of each end of a list.
+/// How many cuts are known of each end of a list.
 const CUTS_HELD: usize = 64;
 
 impl Taken {
@@ -269,7 +269,7 @@ pub struct FoundList {
     pub head: ListHead,
     /// Where its head stands.
     pub version: Version,
-    /// Its elements that are there.
+    /// The elements of the list that are there.
     pub elements: Vec<(i64, Version)>,
 }
 

@@ -22,20 +22,20 @@ use crate::index::{KeyHash, KeyHasher};
 use crate::store::findings::Severity;
 use crate::store::memory;
 
-/// So many damaged places are held until it is known what is lost with them; of others it is taken to be one key each.
+/// How many damaged places are held until it is known what is lost with them; others are taken to have lost one key each.
 const PLACES_HELD: usize = 1 << 16;
 /// Keys of damaged records are held up to this length.
 const KEY_HELD: usize = 1024;
-/// So many records that a hint knows of are held for a damaged place.
+/// How many records that a hint knows of are held for a damaged place.
 pub const KNOWN_HELD: usize = 1024;
-/// So many ranges of records in doubt are held of a file; what comes behind them is taken for a part of the last.
+/// How many ranges of records in doubt are held of a file; what comes behind them is taken for a part of the last.
 const DOUBTS_HELD: usize = 4096;
-/// So many of them are told by themselves.
+/// How many ranges of records in doubt are told by themselves.
 const DOUBTS_TOLD: usize = 64;
 
 /// A data file that is looked at.
 pub struct Looked {
-    /// Its name in the directory.
+    /// The name of the file in the directory.
     pub name: String,
     /// What its frames are told relative to.
     pub origin: Origin,
@@ -101,7 +101,7 @@ pub struct Pending {
     pub range: Range<u64>,
     pub key: Option<Vec<u8>>,
     pub message: String,
-    /// It is about a file that does not change any more, and stays when the others are looked at again.
+    /// The finding is about a file that does not change any more, and stays when the others are looked at again.
     pub is_final: bool,
 }
 

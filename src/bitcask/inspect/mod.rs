@@ -45,7 +45,7 @@ pub type Watch<'a> = &'a mut dyn FnMut(&CheckProgress);
 pub trait Engine {
     /// Whether it is the ordered one.
     const IS_ORDERED: bool;
-    /// Its stores.
+    /// The stores of this engine.
     type Store: Store;
     /// Looks at what a store has beside its data files.
     fn look(&mut self, survey: &mut Survey<'_, '_>) -> Told<()>;

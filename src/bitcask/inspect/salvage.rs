@@ -37,7 +37,7 @@ pub type Held = HashMap<usize, Content>;
 
 /// The new store has this behind its name until it is whole.
 const UNFINISHED: &str = ".unfinished";
-/// So many files are held open while lists are copied.
+/// How many files are held open while lists are copied.
 const FILES_HELD: usize = 32;
 
 /// Copies what is intact in the store at `from` to a new store at `to`, which must not be there.
@@ -341,7 +341,7 @@ impl Pushed {
 pub struct Times {
     /// The damaged store's time when it was read.
     now_ms: u64,
-    /// So far was that ahead of the machine's clock.
+    /// How far that was ahead of the machine's clock.
     ahead_ms: u64,
 }
 

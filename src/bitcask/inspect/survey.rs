@@ -19,7 +19,7 @@ use crate::store::error::Error;
 use crate::store::findings::Severity;
 use crate::store::memory;
 
-/// So often a store that changes meanwhile is looked at again.
+/// How often a store that changes meanwhile is looked at again.
 const ATTEMPTS: usize = 8;
 
 /// What looks at what a store has beside its data files.

@@ -18,7 +18,7 @@ pub enum Ended {
         /// The offset.
         offset: u64,
     },
-    /// It cannot go on.
+    /// The inspection cannot go on.
     Failed(Error),
 }
 
@@ -90,7 +90,7 @@ impl<'a> Telling<'a> {
         self.seen.of += bytes;
     }
 
-    /// So many bytes were read.
+    /// Notes that this many bytes were read.
     pub fn passed(&mut self, bytes: u64) {
         self.seen.bytes += bytes;
         self.seen.of = self.seen.of.max(self.seen.bytes);

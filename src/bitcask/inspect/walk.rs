@@ -32,9 +32,9 @@ const LONE_SHARE: u64 = 16;
 pub enum Numbers {
     /// Any.
     Any,
-    /// Those from the first to the last.
+    /// The numbers from the first to the last.
     Between(u64, u64),
-    /// They grow by one from record to record.
+    /// Numbers that grow by one from record to record.
     Log,
 }
 
@@ -47,7 +47,7 @@ pub enum Step {
         offset: u64,
         /// What it says.
         header: Header,
-        /// It may be a part of a batch whose beginning is lost.
+        /// The record may be a part of a batch whose beginning is lost.
         in_doubt: bool,
     },
     /// Bytes that are no intact frame.
@@ -83,9 +83,9 @@ pub struct Walk<'a> {
     next_intact: Option<Option<u64>>,
     /// The time and the next number of the batch that the records here may belong to.
     doubt: Option<(u64, u64)>,
-    /// So many bytes more that turn out to be no frame are looked at where the walk comes to.
+    /// How many bytes that turn out to be no frame may still be looked at where the walk comes to.
     own: u64,
-    /// So many bytes of guesses more are looked at that something like a frame follows.
+    /// How many bytes of guesses may still be looked at that something like a frame follows.
     guesses: u64,
     /// As above, of those that nothing follows.
     lone: u64,

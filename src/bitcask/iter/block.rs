@@ -8,10 +8,10 @@ use crate::index::Entry;
 use crate::log::file::{DataFile, Frame};
 use crate::store::error::Result;
 
-/// So much is read at once, as the memory allows; of a larger record all.
+/// How much is read at once, as the memory allows; of a larger record all.
 const BLOCK: std::ops::RangeInclusive<u64> = 16 << 10..=128 << 10;
 const BLOCK_SHARE: u64 = 1024;
-/// So much between two records is read with them: a read of its own takes longer.
+/// The most between two records that is read with them: a read of its own takes longer.
 const GAP: u64 = 4 << 10;
 
 /// The piece that was read last.

@@ -37,7 +37,7 @@ pub struct Iter {
     pending: Vec<u64>,
     /// The one that was taken out last.
     popped: Option<u64>,
-    /// Those before this one were not asked of the disk.
+    /// The places before this one were not asked of the disk.
     not_asked: usize,
     /// When so many are left, more are asked for.
     ask_at: usize,
@@ -47,15 +47,16 @@ pub struct Iter {
     block: Block,
 }
 
-/// So many times as many are loaded each time.
+/// Each time this many times as many entries are loaded as the time before.
 const LOADED_MORE: usize = 16;
-/// So many entries are loaded at once where the files fit into memory, of 8 bytes each.
+/// How many entries are loaded at once, at most, where the files fit into memory; each takes 8 bytes.
 const MOST_LOADED: u64 = 1 << 20;
-/// And so many where they do not: each load reads a good part of all pages. Of the memory they take this part at most.
+/// How many entries are loaded at once, at most, where the files do not fit into memory: each load reads a good part of all pages. The
+/// entries take no more than this part of the memory.
 const MOST_LOADED_FROM_DISK: u64 = 8 << 20;
 const LOADED_SHARE: u64 = 8;
-/// Who has read so many rows from the disk is taken to read all: to read sixteen times as many at random takes longer than to load
-/// all entries.
+/// A walk that has read this many rows from the disk is taken to read all: to read sixteen times as many at random takes longer than to
+/// load all entries.
 const MANY: usize = 256;
 /// Fewer entries are not asked of the disk before they are read.
 const FEW: usize = 4;

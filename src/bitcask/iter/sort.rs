@@ -8,7 +8,7 @@ use crate::disk::process;
 /// The bits of a place that one pass of [`sort_last_first`] looks at. With more, there are more places to write to than the
 /// processor has translations at hand for.
 const DIGIT: u32 = 8;
-/// So many of the lowest bits of a place it need not look at: places that agree in the others are in the same 4 KiB.
+/// How many of the lowest bits of a place are not sorted by: places that agree in the others are in the same 4 KiB.
 const NEIGHBOURS: u32 = 17;
 
 /// The passes need as much memory as there are places. Where that is more than this part of all memory, places are compared.

@@ -17,15 +17,15 @@ use crate::sync::parallel::on_all_cores;
 
 /// One record of a file, from its hint or its frame.
 pub struct Found {
-    /// The hash of its key.
+    /// The hash of the record's key.
     pub hash: KeyHash,
-    /// Where its frame begins and how long it is, in units of 8 bytes.
+    /// Where the record's frame begins and how long it is, in units of 8 bytes.
     pub units: (u32, u32),
-    /// Its sequence number.
+    /// The sequence number of the record.
     pub seq: u64,
-    /// When it expires.
+    /// When the record expires.
     pub expiry_ms: Option<u64>,
-    /// What it does.
+    /// What the record does.
     pub kind: Kind,
 }
 

@@ -146,7 +146,7 @@ pub(super) fn for_each_line(
     result
 }
 
-/// So many bytes of lines are written or read at once.
+/// How many bytes of lines are written or read at once.
 const LINES_AT_ONCE: usize = LINE_SIZE << 11;
 
 /// The part of the file that has a checksum behind it, on its way there.
@@ -362,7 +362,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Those of a file.
+    /// The keys of a checkpoint's file.
     pub(super) fn of(file: Arc<dyn DiskFile>, roots: Vec<Root>) -> Self {
         Keys { view: file.view(), file, roots }
     }

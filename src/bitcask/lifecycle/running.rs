@@ -169,7 +169,7 @@ pub struct Covered {
     pub end: u64,
     /// The records in it, and their weight.
     pub records: u64,
-    /// Their weight.
+    /// The bytes that the records take, by size class.
     pub weight: u64,
     /// The smallest and the largest sequence number; zeros where there is none.
     pub seqs: (u64, u64),

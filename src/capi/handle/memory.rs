@@ -108,7 +108,7 @@ impl<T: Plain> Out<'_, T> {
 pub(in crate::capi) struct Buffer<'call> {
     data: *mut u8,
     capacity: usize,
-    /// So many bytes have been copied.
+    /// How many bytes have been copied.
     filled: usize,
     _call: PhantomData<&'call Call>,
 }

@@ -570,7 +570,7 @@ const CASES: &[Case] = &[
     }),
 ];
 
-/// They contain nothing that could panic: a constant, and a choice among constants.
+/// The functions that contain nothing that could panic: a constant, and a choice among constants.
 const CANNOT: &[&str] = &["filedb_version_number", "filedb_version_string", "filedb_strerror"];
 
 #[test]

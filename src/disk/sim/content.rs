@@ -10,12 +10,12 @@ use super::power::{PowerCut, Random};
 /// What becomes of the dirty pages when a sync fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailedSync {
-    /// They stay dirty: the next sync writes them.
+    /// The pages stay dirty: the next sync writes them.
     KeepsPages,
-    /// They are marked clean without having been written, and processes go on reading them from the cache, until the
-    /// machine restarts. The next sync succeeds and writes nothing. This is what Linux does.
+    /// The pages are marked clean without having been written, and processes go on reading them from the cache, until the machine restarts.
+    /// The next sync succeeds and writes nothing. This is what Linux does.
     LosesPages,
-    /// They are dropped from the cache too: processes read the old bytes, or zeros, at once.
+    /// The pages are dropped from the cache too: processes read the old bytes, or zeros, at once.
     DropsPages,
 }
 

@@ -12,7 +12,7 @@ use super::{Reserve, SimDisk};
 use crate::disk::mapping::Mapping;
 use crate::disk::{DiskFile, Room, View};
 
-/// So much is reserved at once where the disk reserves more than it is asked for.
+/// How much is reserved at once where the disk reserves more than it is asked for.
 const STEP: u64 = 64 << 10;
 /// From this size on a record is appended by a call, which can fail.
 const LARGE: u64 = 6 << 10;

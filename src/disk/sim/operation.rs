@@ -36,7 +36,7 @@ impl Kind {
 /// One operation as it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Its number; the first is 1.
+    /// The number of the operation; the first is 1.
     pub number: u64,
     /// What was asked.
     pub kind: Kind,

@@ -15,7 +15,7 @@ use crate::format::Damage;
 use crate::format::features::Refusal;
 use crate::store::memory::{self, Refused};
 
-/// So often an entry has its whole key.
+/// Of this many entries one has its whole key.
 pub const RESTART_EVERY: usize = 16;
 
 /// The bytes of a block behind its restarts.
@@ -26,11 +26,11 @@ const EXPIRES: u8 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum What {
-    /// It has this value.
+    /// The key has this value.
     Value = 1,
-    /// It is not there.
+    /// The key is not there.
     Nothing = 2,
-    /// It has a collection; the value is its head.
+    /// The key has a collection; the value is its head.
     Head = 5,
 }
 
@@ -39,7 +39,7 @@ pub enum What {
 pub struct Meta {
     /// What the key has.
     pub what: What,
-    /// Its place in the order of all writes.
+    /// The version's place in the order of all writes.
     pub seq: u64,
     /// When it expires, in milliseconds since 1970.
     pub expiry_ms: Option<u64>,
@@ -125,11 +125,11 @@ impl Builder {
 /// Where a block ends whose length nobody tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It is so long.
+    /// The block has this many bytes.
     At(usize),
     /// Behind the bytes that are there, if it is one.
     Behind,
-    /// It is none.
+    /// The bytes are no block.
     Nowhere,
 }
 

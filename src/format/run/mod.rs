@@ -57,7 +57,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Its bytes.
+    /// The bytes of the header.
     pub fn encode(&self) -> [u8; HEADER_SIZE] {
         let mut bytes = Vec::with_capacity(HEADER_SIZE);
         bytes.extend_from_slice(MAGIC);
@@ -126,7 +126,7 @@ pub struct Footer {
 }
 
 impl Footer {
-    /// Its bytes, in a run with this salt.
+    /// The bytes of the footer, in a run with this salt.
     pub fn encode(&self, salt: u32) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FOOTER_SIZE);
         bytes.extend_from_slice(FOOTER_MAGIC);

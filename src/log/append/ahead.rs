@@ -7,16 +7,16 @@ use super::Log;
 use crate::disk::Room;
 use crate::store::error::Result;
 
-/// So much room is kept ahead of the tail at least; of a small first file as much as it holds.
+/// How much room is kept ahead of the tail at least; of a small first file as much as it holds.
 const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
-/// Or of a store that is overwritten, and whose files are small for that, such a part of one.
+/// Which part of a file is kept ahead at least, in a store that is overwritten and whose files are small for that.
 const DIVIDED_PARTS: u64 = 4;
-/// And so much at most; of a store that is small, an eighth of its size.
+/// How much room is kept ahead of the tail at most; of a store that is small, an eighth of its size.
 const MOST_AHEAD: u64 = 128 << 20;
 /// The room should last this long: a file system that is writing much lets a reservation wait for a tenth of a second.
 const LAST: Duration = Duration::from_millis(150);
 
-/// Such a part of the room is made anew at once, and so much at most: pages are ready for four times as much.
+/// Which part of the room is made anew at once, and how much at most: pages are ready for four times as much.
 const PARTS: u64 = 16;
 const MOST_EVERY: u64 = 4 << 20;
 

@@ -16,12 +16,12 @@ use crate::sync::thread::NotCancelled;
 /// lets writers wait, for as long as it likes; and where a control group has little memory, it would end the process, because it
 /// cannot take back pages that are not on the disk.
 const BEHIND_SHARE: u64 = 16;
-/// Never less than this.
+/// How much may be in memory only however little memory there is.
 const LEAST_BEHIND: u64 = 256 << 10;
-/// A writer writes so much at a time.
+/// How much a writer lets the disk write at a time.
 const WAITED_FOR: RangeInclusive<u64> = 64 << 10..=4 << 20;
 
-/// So many bytes may be in memory only before writers let the disk write them. Where twice as many are, they wait for it.
+/// How many bytes may be in memory only before writers let the disk write them. Where twice as many are, they wait for it.
 pub fn most_behind() -> u64 {
     process::memory_share(BEHIND_SHARE, LEAST_BEHIND..=u64::MAX)
 }

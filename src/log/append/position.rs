@@ -18,7 +18,7 @@ pub struct Moment {
     pub first_seq: u64,
     /// How many records it had.
     pub records: u64,
-    /// Their weight.
+    /// The bytes that the records take, by size class.
     pub weight: u64,
 }
 

@@ -6,7 +6,7 @@ use crate::format::frame::Header;
 use crate::log::file::DataFile;
 use crate::store::error::{Error, Result};
 
-/// So many bytes of room are kept for deletes: a put that would take them fails for lack of space.
+/// How many bytes of room are kept for deletes: a put that would take them fails for lack of space.
 const DELETE_HEADROOM: u64 = 64 << 10;
 
 impl Log {

@@ -16,8 +16,7 @@ use crate::format::{ALIGNMENT, FileId, align};
 use crate::store::error::{Error, Result};
 use crate::sync::thread::NotCancelled;
 
-/// So much may wait to be sealed while writers are fast, and no more than may wait for the disk: an opening after a kill reads
-/// all of it.
+/// How much may wait to be sealed while writers are fast, if no less may wait for the disk: an opening after a kill reads all of it.
 const MOST_UNSEALED_BYTES: u64 = 1 << 30;
 
 impl Log {

@@ -35,9 +35,9 @@ pub use target::Target;
 
 /// An end of the log of so many bytes is copied; where it has more, a file is made of it that can be linked.
 const COPIED_TAIL: u64 = 4 << 20;
-/// So much is copied between two looks at whether to go on.
+/// How much is copied between two looks at whether to go on.
 const PIECE: u64 = 512 << 10;
-/// So much of a copy is in memory only, at most: the kernel would let the store's writers wait for more.
+/// How much of a copy is in memory only, at most: the kernel would let the store's writers wait for more.
 const BEHIND: u64 = 8 << 20;
 /// Where the store cannot keep a number for the end of the log it gets one that is so far ahead.
 const FAR_AHEAD: FileId = 1 << 20;
@@ -45,8 +45,8 @@ const FAR_AHEAD: FileId = 1 << 20;
 /// Is told, from time to time, how far a backup has come, and ends it with `Break`.
 pub type Watch<'a> = &'a mut dyn FnMut(&BackupProgress) -> ControlFlow<()>;
 
-/// So many bytes of the end of the log are copied at most, of a store with files of this size: of small files an eighth, so that what
-/// is tested with small files is what happens with large ones.
+/// How many bytes of the end of the log are copied at most, of a store with files of this size: of small files an eighth, so that what is
+/// tested with small files is what happens with large ones.
 pub fn copied_tail(max_file_size: u64) -> u64 {
     COPIED_TAIL.min(max_file_size / 8)
 }
@@ -68,9 +68,9 @@ pub fn number_for_tail(catalog: &Catalog, read_only: bool) -> Result<FileId> {
 
 /// One file of a backup.
 struct Part {
-    /// Its name in the store.
+    /// The name of the file in the store.
     from: String,
-    /// Its name in the backup.
+    /// The name of the file in the backup.
     name: String,
     length: u64,
     what: What,
@@ -78,13 +78,13 @@ struct Part {
 
 /// How a file gets into a backup.
 enum What {
-    /// It is a data file that does not change any more.
+    /// A data file that does not change any more.
     Data(FileEntry),
-    /// It is the beginning of one that may grow, under another number.
+    /// The beginning of a data file that may grow, under another number.
     Tail(FileEntry),
-    /// It is a run.
+    /// A run.
     Run { id: FileId, salt: u32 },
-    /// It makes an opening faster, and may be missing.
+    /// A file that makes an opening faster, and may be missing.
     Hint,
 }
 

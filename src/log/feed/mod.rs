@@ -56,7 +56,7 @@ pub enum Came {
 pub struct Limits<'a> {
     /// Up to this number.
     pub bound: u64,
-    /// So many places are gathered at once.
+    /// How many places are gathered at once.
     pub most: usize,
     /// Whether the store is being closed, which ends a long search.
     pub is_closed: &'a dyn Fn() -> bool,

@@ -20,9 +20,9 @@ use crate::log::Position;
 /// What a walk through an open file found.
 #[derive(Clone, Copy, Debug)]
 pub struct Walked {
-    /// Its line in the manifest.
+    /// The file's line in the manifest.
     pub entry: FileEntry,
-    /// The first and the last number in it; zeros where there is none.
+    /// The first and the last number in the file; zeros where there is none.
     pub seqs: (u64, u64),
     /// Intact frames end here.
     pub end: u64,

@@ -39,7 +39,7 @@ pub type Levels = Vec<Vec<Arc<Run>>>;
 pub struct Tree {
     /// The memtable that writes go to.
     pub active: Arc<Memtable>,
-    /// Those that are full, oldest first.
+    /// The memtables that are full, oldest first.
     pub frozen: Vec<Arc<Memtable>>,
     /// The runs of each level: of level 0 the newest first, of others in the order of their keys.
     pub levels: Arc<Levels>,
@@ -90,7 +90,7 @@ pub struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// It is read until [`Engine::end_snapshot`] is called.
+    /// The moment is read until [`Engine::end_snapshot`] is called.
     pub fn goes_on(mut self) {
         self.ends = false;
     }

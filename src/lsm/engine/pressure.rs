@@ -8,14 +8,14 @@ use crate::store::error::Result;
 use crate::store::options::MergeMode;
 use crate::sync::thread::NotCancelled;
 
-/// So many memtables that are full may wait to be written out before writers wait a little: more than are written out together.
+/// How many memtables that are full may wait to be written out before writers wait a little: more than are written out together.
 const FEW_FROZEN: usize = 5;
-/// Where runs cannot be written, puts are refused when so many wait, and everything when twice as many do.
+/// How many memtables may wait where runs cannot be written: puts are refused then, and everything when twice as many wait.
 const MOST_FROZEN: usize = 4;
-/// When so many wait, no writer goes on until one was written out, as long as that works: with the one that is written to they take
-/// seven eighths of `lsm_memory`.
+/// How many memtables may wait before no writer goes on until one was written out, as long as that works: with the one that is written to
+/// they take seven eighths of `lsm_memory`.
 const MOST_WAITING: usize = 6;
-/// So many runs that overlap make writers wait a little.
+/// How many runs that overlap make writers wait a little.
 const MANY_RUNS: usize = 20;
 /// A write waits for at most this long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);

@@ -254,7 +254,7 @@ struct Coming {
     list: List,
     expiry: Expiry,
     pushed: Pushed,
-    /// Its elements in the log, by position.
+    /// The list's elements in the log, by position.
     of_log: std::iter::Peekable<std::vec::IntoIter<(i64, Version)>>,
 }
 

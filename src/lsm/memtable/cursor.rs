@@ -10,7 +10,7 @@ use crate::format::run::block::Meta;
 use crate::store::error::Result;
 use crate::store::memory::{self, Refused};
 
-/// So many rows are loaded at once, at first and at most.
+/// How many rows are loaded at once, at first and at most.
 const FIRST_LOADED: usize = 4;
 const MOST_LOADED: usize = 256;
 

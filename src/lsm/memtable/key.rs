@@ -6,7 +6,7 @@ use crate::store::memory::{self, Refused};
 
 /// Keys up to this length stand in the tree itself: so a look at a node reads its keys one behind the other.
 const SHORT: usize = 30;
-/// So many bytes of them are compared at once.
+/// How many bytes of keys are compared at once.
 const HALF: usize = 16;
 
 /// A key.
@@ -44,7 +44,7 @@ impl Key {
         Some(Key::Short((N + rest.len()) as u8, bytes))
     }
 
-    /// Its bytes.
+    /// The bytes of the key.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         match self {

@@ -24,14 +24,14 @@ use crate::sync::lock::{ReadGuard, RwLock};
 
 /// What the tree takes for an entry beside its bytes, about.
 const OVERHEAD: usize = 160;
-/// And for the number of a list that is no more.
+/// What the number of a list that is no more takes, about.
 const DEAD_LIST: usize = 48;
 /// What a record takes in the log beside its bytes, about.
 const FRAME: usize = 32;
-/// A memtable is full when it takes the bytes that it may, and also when its records take so many times these in the log: where a few keys
-/// are written again and again it stays small, and the log goes only when it is written out.
+/// A memtable is full when it takes the bytes that it may, and also when its records take this many times as much in the log: where a few
+/// keys are written again and again it stays small, and the log goes only when it is written out.
 const MOST_LOGGED: usize = 4;
-/// And with so many deletes of ranges, which a look goes through one by one.
+/// A memtable is full with this many deletes of ranges too: a look goes through them one by one.
 const MOST_RANGES: usize = 256;
 
 /// What is in the log cannot be refused when it comes here. So all that a write needs beside its values is in trees, which ask for small

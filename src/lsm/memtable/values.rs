@@ -13,14 +13,14 @@ const LARGEST_PART: usize = 16;
 
 /// A value on its way into a memtable.
 pub enum NewValue<'a> {
-    /// It is copied there.
+    /// A small value, which is copied there.
     Small(&'a [u8]),
-    /// It was copied before.
+    /// A large value, which was copied before.
     Large(Arc<Vec<u8>>),
 }
 
 impl<'a> NewValue<'a> {
-    /// These bytes.
+    /// The value of these bytes.
     pub fn new(value: &'a [u8]) -> Result<Self, Refused> {
         Ok(match value.len() {
             ..LARGE => NewValue::Small(value),
@@ -28,7 +28,7 @@ impl<'a> NewValue<'a> {
         })
     }
 
-    /// Its bytes.
+    /// The bytes of the value.
     pub fn bytes(&self) -> &[u8] {
         match self {
             NewValue::Small(bytes) => bytes,

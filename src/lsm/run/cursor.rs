@@ -41,7 +41,7 @@ struct Ahead {
     step: u64,
 }
 
-/// Who has read so many blocks one behind the other reads more; the first request is this large, and later ones up to that.
+/// A reader of this many blocks one behind the other reads more at once: first this many bytes, and later up to that many.
 const READS_ON: u32 = 2;
 const FIRST_REQUEST: u64 = 32 << 10;
 const LARGEST_REQUEST: u64 = 512 << 10;

@@ -70,7 +70,7 @@ pub struct Run {
     level: AtomicU32,
     /// What it says of itself.
     pub footer: Footer,
-    /// Its last key.
+    /// The last key of the run.
     pub last_key: Vec<u8>,
     file: Arc<dyn DiskFile>,
     view: Option<View>,
@@ -193,12 +193,12 @@ impl Run {
         self.level.load(Ordering::Relaxed)
     }
 
-    /// It is in that level now. For who changes the set of runs.
+    /// Puts the run into a level. For who changes the set of runs.
     pub fn set_level(&self, level: u32) {
         self.level.store(level, Ordering::Relaxed);
     }
 
-    /// Its first key.
+    /// The first key of the run.
     pub fn first_key(&self) -> &[u8] {
         self.index.bytes().get(self.shape.first_key.clone()).unwrap_or_default()
     }
@@ -208,7 +208,7 @@ impl Run {
         self.first_key() <= last && first <= self.last_key.as_slice()
     }
 
-    /// Its file goes when nobody reads it any more.
+    /// Lets the run's file go when nobody reads it any more.
     pub fn set_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);
     }

@@ -13,7 +13,7 @@ use crate::store::memory;
 
 /// A block has about this size; a larger entry has one of its own.
 const BLOCK_SIZE: usize = 4 << 10;
-/// So much is written at once.
+/// How much is written at once.
 pub const PIECE: usize = 256 << 10;
 /// An index grows no larger than this: the next run begins.
 const MOST_INDEX: usize = 256 << 20;

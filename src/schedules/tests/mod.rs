@@ -18,7 +18,7 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 /// Where the seeds begin unless the environment says otherwise.
 const FIRST_SEED: u64 = 1;
-/// So many schedules of each kind are tried with each seed.
+/// How many schedules of each kind are tried with each seed.
 const SCHEDULES: usize = 100;
 /// No schedule has so many steps: threads wait for each other without end then.
 const TOO_MANY_STEPS: usize = 3_000_000;

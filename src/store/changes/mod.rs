@@ -14,9 +14,9 @@ pub use tell::{ListNow, Lists, Looked, Teller, Telling};
 /// What was done to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// It has a value now, whatever it had.
+    /// The key has a value now, whatever it had.
     Put,
-    /// It is gone.
+    /// The key is gone.
     Delete,
     /// A value was added at the end of its list, which is new where there was none.
     PushBack,
@@ -26,12 +26,12 @@ pub enum ChangeKind {
     PopBack,
     /// The first element of its list was taken out.
     PopFront,
-    /// Its list expires at another time than before, or no more.
+    /// The key's list expires at another time than before, or no more.
     Expiry,
 }
 
 impl ChangeKind {
-    /// Its name, in lower case and without spaces: as `filedb watch` prints it, and as FILEDB.FEED tells it.
+    /// The name of the kind, in lower case and without spaces: as `filedb watch` prints it, and as FILEDB.FEED tells it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -55,8 +55,8 @@ impl ChangeKind {
 /// One change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed<'a> {
-    /// Its number: who has applied this change, and all before it, goes on behind it with [`crate::Db::changes`]. Numbers never get
-    /// smaller; changes that belong together may have the same.
+    /// The number of the change: who has applied this change, and all before it, goes on behind it with [`crate::Db::changes`]. Numbers
+    /// never get smaller; changes that belong together may have the same.
     pub seq: u64,
     /// When it was written, in milliseconds since 1970 by the store's clock.
     pub time_ms: u64,

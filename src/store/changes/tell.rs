@@ -29,21 +29,21 @@ const MOST_LISTS: usize = 1 << 16;
 pub struct ListNow {
     /// The number of the record that made it so.
     pub seq: u64,
-    /// Its head.
+    /// The head of the list.
     pub head: ListHead,
     /// When it expires.
     pub expiry_ms: Option<u64>,
-    /// Its elements.
+    /// The elements of the list.
     pub values: KeyList,
 }
 
 /// What a key has at one moment.
 pub enum Looked {
-    /// This list.
+    /// The list as it is.
     List(ListNow),
     /// No list.
     None,
-    /// It changes too fast to be seen as a whole.
+    /// The list changes too fast to be seen as a whole.
     Changing,
 }
 
@@ -62,7 +62,7 @@ struct Known {
     first: i64,
     end: i64,
     expiry_ms: Option<u64>,
-    /// It was so at this number.
+    /// The number at which the list was so.
     seq: u64,
 }
 
@@ -82,9 +82,9 @@ pub struct Teller {
 /// Whether a record could be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Telling {
-    /// It was.
+    /// The change was told.
     Done,
-    /// It deletes keys without naming them.
+    /// The change deletes keys without naming them.
     Untold,
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 const PIECE: usize = 64;
 /// The largest size that is given: as many pieces as a word has bits.
 pub const LARGEST: usize = PIECE * u64::BITS as usize;
-/// So many times that.
+/// How many blocks a pool has, each of the largest size.
 const BLOCKS: usize = 64;
 /// The pool is low when so many pieces are taken: what is left is for the calls that are under way.
 const LOW: usize = BLOCKS * u64::BITS as usize / 2;

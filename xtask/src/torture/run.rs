@@ -135,7 +135,7 @@ impl Programs {
         Ok(read(&String::from_utf8_lossy(&fs::read(log)?), status))
     }
 
-    /// These tests of a program, with their output in `log`.
+    /// The command that runs some tests of a program, with their output in `log`.
     pub fn command(&self, program: &str, tests: &[&str], log: &Path) -> Result<Command> {
         let output = File::create(log)?;
         let mut command = Command::new(&self.paths[program]);

@@ -21,22 +21,22 @@ use crate::sync::thread;
 /// Copies are written, and the index is moved, when they reach the next multiple of this: the kernel keeps what is written at once
 /// and fills a page of the processor's next size in one such page, and who reads it misses the TLB less often.
 const WRITTEN_AT_ONCE: u64 = 2 << 20;
-/// The same where a merge is kept slow.
+/// What [`WRITTEN_AT_ONCE`] is where a merge is kept slow.
 const WRITTEN_AT_ONCE_IF_SLOW: u64 = 256 << 10;
-/// And where there is little memory, of which a buffer takes this part.
+/// The least that is written at once, where there is little memory.
 const LEAST_WRITTEN_AT_ONCE: u64 = 64 << 10;
 const BUFFER_SHARE: u64 = 128;
-/// And where files are small an eighth of one, so that what is tested with small files is what happens with large ones.
+/// A file is written in this many pieces at least: what is tested with small files is what happens with large ones.
 const WRITES_PER_FILE: u64 = 8;
 
-/// So many records before the index is moved, its cache lines are asked for.
+/// How many records before the index is moved its cache lines are asked for.
 const ASKED_AHEAD: usize = 16;
 
 /// See the module.
 pub struct Copies<'a> {
     shared: &'a Shared,
     pace: Pace,
-    /// They are written in multiples of so many bytes.
+    /// Copies are written in multiples of this many bytes.
     unit: u64,
     /// From where on is counted in new outputs.
     pub epoch: Epoch,

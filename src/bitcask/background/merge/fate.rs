@@ -20,7 +20,7 @@ pub(super) enum Fate {
     Keep(Entry),
     /// Only that the key is gone needs to be known; until this time also where it hides nothing.
     KeepTombstone(u64),
-    /// It says that the key is gone, and that needs to be known no more.
+    /// The record is a tombstone, and nothing is left that it hides.
     DropTombstone,
 }
 

@@ -41,7 +41,7 @@ use copies::Copies;
 use places::Places;
 use policy::{choose, file_size, mergeable, unblock_tombstones};
 
-/// So long a merge waits, after each commit, for those who are reading what was merged.
+/// How long a merge waits, after each commit, for those who are reading what was merged.
 const WAIT_FOR_READERS: Duration = Duration::from_millis(50);
 
 /// Is told, from time to time, how far a merge has come, and ends it with `Break`. Called from outside the gate.

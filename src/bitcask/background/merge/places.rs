@@ -13,7 +13,7 @@ use crate::index::{Cursor, Entry};
 use crate::log::file::DataFile;
 use crate::store::memory;
 
-/// So many bytes of places are kept at once at most, and no more than this part of the memory.
+/// The bytes of places that are kept at once, at most; no more than this part of the memory.
 const MOST_PLACES: u64 = 16 << 20;
 const PLACES_SHARE: u64 = 16;
 

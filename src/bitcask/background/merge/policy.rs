@@ -35,7 +35,7 @@ const SMALL: u64 = 8;
 const MOST_SMALL: usize = 16;
 /// Of a file of which no more than this part is dead it is not worth to copy the rest.
 const LEAST_DEAD: f64 = 0.05;
-/// So many files are chosen at once.
+/// How many files are chosen at once, at most.
 const MOST_AT_ONCE: usize = 64;
 
 /// Whether merges will be due soon.

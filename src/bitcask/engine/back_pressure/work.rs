@@ -21,7 +21,7 @@ pub(super) struct Work {
     pub(super) is_asked_for: bool,
     /// The last attempt failed.
     pub(super) has_failed: bool,
-    /// It has been under way since then, or since a merge came to its end.
+    /// Since when the work has been under way, or since when a merge came to its end.
     pub(super) busy_since: Option<Instant>,
     pub(super) merge: Option<Merge>,
     /// What merges gained lately, and in which time.

@@ -15,13 +15,13 @@ const MOST: usize = 110;
 const LEAST: usize = 87;
 const WANTED: usize = 98;
 
-/// So many slots behind the last line, that clusters may grow into.
+/// How many slots there are behind the last home: clusters may grow into them.
 const SPARE: usize = 8;
 /// Smaller tables do not shrink.
 const SMALL: usize = 32;
 
 const EXPIRY_BITS: u32 = 56;
-/// This is never, and `u64::MAX` outside.
+/// The time that stands for never; outside it is `u64::MAX`.
 const LATEST: u64 = (1 << EXPIRY_BITS) - 1;
 
 /// The middle of a hash, and the fingerprint above the time; a time is never 0, so that a line never is.
@@ -54,7 +54,7 @@ impl Line {
 #[derive(Default)]
 pub struct Table {
     slots: Vec<Line>,
-    /// So many of the slots are homes; lines of a cluster at the end stand behind them.
+    /// How many of the slots are homes; lines of a cluster at the end stand behind them.
     homes: usize,
     len: usize,
     /// Room was made for so many lines, some of which may be there by now.
