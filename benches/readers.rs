@@ -1,7 +1,7 @@
 //! Live readers beside a writer: how soon they begin, what memory they take, what they cost the writer, how fast they read, and how soon they see a write.
 //!
 //! `cargo bench --bench readers`. `FILEDB_BENCH_KEYS=n` (a million), `FILEDB_BENCH_SECONDS=n` (2, for each run), `FILEDB_BENCH_ROUNDS=n` (5),
-//! and `FILEDB_BENCH_DIR`. Keys of 16 bytes, values of 100. The writer is this process, readers are processes of this program. What is
+//! `FILEDB_BENCH_PARTS=starts,memory` (all: starts, memory, cost, gets, sight), and `FILEDB_BENCH_DIR`. Ten million keys take 1.5 GB there. Keys of 16 bytes, values of 100. The writer is this process, readers are processes of this program. What is
 //! compared is run in turns; each run is printed when it is over, and the medians at the end. Two processors at least should be free.
 
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -74,6 +74,8 @@ fn read(path: &str, keys: u64) {
         let (what, many) = line.split_once(' ').unwrap();
         let many: u64 = many.parse().unwrap();
         match what {
+            // The index is complete then.
+            "count" => println!("{}", db.count().unwrap()),
             "get" => println!("{}", gets_per_second(&db, keys, Duration::from_secs(many))),
             // How long after the beginning of a put its version was seen, of so many puts, in the order of size.
             "watch" => {
@@ -195,30 +197,56 @@ fn main() {
     (0..keys).for_each(|n| db.put(key(n), [7; 100]).unwrap());
     println!("{keys} keys");
 
-    // Starts.
-    starts("of a store that was just filled", &path, 1);
-    std::thread::sleep(Duration::from_secs(3));
-    starts("whose writer rests", &path, rounds);
+    let parts = std::env::var("FILEDB_BENCH_PARTS").ok();
+    let is_asked = |part: &str| parts.as_ref().is_none_or(|parts| parts.split(',').any(|some| some == part));
+    if is_asked("starts") {
+        all_starts(&db, &path, keys, rounds);
+    }
+    db.close().unwrap();
+    let db = Db::open(&path, &options).unwrap();
+    db.put(key(0), [7; 100]).unwrap();
+    if is_asked("starts") {
+        starts("after the store was closed and opened again", &path, rounds);
+    }
+    if is_asked("memory") {
+        memory_of_eight(&path, keys);
+    }
+    if is_asked("cost") {
+        cost_of_idle_readers(&db, &path, keys, rounds, lasts);
+    }
+    if is_asked("gets") {
+        gets(&db, &path, keys, rounds, lasts);
+    }
+    if is_asked("sight") {
+        sight(&db, &path, rounds);
+    }
+}
+
+fn all_starts(db: &Db, path: &Path, keys: u64, rounds: u64) {
+    starts("of a store that was just filled", path, 1);
+    std::thread::sleep(Duration::from_secs(5));
+    starts("whose writer rests", path, rounds);
     for (name, pace) in
         [("whose writer puts 20,000 a second", Some(20_000)), ("beside a writer at full speed", None)]
     {
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| write_until(&db, keys, pace, &over));
-            let first = Reader::start(&path);
+            scope.spawn(|| write_until(db, keys, pace, &over));
+            let first = Reader::start(path);
             println!("the first of them: {:.1} ms", first.began_in);
             std::thread::sleep(Duration::from_secs(3));
-            starts(name, &path, rounds);
+            starts(name, path, rounds);
             over.store(true, Ordering::Relaxed);
         });
     }
-    db.close().unwrap();
-    let db = Db::open(&path, &options).unwrap();
-    db.put(key(0), [7; 100]).unwrap();
-    starts("after the store was closed and opened again", &path, rounds);
+}
 
-    // Memory.
-    let eight: Vec<Reader> = (0..8).map(|_| Reader::start(&path)).collect();
+fn memory_of_eight(path: &Path, keys: u64) {
+    let mut eight: Vec<Reader> = (0..8).map(|_| Reader::start(path)).collect();
+    for reader in &mut eight {
+        reader.tell("count 0");
+        assert_eq!(reader.hear(), keys.to_string());
+    }
     for (name, what) in [("of its own", "Private_Dirty"), ("with its part of what is shared", "Pss")] {
         let all: Vec<f64> = eight.iter().map(|reader| reader.memory(what)).collect();
         let sum: f64 = all.iter().sum();
@@ -227,16 +255,17 @@ fn main() {
             sum * 131_072.0 / keys as f64
         );
     }
-    drop(eight);
+}
 
-    // What idle readers cost the writer.
+/// What idle readers cost the writer.
+fn cost_of_idle_readers(db: &Db, path: &Path, keys: u64, rounds: u64, lasts: Duration) {
     let counts = [0, 1, 2, 8];
     let mut puts: [Vec<f64>; 4] = Default::default();
-    puts_per_second(&db, keys, lasts);
+    puts_per_second(db, keys, lasts);
     for round in 0..rounds {
         for (count, puts) in counts.iter().zip(&mut puts) {
-            let readers: Vec<Reader> = (0..*count).map(|_| Reader::start(&path)).collect();
-            puts.push(puts_per_second(&db, keys, lasts));
+            let readers: Vec<Reader> = (0..*count).map(|_| Reader::start(path)).collect();
+            puts.push(puts_per_second(db, keys, lasts));
             println!("round {round}, {count} idle readers: {:.0} puts a second", puts.last().unwrap());
             drop(readers);
         }
@@ -249,12 +278,13 @@ fn main() {
             100.0 * puts / alone
         );
     }
+}
 
-    // Gets.
+fn gets(db: &Db, path: &Path, keys: u64, rounds: u64, lasts: Duration) {
     let (mut own, mut others) = (Vec::new(), Vec::new());
-    let mut reader = Reader::start(&path);
+    let mut reader = Reader::start(path);
     for round in 0..rounds {
-        own.push(gets_per_second(&db, keys, lasts));
+        own.push(gets_per_second(db, keys, lasts));
         reader.tell(&format!("get {}", lasts.as_secs().max(1)));
         others.push(reader.hear().parse().unwrap());
         println!(
@@ -264,8 +294,11 @@ fn main() {
     }
     let (own, others) = (median(&mut own), median(&mut others));
     println!("gets: the writer {own:.0} a second, a reader {others:.0}, {:.1} %", 100.0 * others / own);
+}
 
-    // From the beginning of a put to when a reader sees it.
+/// From the beginning of a put to when a reader sees it.
+fn sight(db: &Db, path: &Path, rounds: u64) {
+    let mut reader = Reader::start(path);
     for round in 0..rounds {
         reader.tell("watch 20000");
         assert_eq!(reader.hear(), "ready");

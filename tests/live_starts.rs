@@ -58,6 +58,17 @@ fn contents(db: &Db) -> BTreeMap<String, (usize, u64)> {
     all
 }
 
+/// The reader finds each of these keys as the writer does, but for those that may expire meanwhile.
+fn look_up(reader: &Db, db: &Db, context: &str) {
+    for n in 0..400 {
+        let key = format!("key {n}");
+        let (seen, there) = (reader.get(&key).unwrap(), db.get(&key).unwrap());
+        if [&seen, &there].iter().all(|value| value.as_ref().is_none_or(|value| value.len() != BRIEF)) {
+            assert_eq!(seen, there, "{context}: {key}");
+        }
+    }
+}
+
 /// Where two stores differ.
 fn differences(one: &BTreeMap<String, (usize, u64)>, other: &BTreeMap<String, (usize, u64)>) -> Vec<String> {
     let keys: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
@@ -68,6 +79,7 @@ fn differences(one: &BTreeMap<String, (usize, u64)>, other: &BTreeMap<String, (u
 /// A reader that begins now has what the writer has, and counts it as it should.
 fn begin(path: &Path, db: &Db, io: IoMode) -> bool {
     let (reader, told) = read(path, io);
+    look_up(&reader, db, &format!("{told:?}"));
     assert_eq!(differences(&contents(&reader), &contents(db)), Vec::<String>::new(), "{told:?}");
     assert_eq!(reader.last_seq().unwrap(), db.last_seq().unwrap());
     assert_eq!(reader.recount(), Ok(()), "{told:?}");
@@ -282,6 +294,12 @@ fn readers_that_begin_at_random_moments_of_random_histories_have_what_the_writer
                 4 | 5 => {
                     let (reader, told) =
                         read(&path, if seed % 3 == 0 { IoMode::Pread } else { IoMode::Mmap });
+                    // Its index is not made yet, and is followed all the same.
+                    for _ in 0..random.below(3) {
+                        look_up(&reader, &db, &format!("seed {seed}: {told:?}"));
+                        (0..random.below(60)).for_each(|_| change(&db, &mut random));
+                    }
+                    look_up(&reader, &db, &format!("seed {seed}: {told:?}"));
                     let differences = differences(&contents(&reader), &contents(&db));
                     assert_eq!(differences, Vec::<String>::new(), "seed {seed}: {told:?}");
                     assert_eq!(reader.last_seq().unwrap(), db.last_seq().unwrap(), "seed {seed}");

@@ -42,7 +42,8 @@ impl Locked<'_> {
     pub(super) fn take_over(&mut self) -> Result<(), Unavailable> {
         let (index, prefix) = (self.index, self.segment.prefix());
         let Some(frozen) = &index.frozen else { return Ok(()) };
-        let keys = frozen.take((prefix >> 56) as u8)?;
+        let root = (prefix >> 56) as u8;
+        let keys = frozen.take(root)?;
         let mut parts = Vec::new();
         let built = import_segments(&index.arena, ROOT_BITS, prefix, &keys, &mut parts);
         let mut structure = index.structure.lock();
@@ -59,7 +60,9 @@ impl Locked<'_> {
         // Last: until then who looks for a key that went to another part finds it where it was.
         self.segment.become_ready(&mut self.writing, *first, &index.arena);
         drop(structure);
-        frozen.took_over();
+        index.len.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        index.len.fetch_sub(frozen.len(root) as u64, Ordering::Relaxed);
+        frozen.took_over(root);
         Ok(())
     }
 

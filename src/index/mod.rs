@@ -211,7 +211,12 @@ impl Index {
                 return found;
             }
             if segment.is_pending() {
-                return self.frozen.as_ref()?.find(hash);
+                let found = self.frozen.as_ref()?.find(hash);
+                // Else it may have been taken over, and changed, before what was found was looked at.
+                if segment.is_pending() {
+                    return found;
+                }
+                continue;
             }
             // A writer is moving slots; it may have been interrupted by the scheduler in the middle of it.
             tries += 1;
@@ -244,10 +249,28 @@ impl Index {
         if self.len() >= GROWS_FROM {
             self.arena.prepare(most_bytes);
         }
-        let next = self
-            .frozen
-            .as_ref()
-            .and_then(|frozen| frozen.next(|root| self.segment(Cursor::of_root(root).top()).is_pending()));
+        self.take_over_some()
+    }
+
+    /// Notes a newer version of a key, or a tombstone, where the keys of its root are still where they were found, if they can be left there
+    /// for that. `also` is called before anybody can change them. False, and nothing was done, where [`Index::lock`] is the way.
+    pub fn note(&self, hash: KeyHash, entry: Entry, also: impl FnOnce()) -> Result<bool, Refused> {
+        let locked = self.lock_as_it_is(hash.top());
+        let Some(frozen) = self.frozen.as_ref().filter(|_| locked.segment.is_pending()) else {
+            return Ok(false);
+        };
+        let is_noted = frozen.note(hash, entry)?;
+        if is_noted {
+            also();
+        }
+        Ok(is_noted)
+    }
+
+    /// Takes over some of the keys that are still where they were found: one root's. False where no more are, or nothing can be done about
+    /// those now.
+    pub fn take_over_some(&self) -> bool {
+        let is_pending = |root| self.segment(Cursor::of_root(root).top()).is_pending();
+        let next = self.frozen.as_ref().and_then(|frozen| frozen.next(is_pending));
         // Where that cannot be done now, it is left to who changes a key of it.
         next.is_some_and(|root| {
             let _ = self.lock_top(Cursor::of_root(root).top());

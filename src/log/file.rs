@@ -96,6 +96,12 @@ impl Usage {
         self.dead_weight.fetch_add(size.bytes(), Ordering::Relaxed);
     }
 
+    /// Counts records as alive that were counted as dead.
+    pub fn came_alive(&self, records: u64, weight: u64) {
+        self.dead_records.fetch_sub(records, Ordering::Relaxed);
+        self.dead_weight.fetch_sub(weight, Ordering::Relaxed);
+    }
+
     /// Sets all counts, after recovery has established them.
     pub fn set(&self, records: u64, weight: u64, live_records: u64, live_weight: u64) {
         self.records.store(records, Ordering::Relaxed);

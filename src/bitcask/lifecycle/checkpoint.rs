@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::overlaid::Overlaid;
+use super::running::Places;
 use crate::bitcask::engine::Engine;
 use crate::bitcask::engine::clock::Reading;
 use crate::bitcask::engine::expiry::Expiries;
@@ -187,7 +189,7 @@ impl<'a> Front<'a> {
 
 /// Opens the files of a store that was closed cleanly and takes the index from its checkpoint. `None`, and no file is
 /// open, where there is no checkpoint that belongs to this manifest beyond doubt.
-pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result<Option<Rebuilt>> {
+pub fn load(catalog: &Arc<Catalog>, manifest: &Manifest, options: &Options) -> Result<Option<Rebuilt>> {
     let is_clean = manifest.clean || seeded_bug!("checkpoint-trusted-after-a-crash");
     if !is_clean || manifest.checkpoint == 0 {
         return Ok(None);
@@ -212,8 +214,10 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         return Ok(None);
     }
     let Some((keys, elements)) = find_roots(&header, keys_at, file.size().ok())? else { return Ok(None) };
-    let index_of = |roots| {
-        let keys = Keys::of(file.clone(), roots);
+    let keys = Keys::of(file.clone(), keys);
+    let is_overlaid =
+        options.live && elements.iter().all(|root| root.count == 0) && Overlaid::can_be_over(&keys);
+    let index_of = |keys: Keys| {
         // Who only reads has no thread that would take the keys over later, and what is not mapped is read once.
         let take_over_now = options.read_only || keys.view.is_none();
         if !take_over_now && !keys.are_intact() {
@@ -224,9 +228,13 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
         let is_there = !take_over_now || index.take_over_and_let_go().is_ok();
         Ok::<_, Error>(is_there.then_some(index))
     };
-    let Some(index) = index_of(keys)? else { return Ok(None) };
+    let index = match is_overlaid {
+        true => Some(Overlaid::index(keys, Places::same(&header)?, None, catalog)?),
+        false => index_of(keys)?,
+    };
+    let Some(index) = index else { return Ok(None) };
     let elements = match elements.iter().any(|root| root.count > 0) {
-        true => match index_of(elements)? {
+        true => match index_of(Keys::of(file.clone(), elements))? {
             None => return Ok(None),
             elements => elements,
         },
@@ -244,7 +252,8 @@ pub fn load(catalog: &Catalog, manifest: &Manifest, options: &Options) -> Result
             return Err(file.corrupt(file.tail().min(entry.length), what));
         }
         file.include_seqs(entry.min_seq, entry.max_seq);
-        file.usage.set(saved.records, saved.total_weight, saved.live_records, saved.live_weight);
+        let live = if is_overlaid { (0, 0) } else { (saved.live_records, saved.live_weight) };
+        file.usage.set(saved.records, saved.total_weight, live.0, live.1);
     }
     Ok(Some(Rebuilt {
         expiries,
@@ -367,13 +376,19 @@ impl Keys {
         Keys { view: file.view(), file, roots }
     }
 
+    /// Whether they are found in a mapping.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.view.is_some()
+    }
+
     /// Whether all keys in the mapping are what was written. Looks at them on all cores.
-    fn are_intact(&self) -> bool {
+    pub(super) fn are_intact(&self) -> bool {
         let bytes = self.roots.iter().map(|root| root.bytes).sum();
         let parts = on_all_cores(ROOTS, bytes, |mut roots| {
             roots.all(|n| {
                 let root = &self.roots[n];
-                self.is_loaded(root) && self.in_place(root).is_some_and(|bytes| root.parse(bytes).is_ok())
+                let is_intact = || self.in_place(root).is_some_and(|bytes| root.parse(bytes).is_ok());
+                root.bytes == 0 || (self.is_loaded(root) && is_intact())
             })
         });
         parts.into_iter().all(|are_intact| are_intact)

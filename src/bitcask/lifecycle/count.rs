@@ -23,6 +23,15 @@ struct Live {
     weight: u64,
 }
 
+/// What the index has when [`Rebuild::finish`] is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// All keys.
+    AreComplete,
+    /// Those that were written since a checkpoint, and tombstones, which stay. Who takes all of them together counts what is alive.
+    AreSome,
+}
+
 impl std::ops::AddAssign for Live {
     fn add_assign(&mut self, more: Live) {
         self.records += more.records;
@@ -121,9 +130,13 @@ impl Rebuild<'_> {
         manifest: &Manifest,
         files: &[Listed],
         (outcomes, contents): (&[Outcome], &[Content]),
+        keys: Keys,
         frontier: Position,
     ) -> Result<Rebuilt> {
-        let mut live = self.count_live()?;
+        let mut live = match keys {
+            Keys::AreComplete => self.count_live()?,
+            Keys::AreSome => memory::vec_of(Live::default(), self.by_slot.len())?,
+        };
         let known_ms = outcomes.iter().map(|outcome| outcome.max_time_ms).fold(manifest.clock_ms, u64::max);
         let elements = match self.elements.take() {
             Some(all) => {

@@ -6,5 +6,6 @@ mod count;
 mod expiring;
 pub mod hints;
 pub mod open;
+mod overlaid;
 pub mod rebuild;
 pub mod running;

@@ -131,7 +131,7 @@ pub fn assemble(
     names: &[String],
     page: Option<OwnPage>,
     manifest: &Manifest,
-    rebuild: impl FnOnce(&Catalog, &KeyHasher) -> Result<Rebuilt>,
+    rebuild: impl FnOnce(&Arc<Catalog>, &KeyHasher) -> Result<Rebuilt>,
 ) -> Result<Engine> {
     if manifest.needs.has(ORDERED) {
         return Err(Error::other_engine(disk.path(), "lsm"));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bins::{Both, Found};
+use super::count::Keys;
 use super::expiring::Expiring;
 use super::hints;
 use super::running::{Base, Covered};
@@ -86,29 +87,33 @@ pub fn rebuild_from(
         Ok(((rebuild, contents), outcomes))
     })?;
     let Recovered { made: (rebuild, contents), outcomes, frontier, sequence } = recovered;
-    let rebuilt = rebuild.finish(manifest, files, (&outcomes, &contents), frontier)?;
+    let rebuilt = rebuild.finish(manifest, files, (&outcomes, &contents), Keys::AreComplete, frontier)?;
     Ok(Rebuilt { sequence: Some(sequence), ..rebuilt })
 }
 
 /// As [`rebuild_from`], for a reader of a store whose writer tells how far the log goes, and which checkpoint goes before that.
+/// `may_stay` where the keys may stay where the checkpoint has them; `None` where that is damaged.
 pub fn rebuild_over(
     base: Base,
-    catalog: &Catalog,
+    may_stay: bool,
+    catalog: &Arc<Catalog>,
     manifest: &Manifest,
     hasher: &KeyHasher,
     files: &[Listed],
     is_in_log: impl Fn(FileId) -> bool,
-) -> Result<Rebuilt> {
+) -> Result<Option<Rebuilt>> {
     let by_slot = by_slot(files)?;
-    let expiring = Mutex::new(memory::collect([base.expiring])?);
-    let rebuild = Rebuild {
-        index: base.index,
-        elements: None,
-        hasher,
-        by_slot: &by_slot,
-        expiring,
-        covered: &base.covered,
+    let stays = may_stay && base.can_stay(files);
+    let (index, expiring) = match stays {
+        true => (Index::new()?, Expiring::default()),
+        false => match base.take()? {
+            Some(taken) => taken,
+            None => return Ok(None),
+        },
     };
+    let expiring = Mutex::new(memory::collect([expiring])?);
+    let rebuild =
+        Rebuild { index, elements: None, hasher, by_slot: &by_slot, expiring, covered: &base.covered };
     let walk = Walk { is_clean: manifest.clean, lost_from: None };
     let (outcomes, contents) = rebuild.all(catalog, manifest, files, &walk)?;
     for ((entry, file), outcome) in files.iter().zip(&outcomes) {
@@ -119,8 +124,14 @@ pub fn rebuild_over(
         // Made for an earlier place in the log, and never written to.
         file.set_tail(outcome.end);
     }
-    let rebuilt = rebuild.finish(manifest, files, (&outcomes, &contents), Position::default())?;
-    Ok(Rebuilt { max_seq: rebuilt.max_seq.max(base.last_seq), ..rebuilt })
+    let last_seq = base.last_seq;
+    let keys = if stays { Keys::AreSome } else { Keys::AreComplete };
+    let rebuilt = rebuild.finish(manifest, files, (&outcomes, &contents), keys, Position::default())?;
+    let index = match stays {
+        true => base.over(&rebuilt.index, &rebuilt.expiries, catalog)?,
+        false => rebuilt.index,
+    };
+    Ok(Some(Rebuilt { index, max_seq: rebuilt.max_seq.max(last_seq), ..rebuilt }))
 }
 
 /// The files by their slots.

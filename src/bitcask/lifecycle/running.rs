@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use super::checkpoint::{Front, Keys, USUAL_KEY_SIZE, find_roots, for_each_line, read, write_index};
 use super::expiring::Expiring;
+use super::overlaid::Overlaid;
+use crate::bitcask::engine::expiry::Expiries;
 use crate::bitcask::engine::{Engine, Inside};
 use crate::bitcask::shared::Shared;
 use crate::format::checkpoint::{
@@ -24,7 +26,7 @@ use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::packed::Pair;
 use crate::format::{ALIGNMENT, FileId, names};
-use crate::index::{Index, Sorted, Unavailable};
+use crate::index::{Entry, Index, KeyHash, Sorted, Unavailable};
 use crate::log::Position;
 use crate::log::append::Moment;
 use crate::log::catalog::{Catalog, replace_with};
@@ -177,14 +179,75 @@ pub struct Covered {
 
 /// What a reader begins with.
 pub struct Base {
-    /// The newest version of each key, as far as it stands in what is covered.
-    pub index: Index,
+    /// The newest version of each key, as far as it stands in what is covered: where they are.
+    keys: Keys,
+    places: Places,
     /// When these expire.
-    pub expiring: Expiring,
+    lines: Vec<(KeyHash, Entry, u64)>,
     /// What need not be read.
     pub covered: HashMap<FileId, Covered>,
     /// The number of the last record.
     pub last_seq: u64,
+    bytes: u64,
+}
+
+/// Where what a file has that is not covered is at most this part of what is covered, the keys stay where they are. Else the index is made
+/// before anybody uses it: what is noted takes memory beside it.
+const FEW_SINCE: u64 = 4;
+
+/// Who tells the time of the store may be so far ahead of this machine's clock, in milliseconds, or farther, which is rare.
+const SOON_MS: u64 = 60_000;
+
+impl Base {
+    /// Whether the keys can stay where they are: all that is not covered was written since, and is little.
+    pub fn can_stay(&self, files: &[(FileEntry, Arc<DataFile>)]) -> bool {
+        let (mut before, mut since) = (0, 0);
+        for (entry, file) in files {
+            let covered = self.covered.get(&entry.id);
+            // A merge has written it, perhaps: of older versions.
+            if covered.is_none() && entry.state == FileState::Sealed && entry.min_seq <= self.last_seq {
+                return false;
+            }
+            let end = covered.map_or(FILE_HEADER_SIZE, |covered| covered.end);
+            before += end;
+            since += file.tail().saturating_sub(end);
+        }
+        since <= before / FEW_SINCE && Overlaid::can_be_over(&self.keys)
+    }
+
+    /// An index that begins with the keys where they are, and with what was written since, which is newer.
+    pub fn over(self, newer: &Index, expiries: &Expiries, catalog: &Arc<Catalog>) -> Result<Index> {
+        let soon_ms = catalog.disk.now_ms(true).saturating_add(SOON_MS);
+        for (hash, entry, expiry_ms) in &self.lines {
+            // A key that expired while the checkpoint was written may have a line and no place. That takes long to find out, and where it is not
+            // found out, who looks for what has expired does.
+            let is_there = || {
+                let found =
+                    self.keys.find(*hash).and_then(|found| self.places.translate(Index::pack(hash, found)));
+                found == Some(Index::pack(hash, *entry))
+            };
+            // Of a key that was written while the checkpoint was, too, the line may be of an older version.
+            if newer.get(*hash).is_none() && (*expiry_ms > soon_ms || is_there()) {
+                expiries.add(*hash, *expiry_ms)?;
+            }
+        }
+        Overlaid::index(self.keys, self.places, Some(newer), catalog)
+    }
+
+    /// The index of these keys, and when they expire. `None` where the checkpoint is damaged.
+    pub fn take(&self) -> Result<Option<(Index, Expiring)>> {
+        let index = match Index::of_sorted(self.bytes, |root| take(&self.keys, root, &self.places)) {
+            Ok(index) => index,
+            Err(Unavailable::Damaged) => return Ok(None),
+            Err(no_memory) => return Err(no_memory.into()),
+        };
+        self.keys.let_go();
+        let mut expiring = Expiring::default();
+        self.lines
+            .iter()
+            .try_for_each(|(hash, entry, expiry_ms)| expiring.push(*hash, *entry, *expiry_ms))?;
+        Ok(Some((index, expiring)))
+    }
 }
 
 /// The checkpoint that the page names in this session, for these files of a manifest that was read after `told` was. `None` where there is none that can
@@ -231,29 +294,34 @@ pub fn load(
     let Some((covered, places)) = cover(header, (told, checkpointed), files)? else { return Ok(None) };
     let bytes = found.file.size().unwrap_or(0);
     let keys = Keys::of(found.file.clone(), roots);
-    let index = match Index::of_sorted(bytes, |root| take(&keys, root, &places)) {
-        Ok(index) => index,
-        Err(Unavailable::Damaged) => return Ok(None),
-        Err(no_memory) => return Err(no_memory.into()),
-    };
-    keys.let_go();
-    let mut expiring = Expiring::default();
-    lines.iter().try_for_each(|(root, pair, expiry_ms)| {
-        match places.translate(*pair).and_then(|pair| Index::unpack(*root, pair)) {
-            Some((hash, entry)) => expiring.push(hash, entry, *expiry_ms),
-            None => Ok(()),
-        }
-    })?;
-    Ok(Some(Base { index, expiring, covered, last_seq: checkpointed.last_seq }))
+    let lines = lines.iter().filter_map(|(root, pair, expiry_ms)| {
+        let (hash, entry) = Index::unpack(*root, places.translate(*pair)?)?;
+        Some((hash, entry, *expiry_ms))
+    });
+    let lines = memory::collect(lines)?;
+    Ok(Some(Base { keys, places, lines, covered, last_seq: checkpointed.last_seq, bytes }))
 }
 
 /// What the slots of a checkpoint are here, and up to which unit their files are covered.
-struct Places(Vec<(u16, u32)>);
+pub struct Places(Vec<(u16, u32)>);
 
 impl Places {
+    /// None is covered.
+    fn none(header: &CheckpointHeader) -> Result<Self> {
+        let slots = header.files.iter().map(|saved| usize::from(saved.slot) + 1).max().unwrap_or(0);
+        Ok(Places(memory::vec_of((0, 0), slots)?))
+    }
+
+    /// The files have the same slots here, and are covered to their ends.
+    pub fn same(header: &CheckpointHeader) -> Result<Self> {
+        let mut places = Places::none(header)?;
+        header.files.iter().for_each(|saved| places.0[usize::from(saved.slot)] = (saved.slot, u32::MAX));
+        Ok(places)
+    }
+
     /// A key with its place in the files that are open here; `None` where that is in no file that is covered so far.
-    fn translate(&self, (word, entry): Pair) -> Option<Pair> {
-        let (slot, end) = self.0[usize::from((entry >> 32) as u16)];
+    pub fn translate(&self, (word, entry): Pair) -> Option<Pair> {
+        let (slot, end) = self.0.get(usize::from((entry >> 32) as u16)).copied().unwrap_or_default();
         let is_covered = (entry as u32) < end;
         is_covered.then_some((word, entry & !(0xFFFF << 32) | u64::from(slot) << 32))
     }
@@ -266,7 +334,7 @@ fn cover(
     (told, checkpointed): (&Told, &Checkpointed),
     files: &[(FileEntry, Arc<DataFile>)],
 ) -> Result<Option<(HashMap<FileId, Covered>, Places)>> {
-    let (mut covered, mut places) = (HashMap::new(), memory::vec_of((0, 0), 1 << 16)?);
+    let (mut covered, mut places) = (HashMap::new(), Places::none(header)?);
     let at = checkpointed.at;
     // The files that are open, from the last on: the numbers in one end where those of the next begin.
     let mut next = checkpointed.last_seq.saturating_add(1);
@@ -298,9 +366,9 @@ fn cover(
         let (records, weight) = (saved.records, saved.total_weight);
         covered.insert(entry.id, Covered { end, records, weight, seqs });
         // The end of a file is below 32 GiB.
-        places[usize::from(saved.slot)] = (file.slot, u32::try_from(end / ALIGNMENT).unwrap_or(u32::MAX));
+        places.0[usize::from(saved.slot)] = (file.slot, u32::try_from(end / ALIGNMENT).unwrap_or(u32::MAX));
     }
-    Ok(Some((covered, Places(places))))
+    Ok(Some((covered, places)))
 }
 
 /// The keys of a root that stand in what is covered.

@@ -53,6 +53,8 @@ impl Follower {
         if adopted.changes != changes && told.session() != 0 {
             let Some(engine) = shared.inside() else { return Ok(()) };
             memory::room_for_small_things()?;
+            // Keys are moved, and what is alive is counted.
+            engine.index.take_over_all()?;
             if self.adopt_manifest(shared, &engine, &mut adopted)? {
                 adopted.changes = changes;
             }

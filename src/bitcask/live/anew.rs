@@ -43,6 +43,8 @@ impl Follower {
                 disk.path().display()
             )
         });
+        // What is compared is compared with all keys.
+        engine.index.take_over_all()?;
         // The files that are gone are let go of with the next manifest, or this one.
         adopted.begin_anew();
         // Attempts count in the files that are open here: nothing is followed from where this began.
@@ -125,7 +127,8 @@ fn read_all(engine: &Inside<'_>, ground: &Ground) -> Result<(Manifest, Rebuilt)>
         return Err(Error::Unsupported { message });
     }
     let files = open_files(&engine.catalog, &manifest, ground, false)?;
-    let rebuilt = make_index(&engine.catalog, &manifest, &engine.hasher, &engine.options, ground, &files)?;
+    let rebuilt =
+        make_index(&engine.catalog, &manifest, &engine.hasher, &engine.options, ground, &files, false)?;
     Ok((manifest, rebuilt))
 }
 

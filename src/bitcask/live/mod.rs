@@ -43,6 +43,8 @@ use crate::sync::signal::Signal;
 use changes::LiveChanges;
 use follow::Follower;
 
+/// Programs that only look something up are done by then, and need no index.
+const SETTLED_IN: Duration = Duration::from_millis(100);
 /// As long as somebody reads what changes, the manifest is looked at as often as this.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 /// And so often where nobody does: the files that merges replace are kept until then.
@@ -57,6 +59,15 @@ pub struct Live {
 impl Live {
     /// Opens the store in the directory `path`.
     pub fn open(path: &Path, options: &Options) -> Result<Self> {
+        let live = Self::begin(path, options)?;
+        let (weak, follower) = (Arc::downgrade(&live.store.shared), live.follower.clone());
+        let signal = live.store.shared.signal.clone();
+        live.store.spawn("filedb-live", move || keep_up(&weak, &follower, &signal))?;
+        Ok(live)
+    }
+
+    /// As [`Live::open`], without the thread.
+    fn begin(path: &Path, options: &Options) -> Result<Self> {
         options.check()?;
         let io = match options.io {
             IoMode::Mmap => Io::Mapped { synced: false },
@@ -77,10 +88,7 @@ impl Live {
         let disk: Arc<dyn Disk> = Arc::new(disk);
         let (engine, follower) = open::open(&disk, options)?;
         let follower = Arc::new(follower);
-        let (signal, ahead) = (Arc::new(Signal::default()), Arc::default());
-        let store = Bitcask::over(engine, signal.clone(), ahead, true)?;
-        let (weak, of_thread) = (Arc::downgrade(&store.shared), follower.clone());
-        store.spawn("filedb-live", move || keep_up(&weak, &of_thread, &signal))?;
+        let store = Bitcask::over(engine, Arc::default(), Arc::default(), true)?;
         let live = Live { store, follower };
         live.follow()?;
         Ok(live)
@@ -89,7 +97,7 @@ impl Live {
     /// As [`crate::Db::recount`].
     #[cfg(any(test, feature = "testing"))]
     pub fn recount(&self) -> std::result::Result<(), String> {
-        self.follow().map_err(|error| error.to_string())?;
+        self.complete().map_err(|error| error.to_string())?;
         let _held = self.follower.hold();
         self.store.recount()
     }
@@ -106,6 +114,17 @@ impl Live {
         Ok(&self.store)
     }
 
+    /// As [`Live::current`], with all keys in the index: for who counts or shows all of them. Who looks up some keys needs not wait for that.
+    fn complete(&self) -> Result<&Bitcask> {
+        self.take_over_all()?;
+        self.current()
+    }
+
+    fn take_over_all(&self) -> Result<()> {
+        let engine = self.store.shared.enter()?;
+        Ok(engine.index.take_over_all()?)
+    }
+
     /// As [`Store::copy`]. Not a part of its callers: other stores are to be looked up as if there were no live ones.
     #[inline(never)]
     pub fn copy_to(&self, key: &[u8], to: &mut (impl Copying + ?Sized)) -> Result<Option<usize>> {
@@ -119,11 +138,19 @@ impl Live {
     }
 }
 
-/// The body of the thread that takes over what merges do, and closes the files that they replaced.
+/// The body of the thread that makes the index of what is still in a checkpoint, takes over what merges do, and closes the files that they replaced.
 fn keep_up(shared: &Weak<Shared>, follower: &Follower, signal: &Signal) {
-    let mut looked = Instant::now();
-    while signal.sleep(LOOKS_EVERY) {
+    let begun = Instant::now();
+    let (mut looked, mut looked_for_others, mut nap) = (begun, begun, LOOKS_EVERY);
+    while signal.sleep(nap) {
         let Some(shared) = shared.upgrade() else { return };
+        let is_settled = begun.elapsed() >= SETTLED_IN;
+        let more = is_settled && shared.inside().is_some_and(|engine| engine.index.take_over_some());
+        nap = if more { Duration::ZERO } else { LOOKS_EVERY };
+        if looked_for_others.elapsed() < LOOKS_EVERY {
+            continue;
+        }
+        looked_for_others = Instant::now();
         if let Some(engine) = shared.inside() {
             follower.look_for_others(engine.catalog.disk.as_ref());
         }
@@ -196,6 +223,7 @@ impl Store for Live {
     }
 
     fn walk(&self, prefix: &[u8]) -> Result<Box<dyn Walk>> {
+        self.take_over_all()?;
         let shared = &self.store.shared;
         // Its moment is one that the index has come to, and nothing newer is taken over before the walk has it.
         Ok(Box::new(self.follower.follow_and(shared, |_| Iter::new(shared, prefix))??))
@@ -210,7 +238,7 @@ impl Store for Live {
     }
 
     fn count(&self) -> Result<u64> {
-        self.current()?.count()
+        self.complete()?.count()
     }
 
     fn ttl(&self, key: &[u8]) -> Result<Option<Ttl>> {
@@ -260,11 +288,11 @@ impl Store for Live {
     }
 
     fn stats(&self) -> Result<Stats> {
-        self.current()?.stats()
+        self.complete()?.stats()
     }
 
     fn file_stats(&self) -> Result<Vec<FileStats>> {
-        self.current()?.file_stats()
+        self.complete()?.file_stats()
     }
 
     fn write_hints(&self) -> Result<()> {
@@ -292,7 +320,7 @@ impl Store for Live {
     }
 
     fn scan(&self, from: u64, most: usize, visit: &mut dyn FnMut(&[u8], Type)) -> Result<Option<u64>> {
-        self.current()?.scan(from, most, visit)
+        self.complete()?.scan(from, most, visit)
     }
 
     fn type_of(&self, key: &[u8]) -> Result<Option<Type>> {
@@ -346,5 +374,127 @@ impl Store for Live {
 
     fn update(&self, key: &[u8], change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change>) -> Result<()> {
         self.store.update(key, change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Db;
+
+    fn key(n: u64) -> Vec<u8> {
+        n.to_le_bytes().to_vec()
+    }
+
+    fn reading() -> Options {
+        Options { read_only: true, live: true, ..Options::default() }
+    }
+
+    fn writer(path: &Path) -> Db {
+        let mut options = Options { max_file_size: 256 << 10, ..Options::default() };
+        options.set("merge", "manual").unwrap();
+        options.set("sync", "none").unwrap();
+        Db::open(path, &options).unwrap()
+    }
+
+    /// How many of the keys are where the checkpoint has them.
+    fn pending(live: &Live) -> usize {
+        let engine = live.store.shared.inside().unwrap();
+        (0..KEYS).filter(|n| engine.index.is_pending(engine.hasher.hash(&key(*n)))).count()
+    }
+
+    const KEYS: u64 = 5_000;
+
+    fn fill(db: &Db) {
+        (0..KEYS).for_each(|n| db.put(key(n), n.to_string()).unwrap());
+    }
+
+    /// Of the first thousand keys every third is deleted, and the others get this value.
+    fn write_some(db: &Db, value: &str) {
+        for n in 0..1_000 {
+            match n % 3 {
+                0 => drop(db.delete(key(n)).unwrap()),
+                _ => db.put(key(n), format!("{value} {n}")).unwrap(),
+            }
+        }
+    }
+
+    fn check(live: &Live, value: &str) {
+        for n in 0..KEYS {
+            let there = match n {
+                0..1_000 if n % 3 == 0 => None,
+                0..1_000 => Some(format!("{value} {n}")),
+                _ => Some(n.to_string()),
+            };
+            let mut found = None;
+            live.show_to(&key(n), |value| found = Some(String::from_utf8_lossy(value).into_owned())).unwrap();
+            assert_eq!(found, there, "key {n}");
+        }
+    }
+
+    #[test]
+    fn a_reader_finds_and_follows_all_keys_while_they_are_in_the_checkpoint() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("store");
+        let db = writer(&path);
+        fill(&db);
+        assert!(db.write_checkpoint().unwrap());
+        write_some(&db, "before");
+        let live = Live::begin(&path, &reading()).unwrap();
+        check(&live, "before");
+        write_some(&db, "after");
+        check(&live, "after");
+        assert_eq!(pending(&live), KEYS as usize, "nobody had to make the index");
+        for _ in 0..100 {
+            assert!(live.store.shared.inside().unwrap().index.take_over_some());
+        }
+        write_some(&db, "then");
+        check(&live, "then");
+        assert!((1..KEYS as usize).contains(&pending(&live)));
+        // Who counts waits for the index.
+        assert_eq!(live.count().unwrap(), KEYS - 334);
+        assert_eq!(pending(&live), 0);
+        check(&live, "then");
+        assert_eq!(live.recount(), Ok(()));
+    }
+
+    #[test]
+    fn a_reader_of_a_store_that_was_closed_begins_at_its_checkpoint_and_follows_who_opens_it_then() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("store");
+        let db = writer(&path);
+        fill(&db);
+        write_some(&db, "first");
+        db.close().unwrap();
+        let live = Live::begin(&path, &reading()).unwrap();
+        check(&live, "first");
+        let db = writer(&path);
+        write_some(&db, "after");
+        check(&live, "after");
+        assert_eq!(pending(&live), KEYS as usize);
+        assert_eq!(live.recount(), Ok(()));
+        assert_eq!(pending(&live), 0);
+    }
+
+    #[test]
+    fn what_a_merge_moves_is_moved_for_a_reader_that_had_it_in_the_checkpoint_until_then() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("store");
+        let db = writer(&path);
+        fill(&db);
+        assert!(db.write_checkpoint().unwrap());
+        let live = Live::begin(&path, &reading()).unwrap();
+        check_all_are_first(&live);
+        write_some(&db, "after");
+        db.merge().unwrap();
+        check(&live, "after");
+        live.follower.adopt(&live.store.shared).unwrap();
+        check(&live, "after");
+        assert_eq!(live.recount(), Ok(()));
+    }
+
+    fn check_all_are_first(live: &Live) {
+        let is_first = |n: u64| live.show_to(&key(n), |value| assert_eq!(value, n.to_string().as_bytes()));
+        assert!((0..KEYS).all(|n| is_first(n).unwrap()));
     }
 }

@@ -195,33 +195,38 @@ fn attempt(disk: &Arc<dyn Disk>, options: &Options, ground: &Ground) -> Result<(
     let manifest = load_manifest(disk.as_ref(), options, &names, Needs::default())?;
     let engine = assemble(disk, options, Box::new(|_| ()), &names, None, &manifest, |catalog, hasher| {
         let files = open_files(catalog, &manifest, ground, true)?;
-        make_index(catalog, &manifest, hasher, options, ground, &files)
+        make_index(catalog, &manifest, hasher, options, ground, &files, true)
     })?;
     let place = Place::behind(&engine, &manifest, ground, engine.log.last_seq() + 1)?;
     let follower = Follower::new(ground, place);
     Ok((engine, follower))
 }
 
-/// The index of what these files hold: from the checkpoint that the writer tells, and what was written since, or else from all.
+/// The index of what these files hold: from the checkpoint that the writer tells, and what was written since, or else from all. `may_stay` where the
+/// keys of the checkpoint may stay in it at first.
 pub fn make_index(
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     manifest: &Manifest,
     hasher: &KeyHasher,
     options: &Options,
     ground: &Ground,
     files: &[Listed],
+    may_stay: bool,
 ) -> Result<Rebuilt> {
     if let (Some(told), Some(checkpoint)) = (&ground.told, &ground.checkpoint)
         && let Some(base) = running::load(catalog, manifest, (told, ground.session, checkpoint), files)?
     {
-        catalog.events.log(LogLevel::Info, || {
-            format!(
-                "taking the index of '{}' from its checkpoint and from what was written since number {}",
-                catalog.disk.path().display(),
-                checkpoint.last_seq
-            )
-        });
-        return rebuild_over(base, catalog, manifest, hasher, files, |id| told.extent(id).is_some());
+        let is_in_log = |id| told.extent(id).is_some();
+        if let Some(rebuilt) = rebuild_over(base, may_stay, catalog, manifest, hasher, files, is_in_log)? {
+            catalog.events.log(LogLevel::Info, || {
+                format!(
+                    "took the index of '{}' from its checkpoint and from what was written since number {}",
+                    catalog.disk.path().display(),
+                    checkpoint.last_seq
+                )
+            });
+            return Ok(rebuilt);
+        }
     }
     rebuild_from(catalog, manifest, hasher, options, files)
 }
