@@ -186,7 +186,8 @@ impl Follower {
         }
         // One may have come and gone: it leaves another manifest.
         let begun = told.as_ref().map_or(0, |told| told.begun());
-        let manifest = read_whole(disk, names::MANIFEST).ok();
+        // Where it cannot be read, or the directory was removed, no writer is noticed by that.
+        let Ok(manifest) = read_whole(disk, names::MANIFEST).map(Some) else { return false };
         if has_writer() || disk.is_locked_by_a_writer() {
             return false;
         }
