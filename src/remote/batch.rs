@@ -2,12 +2,12 @@
 //! a command that meets the wrong type.
 
 use super::Remote;
+use super::asking::{Life, set_index_text};
 use super::call::{Kind, Route, Servers};
 use super::cluster::slot_of;
 use super::connection::{ARRAY, NUMBER, Request, SIMPLE, strange};
 use super::refusal::{error_of, shown, unsupported};
 use super::reply::{MAX_VALUE, Reply};
-use super::verbs::{Life, set_index_text};
 use crate::store::batch::{Batch, Operation, Verb};
 use crate::store::error::{Error, Result};
 use crate::store::memory::vec_with_room;

@@ -3,10 +3,12 @@
 //! Nothing is kept here but connections. There is no thread: what is to be done is done inside the calls, each of which ends in the time
 //! that the option `timeout_ms` gives it. Only the look-up of a host's name, which the C library does, has a time of its own.
 
+mod asking;
 mod batch;
 mod call;
 mod cluster;
 mod connection;
+mod durable;
 mod node;
 mod refusal;
 mod reply;

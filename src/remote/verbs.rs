@@ -1,19 +1,18 @@
 //! The verbs of [`Store`], each in the words of the server.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Remote;
+use super::asking::{Life, bytes, check_value, index_text, ms, number, set_index_text};
 use super::call::{Kind, Route, Servers};
 use super::cluster::slot_of;
 use super::connection::{ARRAY, BYTES, Deadline, NIL, NUMBER, Request, SIMPLE, only, strange};
-use super::node::Node;
-use super::refusal::{detour, error_of, unsupported};
-use super::reply::{MAX_VALUE, Reply};
+use super::refusal::{detour, unsupported};
+use super::reply::Reply;
 use super::walk::RemoteWalk;
-use crate::disk::{Disk, process};
+use crate::disk::Disk;
 use crate::format::frame;
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::batch::Batch;
@@ -21,7 +20,7 @@ use crate::store::capabilities::Capabilities;
 use crate::store::changes::Follow;
 use crate::store::error::{Error, Result};
 use crate::store::iter::{KeyList, Walk};
-use crate::store::memory::{self, vec_with_room};
+use crate::store::memory::vec_with_room;
 use crate::store::pinned::Pinned;
 use crate::store::range::KeyRange;
 use crate::store::stats::{FileStats, MergeProgress, Stats};
@@ -29,172 +28,8 @@ use crate::store::value::{Change, End, Seen, Shown, Type, incremented};
 use crate::store::write::{Expiry, PutOptions, Ttl, millis};
 use crate::store::{Copying, Store};
 
-/// Compares and swaps. A value that is replaced keeps its expiry.
-const SWAP: &[u8] = b"\
-local value = redis.pcall('GET', KEYS[1])
-if type(value) == 'table' then return value end
-if ARGV[1] == '1' then if value ~= ARGV[2] then return 0 end
-elseif value then return 0 end
-if ARGV[3] == '1' then redis.call('SET', KEYS[1], ARGV[4], 'KEEPTTL')
-elseif value then redis.call('DEL', KEYS[1]) end
-return 1";
-
 /// How many keys are asked for at once.
 const ASKED_AT_ONCE: usize = 256;
-
-/// How long a key lives, in the words of `SET`.
-pub struct Life {
-    verb: &'static [u8],
-    time: String,
-}
-
-impl Life {
-    /// As `expiry` says; `None` for one without an end.
-    pub fn new(expiry: Expiry) -> Option<Self> {
-        match expiry {
-            Expiry::Never => None,
-            // Servers take no life of nothing, but one that ended long ago.
-            Expiry::After(0) => Some(Life { verb: b"PXAT", time: "1".into() }),
-            Expiry::After(ttl_ms) => Some(Life { verb: b"PX", time: ms(ttl_ms) }),
-            Expiry::At(time_ms) => Some(Life { verb: b"PXAT", time: ms(time_ms.max(1)) }),
-        }
-    }
-
-    /// The arguments.
-    pub fn arguments(&self) -> [&[u8]; 2] {
-        [self.verb, self.time.as_bytes()]
-    }
-}
-
-/// Milliseconds as a server takes them: longer than 100 million years is not said.
-fn ms(ttl_ms: u64) -> String {
-    ttl_ms.min(1 << 62).to_string()
-}
-
-/// An index of a list as a server takes it. Large ones, which no list has, wrap around there.
-fn index_text(index: i64) -> String {
-    index.clamp(-(1 << 40), 1 << 40).to_string()
-}
-
-/// As [`index_text`], for `LSET`, where a server counts with 32 bits.
-pub fn set_index_text(index: i64) -> String {
-    index.clamp(-i64::from(i32::MAX), i64::from(i32::MAX)).to_string()
-}
-
-fn check_value(value: &[u8]) -> Result<()> {
-    match value.len() as u64 {
-        0..=MAX_VALUE => Ok(()),
-        size => Err(Error::TooLarge { what: "value", size, limit: MAX_VALUE }),
-    }
-}
-
-impl Remote {
-    /// One request about one key that changes nothing.
-    fn read(&self, key: &[u8], args: &[&[u8]], expects: u8) -> Result<Reply> {
-        frame::check_key(key)?;
-        self.check_open()?;
-        self.answer(self.ask(Kind::Read, key, args, expects)?)
-    }
-
-    /// One request about one key that may change it.
-    fn change(&self, key: &[u8], args: &[&[u8]], expects: u8) -> Result<Reply> {
-        self.change_and(key, args, expects, self.syncs_always)
-    }
-
-    fn change_and(&self, key: &[u8], args: &[&[u8]], expects: u8, is_synced: bool) -> Result<Reply> {
-        self.check_writable()?;
-        frame::check_key(key)?;
-        let route = self.route(key);
-        let replies = self.write_and(&route, &[Request { args, expects }], is_synced)?;
-        self.answer(only(replies)?)
-    }
-
-    /// A reply that is no refusal.
-    fn answer(&self, reply: Reply) -> Result<Reply> {
-        match reply {
-            Reply::Error(said) => Err(error_of(&said, &self.name)),
-            reply => Ok(reply),
-        }
-    }
-
-    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        bytes(self.read(key, &[b"GET", key], BYTES | NIL)?)
-    }
-
-    fn swap(&self, key: &[u8], expected: Option<&[u8]>, desired: Option<&[u8]>) -> Result<bool> {
-        let flag = |value: Option<&[u8]>| if value.is_some() { &b"1"[..] } else { b"0" };
-        let args: [&[u8]; 8] = [
-            b"EVAL",
-            SWAP,
-            b"1",
-            key,
-            flag(expected),
-            expected.unwrap_or_default(),
-            flag(desired),
-            desired.unwrap_or_default(),
-        ];
-        Ok(number(self.change(key, &args, NUMBER)?)? == 1)
-    }
-
-    /// Gives a copy of what was taken out, which goes back with `put_back` where there is no room for it.
-    fn hand_over(
-        &self,
-        taken: Option<Vec<u8>>,
-        to: &mut dyn Copying,
-        put_back: impl FnOnce(&[u8]) -> Result<()>,
-    ) -> Result<Option<usize>> {
-        let Some(value) = taken else { return Ok(None) };
-        if !to.begin(value.len()) {
-            put_back(&value)?;
-            return Err(Error::NoMemory { bytes: value.len() as u64 });
-        }
-        to.copy(&value);
-        Ok(Some(value.len()))
-    }
-
-    /// The same question about each of many keys: one round trip to each server that has some. What goes wrong there is tried again
-    /// for each.
-    pub fn ask_each(
-        &self,
-        verb: &[u8],
-        expects: u8,
-        keys: &[&[u8]],
-        deadline: Deadline,
-    ) -> Result<Vec<Result<Reply>>> {
-        let mut by_node: BTreeMap<usize, (Arc<Node>, Vec<usize>)> = BTreeMap::new();
-        for (place, key) in keys.iter().enumerate() {
-            if let Some(node) = self.find(&self.route(key)) {
-                let of_node = by_node.entry(Arc::as_ptr(&node).addr()).or_insert_with(|| (node, Vec::new()));
-                memory::push(&mut of_node.1, place)?;
-            }
-        }
-        let mut answers: Vec<Option<Reply>> = vec_with_room(keys.len())?;
-        answers.resize(keys.len(), None);
-        for (node, places) in by_node.values() {
-            let commands: Vec<[&[u8]; 2]> = memory::collect(
-                places.iter().map(|place| [verb, keys.get(*place).copied().unwrap_or_default()]),
-            )?;
-            let requests: Vec<Request<'_>> =
-                memory::collect(commands.iter().map(|args| Request { args, expects }))?;
-            let Some(replies) = self.call_once(node, &requests, deadline)? else { continue };
-            for (place, reply) in places.iter().zip(replies) {
-                let is_detour = matches!(&reply, Reply::Error(said) if detour(said).is_some());
-                if let Some(answer) = answers.get_mut(*place).filter(|_| !is_detour) {
-                    *answer = Some(reply);
-                }
-            }
-        }
-        let mut all = vec_with_room(keys.len())?;
-        all.extend(keys.iter().zip(answers).map(|(key, answer)| match answer {
-            Some(reply) => Ok(reply),
-            None => {
-                let request = Request { args: &[verb, key], expects };
-                only(self.call_until(Kind::Read, &self.route(key), &[request], deadline)?)
-            }
-        }));
-        Ok(all)
-    }
-}
 
 impl Store for Remote {
     fn capabilities(&self) -> Result<Capabilities> {
@@ -587,70 +422,5 @@ impl Remote {
     fn only_here<T>(&self) -> Result<T> {
         self.check_open()?;
         unsupported("only a store in a directory or in memory can do this")
-    }
-
-    fn check_can_sync(&self) -> Result<()> {
-        if self.can_sync {
-            return Ok(());
-        }
-        unsupported(
-            "the server keeps no log of writes (appendonly), or is older than Valkey 7.2: it cannot be asked to make writes durable",
-        )
-    }
-
-    /// Makes durable what was written over any connection. A server waits for what the connection that asks has written itself, so
-    /// something is written first that nobody sees.
-    fn sync_all(&self) -> Result<()> {
-        let unique = process::random_bytes::<16>()
-            .map_err(|why| Error::io("get random bytes from", "/dev/urandom".as_ref(), &why))?;
-        let unique = unique.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let time = self.sync_time();
-        let mut attempt = 0;
-        // Each has its own time: it may wait for its disk.
-        self.ask_all(|node, _| {
-            attempt += 1;
-            let tag = match &self.servers {
-                Servers::One(_) => Some(String::new()),
-                Servers::Cluster(cluster) => {
-                    // Another one each time: it may be one that is given away just now.
-                    let slot = cluster.slot_at(node, attempt - 1);
-                    slot.and_then(|slot| {
-                        (0..1 << 22).map(|n| n.to_string()).find(|tag| slot_of(tag.as_bytes()) == slot)
-                    })
-                }
-            };
-            let key = format!("filedb:sync:{unique}{{{}}}", tag.unwrap_or_default());
-            let requests = [
-                Request { args: &[b"MULTI"], expects: SIMPLE },
-                Request { args: &[b"SET", key.as_bytes(), b""], expects: SIMPLE },
-                Request { args: &[b"DEL", key.as_bytes()], expects: SIMPLE },
-                Request { args: &[b"EXEC"], expects: ARRAY },
-                Request { args: &[b"WAITAOF", b"1", b"0", time.as_bytes()], expects: ARRAY },
-            ];
-            // It may be done twice.
-            let mut replies = self.call(Kind::Read, &Route::Node(node.clone()), &requests)?;
-            let synced = replies.pop();
-            for reply in replies {
-                self.answer(reply)?;
-            }
-            self.is_durable(synced).map(|()| 0)
-        })
-        .map(drop)
-    }
-}
-
-/// A value, or none.
-fn bytes(reply: Reply) -> Result<Option<Vec<u8>>> {
-    match reply {
-        Reply::Bytes(bytes) => Ok(Some(bytes)),
-        Reply::Nil => Ok(None),
-        _ => Err(strange()),
-    }
-}
-
-fn number(reply: Reply) -> Result<i64> {
-    match reply {
-        Reply::Number(number) => Ok(number),
-        _ => Err(strange()),
     }
 }
