@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use xshell::cmd;
 
 use crate::clib;
+use crate::rust::TESTING;
 use crate::tools::{self, Tool};
 use crate::workspace::{Workspace, quietly};
 
@@ -33,12 +34,14 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     let _example = sh.push_env("FILEDB_EXAMPLE", example);
     let _server = sh.push_env("FILEDB_VALKEY_SERVER", server);
     let _program = sh.push_env("FILEDB_CONFORMANCE_C", program);
-    cmd!(sh, "cargo test --quiet --package filedb --features testing --test conformance -- --nocapture --test-threads 1")
-        .quiet()
-        .run()?;
-    Ok(cmd!(sh, "cargo test --quiet --package filedb --features testing --test remote --test tls")
-        .quiet()
-        .run()?)
+    // With the workspace, as the Rust tests are built: for one package alone crates have fewer features, and all would be built again.
+    cmd!(
+        sh,
+        "cargo test --quiet --workspace {TESTING...} --test conformance -- --nocapture --test-threads 1"
+    )
+    .quiet()
+    .run()?;
+    Ok(cmd!(sh, "cargo test --quiet --workspace {TESTING...} --test remote --test tls").quiet().run()?)
 }
 
 /// The program of a Valkey server, from PyPI.
