@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Instant;
 
 use filedb::BackupOptions;
+use parking_lot::Mutex;
 
 use crate::keyspace::Keyspace;
 use crate::server::wall_clock;
@@ -17,6 +19,11 @@ pub struct Backups {
     has_failed: AtomicBool,
     /// When the last one was begun that is whole, in seconds since 1970; 0 before the first.
     last_s: AtomicU64,
+    /// So many were made.
+    count: AtomicU64,
+    /// How long the last one took, in seconds; -1 before the first.
+    took_s: AtomicI64,
+    begun: Mutex<Option<Instant>>,
 }
 
 impl Backups {
@@ -27,6 +34,9 @@ impl Backups {
             is_running: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
             last_s: AtomicU64::new(0),
+            count: AtomicU64::new(0),
+            took_s: AtomicI64::new(-1),
+            begun: Mutex::new(None),
         }
     }
 
@@ -50,6 +60,22 @@ impl Backups {
         self.last_s.load(Ordering::Relaxed)
     }
 
+    /// So many whole ones were made since the server was started.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How long the last one took, in seconds; -1 before the first.
+    pub fn took_s(&self) -> i64 {
+        self.took_s.load(Ordering::Relaxed)
+    }
+
+    /// For how many seconds one has been under way; -1 where none is.
+    pub fn running_s(&self) -> i64 {
+        let begun = self.begun.lock().filter(|_| self.is_running());
+        begun.map_or(-1, |begun| begun.elapsed().as_secs() as i64)
+    }
+
     /// Begins one, in a thread of its own. False where one is under way.
     pub fn begin(self: &Arc<Self>, keyspace: &Arc<Keyspace>) -> std::io::Result<bool> {
         if self.to.is_none() || self.is_running.swap(true, Ordering::SeqCst) {
@@ -65,8 +91,13 @@ impl Backups {
         let Some(to) = &self.to else { return };
         // What is written from here on may be missing in it.
         let begun_s = wall_clock().as_secs();
-        match keyspace.db.backup(to, &BackupOptions::new()) {
+        let begun = Instant::now();
+        *self.begun.lock() = Some(begun);
+        let made = keyspace.db.backup(to, &BackupOptions::new());
+        self.took_s.store(begun.elapsed().as_secs() as i64, Ordering::Relaxed);
+        match made {
             Ok(()) => {
+                self.count.fetch_add(1, Ordering::Relaxed);
                 self.last_s.store(begun_s, Ordering::Relaxed);
                 self.has_failed.store(false, Ordering::Relaxed);
                 log::info!("the store was backed up to '{}'", to.display());

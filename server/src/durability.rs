@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
 
 use filedb::SyncMode;
 use parking_lot::{Condvar, Mutex};
@@ -109,8 +110,8 @@ impl Durability {
         self.changed.notify_all();
     }
 
-    /// Syncs whenever somebody wants it, and tells `tell` each time.
-    pub fn run(&self, keyspace: &Arc<Keyspace>, tell: impl Fn()) {
+    /// Syncs whenever somebody wants it, and tells `took` how many nanoseconds that took, and `tell` each time.
+    pub fn run(&self, keyspace: &Arc<Keyspace>, took: impl Fn(u64), tell: impl Fn()) {
         loop {
             {
                 let mut wanted = self.wanted.lock();
@@ -124,7 +125,10 @@ impl Durability {
             // What was written before this number was read is in the log before the sync begins.
             let written = keyspace.written.count();
             let changes = keyspace.changes.load(Ordering::Relaxed);
-            match keyspace.db.sync() {
+            let begun = Instant::now();
+            let synced = keyspace.db.sync();
+            took(begun.elapsed().as_nanos() as u64);
+            match synced {
                 Ok(()) => {
                     self.last_sync_s.store(wall_clock().as_secs(), Ordering::Relaxed);
                     self.changes_synced.store(changes, Ordering::Relaxed);

@@ -138,6 +138,7 @@ fn json(server: &Server) -> String {
 /// Counts the commands of each second until the server ends.
 pub fn sample(server: &Server) {
     let (mut last, mut at) = (0, Instant::now());
+    let mut bytes = [0; 2];
     while !server.is_ending.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(100));
         let passed = at.elapsed();
@@ -145,6 +146,17 @@ pub fn sample(server: &Server) {
             let commands = server.stats.commands.load(Ordering::Relaxed);
             let rate = commands.saturating_sub(last) as f64 / passed.as_secs_f64();
             server.stats.commands_per_second.store(rate as u64, Ordering::Relaxed);
+            let stats = &server.stats;
+            let places = [
+                (&stats.input_bytes, &stats.input_per_second),
+                (&stats.output_bytes, &stats.output_per_second),
+            ];
+            for (before, (total, rate)) in bytes.iter_mut().zip(places) {
+                let total = total.load(Ordering::Relaxed);
+                let new = total.saturating_sub(*before) as f64 / passed.as_secs_f64();
+                rate.store(new as u64, Ordering::Relaxed);
+                *before = total;
+            }
             (last, at) = (commands, Instant::now());
             if server.durability.promise.get() == filedb::SyncMode::Interval && unsynced_changes(server) > 0 {
                 // The store syncs by itself; so it is known how far.

@@ -147,7 +147,11 @@ pub fn start(mut config: Config) -> Result<Running, String> {
     let mut others = Vec::new();
     let shared = server.clone();
     others.push(spawn("sync", move || {
-        shared.durability.run(&shared.keyspace, || shared.post_all(|| Mail::Durable));
+        let took = |nanos| {
+            let event = if shared.durability.is_always() { "aof-fsync-always" } else { "aof-fsync" };
+            shared.latency.note(&shared.settings, event, nanos);
+        };
+        shared.durability.run(&shared.keyspace, took, || shared.post_all(|| Mail::Durable));
     })?);
     let shared = server.clone();
     others.push(spawn("pause", move || {

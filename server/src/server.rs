@@ -13,12 +13,15 @@ use crate::durability::Durability;
 use crate::feed::Feeds;
 use crate::keyspace::Keyspace;
 use crate::keyspace::blocked::Address;
+use crate::latency::Latency;
+use crate::merges::Merges;
 use crate::net::mail::{Mail, Mailbox};
 use crate::pause::Pause;
 use crate::session::Client;
 use crate::settings::Settings;
 use crate::slowlog::SlowLog;
 use crate::systemd;
+use crate::tally::Tallies;
 
 /// What happened since the server was started, or CONFIG RESETSTAT.
 #[derive(Default)]
@@ -35,6 +38,10 @@ pub struct Stats {
     pub hits: AtomicU64,
     /// Reads of keys that were not there.
     pub misses: AtomicU64,
+    /// Reads of sockets that gave something.
+    pub reads: AtomicU64,
+    /// Writes to sockets.
+    pub writes: AtomicU64,
     /// Bytes that came.
     pub input_bytes: AtomicU64,
     /// Bytes that were sent.
@@ -45,15 +52,31 @@ pub struct Stats {
     pub round_micros: AtomicU64,
     /// Commands in the last second.
     pub commands_per_second: AtomicU64,
+    /// Bytes that came in the last second.
+    pub input_per_second: AtomicU64,
+    /// And that were sent.
+    pub output_per_second: AtomicU64,
 }
 
 impl Stats {
     /// All as at the start.
     pub fn reset(&self) {
         let Stats {
-            commands, connections, rejected, errors, hits, misses, input_bytes, output_bytes, ..
+            commands,
+            connections,
+            rejected,
+            errors,
+            hits,
+            misses,
+            reads,
+            writes,
+            input_bytes,
+            output_bytes,
+            ..
         } = self;
-        for counter in [commands, connections, rejected, errors, hits, misses, input_bytes, output_bytes] {
+        for counter in
+            [commands, connections, rejected, errors, hits, misses, reads, writes, input_bytes, output_bytes]
+        {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -73,8 +96,14 @@ pub struct Server {
     pub settings: Settings,
     /// Figures.
     pub stats: Stats,
+    /// How often each command was done.
+    pub tallies: Tallies,
     /// What was slow.
     pub slowlog: SlowLog,
+    /// And when.
+    pub latency: Latency,
+    /// What BGREWRITEAOF began.
+    pub merges: Arc<Merges>,
     /// What waits for the disk.
     pub durability: Durability,
     /// What BGSAVE makes.
@@ -85,6 +114,8 @@ pub struct Server {
     pub mailboxes: OnceLock<Vec<Arc<Mailbox>>>,
     /// When it was started.
     pub started: Instant,
+    /// The memory of the process at that time, in bytes.
+    pub resident_at_start: u64,
     /// A name for this run.
     pub run_id: String,
     /// The port that clients connect to.
@@ -111,12 +142,16 @@ impl Server {
             clients: Mutex::default(),
             settings,
             stats: Stats::default(),
+            tallies: Tallies::default(),
             slowlog: SlowLog::default(),
+            latency: Latency::default(),
+            merges: Arc::default(),
             durability,
             backups,
             pause: Pause::default(),
             mailboxes: OnceLock::new(),
             started: Instant::now(),
+            resident_at_start: crate::commands::resident().0,
             run_id: run_id.chars().take(40).collect(),
             port: AtomicU64::new(0),
             is_ending: AtomicBool::new(false),

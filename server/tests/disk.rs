@@ -123,6 +123,12 @@ fn a_wait_for_the_disk_ends_in_its_time() {
     disk.set(&disk.hold, true);
     assert_eq!(client.ask("SET k v"), "+OK\r\n");
     assert_eq!(client.ask("WAITAOF 1 0 50"), "*2\r\n:0\r\n:0\r\n");
+    // Or when another client says so.
+    let mut other = disk.process.connect();
+    let id = client.ask("CLIENT ID");
+    client.send(&encode(&["WAITAOF", "1", "0", "0"]));
+    until("the client is let go", || other.ask(&format!("CLIENT UNBLOCK {}", id[1..].trim())) == ":1\r\n");
+    assert_eq!(client.reply(), b"*2\r\n:0\r\n:0\r\n");
     client.send(&[encode(&["WAITAOF", "1", "0", "0"]), encode(&["PING"])].concat());
     assert!(hears_nothing(&client), "the write is not on the disk");
     disk.set(&disk.hold, false);
@@ -172,6 +178,7 @@ fn a_transaction_of_which_a_part_could_not_be_written_is_an_error() {
     while client.command(&[b"SET".to_vec(), format!("k{n}").into_bytes(), value.clone()]).starts_with('+') {
         n += 1;
     }
+    assert!(client.ask("INFO persistence").contains("aof_last_write_status:err"));
     mount.fill();
     client.ask("MULTI");
     client.command(&[b"SET".to_vec(), b"v".to_vec(), value]);

@@ -6,6 +6,7 @@
 mod common;
 
 use common::Process;
+use filedb_server::commands::table;
 
 /// Words in quotes may be empty or hold spaces.
 fn words(line: &str) -> Vec<String> {
@@ -200,4 +201,121 @@ fn a_setting_may_be_set_to_the_value_that_it_has() {
     let mut client = filedb.connect();
     assert_eq!(client.ask("CONFIG SET appendonly yes maxmemory 0"), "+OK\r\n");
     assert!(client.ask("CONFIG SET appendonly no").contains("can't set immutable config"));
+}
+
+#[test]
+fn command_tells_keys_and_what_is_done_with_them() {
+    compare(
+        "COMMAND GETKEYS LMPOP 0 k LEFT
+         COMMAND GETKEYS LMPOP x k LEFT
+         COMMAND GETKEYS LMPOP 2 a b LEFT
+         COMMAND GETKEYS BLMPOP 0 0 k LEFT
+         COMMAND GETKEYS PING a
+         COMMAND GETKEYS NOSUCH a
+         COMMAND GETKEYS GET a b
+         COMMAND GETKEYSANDFLAGS SET k v
+         COMMAND GETKEYSANDFLAGS SET k v NX GET
+         COMMAND GETKEYSANDFLAGS GET k
+         COMMAND GETKEYSANDFLAGS SORT k STORE d
+         COMMAND GETKEYSANDFLAGS SORT_RO k
+         COMMAND GETKEYSANDFLAGS LMPOP 2 a b LEFT
+         COMMAND GETKEYSANDFLAGS BLMPOP 0 1 k LEFT
+         COMMAND GETKEYSANDFLAGS MSET a 1 b 2
+         COMMAND GETKEYSANDFLAGS COPY a b
+         COMMAND GETKEYSANDFLAGS RENAME a b
+         COMMAND GETKEYSANDFLAGS LMOVE a b LEFT LEFT
+         COMMAND GETKEYSANDFLAGS BITOP AND d a b
+         COMMAND GETKEYSANDFLAGS DEL a b c
+         COMMAND GETKEYSANDFLAGS MEMORY USAGE k
+         COMMAND GETKEYSANDFLAGS OBJECT ENCODING k
+         COMMAND GETKEYSANDFLAGS PING a
+         COMMAND INFO nosuch
+         COMMAND DOCS nosuch
+         COMMAND BAD",
+    );
+}
+
+#[test]
+fn command_tells_of_each_command_what_redis_tells() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(redis) = Process::redis(directory.path()) else {
+        println!("skipped: redis-server is not installed");
+        return;
+    };
+    let filedb = Process::filedb(&directory.path().join("store"), &[]);
+    let (mut ours, mut theirs) = (filedb.connect(), redis.connect());
+    let mut differences = Vec::new();
+    let mut count = 0;
+    // Containers have other subcommands here.
+    for command in table::all_lines().filter(|command| command.subcommands.is_empty()) {
+        // Version 7.2 lets them name a command without arguments.
+        if command.name.starts_with("command|getkeys") {
+            continue;
+        }
+        let info = ["COMMAND", "INFO", command.name];
+        let (ours_info, theirs_info) = (ours.command(&info), theirs.command(&info));
+        if theirs_info == "*1\r\n$-1\r\n" {
+            continue;
+        }
+        count += 1;
+        // What 7.2 calls otherwise: the sentences, and the history of a command is not told here.
+        let docs = ["COMMAND", "DOCS", command.name];
+        let arguments = |docs: String| {
+            let at = docs.find("$9\r\narguments\r\n");
+            at.map(|at| docs[at..].to_owned())
+        };
+        let (ours_docs, theirs_docs) = (arguments(ours.command(&docs)), arguments(theirs.command(&docs)));
+        if ours_info != theirs_info || ours_docs != theirs_docs {
+            differences.push(format!(
+                "{}\n  ours:   {ours_info:?} {ours_docs:?}\n  theirs: {theirs_info:?} {theirs_docs:?}",
+                command.name
+            ));
+        }
+    }
+    assert!(count > 120 && differences.is_empty(), "{count}\n{}", differences.join("\n"));
+}
+
+#[test]
+fn latency_says_that_there_is_nothing_in_the_words_of_redis() {
+    compare(
+        "LATENCY LATEST
+         LATENCY HISTORY command
+         LATENCY RESET
+         LATENCY RESET command
+         LATENCY GRAPH command
+         LATENCY DOCTOR
+         CONFIG SET latency-monitor-threshold 1000
+         LATENCY DOCTOR
+         LATENCY HISTOGRAM nosuch
+         LATENCY BAD
+         LATENCY HISTORY",
+    );
+}
+
+#[test]
+fn help_begins_and_ends_as_that_of_redis() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(redis) = Process::redis(directory.path()) else {
+        println!("skipped: redis-server is not installed");
+        return;
+    };
+    let filedb = Process::filedb(&directory.path().join("store"), &[]);
+    let (mut ours, mut theirs) = (filedb.connect(), redis.connect());
+    let containers =
+        table::all().filter(|command| !command.subcommands.is_empty()).map(|command| command.name);
+    for name in containers.chain(["debug"]) {
+        let line = format!("{name} HELP");
+        let (ours, theirs) = (ours.ask(&line), theirs.ask(&line));
+        let line = |text: &str, at: usize| text.lines().nth(at).unwrap_or_default().to_owned();
+        assert_eq!(line(&ours, 1), line(&theirs, 1));
+        let end = "+HELP\r\n+    Prints this help.\r\n";
+        assert!(ours.ends_with(end) && theirs.ends_with(end), "{ours}");
+        let count: usize = line(&ours, 0)[1..].parse().unwrap();
+        assert_eq!(ours.lines().count(), count + 1);
+    }
+    let help = ours.ask("CONFIG HELP");
+    assert!(
+        help.contains("+SET <parameter> <value> [<parameter> <value> ...]\r\n+    Sets configuration"),
+        "{help}"
+    );
 }

@@ -157,7 +157,7 @@ fn bitcount(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         [first, last, word] => (Some((int(first)?, int(last)?)), unit(word)?),
         _ => return Err(Fault::from(SYNTAX)),
     };
-    let count = context.work.find(&key, |found| {
+    let count = context.work.peek(&key, |found| {
         let string = value(found)?.unwrap_or_default();
         let (first, last) = range.unwrap_or((0, -1));
         if first < 0 && last < 0 && first > last {
@@ -194,7 +194,7 @@ fn bitpos(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         [first, last, word] => (int(first)?, Some(int(last)?), unit(word)?),
         _ => return Err(Fault::from(SYNTAX)),
     };
-    let position = context.work.find(&key, |found| {
+    let position = context.work.peek(&key, |found| {
         let Some(string) = value(found)? else { return Ok(if bit { -1 } else { 0 }) };
         let Some(range) = bit_range(string.len(), first, last.unwrap_or(-1), in_bits) else { return Ok(-1) };
         for at in range.0 / 8..=range.1 / 8 {
@@ -222,7 +222,7 @@ fn bitop(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let keys: Vec<_> = args[3..].iter().map(|name| context.key(name)).collect();
     let mut length = 0;
     for key in &keys {
-        let this = context.work.find(key, |found| Ok::<_, Fault>(value(found)?.map_or(0, <[u8]>::len)))??;
+        let this = context.work.read(key, |found| Ok::<_, Fault>(value(found)?.map_or(0, <[u8]>::len)))??;
         length = length.max(this);
     }
     // One source after the other, each where it lies: only the result takes memory. A string that is shorter has zeros behind it.

@@ -61,7 +61,9 @@ pub static COMMANDS: &[Command] = &[Command {
             "5.0.0",
             "Unblocks a client blocked by a blocking command from a different connection.",
         ),
+        super::help::line("client|help", "connection", "5.0.0"),
     ],
+    number: 0,
 }];
 
 /// A name that a client may have.

@@ -30,7 +30,9 @@ pub static COMMANDS: &[Command] = &[Command {
         line("config|set", -4, "2.0.0", "Sets configuration parameters in-flight."),
         line("config|resetstat", 2, "2.0.0", "Resets the server's statistics."),
         line("config|rewrite", 2, "2.8.0", "Persists the effective configuration to file."),
+        super::help::line("config|help", "server", "5.0.0"),
     ],
+    number: 0,
 }];
 
 /// All settings as they are.
@@ -63,6 +65,7 @@ fn config(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         }
         b"resetstat" => {
             context.server.stats.reset();
+            context.server.tallies.reset();
             context.reply().ok();
         }
         _ => {

@@ -92,6 +92,7 @@ pub static COMMANDS: &[Command] = &[
                 "Returns helpful text about the subcommands.",
             ),
         ],
+        number: 0,
     },
     Command {
         name: "memory",
@@ -133,7 +134,9 @@ pub static COMMANDS: &[Command] = &[
                 "4.0.0",
                 "Returns details about memory usage.",
             ),
+            super::help::line("memory|help", "server", "4.0.0"),
         ],
+        number: 0,
     },
     command(
         "debug",
@@ -222,7 +225,7 @@ const SAMPLES: u64 = 5;
 
 /// About the bytes that a key takes in the log; of a list so many elements are looked at, or all for 0.
 fn usage(context: &mut Context<'_>, key: &[u8], samples: u64) -> Result<Option<usize>> {
-    let found = context.work.find(key, |found| found.map(|found| (found.is_list, found.value.len())))?;
+    let found = context.work.peek(key, |found| found.map(|found| (found.is_list, found.value.len())))?;
     Ok(match found {
         None => None,
         Some((false, length)) => Some(16 + key.len() + length),
@@ -321,6 +324,28 @@ fn debug(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
             context.reply().ok();
         }
         (b"set-active-expire", 3) | (b"jmap", _) => context.reply().ok(),
+        (b"help", 2) => {
+            let lines = [
+                "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                "JMAP",
+                "    Changes nothing.",
+                "LOG <message>",
+                "    Write <message> to the server log.",
+                "OBJECT <key>",
+                "    Show low level info about `key` and associated value.",
+                "RELOAD [option ...]",
+                "    Sync all that was written to the disk.",
+                "SET-ACTIVE-EXPIRE (0|1)",
+                "    Changes nothing: the store forgets expired keys by itself.",
+                "SLEEP <seconds>",
+                "    Let this client wait for <seconds>. Decimals allowed.",
+                "HELP",
+                "    Prints this help.",
+            ];
+            let mut reply = context.reply();
+            reply.array(lines.len());
+            lines.iter().for_each(|line| reply.simple(line));
+        }
         _ => return Err(wrong_subcommand("DEBUG", args[1])),
     }
     Ok(())

@@ -31,6 +31,15 @@ pub fn find(args: &[&[u8]]) -> Result<&'static Command> {
     if command.takes(args.len()) { Ok(command) } else { Err(wrong_number(command.name)) }
 }
 
+/// The command, or subcommand, that these arguments name, whatever is wrong with them.
+fn named(args: &[&[u8]]) -> Option<&'static Command> {
+    let command = table::find(args.first()?)?;
+    match args.get(1) {
+        Some(word) if !command.subcommands.is_empty() => command.subcommand(word),
+        _ => Some(command),
+    }
+}
+
 /// What a string of C would show of an argument.
 fn before_zero(arg: &[u8]) -> &[u8] {
     arg.split(|byte| *byte == 0).next().unwrap_or_default()
@@ -56,8 +65,8 @@ fn is_http(args: &[&[u8]]) -> bool {
     args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
 }
 
-/// Does a command, or queues it after MULTI; its reply, also that it failed, is behind what is in the output.
-pub fn run(context: &mut Context<'_>, command: Result<&'static Command>, args: &[&[u8]]) {
+/// Does a command, or queues it after MULTI; its reply, also that it failed, is behind what is in the output. True where it was done.
+pub fn run(context: &mut Context<'_>, command: Result<&'static Command>, args: &[&[u8]]) -> bool {
     let checked = command.and_then(|command| check(context, command).map(|()| command));
     let command = match checked {
         Ok(command) => command,
@@ -67,32 +76,40 @@ pub fn run(context: &mut Context<'_>, command: Result<&'static Command>, args: &
                 "{peer} speaks HTTP, perhaps a web page that tries to give commands, and is disconnected"
             );
             context.session.ends = true;
-            return;
+            return false;
         }
         Err(fault) => {
+            if let Some(command) = named(args) {
+                context.work.tally.rejected(command.number);
+            }
             context.session.spoil_queue();
             if args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
                 transactions::discard(context.session, &context.work.keyspace);
                 let why = fault.text();
                 let why = why.strip_prefix("ERR ").unwrap_or(&why);
                 let text = format!("EXECABORT Transaction discarded because of: {why}");
-                return fail(context, &Fault::from(text));
+                fail(context, &Fault::from(text));
+            } else {
+                fail(context, &fault);
             }
-            return fail(context, &fault);
+            return false;
         }
     };
     if context.session.queue.is_some() && !command.flags.has(Flags::NOT_QUEUED) {
-        return queue(context, command, args);
+        queue(context, command, args);
+        return false;
     }
     if let Err(fault) = lock_keys(context, command, args).and_then(|()| call(context, command, args)) {
+        context.work.tally.failed(command.number);
         fail(context, &fault);
     }
+    true
 }
 
 /// Calls a command for which all locks are held. What it wrote to the output is taken back where it fails.
 pub fn call(context: &mut Context<'_>, command: &'static Command, args: &[&[u8]]) -> Result {
     let begin = context.out.len();
-    context.work.begin_command_at_once();
+    context.work.begin_command_at_once(command.flags.has(Flags::READ));
     let done = (command.handler)(context, args);
     if done.is_err() {
         context.out.truncate(begin);
@@ -104,6 +121,7 @@ pub fn call(context: &mut Context<'_>, command: &'static Command, args: &[&[u8]]
 pub fn fail(context: &mut Context<'_>, fault: &Fault) {
     context.server.stats.errors.fetch_add(1, Ordering::Relaxed);
     let text = fault.text();
+    context.work.tally.replied(&text);
     context.reply().error(&text);
 }
 

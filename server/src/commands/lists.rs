@@ -268,15 +268,16 @@ fn lrange(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (first, last) = (int(args[2])?, int(args[3])?);
     let key = context.key(args[1]);
     let (begin, is_resp3, out) = (context.out.len(), context.session.is_resp3, &mut *context.out);
-    let is_shown = context.work.look_at_list(&key, |list, db| {
+    let shown = context.work.look_at_list(&key, |list, db| {
         let (from, count) = range(list.len(), first, last);
         Reply { out, is_resp3 }.array(count as usize);
         list.visit(db, &key, from, count, |element| {
             Reply { out, is_resp3 }.bulk(element);
             out.len() - begin <= MOST_WHOLE as usize
         })
-    })?;
-    match is_shown {
+    });
+    context.work.count_read(!matches!(shown, Ok(None)));
+    match shown? {
         None => context.reply().array(0),
         Some(true) => {}
         Some(false) => return Err(too_large()),
@@ -340,7 +341,7 @@ fn lpos(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let wanted = count.map_or(1, |count| if count == 0 { usize::MAX } else { count as usize });
     let mut skip = rank.unsigned_abs() - 1;
     let mut found = Vec::new();
-    context.work.look_at_list(&key, |list, db| {
+    let looked = context.work.look_at_list(&key, |list, db| {
         let length = list.len();
         let most = if most == 0 { length } else { (most as u64).min(length) };
         let mut seen = 0;
@@ -366,7 +367,9 @@ fn lpos(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
             seen += count;
         }
         Ok(())
-    })?;
+    });
+    context.work.count_read(!matches!(looked, Ok(None)));
+    looked?;
     let mut reply = context.reply();
     match (count, found.first()) {
         (Some(_), _) => {

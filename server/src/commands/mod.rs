@@ -13,13 +13,16 @@ mod connection;
 mod counters;
 mod debug;
 pub mod dispatch;
+pub mod docs;
 mod dump;
 mod expiry;
 pub mod fault;
 mod feed;
 mod glob;
+mod help;
 mod info;
 mod keys;
+mod latency;
 mod lcs;
 mod list_edits;
 mod lists;
@@ -99,6 +102,7 @@ pub static GROUPS: &[&[Command]] = &[
     config::COMMANDS,
     info::COMMANDS,
     server::COMMANDS,
+    latency::COMMANDS,
     debug::COMMANDS,
 ];
 

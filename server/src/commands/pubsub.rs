@@ -110,7 +110,9 @@ pub static COMMANDS: &[Command] = &[
                 "2.8.0",
                 "Returns a count of unique pattern subscriptions.",
             ),
+            super::help::line("pubsub|help", "pubsub", "6.2.0"),
         ],
+        number: 0,
     },
 ];
 

@@ -42,6 +42,7 @@ const fn group(
         since,
         summary,
         subcommands,
+        number: 0,
     }
 }
 
@@ -52,7 +53,7 @@ pub static COMMANDS: &[Command] = &[
         "lastsave",
         lastsave,
         1,
-        Flags(Flags::FAST.0 | ADMIN.0),
+        Flags::FAST,
         "1.0.0",
         "Returns the time of the last backup, or of the last sync to the disk.",
     ),
@@ -114,67 +115,42 @@ pub static COMMANDS: &[Command] = &[
                 "Returns the number of entries in the slow log.",
             ),
             line("slowlog|reset", slowlog, 2, ADMIN, "2.2.12", "Clears all entries from the slow log."),
+            super::help::line("slowlog|help", "server", "6.2.0"),
         ],
         "2.2.12",
         "A container for slow log commands.",
     ),
     group(
-        "latency",
-        latency,
-        &[
-            line(
-                "latency|latest",
-                latency,
-                2,
-                ADMIN,
-                "2.8.13",
-                "Returns nothing: latencies are not monitored.",
-            ),
-            line(
-                "latency|history",
-                latency,
-                3,
-                ADMIN,
-                "2.8.13",
-                "Returns nothing: latencies are not monitored.",
-            ),
-            line(
-                "latency|reset",
-                latency,
-                -2,
-                ADMIN,
-                "2.8.13",
-                "Resets nothing: latencies are not monitored.",
-            ),
-        ],
-        "2.8.13",
-        "A container for latency diagnostics commands.",
-    ),
-    group(
         "function",
         flush_scripts,
-        &[line(
-            "function|flush",
-            flush_scripts,
-            -2,
-            Flags::WRITE,
-            "7.0.0",
-            "Deletes all functions: there are none.",
-        )],
+        &[
+            line(
+                "function|flush",
+                flush_scripts,
+                -2,
+                Flags::WRITE,
+                "7.0.0",
+                "Deletes all functions: there are none.",
+            ),
+            super::help::line("function|help", "scripting", "7.0.0"),
+        ],
         "7.0.0",
         "A container for function commands.",
     ),
     group(
         "script",
         flush_scripts,
-        &[line(
-            "script|flush",
-            flush_scripts,
-            -2,
-            Flags::NO_SCRIPT,
-            "2.6.0",
-            "Removes all scripts: there are none.",
-        )],
+        &[
+            line(
+                "script|flush",
+                flush_scripts,
+                -2,
+                Flags::NO_SCRIPT,
+                "2.6.0",
+                "Removes all scripts: there are none.",
+            ),
+            super::help::line("script|help", "scripting", "5.0.0"),
+        ],
         "2.6.0",
         "A container for script commands.",
     ),
@@ -225,14 +201,10 @@ fn bgsave(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn bgrewriteaof(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let db = context.work.db().clone();
-    let merge = move || {
-        if let Err(error) = db.merge() {
-            log::error!("a merge failed: {error}");
-        }
-    };
-    let started = std::thread::Builder::new().name("merge".into()).spawn(merge);
-    started.map_err(|error| Fault::from(format!("ERR a thread could not be started: {error}")))?;
+    let begun = context.server.merges.begin(context.work.db());
+    if !begun.map_err(|error| Fault::from(format!("ERR a thread could not be started: {error}")))? {
+        return Err(Fault::from("ERR Background append only file rewriting already in progress"));
+    }
     context.reply().simple("Background append only file rewriting started");
     Ok(())
 }
@@ -421,15 +393,6 @@ fn slowlog(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
                 reply.bulk(slow.name.as_bytes());
             }
         }
-    }
-    Ok(())
-}
-
-fn latency(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    if is(args[1], "RESET") {
-        context.reply().int(0);
-    } else {
-        context.reply().array(0);
     }
     Ok(())
 }

@@ -128,7 +128,7 @@ fn sort_ro(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn run(context: &mut Context<'_>, args: &[&[u8]], may_store: bool) -> Result {
     let options = options(&args[2..], may_store)?;
     let key = context.key(args[1]);
-    context.work.find(&key, is_list)??;
+    context.work.read(&key, is_list)??;
     let elements = whole(context, &key)?;
     let elements = elements.unwrap_or_default();
     let sorts = options.by.is_none_or(|by| by.contains(&b'*'));

@@ -139,7 +139,7 @@ pub fn copy(context: &mut Context<'_>, key: &[u8]) -> Result<Option<(Vec<u8>, Op
 /// Replies with the value of a string.
 pub fn reply_value(context: &mut Context<'_>, key: &[u8]) -> Result {
     let (out, is_resp3) = (&mut *context.out, context.session.is_resp3);
-    context.work.find(key, |found| {
+    context.work.read(key, |found| {
         let value = value(found)?;
         crate::resp::reply::Reply { out, is_resp3 }.bulk_or_null(value);
         Ok(())
@@ -329,6 +329,7 @@ fn getex(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         value(found).map(|value| value.map(|_| expiry_ms))
     })??;
     let Some(old) = found else {
+        context.work.count_read(false);
         context.reply().null();
         return Ok(());
     };

@@ -51,23 +51,6 @@ impl Flags {
     pub const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
     }
-
-    /// The names that COMMAND INFO uses.
-    pub fn names(self) -> Vec<&'static str> {
-        let all = [
-            (Flags::WRITE, "write"),
-            (Flags::READ, "readonly"),
-            (Flags::DENY_OOM, "denyoom"),
-            (Flags::ADMIN, "admin"),
-            (Flags::PUBSUB, "pubsub"),
-            (Flags::NO_SCRIPT, "noscript"),
-            (Flags::BLOCKING, "blocking"),
-            (Flags::FAST, "fast"),
-            (Flags::NO_AUTH, "no_auth"),
-            (Flags::NO_MULTI, "no_multi"),
-        ];
-        all.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name).collect()
-    }
 }
 
 impl BitOr for Flags {
@@ -120,6 +103,7 @@ impl Keys {
 }
 
 /// A line of the table.
+#[derive(Clone, Copy)]
 pub struct Command {
     /// The name of the command, in small letters.
     pub name: &'static str,
@@ -139,6 +123,8 @@ pub struct Command {
     pub summary: &'static str,
     /// The commands that are named by the first argument.
     pub subcommands: &'static [Command],
+    /// Its number among all commands and subcommands, which [`all`] gives them.
+    pub number: u16,
 }
 
 impl Command {
@@ -175,7 +161,28 @@ pub const fn command(
     since: &'static str,
     summary: &'static str,
 ) -> Command {
-    Command { name, handler, arity, flags, keys, group, since, summary, subcommands: &[] }
+    Command { name, handler, arity, flags, keys, group, since, summary, subcommands: &[], number: 0 }
+}
+
+/// The tables of all groups, with numbers: they live as long as the process.
+static ALL: LazyLock<Vec<Command>> = LazyLock::new(|| {
+    let mut numbers = 0..;
+    let mut numbered = |command: &Command| Command { number: numbers.next().unwrap_or(0), ..*command };
+    let mut all: Vec<Command> = Vec::new();
+    for command in GROUPS.iter().copied().flatten() {
+        let mut command = numbered(command);
+        let subcommands: Vec<_> = command.subcommands.iter().map(&mut numbered).collect();
+        command.subcommands = subcommands.leak();
+        all.push(command);
+    }
+    all
+});
+
+static COUNT: LazyLock<usize> = LazyLock::new(|| all_lines().count());
+
+/// How many commands and subcommands there are.
+pub fn count() -> usize {
+    *COUNT
 }
 
 type ByName = HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>;
@@ -198,5 +205,18 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
 
 /// All commands.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    GROUPS.iter().copied().flatten()
+    ALL.iter()
+}
+
+/// All commands, each with its subcommands behind it: in the order of their numbers.
+pub fn all_lines() -> impl Iterator<Item = &'static Command> {
+    all().flat_map(|command| std::iter::once(command).chain(command.subcommands))
+}
+
+/// A command, or with `|` a subcommand.
+pub fn of_name(name: &[u8]) -> Option<&'static Command> {
+    match memchr::memchr(b'|', name) {
+        Some(at) => find(&name[..at])?.subcommand(&name[at + 1..]),
+        None => find(name),
+    }
 }

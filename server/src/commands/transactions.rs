@@ -1,12 +1,14 @@
 //! Transactions: commands that are queued, done without others in between, and written as one batch.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::dispatch::{call, fail, stored_keys};
 use super::fault::{Fault, Result};
 use super::table::{Command, Flags, Keys, command};
 use super::{Context, connection};
 use crate::keyspace::{Key, Keyspace};
+use crate::net::driver::{LATENCY, nanos_of, was_slow};
 use crate::session::{Queue, Session, Watched};
 
 const PLAIN: Flags = Flags(Flags::FAST.0 | Flags::NOT_QUEUED.0 | Flags::NO_SCRIPT.0);
@@ -58,8 +60,7 @@ pub static COMMANDS: &[Command] = &[
 
 fn multi(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
     if context.session.queue.is_some() {
-        context.reply().error("ERR MULTI calls can not be nested");
-        return Ok(());
+        return Err(Fault::from("ERR MULTI calls can not be nested"));
     }
     context.session.queue = Some(Queue::default());
     context.session.publish_state();
@@ -140,13 +141,23 @@ fn exec(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
         return Ok(());
     }
     context.reply().array(queue.commands.len());
+    let mut begun = Instant::now();
+    let slow = nanos_of(context.server.settings.slowlog_micros.load(Ordering::Relaxed) as i64);
     context.session.is_executing = true;
     context.work.is_transaction = true;
     for queued in &queue.commands {
         let args: Vec<&[u8]> = queued.args.iter().map(Vec::as_slice).collect();
         if let Err(fault) = call(context, queued.command, &args) {
+            context.work.tally.failed(queued.command.number);
             fail(context, &fault);
         }
+        let now = Instant::now();
+        let nanos = now.duration_since(begun).as_nanos() as u64;
+        context.work.tally.done(queued.command.number, 1, nanos);
+        if nanos >= slow.min(LATENCY) {
+            was_slow(context.server, context.session, (queued.command, &args), nanos);
+        }
+        begun = now;
         if context.work.broken.is_some() {
             break;
         }

@@ -13,7 +13,7 @@ pub mod watch;
 pub mod work;
 pub mod written;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use filedb::{Capabilities, Db, Type};
 use smallvec::SmallVec;
@@ -62,6 +62,8 @@ pub struct Keyspace {
     pub written: Written,
     /// Changes since the server was started.
     pub changes: AtomicU64,
+    /// Whether the last write failed.
+    pub has_write_failed: AtomicBool,
 }
 
 impl Keyspace {
@@ -79,7 +81,16 @@ impl Keyspace {
             many_begun: AtomicU64::new(0),
             written: Written::default(),
             changes: AtomicU64::new(0),
+            has_write_failed: AtomicBool::new(false),
         })
+    }
+
+    /// A batch was written, or could not be.
+    #[inline]
+    pub fn note_write(&self, is_ok: bool) {
+        if self.has_write_failed.load(Ordering::Relaxed) == is_ok {
+            self.has_write_failed.store(!is_ok, Ordering::Relaxed);
+        }
     }
 
     /// A batch is about to be written that changes more than one key.

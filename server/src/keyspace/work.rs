@@ -18,6 +18,7 @@ use super::blocked::Address;
 use super::list::List;
 use super::locks::Held;
 use super::{Key, Keyspace};
+use crate::tally::Tally;
 
 /// Results of this module.
 pub type Result<T> = filedb::Result<T>;
@@ -112,6 +113,14 @@ pub struct Work {
     pub ticket: u64,
     /// The store asks for a pause before more is written.
     pub wants_pause: bool,
+    /// What this event loop counts.
+    pub tally: Arc<Tally>,
+    /// Whether a key that is found, or is not, counts as a hit or a miss: the command only reads.
+    is_reading: bool,
+    /// Reads of keys that were there, since the loop has asked.
+    pub hits: u64,
+    /// And of keys that were not.
+    pub misses: u64,
 }
 
 /// Where a value lies that is added. An empty one lies nowhere: the arena may become shorter than where it was put.
@@ -148,6 +157,10 @@ impl Work {
             failures: Vec::new(),
             ticket: 0,
             wants_pause: false,
+            tally: Tally::new(),
+            is_reading: false,
+            hits: 0,
+            misses: 0,
         }
     }
 
@@ -167,7 +180,8 @@ impl Work {
 
     /// As [`Work::begin_command`], for who holds the locks of several commands: nothing is written in between.
     #[inline]
-    pub fn begin_command_at_once(&mut self) {
+    pub fn begin_command_at_once(&mut self, is_reading: bool) {
+        self.is_reading = is_reading;
         // A transaction has one time.
         if !self.is_transaction {
             self.now_ms = None;
@@ -237,8 +251,30 @@ impl Work {
         at
     }
 
-    /// Shows what a key has to `look`.
+    /// A key was looked up that a client wants to read.
+    #[inline]
+    pub fn count_read(&mut self, is_there: bool) {
+        if is_there {
+            self.hits += 1;
+        } else {
+            self.misses += 1;
+        }
+    }
+
+    /// Shows what a key has to `look`, and counts that where the command only reads.
     pub fn find<R>(&mut self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> R) -> Result<R> {
+        if self.is_reading { self.read(key, look) } else { self.peek(key, look) }
+    }
+
+    /// Shows what a key has to `look`, and counts that.
+    pub fn read<R>(&mut self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> R) -> Result<R> {
+        let (is_there, result) = self.peek(key, |found| (found.is_some(), look(found)))?;
+        self.count_read(is_there);
+        Ok(result)
+    }
+
+    /// Shows what a key has to `look`.
+    pub fn peek<R>(&mut self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> R) -> Result<R> {
         if let Some(at) = self.position(key) {
             return self.show(at, look);
         }
@@ -451,7 +487,7 @@ impl Work {
                 _ => Ok(None),
             };
         }
-        let list = self.find(key, |found| match found {
+        let list = self.peek(key, |found| match found {
             Some(found) if found.is_list => Ok(Some(List::stored(found.length, found.expiry_ms))),
             Some(_) => Err(Error::WrongType),
             None => Ok(None),

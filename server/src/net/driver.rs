@@ -16,6 +16,7 @@ use crate::resp::reply::Reply;
 use crate::resp::request::{Found, Limits};
 use crate::server::Server;
 use crate::session::{Replies, Session};
+use crate::tally::Tally;
 
 static GET: LazyLock<Option<&'static Command>> = LazyLock::new(|| table::find(b"get"));
 
@@ -60,7 +61,7 @@ impl Gets {
             begin = *end;
         }
         let slow = server.settings.slowlog_micros.load(Ordering::Relaxed) as i64;
-        let started = (slow >= 0).then(Instant::now);
+        let started = Instant::now();
         let (mut hits, mut answered, mut at_once) = (0, 0, FIRST_GETS);
         while answered < keys.len() && (answered == 0 || output.unsent() <= MOST_UNSENT) {
             let some = &keys[answered..keys.len().min(answered + at_once)];
@@ -71,21 +72,32 @@ impl Gets {
             at_once = if is_small { at_once * 2 } else { FIRST_GETS };
         }
         let left = keys.len() - answered;
-        if let Some(started) = started {
-            let micros = started.elapsed().as_micros() as u64;
-            if micros >= slow as u64 {
-                log_slow(server, session, &keys[..answered], micros, slow as u64);
-            }
+        let nanos = started.elapsed().as_nanos() as u64;
+        work.tally.done(GET.map_or(0, |get| get.number), answered as u64, nanos);
+        if nanos >= nanos_of(slow) {
+            log_slow(server, session, &keys[..answered], nanos / 1000, slow as u64);
+        }
+        if nanos >= LATENCY {
+            server.latency.note(&server.settings, "fast-command", nanos);
         }
         drop(keys);
-        server.stats.hits.fetch_add(hits, Ordering::Relaxed);
-        server.stats.misses.fetch_add(answered as u64 - hits, Ordering::Relaxed);
+        work.hits += hits;
+        work.misses += answered as u64 - hits;
         let unanswered = self.starts.get(answered).map(|start| (*start, left as u64));
         self.bytes.clear();
         self.ends.clear();
         self.starts.clear();
         unanswered
     }
+}
+
+/// No shorter time is an event of LATENCY, in nanoseconds.
+pub const LATENCY: u64 = 1_000_000;
+
+/// The time from which on a command is in the log of slow commands, in nanoseconds; none for a negative number of microseconds.
+#[inline]
+pub fn nanos_of(slow: i64) -> u64 {
+    u64::try_from(slow).map_or(u64::MAX, |micros| micros.saturating_mul(1000))
 }
 
 /// Puts GETs that were looked up together into the log of slow commands: each, if they were slow by themselves, else the first for all.
@@ -105,10 +117,12 @@ fn look_up(work: &mut Work, session: &Session, keys: &[&[u8]], out: &mut Vec<u8>
     let mut reply = Reply { out, is_resp3: session.is_resp3 };
     let mut hits = 0;
     if !work.must_wait() {
-        if let Err(error) =
-            work.db().read_many(keys, &mut |shown: filedb::Shown<'_>| hits += answer(&mut reply, shown))
+        let tally = &work.tally;
+        if let Err(error) = work
+            .db()
+            .read_many(keys, &mut |shown: filedb::Shown<'_>| hits += answer(&mut reply, tally, shown))
         {
-            keys.iter().for_each(|_| hits += answer(&mut reply, Err(error.clone())));
+            keys.iter().for_each(|_| hits += answer(&mut reply, tally, Err(error.clone())));
         }
         // Where a batch of several keys began meanwhile, one GET may have seen it and the next one not.
         if work.many_begun() == many_begun {
@@ -117,27 +131,36 @@ fn look_up(work: &mut Work, session: &Session, keys: &[&[u8]], out: &mut Vec<u8>
         reply.out.truncate(begin);
         hits = 0;
     }
+    let tally = work.tally.clone();
     for key in keys {
-        let shown = work.find(key, |found| match found {
-            Some(found) if found.is_list => answer(&mut reply, Err(filedb::Error::WrongType)),
-            found => answer(&mut reply, Ok(found.map(|found| found.value))),
+        let shown = work.peek(key, |found| match found {
+            Some(found) if found.is_list => answer(&mut reply, &tally, Err(filedb::Error::WrongType)),
+            found => answer(&mut reply, &tally, Ok(found.map(|found| found.value))),
         });
-        hits += shown.unwrap_or_else(|error| answer(&mut reply, Err(error)));
+        hits += shown.unwrap_or_else(|error| answer(&mut reply, &tally, Err(error)));
     }
     hits
 }
 
 /// One reply: how many hits it is.
-fn answer(reply: &mut Reply<'_>, shown: filedb::Shown<'_>) -> u64 {
+fn answer(reply: &mut Reply<'_>, tally: &Tally, shown: filedb::Shown<'_>) -> u64 {
     match shown {
         Ok(Some(value)) => {
             reply.bulk(value);
-            return 1;
+            1
         }
-        Ok(None) => reply.null(),
-        Err(error) => reply.error(&text_of_store(&error)),
+        Ok(None) => {
+            reply.null();
+            0
+        }
+        Err(error) => {
+            let text = text_of_store(&error);
+            tally.replied(&text);
+            tally.failed(GET.map_or(0, |get| get.number));
+            reply.error(&text);
+            u64::from(matches!(error, filedb::Error::WrongType))
+        }
     }
-    0
 }
 
 /// Does the commands in `input` that can be done now: how many bytes they took, and how many they were.
@@ -196,7 +219,7 @@ pub fn drive(
                         break;
                     }
                     let begin = output.end();
-                    ended = one(server, work, session, &mut output.bytes, (command, &args), ended);
+                    ended = Some(one(server, work, session, &mut output.bytes, (command, &args), ended));
                     work.mark(token, begin..output.end());
                     if !work.pushed.is_empty() {
                         commands::serve_pushed(work);
@@ -259,7 +282,23 @@ fn must_pause(server: &Server, session: &Session, command: &Command, has_listene
 /// A command with its arguments, or why there is none.
 type Request<'a> = (commands::fault::Result<&'static Command>, &'a [&'a [u8]]);
 
-/// Does one command, which began at `started`, or now: when it ended, if anybody had to know.
+/// Notes a command that may have taken too long.
+#[cold]
+pub fn was_slow(server: &Server, session: &Session, (command, args): (&Command, &[&[u8]]), nanos: u64) {
+    let settings = &server.settings;
+    let slow = settings.slowlog_micros.load(Ordering::Relaxed) as i64;
+    // What a transaction did is noted command by command.
+    if nanos >= nanos_of(slow) && command.name != "exec" && session.wait.is_none() {
+        let most = settings.slowlog_len.load(Ordering::Relaxed) as usize;
+        server.slowlog.add(args, nanos / 1000, &session.client, most);
+    }
+    if nanos >= LATENCY && session.wait.is_none() {
+        let is_fast = command.flags.has(Flags::FAST);
+        server.latency.note(settings, if is_fast { "fast-command" } else { "command" }, nanos);
+    }
+}
+
+/// Does one command, which began at `started`, or now: when it ended.
 fn one(
     server: &Server,
     work: &mut Work,
@@ -267,7 +306,7 @@ fn one(
     out: &mut Vec<u8>,
     (command, args): Request<'_>,
     started: Option<Instant>,
-) -> Option<Instant> {
+) -> Instant {
     let begin = out.len();
     if let Ok(command) = command
         && session.last.is_none_or(|last| !std::ptr::eq(last, command))
@@ -275,16 +314,24 @@ fn one(
         session.last = Some(command);
         session.client.known.lock().command = command.name;
     }
-    let slow = server.settings.slowlog_micros.load(Ordering::Relaxed) as i64;
-    let started = (slow >= 0).then(|| started.unwrap_or_else(Instant::now));
-    let name = command.as_ref().map(|command| command.name).unwrap_or_default();
-    dispatch::run(&mut Context { server, work, session, out }, command, args);
-    let ended = started.map(|_| Instant::now());
-    if let (Some(started), Some(ended)) = (started, ended) {
-        let micros = ended.duration_since(started).as_micros() as u64;
-        if micros >= slow as u64 && name != "exec" && session.wait.is_none() {
-            let most = server.settings.slowlog_len.load(Ordering::Relaxed) as usize;
-            server.slowlog.add(args, micros, &session.client, most);
+    let started = started.unwrap_or_else(Instant::now);
+    let command = match command {
+        Ok(command) => {
+            let is_done = dispatch::run(&mut Context { server, work, session, out }, Ok(command), args);
+            is_done.then_some(command)
+        }
+        Err(fault) => {
+            dispatch::run(&mut Context { server, work, session, out }, Err(fault), args);
+            None
+        }
+    };
+    let ended = Instant::now();
+    let nanos = ended.duration_since(started).as_nanos() as u64;
+    if let Some(command) = command {
+        work.tally.done(command.number, 1, nanos);
+        let slow = server.settings.slowlog_micros.load(Ordering::Relaxed) as i64;
+        if nanos >= nanos_of(slow).min(LATENCY) {
+            was_slow(server, session, (command, args), nanos);
         }
     }
     session.replies = match session.replies {

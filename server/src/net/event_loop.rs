@@ -61,6 +61,9 @@ pub struct EventLoop {
     /// A connection that waits could not be accepted.
     must_accept: bool,
     commands: u64,
+    /// Reads of sockets that gave something, and writes.
+    reads: u64,
+    writes: u64,
     next_second: Instant,
     ends_at: Option<Instant>,
 }
@@ -78,9 +81,11 @@ impl EventLoop {
         for (n, listener) in listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), Token(FIRST_LISTENER + n))?;
         }
+        let work = Work::new(server.keyspace.clone());
+        server.tallies.add(work.tally.clone());
         Ok(EventLoop {
             index,
-            work: Work::new(server.keyspace.clone()),
+            work,
             server,
             poll,
             mailbox,
@@ -96,6 +101,8 @@ impl EventLoop {
             finished_ticket: 0,
             must_accept: false,
             commands: 0,
+            reads: 0,
+            writes: 0,
             next_second: Instant::now(),
             ends_at: None,
         })
@@ -150,6 +157,16 @@ impl EventLoop {
             self.each_second(started);
             let stats = &self.server.stats;
             stats.commands.fetch_add(std::mem::take(&mut self.commands), Ordering::Relaxed);
+            for (taken, total) in [
+                (&mut self.work.hits, &stats.hits),
+                (&mut self.work.misses, &stats.misses),
+                (&mut self.reads, &stats.reads),
+                (&mut self.writes, &stats.writes),
+            ] {
+                if *taken > 0 {
+                    total.fetch_add(std::mem::take(taken), Ordering::Relaxed);
+                }
+            }
             stats.rounds.fetch_add(1, Ordering::Relaxed);
             stats.round_micros.fetch_add(started.elapsed().as_micros() as u64, Ordering::Relaxed);
             if let Some(ends_at) = self.ends_at {
@@ -310,6 +327,7 @@ impl EventLoop {
 
     /// Does what stands in new input, behind what was left of the last; only keeps it where that `is_done` later.
     fn take_in(&mut self, connection: &mut Connection, new: &[u8], is_done: bool) {
+        self.reads += 1;
         self.server.stats.input_bytes.fetch_add(new.len() as u64, Ordering::Relaxed);
         connection.session.client.heard_ms.store(self.server.uptime_ms(), Ordering::Relaxed);
         if is_done && connection.input.is_empty() {
@@ -364,7 +382,13 @@ impl EventLoop {
 
     /// Writes the batch, and sends what may be sent.
     fn finish_round(&mut self) {
+        let is_watched = self.server.settings.latency_ms.load(Ordering::Relaxed) > 0;
+        let begun = is_watched.then(Instant::now);
         self.work.commit();
+        if let Some(begun) = begun {
+            let nanos = begun.elapsed().as_nanos() as u64;
+            self.server.latency.note(&self.server.settings, "aof-write", nanos);
+        }
         for (mark, text) in std::mem::take(&mut self.work.failures).into_iter().rev() {
             if let Some(Some(connection)) = self.connections.get_mut(mark.token) {
                 connection.output.replace(mark.range, &text);
@@ -415,6 +439,7 @@ impl EventLoop {
         }
         if !connection.is_gone || unsent > 0 {
             connection.flush();
+            self.writes += u64::from(unsent > 0);
         }
         let sent = unsent - connection.output.unsent();
         self.server.stats.output_bytes.fetch_add(sent as u64, Ordering::Relaxed);

@@ -25,12 +25,14 @@ impl Work {
         if self.entries.iter().any(|entry| entry.is_changed) {
             match self.write() {
                 Ok(wants_pause) => {
+                    self.keyspace.note_write(true);
                     self.wants_pause |= wants_pause;
                     self.ticket = self.keyspace.written.raise();
                     self.told.append(&mut self.events);
                 }
                 Err(error) => {
                     let text = crate::commands::fault::text_of_store(&error);
+                    self.keyspace.note_write(false);
                     log::error!("a write failed: {error}");
                     self.events.clear();
                     for outgoing in &mut self.outgoing {
@@ -61,6 +63,7 @@ impl Work {
         self.keyspace.begin_many();
         let written = self.keyspace.db.write_now(batch);
         self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
+        self.keyspace.note_write(written.is_ok());
         self.wants_pause |= written?;
         self.keyspace.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.ticket = self.keyspace.written.raise();
@@ -74,6 +77,7 @@ impl Work {
         self.keyspace.begin_many();
         let removed = self.keyspace.db.delete_range(&range);
         self.keyspace.writing_many.fetch_sub(1, Ordering::SeqCst);
+        self.keyspace.note_write(removed.is_ok());
         removed?;
         self.keyspace.changes.fetch_add(1, Ordering::Relaxed);
         self.ticket = self.keyspace.written.raise();
