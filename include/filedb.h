@@ -831,7 +831,7 @@ struct filedb_change {
    */
   uint32_t kind;
   /**
-   * Its number: who has applied this change, and those before it, goes on behind it. Never smaller than that of
+   * The number of the change: who has applied it, and those before it, goes on behind it. Never smaller than that of
    * the change before; changes that belong together may have the same.
    */
   uint64_t seq;

@@ -19,7 +19,7 @@ pub struct Backups {
     has_failed: AtomicBool,
     /// When the last one was begun that is whole, in seconds since 1970; 0 before the first.
     last_s: AtomicU64,
-    /// So many were made.
+    /// How many were made.
     count: AtomicU64,
     /// How long the last one took, in seconds; -1 before the first.
     took_s: AtomicI64,
@@ -60,7 +60,7 @@ impl Backups {
         self.last_s.load(Ordering::Relaxed)
     }
 
-    /// So many whole ones were made since the server was started.
+    /// How many whole backups were made since the server was started.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::server::wall_clock;
 use crate::settings::Settings;
 
-/// So many samples of an event are kept, as in Redis.
+/// How many samples of an event are kept, as in Redis.
 const KEPT: usize = 160;
 
 /// When something took long: in seconds since 1970, and for how many milliseconds.

@@ -54,7 +54,7 @@ pub struct Stats {
     pub commands_per_second: AtomicU64,
     /// Bytes that came in the last second.
     pub input_per_second: AtomicU64,
-    /// And that were sent.
+    /// Bytes that were sent in the last second.
     pub output_per_second: AtomicU64,
 }
 
@@ -100,7 +100,7 @@ pub struct Server {
     pub tallies: Tallies,
     /// What was slow.
     pub slowlog: SlowLog,
-    /// And when.
+    /// When events were slow, and how slow.
     pub latency: Latency,
     /// What BGREWRITEAOF began.
     pub merges: Arc<Merges>,

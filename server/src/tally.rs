@@ -90,12 +90,12 @@ impl Tally {
         }
     }
 
-    /// It was done and failed.
+    /// Notes that a command was done and failed.
     pub fn failed(&self, command: u16) {
         self.of(command).into_iter().for_each(|counters| add(&counters.failed, 1));
     }
 
-    /// It was not done.
+    /// Notes that a command was not done.
     pub fn rejected(&self, command: u16) {
         self.of(command).into_iter().for_each(|counters| add(&counters.rejected, 1));
     }

@@ -41,7 +41,7 @@ pub struct filedb_change {
     pub struct_size: u32,
     /// What was done: FILEDB_CHANGE_...
     pub kind: u32,
-    /// Its number: who has applied this change, and those before it, goes on behind it. Never smaller than that of
+    /// The number of the change: who has applied it, and those before it, goes on behind it. Never smaller than that of
     /// the change before; changes that belong together may have the same.
     pub seq: u64,
     /// When it was written, in milliseconds since 1970 by the store's clock.

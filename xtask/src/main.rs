@@ -4,6 +4,7 @@ mod abi;
 mod abidump;
 mod bindings;
 mod clib;
+mod comments;
 mod conformance;
 mod crates;
 mod ctests;

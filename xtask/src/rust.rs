@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use xshell::cmd;
 
 use crate::workspace::{Workspace, quietly};
-use crate::{race_server, shortener, tools};
+use crate::{comments, race_server, shortener, tools};
 
 /// The simulated disk and its like, for the tests.
 pub const TESTING: &[&str] = &["--features", "filedb/testing"];
@@ -12,7 +12,8 @@ pub const TESTING: &[&str] = &["--features", "filedb/testing"];
 pub fn format(workspace: &Workspace) -> Result<()> {
     tools::ensure_cargo_command(workspace, "fmt", "rustfmt")?;
     let sh = &workspace.shell;
-    Ok(cmd!(sh, "cargo fmt --all --check").quiet().run()?)
+    cmd!(sh, "cargo fmt --all --check").quiet().run()?;
+    comments::check(workspace)
 }
 
 /// Once as users build it, and once with the tests and the feature that they need.

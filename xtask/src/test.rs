@@ -37,7 +37,7 @@ const fn long(name: &'static str, holds: &'static str, check: fn(&Workspace) -> 
 /// What comes first, and is done in seconds: most mistakes are found there.
 const TEXTS: &[Step] = &[
     step("tools", "the programs that the steps need are there", all_tools),
-    step("format", "rustfmt would change nothing", rust::format),
+    step("format", "rustfmt would change nothing, and doc comments name their subjects", rust::format),
     step("header", "include/filedb.h is what src/capi says", header::check),
     step("man", "man/filedb.3 is what the header says, and groff has no warning for it", manpage::check),
     step("doxygen", "Doxygen renders both headers without a warning", doxygen::check),

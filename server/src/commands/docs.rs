@@ -37,7 +37,7 @@ pub enum Kind {
 /// An argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
-    /// Its name.
+    /// The name of the argument.
     pub name: String,
     /// What it is.
     pub kind: Kind,
@@ -53,7 +53,7 @@ pub struct Argument {
     pub is_optional: bool,
     /// Whether it may stand there more than once.
     pub is_multiple: bool,
-    /// And the word in front of it too.
+    /// Whether the word in front of it may stand there as often.
     pub is_token_multiple: bool,
 }
 
@@ -88,9 +88,9 @@ pub struct Docs {
     pub tips: Vec<&'static str>,
     /// How long it takes.
     pub complexity: Option<&'static str>,
-    /// Its keys.
+    /// The keys of the command.
     pub keys: Vec<Keys>,
-    /// Its arguments.
+    /// The arguments of the command.
     pub arguments: Vec<Argument>,
 }
 

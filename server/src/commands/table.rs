@@ -123,7 +123,7 @@ pub struct Command {
     pub summary: &'static str,
     /// The commands that are named by the first argument.
     pub subcommands: &'static [Command],
-    /// Its number among all commands and subcommands, which [`all`] gives them.
+    /// The command's number among all commands and subcommands, which [`all`] gives them.
     pub number: u16,
 }
 

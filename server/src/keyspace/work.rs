@@ -119,7 +119,7 @@ pub struct Work {
     is_reading: bool,
     /// Reads of keys that were there, since the loop has asked.
     pub hits: u64,
-    /// And of keys that were not.
+    /// Reads of keys that were not there, since the loop has asked.
     pub misses: u64,
 }
 

@@ -6,7 +6,7 @@ use crate::commands::table;
 use crate::server::Server;
 use crate::tally::{Total, Totals};
 
-/// Those of which there is anything to tell.
+/// The commands of which there is anything to tell.
 fn shown(totals: &Totals) -> impl Iterator<Item = (&'static str, &Total)> {
     let all = table::all_lines().map(|command| command.name).zip(&totals.commands);
     all.filter(|(_, total)| !total.is_empty())
