@@ -211,7 +211,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "schedules",
-        holds: "threads in random orders of their steps, by shuttle: index, group commit, merges, walks, closes; both engines",
+        holds: "threads in random orders of their steps, by shuttle: index, group commit, merges, walks, closes, crashes beside the background; both engines",
         program: "schedules-lib",
         tests: &["schedules::"],
         histories: 2,

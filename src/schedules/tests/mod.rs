@@ -8,6 +8,7 @@
 //! `FILEDB_TEST_SEED` and `FILEDB_TEST_HISTORIES` are as in `tests/support`. A schedule in which nobody can go on fails.
 
 mod commit;
+mod crash;
 mod index;
 mod store;
 

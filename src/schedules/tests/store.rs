@@ -13,12 +13,12 @@ use crate::{Db, Error, MergeMode, Options, SyncMode};
 const KEYS: u64 = 3;
 
 /// What one thread does to its keys, in this order: a key, and its new value or none.
-type History = Vec<(String, Option<String>)>;
+pub(super) type History = Vec<(String, Option<String>)>;
 
 /// What a history leaves of its keys.
-type Content = BTreeMap<String, String>;
+pub(super) type Content = BTreeMap<String, String>;
 
-fn history(random: &mut Random, owner: &str, length: u64) -> History {
+pub(super) fn history(random: &mut Random, owner: &str, length: u64) -> History {
     (0..length)
         .map(|n| {
             let key = format!("{owner}{}", random.below(KEYS));
@@ -29,7 +29,7 @@ fn history(random: &mut Random, owner: &str, length: u64) -> History {
 }
 
 /// A history, and how much of it was begun and is done.
-struct Told {
+pub(super) struct Told {
     owner: &'static str,
     history: History,
     begun: Number,
@@ -37,7 +37,7 @@ struct Told {
 }
 
 impl Told {
-    fn new(owner: &'static str, history: History) -> Self {
+    pub(super) fn new(owner: &'static str, history: History) -> Self {
         Told { owner, history, begun: Number::new(0), done: Number::new(0) }
     }
 
@@ -57,6 +57,24 @@ impl Told {
         }
     }
 
+    /// One of its steps.
+    pub(super) fn step(&self, db: &Db, at: usize) {
+        Told::new(self.owner, vec![self.history[at].clone()]).write(db);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.history.len()
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What is there of its keys.
+    pub(super) fn only_mine(&self, found: &Content) -> Content {
+        found.clone().into_iter().filter(|(key, _)| key.starts_with(self.owner)).collect()
+    }
+
     fn done(&self) -> usize {
         self.done.load(Ordering::SeqCst)
     }
@@ -65,7 +83,7 @@ impl Told {
         self.begun.load(Ordering::SeqCst)
     }
 
-    fn after(&self, steps: usize) -> Content {
+    pub(super) fn after(&self, steps: usize) -> Content {
         let mut content = Content::new();
         for (key, value) in &self.history[..steps] {
             match value {
@@ -78,8 +96,7 @@ impl Told {
 
     /// What was found is what the history had left at a moment between `done` and now.
     fn check(&self, found: &Content, done: usize, what: &str) {
-        let found: Content =
-            found.clone().into_iter().filter(|(key, _)| key.starts_with(self.owner)).collect();
+        let found = self.only_mine(found);
         let moments = done..=self.begun();
         assert!(
             moments.clone().any(|steps| self.after(steps) == found),
@@ -89,7 +106,7 @@ impl Told {
     }
 }
 
-fn rows(db: &Db) -> Result<Content, Error> {
+pub(super) fn rows(db: &Db) -> Result<Content, Error> {
     rows_with_a_rest(db, || ())
 }
 
@@ -107,7 +124,7 @@ fn rows_with_a_rest(db: &Db, rest: impl Fn()) -> Result<Content, Error> {
     Ok(content)
 }
 
-fn options(engine: EngineKind, sync: SyncMode) -> Options {
+pub(super) fn options(engine: EngineKind, sync: SyncMode) -> Options {
     Options {
         engine,
         sync,
