@@ -583,3 +583,54 @@ fn a_list_that_merges_took_apart_is_told_once() {
     assert!(follower.follow(&mut db.changes(0).unwrap(), u64::MAX));
     assert_eq!(follower.map, contents(&db));
 }
+
+/// How many files of a store are mapped that have no name any more.
+#[cfg(target_os = "linux")]
+fn nameless(path: &std::path::Path) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let (path, gone) = (path.to_str().unwrap(), " (deleted)");
+    maps.lines().filter(|line| line.contains(path) && line.contains(".data") && line.ends_with(gone)).count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_rests_keeps_no_file_that_merges_replaced_and_goes_on_where_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store");
+    let mut options = Options { max_file_size: 64 << 10, ..Options::default() };
+    options.set("merge", "manual").unwrap();
+    options.set("keep_tombstones_ms", "1000000000").unwrap();
+    let db = Db::open(&path, &options).unwrap();
+    let write = |from: u64| (from..from + 3_000).for_each(|n| db.put(key(n % 1_000), n.to_string()).unwrap());
+    write(0);
+    db.merge().unwrap();
+    write(3_000);
+    let (mut changes, mut seen) = (db.changes(0).unwrap(), BTreeMap::new());
+    let mut take = |changes: &mut Changes, most: usize| {
+        for _ in 0..most {
+            match changes.next(Some(Duration::ZERO)).unwrap() {
+                Followed::Change(change) => drop(seen.insert(change.key.to_vec(), change.value.to_vec())),
+                Followed::Timeout => return seen.clone(),
+                Followed::Gap => panic!("a gap"),
+            }
+        }
+        seen.clone()
+    };
+    take(&mut changes, 10);
+    write(6_000);
+    db.merge().unwrap();
+    let is_let_go = || {
+        let begun = std::time::Instant::now();
+        while nameless(&path) > 0 && begun.elapsed() < Duration::from_secs(20) {
+            db.maintain().unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        nameless(&path) == 0
+    };
+    assert!(nameless(&path) > 0, "what was gathered is in files that were merged since");
+    changes.rest();
+    assert!(is_let_go());
+    let seen = take(&mut changes, usize::MAX);
+    assert_eq!(seen.len(), 1_000);
+    assert!((0..1_000).all(|n| seen[&key(n)] == (8_000 + n).to_string().into_bytes()));
+}

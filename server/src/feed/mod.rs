@@ -3,7 +3,7 @@
 //! A feed is a thread, for the log may have to be searched, and with `sync=always` a change waits for the disk. It takes changes from the
 //! store as long as its client has room for them (`MOST_UNSENT`), and sleeps otherwise: until there is room again, or until the next
 //! batch is written. What was not taken stays in the log. So a client that does not read costs that room and a thread that sleeps,
-//! and nobody waits for it.
+//! and, for ten seconds, the memory and the files that its place in the log takes; and nobody waits for it.
 
 mod stream;
 
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use filedb::Changes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::keyspace::Keyspace;
 use crate::keyspace::databases::Exchanges;
@@ -26,6 +26,9 @@ const MOST_UNSENT: usize = 256 << 10;
 
 /// Each batch that is waited for costs its writer a call of the system: where they come faster than this, some are waited for together.
 const FAST: Duration = Duration::from_micros(200);
+
+/// Where a client reads nothing for so long, its feed lets go of what it holds of the store, and finds its place again when there is room.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The stack of a thread that feeds.
 const STACK: usize = 512 << 10;
@@ -185,11 +188,18 @@ impl Feed {
         self.is_ended.load(Ordering::SeqCst)
     }
 
-    /// Returns when the client has room for more; false once the feed is to end.
-    fn wait_for_room(&self) -> bool {
-        let mut room = self.room.lock();
+    /// Returns when the client has room for more; false once the feed is to end. Calls `rest` where that takes long.
+    fn wait_for_room(&self, rest: impl FnOnce()) -> bool {
+        let (mut room, mut rest) = (self.room.lock(), Some(rest));
+        let rests_at = Instant::now() + PATIENCE;
         while !room.is_left() && !self.is_ended() {
-            self.changed.wait(&mut room);
+            if rest.is_none() {
+                self.changed.wait(&mut room);
+            } else if self.changed.wait_until(&mut room, rests_at).timed_out()
+                && let Some(rest) = rest.take()
+            {
+                MutexGuard::unlocked(&mut room, rest);
+            }
         }
         !self.is_ended()
     }
@@ -203,7 +213,7 @@ impl Feed {
         let Source { keyspace, mailbox, seq, changes, exchanges } = source;
         let mut stream = Stream::new(seq, changes, exchanges);
         let mut woken: Option<Instant> = None;
-        while self.wait_for_room() {
+        while self.wait_for_room(|| stream.rest()) {
             let written = keyspace.written.count();
             let mut bytes = Vec::new();
             let got = stream.take(

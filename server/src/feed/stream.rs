@@ -108,6 +108,11 @@ impl Stream {
         self.at
     }
 
+    /// Lets go of what the store keeps for who goes on soon.
+    pub fn rest(&mut self) {
+        self.changes.rest();
+    }
+
     /// Writes messages behind what is in `out`, until there are enough for once. Counts in `told` those that tell a change.
     pub fn take(
         &mut self,

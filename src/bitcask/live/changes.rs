@@ -61,6 +61,10 @@ impl Follow for LiveChanges {
         self.following.at()
     }
 
+    fn rest(&mut self) {
+        self.following.rest();
+    }
+
     fn check_open(&self) -> Result<()> {
         self.following.check_open()
     }

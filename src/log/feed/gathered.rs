@@ -71,6 +71,8 @@ impl Gathered {
             places.truncate(most);
             up_to = places.last().map_or(up_to, |(seq, ..)| *seq);
         }
+        // More room was taken than is needed, and who follows may be slow.
+        places.shrink_to_fit();
         // Of the others no space is kept.
         let mut is_used = memory::vec_of(false, files.len())?;
         places.iter().for_each(|(_, n, _)| is_used[*n as usize] = true);

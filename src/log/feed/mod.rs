@@ -173,6 +173,12 @@ impl Feed {
         Ok(None)
     }
 
+    /// Lets go of the files, and of what was gathered. The next call finds again what comes next, or that merges have dropped it meanwhile.
+    pub fn rest(&mut self) {
+        self.forget();
+        self.reading = Reading::default();
+    }
+
     fn forget(&mut self) {
         self.place = None;
         self.gathered = Gathered::default();

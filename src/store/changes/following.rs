@@ -204,6 +204,10 @@ impl<S: Followable> Follow for Following<S> {
         self.feed.at()
     }
 
+    fn rest(&mut self) {
+        self.feed.rest();
+    }
+
     fn check_open(&self) -> Result<()> {
         self.shared.enter().map(drop)
     }

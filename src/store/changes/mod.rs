@@ -198,6 +198,9 @@ pub trait Follow: Send {
     /// All up to this number was put into pieces.
     fn at(&self) -> u64;
 
+    /// See [`Changes::rest`].
+    fn rest(&mut self);
+
     /// `Err` once the store is closed.
     fn check_open(&self) -> Result<()>;
 }
@@ -247,6 +250,12 @@ impl Changes {
             return Ok(Followed::Change(change));
         }
         Ok(Followed::Timeout)
+    }
+
+    /// Lets go of the files of the store that merges have replaced since, and of memory: for who will not go on soon. The next call finds
+    /// again what comes next, in some time, or answers [`Followed::Gap`] where merges have dropped a part of it meanwhile.
+    pub fn rest(&mut self) {
+        self.follow.rest();
     }
 
     /// All changes up to this number were given: who has applied them goes on behind it.
