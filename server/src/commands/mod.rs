@@ -29,6 +29,8 @@ mod lists;
 pub mod pubsub;
 mod scan;
 mod server;
+mod set;
+mod slowlog;
 mod sort;
 mod string_parts;
 mod strings;
@@ -102,6 +104,7 @@ pub static GROUPS: &[&[Command]] = &[
     config::COMMANDS,
     info::COMMANDS,
     server::COMMANDS,
+    slowlog::COMMANDS,
     latency::COMMANDS,
     debug::COMMANDS,
 ];

@@ -102,25 +102,6 @@ pub static COMMANDS: &[Command] = &[
         "Waits until all that was written before is on the disk.",
     ),
     group(
-        "slowlog",
-        slowlog,
-        &[
-            line("slowlog|get", slowlog, -2, ADMIN, "2.2.12", "Returns the slow log's entries."),
-            line(
-                "slowlog|len",
-                slowlog,
-                2,
-                ADMIN,
-                "2.2.12",
-                "Returns the number of entries in the slow log.",
-            ),
-            line("slowlog|reset", slowlog, 2, ADMIN, "2.2.12", "Clears all entries from the slow log."),
-            super::help::line("slowlog|help", "server", "6.2.0"),
-        ],
-        "2.2.12",
-        "A container for slow log commands.",
-    ),
-    group(
         "function",
         flush_scripts,
         &[
@@ -359,42 +340,6 @@ fn check_durability(context: &Context<'_>) -> Result {
         Some(why) => Err(Fault::from(not_durable(&why))),
         None => Ok(()),
     }
-}
-
-fn slowlog(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let slowlog = &context.server.slowlog;
-    match args[1] {
-        word if is(word, "LEN") => {
-            let length = slowlog.len();
-            context.reply().count(length);
-        }
-        word if is(word, "RESET") => {
-            slowlog.clear();
-            context.reply().ok();
-        }
-        _ => {
-            if args.len() > 3 {
-                return Err(wrong_subcommand("SLOWLOG", args[1]));
-            }
-            let count = match args.get(2) {
-                Some(count) => {
-                    int_within(count, -1, i64::MAX, "ERR count should be greater than or equal to -1")?
-                }
-                None => 10,
-            };
-            let entries = slowlog.last(usize::try_from(count).unwrap_or(usize::MAX));
-            let mut reply = context.reply();
-            reply.array(entries.len());
-            for slow in entries {
-                reply.array(6);
-                [slow.id, slow.at_s, slow.micros].iter().for_each(|number| reply.int(*number as i64));
-                reply.bulks(&slow.args);
-                reply.bulk(slow.peer.as_bytes());
-                reply.bulk(slow.name.as_bytes());
-            }
-        }
-    }
-    Ok(())
 }
 
 fn flush_scripts(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
