@@ -168,3 +168,18 @@ fn systemd_is_told_that_the_server_ends_when_that_begins() {
     assert!(client.try_reply().is_none());
     assert!(process.terminate());
 }
+
+/// Its own loop closes it, and may be late.
+#[test]
+fn a_client_that_was_killed_is_not_listed_any_more() {
+    let (_directory, process) = server(&["--threads", "2"]);
+    let mut killer = process.connect();
+    for _ in 0..200 {
+        let mut victim = process.connect();
+        let id = victim.ask("CLIENT ID")[1..].trim().to_owned();
+        assert_eq!(killer.ask(&format!("CLIENT KILL ID {id}")), ":1\r\n");
+        assert!(!killer.ask("CLIENT LIST").contains(&format!("id={id} ")));
+        assert_eq!(killer.ask(&format!("CLIENT KILL ID {id}")), ":0\r\n");
+        assert!(victim.try_reply().is_none());
+    }
+}

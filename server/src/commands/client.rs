@@ -302,6 +302,8 @@ fn kill(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
         if client.address.client == own {
             context.session.ends = true;
         } else {
+            // Who looks next does not see it any more, also where another loop has yet to close it.
+            context.server.clients.lock().remove(&client.address.client);
             context.server.post(client.address.event_loop, Mail::Kill(client.address));
         }
     }
