@@ -246,7 +246,10 @@ impl Life {
 
 // Limits of a process.
 
-fn set_limit(which: libc::__rlimit_resource_t, soft: u64) {
+/// On the sizes of files, or on descriptors; `u64::MAX` for as many as there may be.
+fn set_limit(is_fsize: bool, soft: u64) {
+    let which = if is_fsize { libc::RLIMIT_FSIZE } else { libc::RLIMIT_NOFILE };
+    let soft = if soft == u64::MAX { libc::RLIM_INFINITY } else { soft as libc::rlim_t };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointers are to a valid rlimit.
     unsafe {
@@ -282,11 +285,11 @@ fn live_under_limits(which: &str, seed: u64, path: &Path) -> u64 {
         }
         if is_fsize {
             let most = pick(&mut life.random, &[100, 3_000, 20_000, 200_000]);
-            set_limit(libc::RLIMIT_FSIZE, life.random.below(most));
+            set_limit(true, life.random.below(most));
         } else {
             // What is in use stays so; of what is not, so many are left.
             let next = std::fs::File::open("/dev/null").expect("a descriptor").as_raw_fd() as u64;
-            set_limit(libc::RLIMIT_NOFILE, next + life.random.below(5));
+            set_limit(false, next + life.random.below(5));
         }
         if life.db.is_some() || life.reopen(is_allowed) {
             for _ in 0..10 + life.random.below(40) {
@@ -296,8 +299,8 @@ fn live_under_limits(which: &str, seed: u64, path: &Path) -> u64 {
                 }
             }
         }
-        set_limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
-        set_limit(libc::RLIMIT_NOFILE, 4_096);
+        set_limit(true, u64::MAX);
+        set_limit(false, 4_096);
         if life.db.is_none() {
             assert!(life.reopen(&|_| false));
         }
