@@ -56,7 +56,7 @@ usage: cargo xtask TASK
   layers                  the modules of the source, and which uses which
   sanitize [CHECKER...]   the Rust tests under address, thread and miri
   bindings-speed          what calls cost from Go and from Python
-  race-server [...]       filedb-server beside Redis and Valkey, under redis-benchmark; race-server --help
+  race-server [...]       filedb-server beside Redis and Valkey, under redis-benchmark: a table with verdicts; race-server --help
   race-sides [...]        lists, stores in memory and stores on servers beside what does the same; race-sides --help
   race [--quick] [...]    filedb against its peers: a table, and the figures and a page in target/race; race --help
 ";

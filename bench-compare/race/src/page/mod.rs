@@ -18,9 +18,10 @@ const STYLE: &str = include_str!("style.css");
 /// What a chart of dots needs, which is also a picture by itself.
 const DOTS_STYLE: &str = include_str!("dots.css");
 
-/// Whole or not at all.
+/// Whole or not at all. The picture of `cargo xtask race-server` is on it, where that has left one beside the page.
 pub fn write(figures: &Figures, file: &Path) -> Result<()> {
-    replace(file, &render(figures).into_string())
+    let server = fs::read_to_string(file.with_file_name("server.svg")).ok();
+    replace(file, &render(figures, server.as_deref()).into_string())
 }
 
 /// The figures of the first shape beside the best peer's, as an SVG file for the README. Whole or not at all.
@@ -35,7 +36,7 @@ fn replace(file: &Path, text: &str) -> Result<()> {
     fs::rename(&new, file).with_context(|| file.display().to_string())
 }
 
-fn render(figures: &Figures) -> Markup {
+fn render(figures: &Figures, server: Option<&str>) -> Markup {
     let shapes: Vec<_> =
         figures.shown_shapes().into_iter().map(|shape| (shape, summary::outcomes(figures, shape))).collect();
     let shapes: Vec<_> = shapes.into_iter().filter(|(_, outcomes)| !outcomes.is_empty()).collect();
@@ -56,6 +57,7 @@ fn render(figures: &Figures) -> Markup {
                     @for (i, (shape, outcomes)) in shapes.iter().enumerate() {
                         (shape_section(figures, i, *shape, outcomes))
                     }
+                    (server_section(server))
                     (settings(figures))
                     (method(figures))
                     (failures(figures))
@@ -165,6 +167,22 @@ fn shape_section(figures: &Figures, number: usize, shape: Shape, outcomes: &[Out
     }
 }
 
+/// The server's race, which another program measures and draws.
+fn server_section(picture: Option<&str>) -> Markup {
+    html! {
+        @if let Some(picture) = picture {
+            section {
+                h2 { "The server" }
+                p {
+                    "Under redis-benchmark, beside the best of Redis and Valkey in each course: cargo xtask race-server, "
+                    "whose table is docs/server-race.md."
+                }
+                figure.wide { (PreEscaped(picture)) }
+            }
+        }
+    }
+}
+
 /// The latencies share a chart of their own.
 fn has_bars(outcome: &Outcome) -> bool {
     outcome.line.has_ranking() && outcome.line.row != "latency"
@@ -242,6 +260,7 @@ mod tests {
 
     #[test]
     fn a_page_without_figures_is_a_page() {
-        assert!(render(&Figures::default()).into_string().contains("</html>"));
+        assert!(render(&Figures::default(), None).into_string().contains("</html>"));
+        assert!(render(&Figures::default(), Some("<svg></svg>")).into_string().contains("<svg></svg>"));
     }
 }
