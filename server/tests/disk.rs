@@ -19,6 +19,7 @@ struct Disk {
     _directory: tempfile::TempDir,
     hold: PathBuf,
     fail: PathBuf,
+    refuse: PathBuf,
     process: Process,
 }
 
@@ -29,14 +30,15 @@ impl Disk {
         std::fs::write(&source, include_str!("common/disk.c")).unwrap();
         let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
         assert!(built.unwrap().success(), "the C compiler has failed");
-        let (hold, fail) = (directory.path().join("hold"), directory.path().join("fail"));
+        let [hold, fail, refuse] = ["hold", "fail", "refuse"].map(|name| directory.path().join(name));
         let environment = [
             ("LD_PRELOAD", library.as_path()),
             ("FILEDB_TEST_HOLD", hold.as_path()),
             ("FILEDB_TEST_FAIL", fail.as_path()),
+            ("FILEDB_TEST_REFUSE", refuse.as_path()),
         ];
         let process = Process::filedb_with(&directory.path().join("store"), options, &environment);
-        Disk { _directory: directory, hold, fail, process }
+        Disk { _directory: directory, hold, fail, refuse, process }
     }
 
     fn set(&self, path: &PathBuf, there: bool) {
@@ -164,6 +166,66 @@ fn after_a_sync_that_failed_nobody_waits_for_the_disk() {
         assert!(told.starts_with("-MISCONF"), "{command}: {told}");
     }
     assert_eq!(client.ask("GET k"), "$1\r\nv\r\n");
+}
+
+/// Sets keys of 400,000 bytes until one cannot be set: how many could be, and what was told then.
+fn set_until_refused(client: &mut Client) -> (u32, String) {
+    let value = vec![b'x'; 400_000];
+    for n in 0..10_000 {
+        let told = client.command(&[b"SET".to_vec(), format!("k{n}").into_bytes(), value.clone()]);
+        if told != "+OK\r\n" {
+            return (n, told);
+        }
+    }
+    panic!("nothing was ever refused");
+}
+
+#[test]
+fn a_write_that_the_disk_refuses_is_misconf_and_what_was_acknowledged_stays() {
+    for engine in ["bitcask", "lsm"] {
+        let disk = Disk::new(&["--sync", "none", "--engine", engine]);
+        let mut client = disk.process.connect();
+        assert_eq!(client.ask("SET first v"), "+OK\r\n");
+        disk.set(&disk.refuse, true);
+        let (count, told) = set_until_refused(&mut client);
+        assert!(told.starts_with("-MISCONF Errors writing to the AOF file: "), "{engine}: {told}");
+        assert_eq!(client.ask("GET first"), "$1\r\nv\r\n");
+        assert_eq!(client.ask(&format!("EXISTS k{count}")), ":0\r\n");
+        for n in 0..count {
+            assert_eq!(client.ask(&format!("STRLEN k{n}")), ":400000\r\n", "{engine}");
+        }
+        disk.set(&disk.refuse, false);
+        // It may be that it has to be started anew; nobody is told that something is written that is not.
+        let told = client.command(&[b"SET".to_vec(), b"late".to_vec(), vec![b'x'; 400_000]]);
+        let length = client.ask("STRLEN late");
+        match told.as_str() {
+            "+OK\r\n" => assert_eq!(length, ":400000\r\n"),
+            _ => assert!(told.starts_with("-MISCONF") && length == ":0\r\n", "{engine}: {told}"),
+        }
+        println!("{engine}: {count} keys were set, and then {told}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_oom_and_writes_work_again_when_there_is_room() {
+    for engine in ["bitcask", "lsm"] {
+        let Some(mount) = mount::Mount::tmpfs(64 << 20) else { return };
+        let process = Process::filedb(&mount.path().join("store"), &["--sync", "none", "--engine", engine]);
+        let mut client = process.connect();
+        assert_eq!(client.ask("SET first v"), "+OK\r\n");
+        let filler = mount.fill();
+        let (count, told) = set_until_refused(&mut client);
+        assert!(told.starts_with("-OOM command not allowed: "), "{engine}: {told}");
+        assert_eq!(client.ask("GET first"), "$1\r\nv\r\n");
+        assert_eq!(client.ask(&format!("EXISTS k{count}")), ":0\r\n");
+        std::fs::remove_file(filler).unwrap();
+        let value = vec![b'y'; 400_000];
+        until("writes work again", || {
+            client.command(&[b"SET".to_vec(), b"late".to_vec(), value.clone()]) == "+OK\r\n"
+        });
+        assert_eq!(client.ask("STRLEN late"), ":400000\r\n");
+        (0..count).for_each(|n| assert_eq!(client.ask(&format!("STRLEN k{n}")), ":400000\r\n", "{engine}"));
+    }
 }
 
 #[test]

@@ -154,3 +154,74 @@ fn a_reply_that_nobody_wants_is_not_sent_late() {
     other.ask("RPUSH queue x");
     assert_eq!(client.reply(), b"+PONG\r\n");
 }
+
+#[test]
+fn a_subscriber_that_does_not_read_is_disconnected_at_its_limit_and_who_publishes_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--threads", "1", "--set", "client-output-buffer-limit=pubsub 1mb 0 0"];
+    let process = Process::filedb(&directory.path().join("store"), &options);
+    let (mut deaf, mut listener, mut other) = (process.connect(), process.connect(), process.connect());
+    deaf.ask("SUBSCRIBE news");
+    listener.ask("SUBSCRIBE news");
+    let before = process.resident();
+    let message = "m".repeat(100_000);
+    let mut sent = 0;
+    while other.ask("PUBSUB NUMSUB news") != "*2\r\n$4\r\nnews\r\n:1\r\n" {
+        assert!(other.command(&["PUBLISH", "news", &message]).starts_with(':'));
+        assert!(listener.reply().ends_with(format!("{message}\r\n").as_bytes()));
+        sent += 1;
+        assert!(sent < 10_000, "who does not read is still there");
+    }
+    let grown = process.resident().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes");
+}
+
+#[test]
+fn a_command_that_is_larger_than_the_limit_ends_its_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--set", "client-query-buffer-limit=2mb"];
+    let process = Process::filedb(&directory.path().join("store"), &options);
+    let mut witness = process.connect();
+    let mut client = process.connect();
+    let value = "v".repeat(600_000);
+    assert_eq!(client.command(&["MSET", "a", &value, "b", &value, "c", &value]), "+OK\r\n");
+    let large = encode(&["MSET", "a", &value, "b", &value, "c", &value, "d", &value, "e", &value]);
+    // It may be reset before all is sent.
+    let _ = std::io::Write::write_all(&mut client.stream, &large);
+    let mut all = Vec::new();
+    let _ = client.stream.read_to_end(&mut all);
+    assert!(all.is_empty() || all.starts_with(b"-ERR Protocol error"), "{}", all.escape_ascii());
+    assert_eq!(witness.ask("EXISTS a d"), ":1\r\n");
+}
+
+#[test]
+fn who_sends_commands_and_reads_no_reply_is_read_up_to_a_limit_and_loses_none() {
+    const LIMIT: usize = 64 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::filedb(&directory.path().join("store"), &[]);
+    let mut witness = process.connect();
+    let before = process.resident();
+    let mut client = process.connect();
+    client.stream.set_write_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    let command = encode(&["ECHO", &"e".repeat(100_000)]);
+    let mut sent = 0;
+    // Nobody reads what comes behind that; the sockets hold a part of it.
+    while sent < 4 * LIMIT {
+        match std::io::Write::write(&mut client.stream, &command[sent % command.len()..]) {
+            Ok(count) => sent += count,
+            Err(_) => break,
+        }
+    }
+    assert!(sent > LIMIT && sent < 2 * LIMIT, "{sent} bytes were taken");
+    assert_eq!(witness.ask("PING"), "+PONG\r\n");
+    let grown = process.resident().saturating_sub(before);
+    assert!(grown < 2 * LIMIT as u64, "{grown} bytes");
+    let mut rest = client.stream.try_clone().unwrap();
+    rest.set_write_timeout(None).unwrap();
+    let end = command[sent % command.len()..].to_vec();
+    let ends = std::thread::spawn(move || std::io::Write::write_all(&mut rest, &end).unwrap());
+    for n in 0..sent.div_ceil(command.len()) {
+        assert_eq!(client.reply().len(), 100_000 + "$100000\r\n\r\n".len(), "reply {n}");
+    }
+    ends.join().unwrap();
+}

@@ -8,23 +8,31 @@ use std::net::TcpStream;
 
 use common::Process;
 
+/// Sees to it that this process may have so many descriptors.
+fn allow_descriptors(count: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < count) {
+        let maximum = limit.maximum.map(|maximum| maximum.max(count));
+        let wanted = Rlimit { current: Some(count), maximum };
+        let raised = setrlimit(Resource::Nofile, wanted);
+        raised.unwrap_or_else(|error| panic!("this test needs {count} descriptors (ulimit -n): {error}"));
+    }
+}
+
 #[test]
 fn ten_thousand_idle_connections_take_little_memory_and_disturb_nobody() {
+    const CONNECTIONS: u64 = 10_000;
+    allow_descriptors(CONNECTIONS + 1000);
     let directory = tempfile::tempdir().unwrap();
     let process = Process::filedb(&directory.path().join("store"), &["--maxclients", "20000"]);
     let mut witness = process.connect();
     witness.ask("SET k v");
     let before = process.resident();
     let mut idle = Vec::new();
-    // As many as this process may have descriptors; the machines of the tests allow more than ten thousand.
-    while idle.len() < 10_000 {
-        match TcpStream::connect(("127.0.0.1", process.port)) {
-            Ok(stream) => idle.push(stream),
-            Err(error) => {
-                println!("only {} connections: {error}", idle.len());
-                break;
-            }
-        }
+    while idle.len() < CONNECTIONS as usize {
+        let connected = TcpStream::connect(("127.0.0.1", process.port));
+        idle.push(connected.unwrap_or_else(|error| panic!("only {} connections: {error}", idle.len())));
     }
     assert_eq!(witness.ask("GET k"), "$1\r\nv\r\n");
     let mut connected = 0;

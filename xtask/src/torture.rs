@@ -170,6 +170,15 @@ const SUITES: &[Suite] = &[
         ..SUITE
     },
     Suite {
+        name: "server-kill",
+        holds: "filedb-server is killed under load and started again: always, interval and none; both engines",
+        program: "server-kill",
+        tests: &["survives_a_kill"],
+        histories: 10,
+        share: 2,
+        ..SUITE
+    },
+    Suite {
         name: "feed",
         holds: "who follows the changes ends with what the store has, wherever it was stopped; both engines",
         program: "changes",

@@ -140,7 +140,12 @@ pub fn encode(command: &[impl AsRef<[u8]>]) -> Vec<u8> {
 impl Client {
     /// Connects to this machine.
     pub fn connect(port: u16) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Self::connect_to("127.0.0.1", port)
+    }
+
+    /// Connects to an address.
+    pub fn connect_to(address: &str, port: u16) -> Client {
+        let stream = TcpStream::connect((address, port)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Client { input: BufReader::new(stream.try_clone().unwrap()), stream }
@@ -193,6 +198,25 @@ impl Client {
         }
         Some(reply)
     }
+}
+
+/// How many bytes the first reply of these takes; `None` where it is not whole.
+pub fn length(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut left) = (0, 1usize);
+    while left > 0 {
+        left -= 1;
+        let kind = *bytes.get(at)?;
+        let end = at + bytes[at..].iter().position(|byte| *byte == b'\n')? + 1;
+        let number: i64 = std::str::from_utf8(&bytes[at + 1..end]).ok()?.trim_end().parse().unwrap_or(-1);
+        at = end;
+        match kind {
+            b'*' | b'~' | b'>' => left += number.max(0) as usize,
+            b'%' => left += number.max(0) as usize * 2,
+            b'$' | b'=' if number >= 0 => at += number as usize + 2,
+            _ => {}
+        }
+    }
+    (at <= bytes.len()).then_some(at)
 }
 
 /// A small generator of random numbers (xorshift64*), from a seed that is not 0.
