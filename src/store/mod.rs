@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod findings;
 pub mod iter;
+pub mod live;
 pub mod memory;
 pub mod options;
 pub mod pinned;

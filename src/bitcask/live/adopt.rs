@@ -6,7 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::follow::{Come, Follower};
+use super::Follower;
+use super::anew::make_anew;
 use crate::bitcask::engine::Inside;
 use crate::bitcask::lifecycle::bins::Found;
 use crate::bitcask::lifecycle::hints;
@@ -20,6 +21,7 @@ use crate::format::{ALIGNMENT, FileId, names};
 use crate::index::{Entry, Location, SizeClass};
 use crate::log::append::weight;
 use crate::log::file::DataFile;
+use crate::log::live::follower::Come;
 use crate::log::opening::read_whole;
 use crate::log::scan::{End, scan};
 use crate::store::error::{Error, Result};
@@ -75,7 +77,7 @@ impl Follower {
             let open = {
                 let mut place = self.place();
                 if self.follow_log(engine, &mut place)? == Come::Lost {
-                    self.make_anew(shared, engine, &mut place, adopted)?;
+                    make_anew(shared, self, engine, &mut place, adopted)?;
                     continue;
                 }
                 if !place.has_writer() {

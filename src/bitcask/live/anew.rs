@@ -5,12 +5,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::Follower;
 use super::adopt::Adopted;
-use super::follow::{Come, Follower, Place};
-use super::open::{
-    BELIEVED_AFTER, BETWEEN_ATTEMPTS, CALLS_WAIT, Ground, MOST_ATTEMPTS, changes_too_fast, make_index,
-    open_files,
-};
+use super::open::make_index;
 use crate::bitcask::engine::Inside;
 use crate::bitcask::engine::apply::Newer;
 use crate::bitcask::lifecycle::rebuild::Rebuilt;
@@ -20,67 +17,51 @@ use crate::format::manifest::Manifest;
 use crate::format::{ALIGNMENT, FileId};
 use crate::index::{Cursor, Entry, Index, KeyHash};
 use crate::log::file::DataFile;
+use crate::log::live::files::open_files;
+use crate::log::live::follower::{Come, Place};
+use crate::log::live::ground::{Attempts, CALLS_WAIT, Ground};
 use crate::log::opening::manifest::load_manifest;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
-use crate::store::memory;
-use crate::sync::thread;
 
-impl Follower {
-    /// Makes the index anew, up to some place that is not before where the log ended when this was called, or that the log can be
-    /// followed from.
-    pub(super) fn make_anew(
-        &self,
-        shared: &Shared,
-        engine: &Inside<'_>,
-        place: &mut Place,
-        adopted: &mut Adopted,
-    ) -> Result<()> {
-        let disk = engine.catalog.disk.as_ref();
-        engine.catalog.events.log(LogLevel::Info, || {
-            format!(
-                "the index of '{}' is made anew: more was written and merged than could be followed",
-                disk.path().display()
-            )
-        });
-        // What is compared is compared with all keys.
-        engine.index.take_over_all()?;
-        // The files that are gone are let go of with the next manifest, or this one.
-        adopted.begin_anew();
-        // Attempts count in the files that are open here: nothing is followed from where this began.
-        place.give_up();
-        self.set_seen(None);
-        for attempts in 0..MOST_ATTEMPTS {
-            if shared.signal().is_stopped() {
-                return Err(Error::Closed);
-            }
-            memory::room_for_small_things()?;
-            let ground = Ground::of(disk, self.told().cloned(), CALLS_WAIT)?;
-            let made = read_all(engine, &ground);
-            let holds = ground.holds(disk)?;
-            match made {
-                Ok((manifest, rebuilt)) if holds => {
-                    self.is_told_again();
-                    let new = take_over(engine, &manifest, &ground, &rebuilt)?;
-                    self.set_place(engine, place, new);
-                    // What was appended since is in the log.
-                    if self.follow_log(engine, place)? == Come::UpToDate {
-                        return Ok(());
-                    }
-                }
-                Err(error)
-                    if holds
-                        && !ground.is_opening
-                        && (attempts >= BELIEVED_AFTER || !matches!(error, Error::Corrupt { .. }))
-                        && ground.has_manifest(disk) =>
-                {
-                    return Err(error);
-                }
-                _ => {}
-            }
-            thread::sleep(BETWEEN_ATTEMPTS);
+/// Makes the index anew, up to some place that is not before where the log ended when this was called, or that the log can be
+/// followed from.
+pub fn make_anew(
+    shared: &Shared,
+    follower: &Follower,
+    engine: &Inside<'_>,
+    place: &mut Place,
+    adopted: &mut Adopted,
+) -> Result<()> {
+    let disk = engine.catalog.disk.as_ref();
+    engine.catalog.events.log(LogLevel::Info, || {
+        format!(
+            "the index of '{}' is made anew: more was written and merged than could be followed",
+            disk.path().display()
+        )
+    });
+    // What is compared is compared with all keys.
+    engine.index.take_over_all()?;
+    // The files that are gone are let go of with the next manifest, or this one.
+    adopted.begin_anew();
+    // Attempts count in the files that are open here: nothing is followed from where this began.
+    place.give_up();
+    follower.set_seen(None);
+    let mut attempts = Attempts::default();
+    loop {
+        if shared.signal().is_stopped() {
+            return Err(Error::Closed);
         }
-        Err(changes_too_fast(disk))
+        let told = follower.told().cloned();
+        let made = attempts.make(disk, told, CALLS_WAIT, |ground| read_all(engine, ground))?;
+        let Some((ground, (manifest, rebuilt))) = made else { continue };
+        follower.is_told_again();
+        let new = take_over(engine, &manifest, &ground, &rebuilt)?;
+        follower.set_place(engine, place, new);
+        // What was appended since is in the log.
+        if follower.follow_log(engine, place)? == Come::UpToDate {
+            return Ok(());
+        }
     }
 }
 
@@ -96,7 +77,11 @@ fn take_over(engine: &Inside<'_>, manifest: &Manifest, ground: &Ground, rebuilt:
         };
         *known = Manifest { next_file_id, complete_after, ..copy };
     });
-    let place = Place::behind(engine, manifest, ground, rebuilt.max_seq + 1)?;
+    let place = Place::behind(&engine.catalog, manifest, ground, rebuilt.max_seq + 1)?;
+    if let Some(told) = ground.living() {
+        // What has expired for the writer has for this process.
+        engine.clock.follow(told);
+    }
     // What the files hold was just counted, and taking it over counts again.
     let listed: HashSet<FileId> = manifest.files.iter().map(|entry| entry.id).collect();
     let (files, others): (Vec<_>, Vec<_>) =

@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::follow::{Come, Follower};
-use super::open::{BETWEEN_ATTEMPTS, CALLS_WAIT, changes_too_fast};
+use super::Follower;
+use super::follow::follow_and;
 use crate::bitcask::engine::Inside;
 use crate::bitcask::shared::Shared;
 use crate::disk::Disk;
@@ -17,6 +17,8 @@ use crate::format::names;
 use crate::log::append::Cut;
 use crate::log::backup::{Copying, number_for_tail, open_target};
 use crate::log::catalog::Catalog;
+use crate::log::live::follower::Come;
+use crate::log::live::ground::{BETWEEN_ATTEMPTS, CALLS_WAIT, changes_too_fast};
 use crate::store::backup::{BackupOptions, BackupProgress};
 use crate::store::error::{Error, Result};
 use crate::store::memory;
@@ -55,7 +57,7 @@ pub fn backup(
 fn cut(shared: &Shared, follower: &Follower) -> Result<Option<(Cut, u64)>> {
     // First, because it lets go of the files that only an older manifest lists.
     follower.adopt(shared)?;
-    follower.follow(shared)?;
+    follow_and(shared, follower, |_| ())?;
     let engine = shared.enter()?;
     let _adopted = follower.adopted.lock();
     let mut place = follower.place();

@@ -1,397 +1,69 @@
-//! How a reader follows the log of a writer in another process.
-//!
-//! The writer tells where the log ends (`log/published.rs`). A call that finds that to be where it was, goes on with what the index
-//! says: that is one load. Any other first takes over what was appended since, one call at a time; so it sees each write that had
-//! returned before it began. The sequence numbers in the log grow by one from record to record: so it is certain that nothing was left
-//! out. Where the log cannot be followed, because too much was written and merged meanwhile, the index is made anew (`anew.rs`).
+//! Taking over what the log has, record by record, by the steps of a write behind its append.
 
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use super::adopt::Adopted;
-use super::open::{BETWEEN_ATTEMPTS, Ground, find_told};
-use crate::bitcask::engine::{Engine, Inside};
+use super::Follower;
+use super::anew::make_anew;
+use crate::bitcask::engine::Inside;
 use crate::bitcask::shared::Shared;
-use crate::disk::Disk;
-use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::frame::Kind;
-use crate::format::manifest::{FileState, Manifest};
-use crate::format::names;
-use crate::log::Position;
+use crate::log::append::Log;
+use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
-use crate::log::opening::read_whole;
+use crate::log::live::follower::{Place, Reader};
 use crate::log::published::Told;
 use crate::log::scan::{End, scan};
 use crate::store::error::{Error, Result};
-use crate::sync::lock::{Mutex, MutexGuard};
-use crate::sync::thread;
 
-/// A writer begins to tell within this time, or has died meanwhile.
-const BEGINS_WITHIN: Duration = Duration::from_millis(200);
-
-/// So often a writer that tells nothing is looked at again before that is believed.
-const LOOKED_AGAIN: u32 = 5;
-
-/// A tail that no log has, and more sessions than there were.
-const NOWHERE: u64 = u64::MAX;
-
-/// How far the index of this process has come in the log.
-pub struct Place {
-    /// The file of the log; `None` where that is not known.
-    pub file: Option<Arc<DataFile>>,
-    /// Where in it the next frame is.
-    offset: u64,
-    /// The number of the next record.
-    next_seq: u64,
-    /// The writer's session that was followed last; 0 while none was.
-    session: u64,
-    /// Where none was: how many were begun when the log was read. What they told does not count.
-    begun: u64,
-    /// Nothing can be followed from here.
-    is_lost: bool,
+/// Calls `then` when the index has all that was written when this was called, and before anything newer is taken over.
+pub fn follow_and<R>(shared: &Shared, follower: &Follower, then: impl FnOnce(&Inside<'_>) -> R) -> Result<R> {
+    let engine = shared.enter()?;
+    let anew = |place: &mut Place, adopted: &mut _| make_anew(shared, follower, &engine, place, adopted);
+    follower.follow(&engine, anew, || then(&engine))
 }
 
-impl Place {
-    /// Behind all that the files of a manifest hold, which are open.
-    pub fn behind(engine: &Engine, manifest: &Manifest, ground: &Ground, next_seq: u64) -> Result<Self> {
-        let is_open = |file: &Arc<DataFile>| {
-            manifest.files.iter().any(|entry| entry.id == file.id && entry.state == FileState::Open)
-        };
-        // Others were made ahead.
-        let told = ground.told.as_ref().filter(|_| ground.is_live);
-        let is_in_log =
-            |file: &Arc<DataFile>| told.is_none_or(|told| manifest.clean || told.extent(file.id).is_some());
-        let open = engine.catalog.files.all()?.into_iter().filter(is_open);
-        let file = open.filter(is_in_log).max_by_key(|file| file.id);
-        let session = if ground.is_live { ground.session } else { 0 };
-        let offset = file.as_ref().map_or(0, |file| file.tail());
-        if let Some(told) = told {
-            // What has expired for the writer has for this process.
-            engine.clock.follow(told);
-        }
-        Ok(Place { file, offset, next_seq, session, begun: ground.begun, is_lost: false })
-    }
-}
-
-impl Place {
-    /// Nothing is followed from here any more.
-    pub fn give_up(&mut self) {
-        self.is_lost = true;
+impl Reader for Inside<'_> {
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
-    /// Whether a writer was followed, at any time.
-    pub fn has_writer(&self) -> bool {
-        self.session != 0
-    }
-}
-
-/// Where a reader is after it followed the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Come {
-    /// Where the log ended when it began.
-    UpToDate,
-    /// The log goes on in what is not there any more.
-    Lost,
-}
-
-/// See the module.
-pub struct Follower {
-    told: OnceLock<Arc<Told>>,
-    /// The tail up to which the index has everything, of the session that is followed; [`NOWHERE`] where none is.
-    seen: AtomicU64,
-    /// As long as so many sessions were begun, nobody has written since the log was read. Not the tail says that: what stands there
-    /// may be from anywhere.
-    idle: AtomicU64,
-    /// Somebody has the store open for writing who tells nothing.
-    is_untold: AtomicBool,
-    /// How many sessions were begun, and what the manifest was, when it was looked last and nobody wrote.
-    looked: Mutex<Option<(u64, Option<Vec<u8>>)>>,
-    place: Mutex<Place>,
-    /// Held by who takes over the manifest. To be locked before the place.
-    pub(super) adopted: Mutex<Adopted>,
-    /// Somebody had to follow since this was asked last.
-    asked: AtomicBool,
-    /// How often a part of what was read was found not to be in the log any more.
-    histories: AtomicU64,
-}
-
-impl Follower {
-    /// For a store that was just opened.
-    pub fn new(ground: &Ground, place: Place) -> Self {
-        Follower {
-            told: ground.told.clone().filter(|told| told.is_begun()).map(OnceLock::from).unwrap_or_default(),
-            seen: AtomicU64::new(NOWHERE),
-            idle: AtomicU64::new(NOWHERE),
-            is_untold: AtomicBool::new(false),
-            looked: Mutex::new((!ground.is_live).then(|| (ground.begun, ground.manifest.clone()))),
-            place: Mutex::new(place),
-            adopted: Mutex::default(),
-            asked: AtomicBool::new(false),
-            histories: AtomicU64::new(0),
-        }
+    fn log(&self) -> &Log {
+        &self.log
     }
 
-    /// Whether the index has all that was written when this was called.
-    #[inline(always)]
-    pub fn is_up_to_date(&self) -> bool {
-        // In this order: where somebody follows meanwhile, what it says is newer.
-        self.told.get().is_some_and(|told| {
-            let (tail, seen) = (told.tail().0, self.seen.load(Ordering::Acquire));
-            (tail == seen && seen != NOWHERE) || self.is_idle(told)
-        })
+    fn follow_time(&self, told: &Arc<Told>) {
+        self.clock.follow(told);
     }
 
-    #[inline]
-    fn is_idle(&self, told: &Told) -> bool {
-        let (begun, idle) = (told.begun(), self.idle.load(Ordering::Acquire));
-        begun == idle && idle != NOWHERE
-    }
-
-    /// The index has everything up to this tail, or, without one, nothing is known.
-    pub(super) fn set_seen(&self, tail: Option<Position>) {
-        self.seen.store(tail.map_or(NOWHERE, |tail| tail.0), Ordering::Release);
-        self.idle.store(NOWHERE, Ordering::Release);
-    }
-
-    /// Notices a writer that tells nothing: one of an older version, or one that had no room for the page. What it writes cannot
-    /// be followed. Called from time to time.
-    pub fn look_for_others(&self, disk: &dyn Disk) {
-        let mut is_untold = self.is_untold_now(disk);
-        // Who comes or goes has the one lock and not the other for a moment.
-        for _ in 0..LOOKED_AGAIN {
-            if !is_untold {
-                return;
+    fn take_over(&self, file: &Arc<DataFile>, place: &mut Place, end: u64) -> Result<bool> {
+        let engine = self;
+        file.follow(end)?;
+        let (mut is_next, mut time_ms) = (true, 0);
+        let (next_seq, mut held) = (&mut place.next_seq, None);
+        let taken = scan(file, place.offset, end, &mut |frame| {
+            if frame.header.kind == Kind::Batch {
+                return Ok(());
             }
-            thread::sleep(BETWEEN_ATTEMPTS);
-            is_untold = self.is_untold_now(disk);
-        }
-        if is_untold {
-            let _place = self.place.lock();
-            self.is_untold.store(true, Ordering::Relaxed);
-            self.set_seen(None);
-            *self.looked.lock() = None;
-        }
-    }
-
-    fn is_untold_now(&self, disk: &dyn Disk) -> bool {
-        let told = self.told().cloned().or_else(|| find_told(disk).ok().flatten());
-        let has_writer = || told.as_ref().is_some_and(|told| told.has_writer());
-        if has_writer() {
-            *self.looked.lock() = None;
-            return false;
-        }
-        if disk.is_locked_by_a_writer() {
-            return !has_writer();
-        }
-        // One may have come and gone: it leaves another manifest.
-        let begun = told.as_ref().map_or(0, |told| told.begun());
-        // Where it cannot be read, or the directory was removed, no writer is noticed by that.
-        let Ok(manifest) = read_whole(disk, names::MANIFEST).map(Some) else { return false };
-        if has_writer() || disk.is_locked_by_a_writer() {
-            return false;
-        }
-        let mut looked = self.looked.lock();
-        let is_changed = matches!(&*looked, Some((then, of_then)) if *then == begun && *of_then != manifest);
-        if !is_changed {
-            *looked = Some((begun, manifest));
-        }
-        is_changed
-    }
-
-    /// The index was made anew: from what is there now.
-    pub(super) fn is_told_again(&self) {
-        self.is_untold.store(false, Ordering::Relaxed);
-    }
-
-    /// What the writer tells, where it ever told something.
-    pub fn told(&self) -> Option<&Arc<Told>> {
-        self.told.get()
-    }
-
-    /// Whether somebody had to follow since this was asked last.
-    pub fn was_asked(&self) -> bool {
-        self.asked.swap(false, Ordering::Relaxed)
-    }
-
-    /// As long as this is what it was, the log goes on behind what was read of it.
-    pub fn histories(&self) -> u64 {
-        self.histories.load(Ordering::Acquire)
-    }
-
-    /// Returns when the index has all that was written when this was called.
-    #[cold]
-    pub fn follow(&self, shared: &Shared) -> Result<()> {
-        self.asked.store(true, Ordering::Relaxed);
-        self.follow_and(shared, |_| ()).map(drop)
-    }
-
-    /// As [`Follower::follow`]; and calls `then` before anything newer is taken over.
-    pub fn follow_and<R>(&self, shared: &Shared, then: impl FnOnce(&Inside<'_>) -> R) -> Result<R> {
-        let engine = shared.enter()?;
-        let mut place = self.place.lock();
-        if self.follow_log(&engine, &mut place)? == Come::UpToDate {
-            return Ok(then(&engine));
-        }
-        drop(place);
-        let mut adopted = self.adopted.lock();
-        let mut place = self.place.lock();
-        // Somebody else may have been here first.
-        if self.follow_log(&engine, &mut place)? == Come::Lost {
-            self.make_anew(shared, &engine, &mut place, &mut adopted)?;
-        }
-        Ok(then(&engine))
-    }
-
-    /// Nothing is taken over as long as this is held.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn hold(&self) -> (MutexGuard<'_, Adopted>, MutexGuard<'_, Place>) {
-        (self.adopted.lock(), self.place.lock())
-    }
-
-    /// Held by who follows.
-    pub(super) fn place(&self) -> MutexGuard<'_, Place> {
-        self.place.lock()
-    }
-
-    /// Takes over what was appended to the log.
-    pub(super) fn follow_log(&self, engine: &Inside<'_>, place: &mut Place) -> Result<Come> {
-        if place.is_lost || self.is_untold.load(Ordering::Relaxed) {
-            return Ok(Come::Lost);
-        }
-        let told = match self.told.get() {
-            Some(told) => told,
-            // Each call looks: the first writer that tells makes the page, and begins a session on it before it writes.
-            None => match find_told(engine.catalog.disk.as_ref())?.filter(|told| told.is_begun()) {
-                Some(told) => self.told.get_or_init(|| told),
-                None => return Ok(Come::UpToDate),
-            },
-        };
-        let begun = Instant::now();
-        loop {
-            let session = told.session();
-            if place.session == 0 && told.begun() == place.begun {
-                // Nobody has written anything since the log was read.
-                self.set_seen(None);
-                self.idle.store(place.begun, Ordering::Release);
-                return Ok(Come::UpToDate);
+            is_next = frame.header.seq == *next_seq && engine.apply(engine, file, frame, &mut held)?;
+            if !is_next {
+                return Err(Error::Closed);
             }
-            if told.is_changing() {
-                if begun.elapsed() > BEGINS_WITHIN {
-                    return Ok(Come::Lost);
-                }
-                thread::yield_now();
-                continue;
+            *next_seq += 1;
+            time_ms = frame.header.time_ms.max(time_ms);
+            Ok(())
+        });
+        let taken = taken.and_then(|taken| engine.apply_held(engine, &mut held).map(|()| taken));
+        // Walks begin at this number: all up to it is in the index.
+        engine.log.follow(file, place.next_seq, time_ms);
+        match taken {
+            Err(Error::Closed) if !is_next => Ok(false),
+            Err(error) => Err(error),
+            Ok((offset, End::Complete)) => {
+                place.offset = offset;
+                Ok(true)
             }
-            if session != 0 && session != place.session {
-                self.meet(engine, told, place)?;
-                if place.is_lost {
-                    return Ok(Come::Lost);
-                }
-                continue;
-            }
-            if place.session == 0 {
-                if told.session() != session {
-                    continue;
-                }
-                // Somebody came and went, and now another one comes.
-                return Ok(Come::Lost);
-            }
-            let Some(file) = place.file.clone() else { return Ok(Come::Lost) };
-            let Some((end, next)) = told.extent(file.id) else {
-                // Or it was changing while this was read.
-                if told.session() != session || told.is_changing() {
-                    continue;
-                }
-                return Ok(Come::Lost);
-            };
-            if end < place.offset {
-                return Ok(Come::Lost);
-            }
-            if end > place.offset && !take_over(engine, &file, place, end)? {
-                return Ok(Come::Lost);
-            }
-            let Some(next) = next else {
-                self.set_seen(Some(Position::new(file.id, end)));
-                return Ok(Come::UpToDate);
-            };
-            let Some(next) = (match engine.catalog.find(next)? {
-                Some(file) => Some(file),
-                None => engine.catalog.follow_file(next)?,
-            }) else {
-                return Ok(Come::Lost);
-            };
-            place.file = Some(next);
-            place.offset = FILE_HEADER_SIZE;
+            // What a reader finds when it makes its index anew says what is wrong.
+            Ok((_, End::Damaged { .. })) => Ok(false),
         }
-    }
-
-    /// A new session has begun: the same store still?
-    fn meet(&self, engine: &Inside<'_>, told: &Arc<Told>, place: &mut Place) -> Result<()> {
-        let header = told.header().map_err(|what| {
-            let path = engine.catalog.disk.path().join(crate::disk::page::FILE_NAME);
-            Error::Corrupt { path, file_id: 0, offset: 0, what }
-        })?;
-        // It may have changed again.
-        let Some(header) = header else { return Ok(()) };
-        if header.store_id != engine.catalog.manifest().store_id {
-            let message = format!(
-                "the store '{}' was begun anew by another program (truncate) since it was opened here for reading; close it, and open it \
-                 again to read the new one",
-                engine.catalog.disk.path().display()
-            );
-            return Err(Error::Unsupported { message });
-        }
-        place.session = header.session;
-        // What was read of a log whose end the disk has lost is not a part of it any more.
-        let is_other =
-            place.file.as_ref().is_some_and(|file| told.began_at() < Position::new(file.id, place.offset));
-        if is_other {
-            place.is_lost = true;
-            self.histories.fetch_add(1, Ordering::Release);
-        }
-        engine.clock.follow(told);
-        Ok(())
-    }
-
-    /// The index was made anew and has all that this place has behind it.
-    pub(super) fn set_place(&self, engine: &Inside<'_>, place: &mut Place, new: Place) {
-        *place = new;
-        self.set_seen(None);
-        if let Some(file) = &place.file {
-            engine.log.follow(file, place.next_seq, 0);
-        }
-    }
-}
-
-/// Brings the index from a place of a file to its new end. False where that is not how the log goes on.
-fn take_over(engine: &Inside<'_>, file: &Arc<DataFile>, place: &mut Place, end: u64) -> Result<bool> {
-    file.follow(end)?;
-    let (mut is_next, mut time_ms) = (true, 0);
-    let (next_seq, mut held) = (&mut place.next_seq, None);
-    let taken = scan(file, place.offset, end, &mut |frame| {
-        if frame.header.kind == Kind::Batch {
-            return Ok(());
-        }
-        is_next = frame.header.seq == *next_seq && engine.apply(engine, file, frame, &mut held)?;
-        if !is_next {
-            return Err(Error::Closed);
-        }
-        *next_seq += 1;
-        time_ms = frame.header.time_ms.max(time_ms);
-        Ok(())
-    });
-    let taken = taken.and_then(|taken| engine.apply_held(engine, &mut held).map(|()| taken));
-    // Walks begin at this number: all up to it is in the index.
-    engine.log.follow(file, place.next_seq, time_ms);
-    match taken {
-        Err(Error::Closed) if !is_next => Ok(false),
-        Err(error) => Err(error),
-        Ok((offset, End::Complete)) => {
-            place.offset = offset;
-            Ok(true)
-        }
-        // What a reader finds when it makes its index anew says what is wrong.
-        Ok((_, End::Damaged { .. })) => Ok(false),
     }
 }

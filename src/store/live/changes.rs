@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::follow::Follower;
-use crate::bitcask::shared::Shared;
+use super::keep::Beside;
+use crate::log::live::follower::Follower;
 use crate::store::changes::{Follow, Following, Got, Piece};
 use crate::store::error::Result;
 
@@ -14,16 +14,16 @@ use crate::store::error::Result;
 const LOOKS_AFTER: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(1));
 
 /// See the module.
-pub struct LiveChanges {
-    shared: Arc<Shared>,
-    follower: Arc<Follower>,
-    following: Following<Shared>,
+pub struct LiveChanges<S: Beside> {
+    shared: Arc<S>,
+    follower: Arc<Follower<S::Adopted>>,
+    following: Following<S>,
     histories: u64,
 }
 
-impl LiveChanges {
+impl<S: Beside> LiveChanges<S> {
     /// Follows what comes after the number `after`.
-    pub fn new(shared: &Arc<Shared>, follower: &Arc<Follower>, after: u64) -> Result<Self> {
+    pub fn new(shared: &Arc<S>, follower: &Arc<Follower<S::Adopted>>, after: u64) -> Result<Self> {
         // Numbers that were read before this may be from another history. Those are the caller's affair.
         let histories = follower.histories();
         let following = Following::new(shared, after)?;
@@ -31,7 +31,7 @@ impl LiveChanges {
     }
 }
 
-impl Follow for LiveChanges {
+impl<S: Beside> Follow for LiveChanges<S> {
     fn next_piece(&mut self, piece: &mut Piece, most: Option<Duration>) -> Result<Got> {
         self.shared.check_may_wait()?;
         let deadline = most.and_then(|most| Instant::now().checked_add(most));
@@ -39,7 +39,7 @@ impl Follow for LiveChanges {
         loop {
             self.check_open()?;
             if !self.follower.is_up_to_date() {
-                self.follower.follow(&self.shared)?;
+                self.shared.follow(&self.follower)?;
             }
             let got = self.following.next_piece(piece, Some(Duration::ZERO))?;
             // Numbers are given again where a disk has lost the end of the log.
@@ -52,7 +52,7 @@ impl Follow for LiveChanges {
                 return Ok(got);
             }
             // Ends when the store is being closed.
-            self.shared.signal().pause(left.map_or(pause, |left| left.min(pause)));
+            Beside::signal(self.shared.as_ref()).pause(left.map_or(pause, |left| left.min(pause)));
             pause = (pause * 2).min(LOOKS_AFTER.1);
         }
     }

@@ -1,0 +1,69 @@
+//! The thread of a store that is read beside its writer: it takes over what merges of that do, and closes the files that they replaced.
+
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use crate::log::live::follower::Follower;
+use crate::store::changes::{Followable, FollowedEngine};
+use crate::store::error::Result;
+use crate::store::events::LogLevel;
+use crate::sync::panics;
+use crate::sync::signal::Signal;
+
+/// Programs that only look something up are done by then, and need no more than that.
+const SETTLED_IN: Duration = Duration::from_millis(100);
+/// As long as somebody reads what changes, the manifest is looked at as often as this.
+const LOOKS_EVERY: Duration = Duration::from_millis(50);
+/// And so often where nobody does: the files that merges replace are kept until then.
+const LOOKS_UNASKED_EVERY: Duration = Duration::from_secs(10);
+
+/// What all who use such a store share.
+pub trait Beside: Followable {
+    /// What is known of manifests that were taken over.
+    type Adopted: Send + 'static;
+
+    /// Returns when the store has all that was written when this was called.
+    fn follow(&self, follower: &Follower<Self::Adopted>) -> Result<()>;
+
+    /// Takes over the manifest, if the writer tells of a new one. Called from outside the gate.
+    fn adopt(&self, follower: &Follower<Self::Adopted>) -> Result<()>;
+
+    /// Wakes and stops the thread.
+    fn signal(&self) -> &Signal;
+
+    /// Does some of what an opening left to the thread, and says whether there is more.
+    fn settle_some(&self) -> bool {
+        false
+    }
+}
+
+/// The body of the thread that does what an opening left, takes over what merges do, and closes the files that they replaced.
+pub fn keep_up<S: Beside>(shared: &Weak<S>, follower: &Follower<S::Adopted>, signal: &Signal) {
+    let begun = Instant::now();
+    let (mut looked, mut looked_for_others, mut nap) = (begun, begun, LOOKS_EVERY);
+    while signal.sleep(nap) {
+        let Some(shared) = shared.upgrade() else { return };
+        let is_settled = begun.elapsed() >= SETTLED_IN;
+        let more = is_settled && shared.settle_some();
+        nap = if more { Duration::ZERO } else { LOOKS_EVERY };
+        if looked_for_others.elapsed() < LOOKS_EVERY {
+            continue;
+        }
+        looked_for_others = Instant::now();
+        if let Ok(engine) = shared.enter() {
+            follower.look_for_others(engine.catalog().disk.as_ref());
+        }
+        if !follower.was_asked() && looked.elapsed() < LOOKS_UNASKED_EVERY {
+            continue;
+        }
+        looked = Instant::now();
+        let adopted = panics::catch(|| shared.adopt(follower));
+        let events = shared.enter().map(|engine| engine.catalog().events.clone());
+        match (adopted, events) {
+            // The next call that reads finds the same, and says so.
+            (Ok(Err(error)), Ok(events)) => events.log(LogLevel::Warn, || &error),
+            (Err(message), Ok(events)) => events.log(LogLevel::Error, || message),
+            _ => {}
+        }
+    }
+}
