@@ -1,7 +1,7 @@
 //! Live readers beside a writer: how soon they begin, what memory they take, what they cost the writer, how fast they read, and how soon they see a write.
 //!
 //! `cargo bench --bench readers`. `FILEDB_BENCH_KEYS=n` (a million), `FILEDB_BENCH_SECONDS=n` (2, for each run), `FILEDB_BENCH_ROUNDS=n` (5),
-//! `FILEDB_BENCH_PARTS=starts,memory` (all: starts, memory, cost, gets, sight), and `FILEDB_BENCH_DIR`. Ten million keys take 1.5 GB there. Keys of 16 bytes, values of 100. The writer is this process, readers are processes of this program. What is
+//! `FILEDB_BENCH_PARTS=starts,memory` (all: starts, memory, cost, gets, sight), `FILEDB_BENCH_DIR`, and `FILEDB_BENCH_ENGINE` (`lsm`). Ten million keys take 1.5 GB there. Keys of 16 bytes, values of 100. The writer is this process, readers are processes of this program. What is
 //! compared is run in turns; each run is printed when it is over, and the medians at the end. Two processors at least should be free.
 
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -192,7 +192,8 @@ fn main() {
         (number("FILEDB_BENCH_ROUNDS", 5), Duration::from_secs(number("FILEDB_BENCH_SECONDS", 2)));
     let dir = tempfile::tempdir_in(std::env::var_os("FILEDB_BENCH_DIR").unwrap_or(".".into())).unwrap();
     let path = dir.path().join("store");
-    let options = Options { sync: filedb::SyncMode::None, ..Options::default() };
+    let mut options = Options { sync: filedb::SyncMode::None, ..Options::default() };
+    options.set("engine", &std::env::var("FILEDB_BENCH_ENGINE").unwrap_or("auto".into())).unwrap();
     let db = Db::open(&path, &options).unwrap();
     (0..keys).for_each(|n| db.put(key(n), [7; 100]).unwrap());
     println!("{keys} keys");

@@ -156,15 +156,15 @@ static filedb_status_t open_live(const char *path, filedb_t **db) {
   return status;
 }
 
-static void a_live_reader_sees_what_is_written_beside_it_and_writes_nothing(void) {
+static void a_live_reader_is_right(const char *name, const char *engine) {
   filedb_t *writer = NULL, *reader = NULL;
-  EXPECT_ERROR(FILEDB_ERR_MISSING, in_temp("store"), open_live(in_temp("store"), &reader));
+  EXPECT_ERROR(FILEDB_ERR_MISSING, in_temp(name), open_live(in_temp(name), &reader));
   EXPECT_ERROR(FILEDB_ERR_UNSUPPORTED, "memory", open_live("memory://", &reader));
-  EXPECT_ERROR(FILEDB_ERR_INVALID_ARGUMENT, "read_only", open_with(in_temp("store"), "live", "true", &reader));
-  writer = open_store(in_temp("store"));
+  EXPECT_ERROR(FILEDB_ERR_INVALID_ARGUMENT, "read_only", open_with(in_temp(name), "live", "true", &reader));
+  EXPECT(FILEDB_OK, open_with(in_temp(name), "engine", engine, &writer));
   NEED(writer != NULL);
   EXPECT(FILEDB_OK, put_text(writer, "k", "v"));
-  EXPECT(FILEDB_OK, open_live(in_temp("store"), &reader));
+  EXPECT(FILEDB_OK, open_live(in_temp(name), &reader));
   NEED(reader != NULL);
   CHECK(has_text(reader, "k", "v"));
   EXPECT(FILEDB_OK, put_text(writer, "k", "w"));
@@ -172,12 +172,17 @@ static void a_live_reader_sees_what_is_written_beside_it_and_writes_nothing(void
   EXPECT_ERROR(FILEDB_ERR_READ_ONLY, "read_only", put_text(reader, "k", "x"));
   close_store(writer);
   CHECK(has_text(reader, "k", "w"));
-  writer = open_store(in_temp("store"));
+  writer = open_store(in_temp(name));
   NEED(writer != NULL);
   EXPECT(FILEDB_OK, filedb_delete(writer, "k", 1, &err));
   CHECK(count_of(reader) == 0);
   close_store(reader);
   close_store(writer);
+}
+
+static void a_live_reader_sees_what_is_written_beside_it_and_writes_nothing(void) {
+  a_live_reader_is_right("store", "bitcask");
+  a_live_reader_is_right("ordered", "lsm");
 }
 
 static void a_read_only_open_of_nothing_creates_nothing(void) {

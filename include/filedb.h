@@ -236,12 +236,15 @@
  * - The reader changes nothing. It has an index of its own, 24 bytes per key, and brings that up to date
  *   with the first call after a write. If it asked nothing while all that it knew was merged away, its next
  *   call makes the index anew.
+ * - With engine=lsm a reader has no index. It keeps in memory what it takes over and is in no run yet: its own
+ *   lsm_memory and, where the writer has more than that, what the writer has not written out.
  * - A reader that begins, or makes its index anew, reads a checkpoint and what was written since. While there
  *   are readers, and when writers rest, a thread of the writer makes one after 100,000 records and more (the
- *   file CHECKPOINT, about 12 bytes per key). In stores that ever had lists there is none: all is read.
+ *   file CHECKPOINT, about 12 bytes per key). In stores that ever had lists there is none: all is read. With
+ *   engine=lsm what is read is the log, from what is in no run on.
  * - It keeps the files that it has open: what merges replaced takes disk space until the reader looks, at the
  *   latest ten seconds later, or as long as it is stopped. With io=pread each file takes a descriptor.
- * - It needs Linux, engine=bitcask, and a writer on ext4, XFS or tmpfs with this version of filedb or a later
+ * - It needs Linux, and a writer on ext4, XFS or tmpfs with this version of filedb or a later
  *   one. While a writer has the store open that does not tell what it writes, as an older version, filedb_open()
  *   answers FILEDB_ERR_UNSUPPORTED, and so do calls of readers that are open, once they have noticed it, which
  *   takes a tenth of a second.

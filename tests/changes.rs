@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use filedb::disk::sim::{Fault, Kind, PowerCut, Random, SimDisk};
 use filedb::{
-    Batch, ChangeKind, Changed, Changes, Db, End, EngineKind, Error, Followed, MergeMode, Options,
-    PutOptions, SyncMode, Type,
+    BackupOptions, Batch, ChangeKind, Changed, Changes, Db, End, EngineKind, Error, Followed, MergeMode,
+    Options, PutOptions, SyncMode, Type,
 };
 use support::follower::{Follower, NOW, contents};
 use support::runner::{histories, seeds, tally};
@@ -633,4 +633,26 @@ fn who_rests_keeps_no_file_that_merges_replaced_and_goes_on_where_it_was() {
     let seen = take(&mut changes, usize::MAX);
     assert_eq!(seen.len(), 1_000);
     assert!((0..1_000).all(|n| seen[&key(n)] == (8_000 + n).to_string().into_bytes()));
+}
+
+#[test]
+fn a_number_that_the_log_gave_to_a_time_is_passed_and_is_no_gap() {
+    for engine in [EngineKind::Bitcask, EngineKind::Lsm] {
+        let home = tempfile::tempdir().unwrap();
+        let (store, copy) = (home.path().join("store"), home.path().join("copy"));
+        let db = Db::open(&store, &Options { engine, ..Options::default() }).unwrap();
+        db.put("stays", "1").unwrap();
+        assert!(db.put_with("brief", "1", &PutOptions::new().ttl(Duration::from_millis(1))).unwrap());
+        // Who is told that it has expired is told so for ever: the log has the time.
+        while db.get("brief").unwrap().is_some() {
+            std::thread::yield_now();
+        }
+        db.backup(&copy, &BackupOptions::new()).unwrap();
+        let seq = Db::open(&copy, &Options::new().read_only(true)).unwrap().last_seq().unwrap();
+        assert_eq!(db.last_seq().unwrap(), seq, "{engine:?}");
+        let mut changes = db.changes(seq).unwrap();
+        assert_eq!(changes.next(NOW).unwrap(), Followed::Timeout, "{engine:?}");
+        db.put("next", "1").unwrap();
+        assert!(matches!(changes.next(NOW).unwrap(), Followed::Change(_)), "{engine:?}");
+    }
 }

@@ -656,6 +656,17 @@ fn a_store_is_opened_as_its_options_say(under: &Under<'_>) {
         let exists = Options { error_if_exists: true, ..under.options.clone() };
         under.fails(Db::open(under.url, &exists).map(drop), |error| matches!(error, Error::Exists { .. }));
     }
+    if is_directory {
+        let live = Options { read_only: true, live: true, ..under.options.clone() };
+        let reader = Db::open(under.url, &live).unwrap();
+        a_reader_may_not_write(under, &reader);
+        under.db.put(b"open/beside", b"value").unwrap();
+        under.is(reader.get(b"open/beside").unwrap().as_deref(), Some(&b"value"[..]));
+        under.is(under.db.delete(b"open/beside").unwrap(), true);
+        under.is(reader.exists(b"open/beside").unwrap(), false);
+        under.is(reader.count().unwrap(), under.db.count().unwrap());
+        reader.close().unwrap();
+    }
     under.is(under.get(b"open/key").as_deref(), Some(&b"value"[..]));
 }
 

@@ -4,18 +4,23 @@
 #![allow(clippy::unwrap_used)] // what fails fails the test
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use filedb::{Batch, Db, Error, IoMode, Options, PutOptions, Ttl};
+use filedb::{Batch, Db, EngineKind, Error, IoMode, KeyRange, Options, PutOptions, Ttl};
 
 /// The page of a store's writer, as docs/FORMAT.md names it.
 const PAGE: &str = "LIVE";
 
-fn writing() -> Options {
-    let mut options = Options { max_file_size: 64 << 10, ..Options::default() };
+/// The engines that a store can have.
+const ENGINES: [EngineKind; 2] = [EngineKind::Bitcask, EngineKind::Lsm];
+
+fn writing(engine: EngineKind) -> Options {
+    // Little memory, so that the ordered engine writes much of what is written to runs.
+    let mut options = Options { engine, max_file_size: 64 << 10, lsm_memory: 1 << 20, ..Options::default() };
     options.set("merge", "manual").unwrap();
     options.set("sync", "none").unwrap();
     options
@@ -25,17 +30,29 @@ fn reading() -> Options {
     Options { read_only: true, live: true, ..Options::default() }
 }
 
-/// Both ways of reading and writing files.
-fn both_ways(test: impl Fn(&Path, &Options, &Options)) {
-    for writers in [IoMode::Mmap, IoMode::Pread] {
-        for readers in [IoMode::Mmap, IoMode::Pread] {
-            let home = tempfile::tempdir().unwrap();
-            test(
-                &home.path().join("store"),
-                &Options { io: writers, ..writing() },
-                &Options { io: readers, ..reading() },
-            );
+/// Both engines, and both ways of reading and writing files.
+fn all_ways(test: impl Fn(&Path, &Options, &Options)) {
+    for engine in ENGINES {
+        for writers in [IoMode::Mmap, IoMode::Pread] {
+            for readers in [IoMode::Mmap, IoMode::Pread] {
+                let home = tempfile::tempdir().unwrap();
+                println!("{engine:?}, written by {writers:?} and read by {readers:?}");
+                test(
+                    &home.path().join("store"),
+                    &Options { io: writers, ..writing(engine) },
+                    &Options { io: readers, ..reading() },
+                );
+            }
         }
+    }
+}
+
+/// A store of each engine.
+fn both_engines(test: impl Fn(&Path, &Options)) {
+    for engine in ENGINES {
+        let home = tempfile::tempdir().unwrap();
+        println!("{engine:?}");
+        test(&home.path().join("store"), &writing(engine));
     }
 }
 
@@ -53,7 +70,7 @@ fn contents(db: &Db) -> BTreeMap<Vec<u8>, Vec<u8>> {
 
 #[test]
 fn a_reader_sees_each_write_that_returned() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         db.put("before", "1").unwrap();
         let reader = Db::open(path, reading).unwrap();
@@ -78,7 +95,7 @@ fn a_reader_sees_each_write_that_returned() {
 
 #[test]
 fn a_reader_follows_through_closes_and_openings_of_the_writer() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let mut db = Db::open(path, writing).unwrap();
         db.put("n", "0").unwrap();
         let reader = Db::open(path, reading).unwrap();
@@ -102,7 +119,7 @@ fn a_reader_follows_through_closes_and_openings_of_the_writer() {
 
 #[test]
 fn a_store_that_its_writer_has_left_is_read_and_followed_when_one_comes() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         for n in 0..300 {
             db.put(format!("key {n}"), vec![n as u8; 900]).unwrap();
@@ -122,7 +139,7 @@ fn a_store_that_its_writer_has_left_is_read_and_followed_when_one_comes() {
 
 #[test]
 fn a_reader_that_was_asked_nothing_while_all_was_merged_away_makes_its_index_anew() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         for n in 0..200 {
             db.put(format!("key {n}"), vec![1; 500]).unwrap();
@@ -167,7 +184,7 @@ fn a_reader_that_was_asked_nothing_while_all_was_merged_away_makes_its_index_ane
 
 #[test]
 fn a_walk_sees_one_moment_and_batches_whole() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         let reader = Db::open(path, reading).unwrap();
         for round in 0..60u32 {
@@ -204,7 +221,7 @@ fn a_walk_sees_one_moment_and_batches_whole() {
 
 #[test]
 fn lists_are_followed() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         let reader = Db::open(path, reading).unwrap();
         let same = |round: u32| {
@@ -241,7 +258,7 @@ fn lists_are_followed() {
 
 #[test]
 fn keys_expire_for_the_reader_as_they_do_for_the_writer() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         let reader = Db::open(path, reading).unwrap();
         let ttl = |ms| PutOptions { ttl: Some(Duration::from_millis(ms)), ..PutOptions::default() };
@@ -278,7 +295,7 @@ fn everything(path: &Path) -> BTreeMap<PathBuf, (u64, std::time::SystemTime, Vec
 
 #[test]
 fn a_reader_changes_no_byte_of_a_store() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         for n in 0..500 {
             db.put(format!("key {n}"), vec![n as u8; 400]).unwrap();
@@ -314,7 +331,7 @@ fn a_reader_changes_no_byte_of_a_store() {
 
 #[test]
 fn a_torn_end_that_no_writer_has_repaired_is_not_read_and_stays_as_it_is() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         for n in 0..20 {
             db.put(format!("key {n}"), vec![n as u8; 100]).unwrap();
@@ -349,7 +366,7 @@ fn a_torn_end_that_no_writer_has_repaired_is_not_read_and_stays_as_it_is() {
 
 #[test]
 fn a_page_that_is_stale_or_of_no_use_does_no_harm() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         for n in 0..100 {
             db.put(format!("key {n}"), vec![n as u8; 100]).unwrap();
@@ -378,7 +395,7 @@ fn a_page_that_is_stale_or_of_no_use_does_no_harm() {
 
 #[test]
 fn a_store_that_is_not_there_yet_is_missing_and_can_be_opened_when_it_is() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         assert!(matches!(Db::open(path, reading), Err(Error::Missing { .. })));
         assert!(!path.exists());
         std::fs::create_dir(path).unwrap();
@@ -394,7 +411,7 @@ fn a_store_that_is_not_there_yet_is_missing_and_can_be_opened_when_it_is() {
 
 #[test]
 fn a_directory_that_is_removed_and_made_anew_is_another_store() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         db.put("key", "old").unwrap();
         let reader = Db::open(path, reading).unwrap();
@@ -410,7 +427,7 @@ fn a_directory_that_is_removed_and_made_anew_is_another_store() {
 
 #[test]
 fn a_store_that_is_begun_anew_in_its_place_is_refused_until_it_is_opened_again() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         db.put("key", "old").unwrap();
         let reader = Db::open(path, reading).unwrap();
@@ -427,7 +444,7 @@ fn a_store_that_is_begun_anew_in_its_place_is_refused_until_it_is_opened_again()
 
 #[test]
 fn a_reader_keeps_no_writer_out_and_no_other_reader() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         let readers: Vec<Db> = (0..3).map(|_| Db::open(path, reading).unwrap()).collect();
         db.close().unwrap();
@@ -449,28 +466,33 @@ fn what_cannot_be_read_live_is_refused_in_a_sentence() {
     assert!(matches!(error, Error::InvalidArgument { .. }), "{error}");
     let error = Db::open("memory://", &reading()).err().unwrap();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
-    let mut ordered = Options::default();
-    ordered.set("engine", "lsm").unwrap();
-    Db::open(&path, &ordered).unwrap().close().unwrap();
-    let error = Db::open(&path, &reading()).err().unwrap();
-    assert!(matches!(&error, Error::Unsupported { message } if message.contains("engine=lsm")), "{error}");
+    // A store of the other engine than the one that is asked for.
+    for (engine, other) in [(EngineKind::Lsm, EngineKind::Bitcask), (EngineKind::Bitcask, EngineKind::Lsm)] {
+        let path = home.path().join(format!("{engine:?}"));
+        Db::open(&path, &writing(engine)).unwrap().close().unwrap();
+        let error = Db::open(&path, &Options { engine: other, ..reading() }).err().unwrap();
+        assert!(
+            matches!(&error, Error::InvalidArgument { message } if message.contains("engine=auto")),
+            "{error}"
+        );
+    }
 }
 
 #[test]
 fn a_writer_that_tells_nothing_is_named() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("store");
-    let db = Db::open(&path, &writing()).unwrap();
-    db.put("key", "value").unwrap();
-    db.close().unwrap();
-    // As an older version locks a store.
-    let directory = std::fs::File::open(&path).unwrap();
-    // SAFETY: the descriptor is open.
-    assert_eq!(unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }, 0);
-    let error = Db::open(&path, &reading()).err().unwrap();
-    assert!(matches!(&error, Error::Unsupported { message } if message.contains("older")), "{error}");
-    drop(directory);
-    assert!(Db::open(&path, &reading()).unwrap().exists("key").unwrap());
+    both_engines(|path, writing| {
+        let db = Db::open(path, writing).unwrap();
+        db.put("key", "value").unwrap();
+        db.close().unwrap();
+        // As an older version locks a store.
+        let directory = std::fs::File::open(path).unwrap();
+        // SAFETY: the descriptor is open.
+        assert_eq!(unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }, 0);
+        let error = Db::open(path, &reading()).err().unwrap();
+        assert!(matches!(&error, Error::Unsupported { message } if message.contains("older")), "{error}");
+        drop(directory);
+        assert!(Db::open(path, &reading()).unwrap().exists("key").unwrap());
+    });
 }
 
 /// A word of the page, and the page with another in its place.
@@ -490,7 +512,7 @@ const TAIL: usize = 16;
 
 #[test]
 fn a_reader_that_slept_while_a_writer_came_and_went_sees_what_that_wrote_while_the_next_one_opens() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         db.put("key", "old").unwrap();
         db.close().unwrap();
@@ -510,7 +532,7 @@ fn a_reader_that_slept_while_a_writer_came_and_went_sees_what_that_wrote_while_t
 
 #[test]
 fn a_tail_that_a_page_had_before_anybody_wrote_is_not_taken_for_the_one_that_was_read() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let put = |path: &Path, value: &str| {
             let db = Db::open(path, writing).unwrap();
             db.put("key", value).unwrap();
@@ -536,7 +558,7 @@ fn a_tail_that_a_page_had_before_anybody_wrote_is_not_taken_for_the_one_that_was
 
 #[test]
 fn a_page_that_was_made_for_a_store_that_could_not_be_opened_is_not_waited_for() {
-    both_ways(|path, writing, reading| {
+    all_ways(|path, writing, reading| {
         let db = Db::open(path, writing).unwrap();
         db.put("key", "old").unwrap();
         db.close().unwrap();
@@ -553,104 +575,104 @@ fn a_page_that_was_made_for_a_store_that_could_not_be_opened_is_not_waited_for()
 
 #[test]
 fn a_writer_that_tells_nothing_is_noticed_when_it_comes_and_what_it_wrote_is_seen_when_it_has_left() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("store");
-    let put = |path: &Path, value: &str| {
-        let db = Db::open(path, &writing()).unwrap();
-        db.put("key", value).unwrap();
-        db.close().unwrap();
-    };
-    put(&path, "old");
-    let copy = path.with_extension("copy");
-    std::fs::create_dir(&copy).unwrap();
-    for (file, (_, _, content)) in everything(&path) {
-        std::fs::write(copy.join(file.file_name().unwrap()), content).unwrap();
-    }
-    put(&copy, "new");
-    let reader = Db::open(&path, &reading()).unwrap();
-    assert!(reader.exists("key").unwrap());
-    // As an older version locks a store.
-    let directory = std::fs::File::open(&path).unwrap();
-    // SAFETY: the descriptor is open.
-    assert_eq!(unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }, 0);
-    let error = loop {
-        if let Err(error) = reader.get("key") {
-            break error;
+    both_engines(|path, writing| {
+        let put = |path: &Path, value: &str| {
+            let db = Db::open(path, writing).unwrap();
+            db.put("key", value).unwrap();
+            db.close().unwrap();
+        };
+        put(path, "old");
+        let copy = path.with_extension("copy");
+        std::fs::create_dir(&copy).unwrap();
+        for (file, (_, _, content)) in everything(path) {
+            std::fs::write(copy.join(file.file_name().unwrap()), content).unwrap();
         }
-        std::thread::yield_now();
-    };
-    assert!(matches!(&error, Error::Unsupported { message } if message.contains("older")), "{error}");
-    // It writes what was written in the copy, and nothing of that on the page.
-    let written = everything(&copy).into_iter().filter(|(file, _)| !file.ends_with(PAGE));
-    for (file, (_, _, content)) in written {
-        let file = path.join(file.file_name().unwrap());
-        let before = std::fs::read(&file).unwrap_or_default();
-        if let Some(appended) = content.strip_prefix(before.as_slice()) {
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
-            std::io::Write::write_all(&mut file, appended).unwrap();
-        } else {
-            let new = path.join("written.tmp");
-            std::fs::write(&new, content).unwrap();
-            std::fs::rename(new, file).unwrap();
+        put(&copy, "new");
+        let reader = Db::open(path, &reading()).unwrap();
+        assert!(reader.exists("key").unwrap());
+        // As an older version locks a store.
+        let directory = std::fs::File::open(path).unwrap();
+        // SAFETY: the descriptor is open.
+        assert_eq!(unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }, 0);
+        let error = loop {
+            if let Err(error) = reader.get("key") {
+                break error;
+            }
+            std::thread::yield_now();
+        };
+        assert!(matches!(&error, Error::Unsupported { message } if message.contains("older")), "{error}");
+        // It writes what was written in the copy, and nothing of that on the page.
+        let written = everything(&copy).into_iter().filter(|(file, _)| !file.ends_with(PAGE));
+        for (file, (_, _, content)) in written {
+            let file = path.join(file.file_name().unwrap());
+            let before = std::fs::read(&file).unwrap_or_default();
+            if let Some(appended) = content.strip_prefix(before.as_slice()) {
+                let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
+                std::io::Write::write_all(&mut file, appended).unwrap();
+            } else {
+                let new = path.join("written.tmp");
+                std::fs::write(&new, content).unwrap();
+                std::fs::rename(new, file).unwrap();
+            }
         }
-    }
-    drop(directory);
-    assert_eq!(reader.get("key").unwrap().as_deref(), Some(&b"new"[..]));
+        drop(directory);
+        assert_eq!(reader.get("key").unwrap().as_deref(), Some(&b"new"[..]));
+    });
 }
 
 #[test]
 fn what_a_writer_that_told_nothing_left_is_seen_though_it_was_gone_before_anybody_looked() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("store");
-    let put = |value: &str| {
-        let db = Db::open(&path, &writing()).unwrap();
-        db.put("key", value).unwrap();
-        db.close().unwrap();
-    };
-    put("old");
-    let page = std::fs::read(path.join(PAGE)).unwrap();
-    let reader = Db::open(&path, &reading()).unwrap();
-    put("new");
-    let now = std::fs::OpenOptions::new().write(true).open(path.join(PAGE)).unwrap();
-    now.write_all_at(&page, 0).unwrap();
-    while reader.get("key").unwrap().as_deref() != Some(&b"new"[..]) {
-        std::thread::yield_now();
-    }
+    both_engines(|path, writing| {
+        let put = |value: &str| {
+            let db = Db::open(path, writing).unwrap();
+            db.put("key", value).unwrap();
+            db.close().unwrap();
+        };
+        put("old");
+        let page = std::fs::read(path.join(PAGE)).unwrap();
+        let reader = Db::open(path, &reading()).unwrap();
+        put("new");
+        let now = std::fs::OpenOptions::new().write(true).open(path.join(PAGE)).unwrap();
+        now.write_all_at(&page, 0).unwrap();
+        while reader.get("key").unwrap().as_deref() != Some(&b"new"[..]) {
+            std::thread::yield_now();
+        }
+    });
 }
 
 #[test]
 fn a_list_is_never_seen_without_its_elements_by_other_threads_of_a_reader() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("store");
-    let db = Db::open(&path, &writing()).unwrap();
-    let reader = Db::open(&path, &reading()).unwrap();
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let list = |n: u32| format!("list {}", n % 3);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let mut n = 0;
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    n += 1;
-                    reader.list_range(list(n), 0, -1).unwrap();
-                }
-            });
-        }
-        for n in 0..6_000 {
-            db.push_back(list(n), n.to_string()).unwrap();
-            if n % 2 == 0 {
-                db.delete(list(n)).unwrap();
+    both_engines(|path, writing| {
+        let db = Db::open(path, writing).unwrap();
+        let reader = Db::open(path, &reading()).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let list = |n: u32| format!("list {}", n % 3);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut n = 0;
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        n += 1;
+                        reader.list_range(list(n), 0, -1).unwrap();
+                    }
+                });
             }
-        }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
+            for n in 0..6_000 {
+                db.push_back(list(n), n.to_string()).unwrap();
+                if n % 2 == 0 {
+                    db.delete(list(n)).unwrap();
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(reader.recount(), Ok(()));
     });
-    assert_eq!(reader.recount(), Ok(()));
 }
 
 /// A process that locks a byte of the page, as no reader does.
 #[test]
 fn a_page_that_another_program_locks_keeps_no_writer_out() {
-    both_ways(|path, writing, _| {
+    all_ways(|path, writing, _| {
         Db::open(path, writing).unwrap().close().unwrap();
         let page = std::fs::File::open(path.join(PAGE)).unwrap();
         for byte in [0, 1] {
@@ -670,36 +692,134 @@ fn a_page_that_another_program_locks_keeps_no_writer_out() {
     });
 }
 
-/// The data files without a name that this process has mapped or open.
+/// The data files and runs without a name that this process has mapped.
 fn nameless(path: &Path) -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let mapped = maps.lines().filter(|line| line.contains(path.to_str().unwrap()));
-    mapped.filter(|line| line.ends_with(".data (deleted)")).count()
+    let is_nameless = |line: &&str| line.ends_with(".data (deleted)") || line.ends_with(".run (deleted)");
+    mapped.filter(is_nameless).count()
 }
 
 #[test]
 fn files_that_a_merge_replaced_are_let_go_of() {
+    both_engines(|path, writing| {
+        let db = Db::open(path, writing).unwrap();
+        for n in 0..1_000 {
+            db.put(format!("key {n}"), vec![n as u8; 500]).unwrap();
+        }
+        let reader = Db::open(path, &reading()).unwrap();
+        for n in 0..1_000 {
+            if n % 2 == 0 {
+                db.put(format!("key {n}"), "new").unwrap();
+            }
+        }
+        db.merge().unwrap();
+        db.put("key 0", "newest").unwrap();
+        assert_eq!(reader.get("key 0").unwrap().as_deref(), Some(&b"newest"[..]));
+        // The thread of the reader comes to it soon.
+        let begun = Instant::now();
+        while nameless(path) > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{} files are kept", nameless(path));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(contents(&reader), contents(&db));
+        assert_eq!(reader.recount(), Ok(()));
+    });
+}
+
+#[test]
+fn a_reader_of_the_ordered_engine_keeps_in_memory_what_is_in_no_run() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("store");
-    let db = Db::open(&path, &writing()).unwrap();
-    for n in 0..1_000 {
-        db.put(format!("key {n}"), vec![n as u8; 500]).unwrap();
-    }
-    let reader = Db::open(&path, &reading()).unwrap();
-    for n in 0..1_000 {
-        if n % 2 == 0 {
-            db.put(format!("key {n}"), "new").unwrap();
+    let memory = 1 << 20;
+    let writing = Options { lsm_memory: memory, ..writing(EngineKind::Lsm) };
+    let db = Db::open(&path, &writing).unwrap();
+    let reader = Db::open(&path, &Options { lsm_memory: memory, ..reading() }).unwrap();
+    for n in 0..10_000u32 {
+        db.put(format!("key {n}"), vec![n as u8; 900]).unwrap();
+        if n % 16 == 0 {
+            assert!(reader.exists(format!("key {n}")).unwrap());
         }
     }
-    db.merge().unwrap();
-    db.put("key 0", "newest").unwrap();
-    assert_eq!(reader.get("key 0").unwrap().as_deref(), Some(&b"newest"[..]));
-    // The thread of the reader comes to it soon.
+    // Its thread comes to it soon, where somebody reads what changes.
     let begun = Instant::now();
-    while nameless(&path) > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{} files are kept", nameless(&path));
+    while reader.stats().unwrap().index_bytes > memory {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", reader.stats().unwrap());
+        db.put("tick", "").unwrap();
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(contents(&reader), contents(&db));
+    assert_eq!(reader.count().unwrap(), db.count().unwrap());
     assert_eq!(reader.recount(), Ok(()));
+}
+
+#[test]
+fn a_batch_is_never_seen_in_part_by_other_threads_of_a_reader() {
+    both_engines(|path, writing| {
+        let db = Db::open(path, writing).unwrap();
+        let reader = Db::open(path, &reading()).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let is_done = || done.load(std::sync::atomic::Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            // One takes over what is written, and the other walks through it.
+            scope.spawn(|| {
+                while !is_done() {
+                    reader.get("key 1").unwrap();
+                }
+            });
+            scope.spawn(|| {
+                while !is_done() {
+                    let seen: Vec<Vec<u8>> = contents(&reader).into_values().collect();
+                    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
+                    assert!(seen.is_empty() || seen.len() == 40, "{seen:?}");
+                }
+            });
+            for round in 0..2_000 {
+                let mut batch = Batch::new();
+                (0..40).for_each(|n| batch.put(format!("key {n}"), round.to_string()).unwrap());
+                db.write(&batch).unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    });
+}
+
+#[test]
+fn what_a_reader_took_over_in_the_middle_of_deletes_of_ranges_is_what_the_writer_has() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store");
+    let db = Db::open(&path, &Options { lsm_memory: 256 << 10, ..writing(EngineKind::Lsm) }).unwrap();
+    let readers =
+        [IoMode::Mmap, IoMode::Pread].map(|io| Db::open(&path, &Options { io, ..reading() }).unwrap());
+    let key = |n: u32| format!("key {:03}", n % 300);
+    for round in 0..1_500u32 {
+        db.put(key(round * 7), vec![round as u8; 300]).unwrap();
+        if round % 40 == 0 {
+            let (from, to) = (key(round * 3), key(round * 3 + 60));
+            let range = KeyRange {
+                from: Bound::Included(from.as_bytes()),
+                to: Bound::Excluded(to.as_bytes()),
+                ..KeyRange::ALL
+            };
+            db.delete_range(&range).unwrap();
+        }
+        if round % 500 == 250 {
+            db.merge().unwrap();
+        }
+        if round % 23 == 0 {
+            for reader in &readers {
+                assert_eq!(contents(reader), contents(&db), "round {round}");
+                let backwards = |db: &Db| {
+                    let mut keys = Vec::new();
+                    let mut walk = db.range(&KeyRange { reverse: true, ..KeyRange::ALL }).unwrap();
+                    walk.visit_rows(|key, _| {
+                        keys.push(key.to_vec());
+                        true
+                    })
+                    .unwrap();
+                    keys
+                };
+                assert_eq!(backwards(reader), backwards(&db), "round {round}");
+            }
+        }
+    }
 }

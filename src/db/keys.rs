@@ -29,6 +29,7 @@ impl Db {
             Open::Bitcask(store) => store.put_plain(key.as_ref(), value.as_ref()),
             Open::Ordered(store) => store.put(key.as_ref(), value.as_ref()),
             Open::Live(store) => store.put(key.as_ref(), value.as_ref()),
+            Open::LiveOrdered(store) => store.put(key.as_ref(), value.as_ref()),
             Open::Other(store) => store.put(key.as_ref(), value.as_ref()),
         }
     }
@@ -88,6 +89,7 @@ impl Db {
             Open::Bitcask(store) => store.copy_to(key, to),
             Open::Live(store) => store.copy_to(key, to),
             Open::Ordered(store) => store.copy(key, to),
+            Open::LiveOrdered(store) => store.copy(key, to),
             Open::Other(store) => store.copy(key, to),
         }
     }
@@ -104,7 +106,7 @@ impl Db {
         match &self.store {
             Open::Bitcask(store) => store.show_to(key, |value| seen = Some(visit(value))),
             Open::Live(store) => store.show_to(key, |value| seen = Some(visit(value))),
-            Open::Ordered(_) | Open::Other(_) => {
+            Open::Ordered(_) | Open::LiveOrdered(_) | Open::Other(_) => {
                 let mut visit = Some(visit);
                 self.store.any().show(key, &mut |value| seen = visit.take().map(|visit| visit(value)))
             }

@@ -53,6 +53,7 @@ enum Open {
     Bitcask(Arc<Bitcask>),
     Live(Arc<Live>),
     Ordered(Arc<Lsm>),
+    LiveOrdered(Arc<lsm::live::Live>),
     Other(Arc<dyn Store>),
 }
 
@@ -62,6 +63,7 @@ impl Open {
             Open::Bitcask(store) => store.as_ref(),
             Open::Live(store) => store.as_ref(),
             Open::Ordered(store) => store.as_ref(),
+            Open::LiveOrdered(store) => store.as_ref(),
             Open::Other(store) => store.as_ref(),
         }
     }
@@ -97,10 +99,7 @@ impl Db {
                     engine => engine == EngineKind::Lsm,
                 };
                 if options.live {
-                    if is_ordered {
-                        return Err(not_live("with engine=lsm cannot be read live"));
-                    }
-                    return Ok(Db { store: Open::Live(Arc::new(Live::open(&path, options)?)) });
+                    return Self::open_live(&path, options, is_ordered);
                 }
                 if is_ordered {
                     return Ok(Db { store: Open::Ordered(Arc::new(Lsm::open(&path, options)?)) });
@@ -132,6 +131,21 @@ impl Db {
             }
         };
         Ok(Self::over(store))
+    }
+
+    /// Opens a store beside its writer. Who makes it may be doing that just now: where it is of the other engine than it seemed, once more.
+    fn open_live(path: &Path, options: &Options, is_ordered: bool) -> Result<Db> {
+        let open = |is_ordered| -> Result<Open> {
+            Ok(match is_ordered {
+                true => Open::LiveOrdered(Arc::new(lsm::live::Live::open(path, options)?)),
+                false => Open::Live(Arc::new(Live::open(path, options)?)),
+            })
+        };
+        let mut opened = open(is_ordered);
+        if opened.is_err() && options.engine == EngineKind::Auto && lsm::is_ordered(path) != is_ordered {
+            opened = open(!is_ordered);
+        }
+        Ok(Db { store: opened? })
     }
 
     fn over(store: Bitcask) -> Self {

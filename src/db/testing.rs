@@ -23,7 +23,7 @@ impl Db {
     fn bitcask(&self) -> &Bitcask {
         match &self.store {
             Open::Bitcask(store) => store,
-            Open::Live(_) | Open::Ordered(_) | Open::Other(_) => {
+            Open::Live(_) | Open::Ordered(_) | Open::LiveOrdered(_) | Open::Other(_) => {
                 panic!("only tests of the engine itself look into it")
             }
         }
@@ -58,6 +58,7 @@ impl Db {
         }
         match &self.store {
             Open::Live(store) => store.recount(),
+            Open::LiveOrdered(store) => store.recount(),
             _ => self.bitcask().recount(),
         }
     }

@@ -44,13 +44,13 @@ pub fn scan(
         };
         if !file.is_intact(&frame) {
             if seeded_bug!("torn-batch-taken") && frame.header.kind == Kind::Batch {
-                let _ = each_in_batch(&frame, &file.origin, visit)?;
+                let _ = each_in_batch(&frame, &file.origin, &mut |record| visit(record))?;
             }
             return Ok((offset, End::Damaged { offset, what: "the checksum of a frame does not match" }));
         }
         visit(&frame)?;
         if frame.header.kind == Kind::Batch
-            && let Err(what) = each_in_batch(&frame, &file.origin, visit)?
+            && let Err(what) = each_in_batch(&frame, &file.origin, &mut |record| visit(record))?
         {
             return Ok((offset, End::Damaged { offset, what }));
         }
@@ -126,10 +126,10 @@ pub(super) fn frame_at<'a>(
 }
 
 /// Calls `visit` for the frames inside an intact batch.
-pub fn each_in_batch(
-    batch: &Frame<'_>,
+pub fn each_in_batch<'a>(
+    batch: &Frame<'a>,
     origin: &Origin,
-    visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
+    visit: &mut dyn FnMut(&Frame<'a>) -> Result<()>,
 ) -> Result<std::result::Result<(), Damage>> {
     let mut rest = batch.value();
     let mut offset = batch.offset + batch.header.value_range().start;

@@ -15,6 +15,7 @@ mod install;
 mod key;
 mod known;
 mod lists;
+pub mod live;
 mod memtable;
 mod merge;
 mod open;
@@ -88,19 +89,9 @@ impl Lsm {
         };
         let is_volatile = disk.is_volatile();
         let engine = open::open(disk, options, Box::new(ask), background, flush_signal.clone())?;
-        let shared = Arc::new(Shared {
-            engine: Gated::new(memory::boxed(engine)?),
-            fork: ForkGuard::new(),
-            flush_signal: flush_signal.clone(),
-            merge_signal: merge_signal.clone(),
-            sync_signal: sync_signal.clone(),
-            ahead_signal: ahead_signal.clone(),
-            threads: Mutex::default(),
-            background,
-            is_abandoned: AtomicBool::new(false),
-        });
         // From here on a failure closes it: no thread works for a store that nobody has.
-        let store = Lsm { shared };
+        let signals = [merge_signal.clone(), sync_signal.clone(), ahead_signal.clone()];
+        let store = Lsm::with(engine, flush_signal.clone(), signals, background)?;
         if background && !options.read_only {
             let weak: Weak<Shared> = Arc::downgrade(&store.shared);
             let of = weak.clone();
@@ -117,6 +108,27 @@ impl Lsm {
             }
         }
         Ok(store)
+    }
+
+    /// A store whose engine is open.
+    fn with(
+        engine: Engine,
+        flush_signal: Arc<Signal>,
+        [merge_signal, sync_signal, ahead_signal]: [Arc<Signal>; 3],
+        background: bool,
+    ) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            engine: Gated::new(memory::boxed(engine)?),
+            fork: ForkGuard::new(),
+            flush_signal,
+            merge_signal,
+            sync_signal,
+            ahead_signal,
+            threads: Mutex::default(),
+            background,
+            is_abandoned: AtomicBool::new(false),
+        });
+        Ok(Lsm { shared })
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {

@@ -5,24 +5,25 @@
 
 use std::sync::Arc;
 
-use super::engine::{Change, Engine, Parts, Tree, memtable_size, version_of};
+use super::engine::{Change, Engine, Parts, Tree, logged, memtable_size};
 use super::install::levels_with;
 use super::key::{self, RangeDelete};
 use super::memtable::{Key, Memtable};
 use super::ranges::Ranges;
-use super::run::Run;
+use super::run::{Removing, Run};
 use crate::bitcask::engine::clock::StoreClock;
+use crate::bitcask::lifecycle::publish::{own_page, publish};
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
+use crate::disk::page::{self, OwnPage};
 use crate::format::features::{NUMBERED_LISTS, Needs, ORDERED};
 use crate::format::file_header::FILE_HEADER_SIZE;
-use crate::format::frame::Kind;
 use crate::format::manifest::{FileState, Manifest};
 use crate::format::names;
 use crate::format::run::block::Meta;
 use crate::index::KeyHasher;
 use crate::log::Position;
-use crate::log::append::{Log, Record, Work};
+use crate::log::append::{Log, Work};
 use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
 use crate::log::opening::active::{choose_active, remember, seq_behind};
@@ -66,10 +67,37 @@ pub fn open(
     is_background: bool,
     flush_signal: Arc<Signal>,
 ) -> Result<Engine> {
-    let (engine, lock) = open_alone(disk.as_ref(), options, |names| {
-        open_locked(&disk, options, ask, names, is_background, flush_signal)
-    })?;
-    Ok(engine.holding(lock))
+    let opened = open_alone(disk.as_ref(), options, |names| {
+        let had_page = names.iter().any(|name| name == page::FILE_NAME);
+        let (page, page_lock) =
+            if options.read_only { None } else { own_page(disk.as_ref(), options) }.unzip();
+        let work = ForEngine { ask, is_background, flush_signal, page };
+        let engine = open_locked(&disk, options, names, work).inspect_err(|_| {
+            if !had_page && page_lock.is_some() {
+                let _ = disk.remove(page::FILE_NAME);
+            }
+        })?;
+        Ok((engine, page_lock))
+    });
+    let ((engine, page_lock), lock) = opened?;
+    let page_lock = match page_lock {
+        Some(page_lock) => publish(&engine.log, &engine.clock, None, page_lock)?,
+        None => None,
+    };
+    // In this order: who finds the page without its lock is to find the store without one, too.
+    Ok(engine.holding(Box::new((page_lock, lock))))
+}
+
+/// What an engine gets that is not of its store.
+pub struct ForEngine {
+    /// Wakes whoever does the log's work.
+    pub ask: Box<dyn Fn(Work) + Send + Sync>,
+    /// Whether threads of their own work for it.
+    pub is_background: bool,
+    /// Wakes who writes memtables out.
+    pub flush_signal: Arc<Signal>,
+    /// The page by which those who read the store meanwhile are told what is written.
+    pub page: Option<OwnPage>,
 }
 
 /// Where files of the log are as large as this, each is followed by another when it is half full, if that is ready by then: so no
@@ -83,18 +111,25 @@ fn of_log(disk: &dyn Disk, options: &Options) -> Options {
     Options { max_file_size: wanted.clamp(16 << 10, 64 << 20).min(options.max_file_size), ..options.clone() }
 }
 
-fn open_locked(
-    disk: &Arc<dyn Disk>,
-    options: &Options,
-    ask: Box<dyn Fn(Work) + Send + Sync>,
-    names: &[String],
-    is_background: bool,
-    flush_signal: Arc<Signal>,
-) -> Result<Engine> {
+fn open_locked(disk: &Arc<dyn Disk>, options: &Options, names: &[String], work: ForEngine) -> Result<Engine> {
     let mut needs = Needs::default();
     needs.add(ORDERED);
     needs.add(NUMBERED_LISTS);
     let manifest = load_manifest(disk.as_ref(), options, names, needs)?;
+    assemble(disk, options, names, work, &manifest, |catalog, options| {
+        open_files(catalog, &manifest, options)
+    })
+}
+
+/// The engine over the runs that a manifest lists and the files of the log, which `open_log` opens, with the options that the log has.
+pub fn assemble(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    names: &[String],
+    work: ForEngine,
+    manifest: &Manifest,
+    open_log: impl FnOnce(&Catalog, &Options) -> Result<Vec<Listed>>,
+) -> Result<Engine> {
     if !manifest.needs.has(ORDERED) {
         return Err(Error::other_engine(disk.path(), "bitcask"));
     }
@@ -102,37 +137,31 @@ fn open_locked(
     let events = Events::new(options.log.clone(), options.log_level);
     let listed = manifest.copy_with_room(0)?;
     let catalog = Catalog::new(disk.clone(), listed, events, options.max_file_size)?;
-    let catalog = Arc::new(catalog.without_look_ups()?);
+    let catalog = catalog.without_look_ups()?.publishing(work.page);
+    catalog.published.close_page();
+    let catalog = Arc::new(catalog);
     let removing = Arc::default();
-    let mut runs = memory::vec_with_room(manifest.ordered.runs.len())?;
-    for run in &manifest.ordered.runs {
-        runs.push(Run::open(disk, run, &manifest.store_id, options.verify_checksums, &removing)?);
-    }
-    let mut tree = Tree {
-        active: Arc::new(Memtable::of_the_log(memtable_size(options))),
-        frozen: Vec::new(),
-        levels: Arc::new(levels_with(runs.iter())?),
-        ranges: Arc::new(Ranges::for_later(RangeDelete::copies(&manifest.ordered.ranges)?)?),
-    };
-    check_levels(&tree)?;
-    let replayed = replay(&catalog, &manifest, options, &mut tree)?;
-    let next_list = replayed.next_list.max(next_list(&manifest, &tree));
+    let runs = Runs { disk, verify: options.verify_checksums, removing: &removing, known: None };
+    let mut tree = runs.tree(manifest, memtable_size(options))?;
+    let files = open_log(&catalog, options)?;
+    let replayed = replay(&catalog, manifest, options, &files, &mut tree)?;
+    let next_list = replayed.next_list.max(next_list(manifest, &tree));
     if !options.read_only {
-        remove_debris(disk.as_ref(), names, &manifest)?;
+        remove_debris(disk.as_ref(), names, manifest)?;
     }
     let time_ms = replayed.max_time_ms.max(manifest.clock_ms);
-    let clock = StoreClock::new(disk.clone(), time_ms, None);
+    let clock = StoreClock::new(disk.clone(), time_ms, None).publishing(catalog.published.clone());
     let next_seq = seq_behind(replayed.max_seq, disk.as_ref())?;
     if let Some(sequence) = replayed.sequence.filter(|_| !options.read_only) {
         remember(&catalog, &sequence, next_seq)?;
     }
     // The log alone says what changed, and what is not in it any more is a gap.
     catalog.amend(|manifest| manifest.complete_after = u64::MAX);
-    let start = choose_active(&catalog, &manifest, options, next_seq, time_ms, replayed.frontier)?;
+    let start = choose_active(&catalog, manifest, options, next_seq, time_ms, replayed.frontier)?;
     if !tree.frozen.is_empty() {
-        flush_signal.wake();
+        work.flush_signal.wake();
     }
-    let log = Log::new(catalog.clone(), options.max_file_size, start, ask);
+    let log = Log::new(catalog.clone(), options.max_file_size, start, work.ask);
     if options.max_file_size >= DIVIDED && !options.read_only {
         log.divide_at(options.max_file_size / 2);
     }
@@ -148,9 +177,49 @@ fn open_locked(
         next_list: next_list.max(next_seq),
         time_ms,
         removing,
-        is_background,
-        flush_signal,
+        is_background: work.is_background,
+        flush_signal: work.flush_signal,
     }))
+}
+
+/// Opens the runs that a manifest lists.
+pub struct Runs<'a> {
+    /// Where they are.
+    pub disk: &'a Arc<dyn Disk>,
+    /// Whether the checksums of blocks are compared.
+    pub verify: bool,
+    /// See [`Removing`].
+    pub removing: &'a Arc<Removing>,
+    /// What has some of them open already.
+    pub known: Option<&'a Tree>,
+}
+
+impl Runs<'_> {
+    /// What a manifest lists, and a memtable for what is in the log, with nothing in it.
+    pub fn tree(&self, manifest: &Manifest, memtable_size: usize) -> Result<Tree> {
+        let mut known = memory::collect(self.known.iter().flat_map(|tree| tree.runs()))?;
+        known.sort_unstable_by_key(|run| run.entry.id);
+        let mut runs = memory::vec_with_room(manifest.ordered.runs.len())?;
+        for entry in &manifest.ordered.runs {
+            let place = known.binary_search_by_key(&entry.id, |run| run.entry.id);
+            let open = place.ok().and_then(|place| known.get(place));
+            runs.push(match open.filter(|run| run.entry.salt == entry.salt) {
+                Some(run) => {
+                    run.set_level(entry.level);
+                    Arc::clone(run)
+                }
+                None => Run::open(self.disk, entry, &manifest.store_id, self.verify, self.removing)?,
+            });
+        }
+        let tree = Tree {
+            active: Arc::new(Memtable::of_the_log(memtable_size)),
+            frozen: Vec::new(),
+            levels: Arc::new(levels_with(runs.iter())?),
+            ranges: Arc::new(Ranges::for_later(RangeDelete::copies(&manifest.ordered.ranges)?)?),
+        };
+        check_levels(&tree)?;
+        Ok(tree)
+    }
 }
 
 /// Runs of one level below the first do not overlap.
@@ -177,22 +246,28 @@ fn next_list(manifest: &Manifest, tree: &Tree) -> u64 {
 }
 
 /// What the log said.
-struct Replayed {
-    max_seq: u64,
-    max_time_ms: u64,
+pub struct Replayed {
+    pub max_seq: u64,
+    pub max_time_ms: u64,
     frontier: Position,
     sequence: Option<Sequence>,
     /// No list that is in the log and in no run has this number or a larger one.
     next_list: u64,
 }
 
-fn replay(catalog: &Catalog, manifest: &Manifest, options: &Options, tree: &mut Tree) -> Result<Replayed> {
-    let files = open_files(catalog, manifest, options)?;
+/// Puts into memtables what is in these files of the log and in no run.
+pub fn replay(
+    catalog: &Catalog,
+    manifest: &Manifest,
+    options: &Options,
+    files: &[Listed],
+    tree: &mut Tree,
+) -> Result<Replayed> {
     files.iter().for_each(|(entry, file)| file.include_seqs(entry.min_seq, entry.max_seq));
     let flushed = manifest.ordered.flushed_seq;
-    let recovered = recover(catalog, manifest, &files, options, |walk| {
+    let recovered = recover(catalog, manifest, files, options, |walk| {
         let mut outcomes = memory::vec_with_room(files.len())?;
-        for file in &files {
+        for file in files {
             outcomes.push(outcome_of(file, walk, flushed)?);
         }
         Ok(((), outcomes))
@@ -229,33 +304,18 @@ fn fill(file: &DataFile, end: u64, flushed: u64, options: &Options, tree: &mut T
     let most = memtable_size(options);
     let (_, why) = scan(file, FILE_HEADER_SIZE, end, &mut |frame| {
         let header = &frame.header;
-        // Between two frames, so that a batch is in one memtable.
-        if tree.active.is_full(most) && !options.read_only {
+        if tree.active.is_full(most) && (!options.read_only || options.live) {
             let full = std::mem::replace(&mut tree.active, Arc::new(Memtable::of_the_log(most)));
             memory::push(&mut tree.frozen, full)?;
         }
         if !header.kind.is_record() || header.seq <= flushed {
             return Ok(());
         }
-        let record =
-            Record { kind: header.kind, key: frame.key(), value: frame.value(), expiry_ms: header.expiry_ms };
-        let corrupt = |what| file.corrupt(frame.offset, what);
-        let key = match header.kind {
-            Kind::Element | Kind::Gone => {
-                let key = key::of_logged_element(frame.key()).map_err(corrupt)?;
-                next_list = next_list.max(key::list_of_element(&key).map_or(0, |id| id.saturating_add(1)));
-                key.to_vec()
-            }
-            Kind::Range => {
-                key::decode_bounds(frame.value()).map_err(corrupt)?;
-                Vec::new()
-            }
-            _ => key::of_user(frame.key())?,
-        };
         memory::room_for_more()?;
-        let change = version_of(&record)?;
+        let (key, change) = logged(file, frame)?;
+        next_list = next_list.max(key::list_of_element(key.bytes()).map_or(0, |id| id.saturating_add(1)));
         tree.active.make_room(change.room())?;
-        put(&tree.active, Key::new(&key)?, change, header.seq);
+        put(&tree.active, key, change, header.seq);
         Ok(())
     })?;
     match why {

@@ -7,5 +7,6 @@ mod expiring;
 pub mod hints;
 pub mod open;
 mod overlaid;
+pub mod publish;
 pub mod rebuild;
 pub mod running;

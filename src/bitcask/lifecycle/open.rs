@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::checkpoint;
+use super::publish::{own_page, publish};
 use super::rebuild::{Rebuilt, rebuild};
 use crate::bitcask::engine::back_pressure::BackPressure;
 use crate::bitcask::engine::clock::StoreClock;
@@ -16,9 +17,8 @@ use crate::bitcask::engine::elements::Elements;
 use crate::bitcask::engine::snapshot::Snapshots;
 use crate::bitcask::engine::{Counters, Engine};
 use crate::disk::Disk;
-use crate::disk::page::{self, OwnPage, PageLock};
+use crate::disk::page::{self, OwnPage};
 use crate::format::features::{KEPT_DELETES, Needs, ORDERED};
-use crate::format::live::Header;
 use crate::format::manifest::Manifest;
 use crate::index::KeyHasher;
 use crate::log::Position;
@@ -27,7 +27,7 @@ use crate::log::catalog::Catalog;
 use crate::log::opening::active::{choose_active, remember, seq_behind};
 use crate::log::opening::manifest::load_manifest;
 use crate::log::opening::{open_alone, remove_debris};
-use crate::log::published::{Beginning, Checkpointed};
+use crate::log::published::Checkpointed;
 use crate::log::told_time::ToldTime;
 use crate::store::error::{Error, Result};
 use crate::store::events::{Events, LogLevel};
@@ -48,65 +48,28 @@ pub fn open(disk: Arc<dyn Disk>, options: &Options, ask: Box<dyn Fn(Work) + Send
     });
     let ((engine, page_lock), lock) = opened?;
     let page_lock = match page_lock {
-        Some(page_lock) => publish(&engine, page_lock)?,
+        Some(page_lock) => publish(&engine.log, &engine.clock, checkpoint_of(&engine), page_lock)?,
         None => None,
     };
     // In this order: who finds the page without its lock is to find the store without one, too.
     Ok(Engine { _lock: Box::new((page_lock, lock)), ..engine })
 }
 
-/// The page by which those who read the store meanwhile are told what is written. Without it the store can be used all the same.
-fn own_page(disk: &dyn Disk, options: &Options) -> Option<(OwnPage, PageLock)> {
-    disk.own_page(true).unwrap_or_else(|error| {
-        untold(&Events::new(options.log.clone(), options.log_level), disk, &error);
-        None
-    })
-}
-
-fn untold(events: &Events, disk: &dyn Disk, error: &std::io::Error) {
-    events.log(LogLevel::Warn, || {
-        let path = disk.path().join(page::FILE_NAME);
-        format!("the store cannot be read live by other processes meanwhile: {}: {error}", path.display())
-    });
-}
-
-/// Begins to tell those who read the store meanwhile how far it has come.
-fn publish(engine: &Engine, page_lock: PageLock) -> Result<Option<PageLock>> {
-    let catalog = &engine.catalog;
-    let random = catalog.disk.random();
-    let random =
-        random.map_err(|e| Error::io("choose a number for the opening of", catalog.disk.path(), &e))?;
-    let session = u64::from_le_bytes(random[..8].try_into().unwrap_or_default()).clamp(1, u64::MAX - 1);
-    let manifest = catalog.manifest();
-    catalog.published.begin(&Beginning {
-        header: Header { session, store_id: manifest.store_id, process: std::process::id() },
-        ends: &engine.log.ends(),
-        generation: manifest.generation,
-        durable: engine.log.durable(),
-        clock: engine.clock.offset(),
-        checkpoint: checkpoint_of(engine, &manifest),
-    });
-    // Another program that locks the page keeps readers out, and nobody else.
-    if let Err(error) = page_lock.tell() {
-        catalog.published.close_page();
-        untold(&catalog.events, catalog.disk.as_ref(), &error);
-        return Ok(None);
-    }
-    Ok(Some(page_lock))
-}
-
 /// The checkpoint of the clean close before this opening, for those who begin to read the store later.
-fn checkpoint_of(engine: &Engine, manifest: &Manifest) -> Option<Checkpointed> {
+fn checkpoint_of(engine: &Engine) -> Option<Checkpointed> {
+    let manifest = engine.catalog.manifest();
     if !manifest.clean || manifest.checkpoint == 0 {
         return None;
     }
+    let (id, generation) = (manifest.checkpoint, manifest.generation);
+    drop(manifest);
     let moment = engine.log.moment();
     Some(Checkpointed {
-        id: manifest.checkpoint,
+        id,
         at: Position::new(moment.active.id, moment.tail),
         last_seq: moment.last_seq,
         first_seq: moment.first_seq,
-        generation: manifest.generation,
+        generation,
     })
 }
 

@@ -75,7 +75,7 @@ fn is_newest(engine: &Inside<'_>, follower: &Follower) -> bool {
 }
 
 /// The writer may not have brought the end of the log to the disk. After a power cut it would go on with other records there.
-fn make_durable(catalog: &Catalog, cut: &Cut) -> Result<()> {
+pub fn make_durable(catalog: &Catalog, cut: &Cut) -> Result<()> {
     for entry in cut.complete.iter().chain(&cut.tail) {
         let name = names::data(entry.id);
         let failed = |e: &std::io::Error| Error::io("sync", &catalog.disk.path().join(&name), e);

@@ -14,9 +14,11 @@ use crate::log::live::follower::{Place, Reader};
 use crate::log::published::Told;
 use crate::log::scan::{End, scan};
 use crate::store::error::{Error, Result};
+use crate::sync::thread::NotCancelled;
 
 /// Calls `then` when the index has all that was written when this was called, and before anything newer is taken over.
 pub fn follow_and<R>(shared: &Shared, follower: &Follower, then: impl FnOnce(&Inside<'_>) -> R) -> Result<R> {
+    let _not_cancelled = NotCancelled::begin();
     let engine = shared.enter()?;
     let anew = |place: &mut Place, adopted: &mut _| make_anew(shared, follower, &engine, place, adopted);
     follower.follow(&engine, anew, || then(&engine))

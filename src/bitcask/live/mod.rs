@@ -8,7 +8,7 @@
 
 mod adopt;
 mod anew;
-mod backup;
+pub mod backup;
 mod follow;
 mod open;
 

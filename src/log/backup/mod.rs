@@ -102,15 +102,41 @@ pub struct Copying<'a> {
     is_closed: &'a dyn Fn() -> bool,
     /// Files that have their final content, and may have room behind it until they are sealed.
     growing: Vec<FileId>,
-    /// What is open here: where another process writes, its merges may take names away.
-    open: Vec<Arc<DataFile>>,
+    /// Where another process writes, its merges may take names away.
+    open: Open,
+}
+
+/// What is open here of what is copied.
+#[derive(Default)]
+pub struct Open {
+    /// Data files.
+    pub files: Vec<Arc<DataFile>>,
+    /// Runs, by their numbers.
+    pub runs: Vec<(FileId, Arc<dyn DiskFile>)>,
+}
+
+impl Open {
+    fn find(&self, what: &What) -> Option<Source> {
+        match what {
+            // By its salt: the end of the log has another number in the backup.
+            What::Data(entry) | What::Tail(entry) => {
+                let file = self.files.iter().find(|file| file.origin.salt == entry.salt);
+                file.map(|file| Source::Open(file.clone()))
+            }
+            What::Run { id, .. } => {
+                let run = self.runs.iter().find(|(its, _)| its == id);
+                run.map(|(_, file)| Source::Named(file.clone()))
+            }
+            What::Hint => None,
+        }
+    }
 }
 
 /// Where a copy is made from.
 enum Source {
-    /// What has the name.
+    /// What has the name, or a run that had it.
     Named(Arc<dyn DiskFile>),
-    /// A file that is open here and has no name any more.
+    /// A data file that is open here and has no name any more.
     Open(Arc<DataFile>),
 }
 
@@ -160,7 +186,12 @@ impl<'a> Copying<'a> {
         watch: Watch<'a>,
         is_closed: &'a dyn Fn() -> bool,
     ) -> Self {
-        Copying { catalog, target, options, watch, is_closed, growing: Vec::new(), open: Vec::new() }
+        Copying { catalog, target, options, watch, is_closed, growing: Vec::new(), open: Open::default() }
+    }
+
+    /// The same, of which this is open since the moment that is copied.
+    pub fn holding(self, open: Open) -> Self {
+        Copying { open, ..self }
     }
 
     /// Brings the target to the moment of `cut`. `number` is for the end of the log. The names of files are held. False where `watch`
@@ -168,8 +199,8 @@ impl<'a> Copying<'a> {
     pub fn run(mut self, cut: &Cut, number: FileId, clock_ms: u64) -> Result<bool> {
         let fork = ForkGuard::new();
         let manifest = self.manifest(cut, number, clock_ms)?;
-        self.open = self.catalog.files.all()?;
-        let is_growing = |id: FileId| self.open.iter().any(|file| file.id == id && !file.is_sealed());
+        self.open.files.append(&mut self.catalog.files.all()?);
+        let is_growing = |id: FileId| self.open.files.iter().any(|file| file.id == id && !file.is_sealed());
         self.growing =
             memory::collect(cut.complete.iter().map(|entry| entry.id).filter(|id| is_growing(*id)))?;
         let mut made = Vec::new();
@@ -308,7 +339,7 @@ impl<'a> Copying<'a> {
         let is_taken = is_whole && part.from == part.name && {
             match to.take(from.as_ref(), &part.name, !self.options.copy) {
                 Err(error) if matches!(part.what, What::Hint) && is_missing(&error) => return Ok(()),
-                Err(error) if is_missing(&error) && self.find_open(&part.what).is_some() => false,
+                Err(error) if is_missing(&error) && self.open.find(&part.what).is_some() => false,
                 taken => taken.map_err(|e| failed("link", &e))?,
             }
         };
@@ -325,12 +356,6 @@ impl<'a> Copying<'a> {
         to.rename(names::COPY_TMP, &part.name).map_err(|e| failed("rename the copy to", &e))?;
         made.push(part.name.clone());
         Ok(self.check(part)?)
-    }
-
-    fn find_open(&self, what: &What) -> Option<Arc<DataFile>> {
-        let (What::Data(entry) | What::Tail(entry)) = what else { return None };
-        // By its salt: the end of the log has another number in the backup.
-        self.open.iter().find(|file| file.origin.salt == entry.salt).cloned()
     }
 
     /// Whether a file of the backup is the one that its manifest will list. Files are found by their names: this one may have been
@@ -377,8 +402,8 @@ impl<'a> Copying<'a> {
         let write = |e: std::io::Error| Error::io("write the copy", &path, &e);
         let file = match from.open_plain(&part.from) {
             Err(error) if matches!(part.what, What::Hint) && is_missing(&error) => return Ok(false),
-            Err(error) => match self.find_open(&part.what).filter(|_| is_missing(&error)) {
-                Some(file) => Source::Open(file),
+            Err(error) => match self.open.find(&part.what).filter(|_| is_missing(&error)) {
+                Some(source) => source,
                 None => return Err(read(&error).into()),
             },
             Ok(file) => Source::Named(file),

@@ -42,10 +42,22 @@ impl<'a> Operation<'a> {
 }
 
 /// What comes into the memtable once the log has it.
-struct Entering<'a> {
+pub struct Entering<'a> {
     key: Key,
     hash: u64,
     change: Change<'a>,
+}
+
+impl<'a> Entering<'a> {
+    /// This change of one of the engine's keys.
+    pub fn new(engine: &Engine, key: Key, change: Change<'a>) -> Self {
+        Entering { hash: engine.hash(key.bytes()), key, change }
+    }
+
+    /// See [`Change::room`].
+    pub fn room(&self) -> usize {
+        self.change.room()
+    }
 }
 
 impl Engine {
@@ -68,7 +80,7 @@ impl Engine {
         let end = {
             let _not_cancelled = NotCancelled::begin();
             let mut active = self.writer.lock();
-            active.make_room(entering.change.room())?;
+            active.make_room(entering.room())?;
             let appended = self.log.append(&record, time_ms)?;
             self.enter(&mut active, [(entering, appended.seq)]);
             appended.end
@@ -97,7 +109,7 @@ impl Engine {
         let end = {
             let _not_cancelled = NotCancelled::begin();
             let mut active = self.writer.lock();
-            active.make_room(entering.iter().map(|entering| entering.change.room()).sum())?;
+            active.make_room(entering.iter().map(|entering| entering.room()).sum())?;
             self.log.append_batch(&records, time_ms, &mut appended)?;
             let seqs = appended.iter().map(|appended| appended.seq);
             self.enter(&mut active, entering.into_iter().zip(seqs));
@@ -109,11 +121,15 @@ impl Engine {
 
     fn entering<'a>(&self, operation: Operation<'a>) -> Result<Entering<'a>> {
         let Operation { record, key } = operation;
-        Ok(Entering { hash: self.hash(key.bytes()), key, change: version_of(&record)? })
+        Ok(Entering::new(self, key, version_of(&record)?))
     }
 
     /// Puts what the log has, with its sequence numbers, into the memtable, and lets it be seen. For who holds the writer's lock.
-    fn enter<'a>(&self, active: &mut Arc<Memtable>, all: impl IntoIterator<Item = (Entering<'a>, u64)>) {
+    pub(super) fn enter<'a>(
+        &self,
+        active: &mut Arc<Memtable>,
+        all: impl IntoIterator<Item = (Entering<'a>, u64)>,
+    ) {
         let newest_snapshot = self.snapshots.lock().last_key_value().map(|(seq, _)| *seq);
         let mut last = 0;
         for (Entering { key, hash, change }, seq) in all {

@@ -34,6 +34,11 @@ impl Engine {
         (backlog & 0xffff, if is_merged { backlog >> 16 } else { 0 })
     }
 
+    /// How many memtables are full.
+    pub fn frozen(&self) -> usize {
+        self.backlog().0
+    }
+
     /// Says whether writers should wait for merges.
     pub fn set_merges_come(&self, merges_come: bool) {
         self.merges_come.store(merges_come, Ordering::Relaxed);
@@ -55,7 +60,7 @@ impl Engine {
     /// it writes. `Err` where memtables cannot be written out and too many wait. To be called without a lock.
     pub fn pause(&self, makes_room: bool) -> Result<bool> {
         let (waiting, runs) = self.backlog();
-        if waiting < FEW_FROZEN && runs < MANY_RUNS {
+        if (waiting < FEW_FROZEN && runs < MANY_RUNS) || self.options.read_only {
             return Ok(false);
         }
         self.check_flushes(makes_room)?;
@@ -68,10 +73,8 @@ impl Engine {
         }
         // What fails there stops the writes that come after this one.
         let _ = self.log.stay_near_disk();
-        let is_written_out = self.is_background
-            && !self.options.read_only
-            && self.flush_failure.lock().is_none()
-            && self.catalog.poison.check().is_ok();
+        let is_written_out =
+            self.is_background && self.flush_failure.lock().is_none() && self.catalog.poison.check().is_ok();
         Ok(is_written_out && self.backlog().0 >= MOST_WAITING)
     }
 

@@ -208,6 +208,11 @@ impl Run {
         self.first_key() <= last && first <= self.last_key.as_slice()
     }
 
+    /// Its bytes on disk, also after its name is gone.
+    pub fn disk_file(&self) -> &Arc<dyn DiskFile> {
+        &self.file
+    }
+
     /// Lets the run's file go when nobody reads it any more.
     pub fn set_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);

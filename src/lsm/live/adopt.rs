@@ -1,0 +1,130 @@
+//! Taking over a new manifest: what is in its runs is read there, and the memtables that have nothing newer are let go of.
+//!
+//! The manifest is read first and the log followed after that. So the memtables have all that the runs have, or something older does, and
+//! no run has a number that is not visible.
+
+use super::Follower;
+use super::open::make_anew;
+use crate::format::manifest::Manifest;
+use crate::format::names;
+use crate::log::live::follower::Come;
+use crate::log::opening::read_whole;
+use crate::lsm::engine::{Engine, memtable_size};
+use crate::lsm::open::Runs;
+use crate::lsm::shared::Shared;
+use crate::store::error::{Error, Result};
+use crate::store::events::LogLevel;
+use crate::store::memory;
+
+/// So often the manifest is read again because it was replaced meanwhile; then it is left to the next time.
+const MOST_ATTEMPTS: u32 = 16;
+/// So many memtables that are full may be there before a call that reads looks for runs with what they have.
+const MOST_FROZEN: usize = 6;
+
+/// What was taken over of manifests.
+#[derive(Default)]
+pub struct Adopted {
+    /// What the writer told last when that was done: see [`Told::changes`](crate::log::published::Told::changes).
+    changes: u64,
+}
+
+impl Adopted {
+    /// All is read anew.
+    pub fn begin_anew(&mut self) {
+        *self = Adopted::default();
+    }
+
+    /// The tree has what this manifest lists.
+    pub fn take(&mut self, engine: &Engine, manifest: Manifest) {
+        engine.catalog.amend(|known| {
+            let next_file_id = known.next_file_id.max(manifest.next_file_id);
+            *known = Manifest { next_file_id, complete_after: u64::MAX, ..manifest };
+        });
+    }
+}
+
+/// Takes over the manifest, if the writer tells of a new one. Called from outside the gate.
+pub fn adopt(shared: &Shared, follower: &Follower) -> Result<()> {
+    let mut adopted = follower.adopted.lock();
+    let Ok(engine) = shared.enter() else { return Ok(()) };
+    adopt_locked(shared, follower, &engine, &mut adopted)
+}
+
+/// As [`adopt`], for a call that reads, where memtables take more than they should; not where somebody is at it. What goes wrong is the
+/// thread's affair.
+pub fn relieve(shared: &Shared, follower: &Follower, engine: &Engine) {
+    if engine.frozen() < MOST_FROZEN {
+        return;
+    }
+    if let Some(mut adopted) = follower.adopted.try_lock()
+        && let Err(error) = adopt_locked(shared, follower, engine, &mut adopted)
+    {
+        engine.catalog.events.log(LogLevel::Warn, || &error);
+    }
+}
+
+fn adopt_locked(shared: &Shared, follower: &Follower, engine: &Engine, adopted: &mut Adopted) -> Result<()> {
+    let Some(told) = follower.told() else { return Ok(()) };
+    let changes = told.changes();
+    if adopted.changes == changes || told.session() == 0 {
+        return Ok(());
+    }
+    memory::room_for_small_things()?;
+    for _ in 0..MOST_ATTEMPTS {
+        if adopt_manifest(shared, follower, engine, adopted)? {
+            adopted.changes = changes;
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// False where it is to be tried again.
+fn adopt_manifest(
+    shared: &Shared,
+    follower: &Follower,
+    engine: &Engine,
+    adopted: &mut Adopted,
+) -> Result<bool> {
+    let catalog = &engine.catalog;
+    let read = || read_whole(catalog.disk.as_ref(), names::MANIFEST).map(|bytes| Manifest::decode(&bytes));
+    let Ok(Ok(manifest)) = read() else { return Ok(false) };
+    {
+        let mut place = follower.place();
+        if follower.follow_log(engine, &mut place)? == Come::Lost {
+            make_anew(shared, follower, engine, &mut place, adopted)?;
+            return Ok(false);
+        }
+        if !place.has_writer() {
+            return Ok(true);
+        }
+    }
+    let flushed = manifest.ordered.flushed_seq;
+    // Or it is of somebody who tells nothing.
+    if manifest.store_id != catalog.manifest().store_id || flushed > engine.visible() {
+        return Ok(false);
+    }
+    let known = engine.tree();
+    let (disk, verify, removing) = (&catalog.disk, engine.options.verify_checksums, &engine.removing);
+    let runs = Runs { disk, verify, removing, known: Some(&known) };
+    let tree = match runs.tree(&manifest, memtable_size(&engine.options)) {
+        // Merged meanwhile: the next manifest says into what.
+        Err(Error::Corrupt { .. })
+            if read().is_ok_and(|now| now.is_ok_and(|now| now.generation != manifest.generation)) =>
+        {
+            return Ok(false);
+        }
+        tree => tree?,
+    };
+    engine.take_runs(tree, flushed);
+    let is_listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
+    let at = follower.place().file.as_ref().map_or(0, |file| file.id);
+    for file in catalog.files.all()? {
+        // What is not listed and not behind the place is in runs. Who is in the middle of it holds it.
+        if !is_listed(file.id) && file.id < at && file.seqs().1 <= flushed {
+            catalog.files.take(usize::from(file.slot));
+        }
+    }
+    adopted.take(engine, manifest);
+    Ok(true)
+}
