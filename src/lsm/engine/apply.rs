@@ -40,8 +40,9 @@ impl Engine {
         let mut all = Vec::new();
         let mut expected = next_seq;
         let mut add = |record: &Frame<'_>| {
+            let is_next = record.header.seq == expected;
             expected += 1;
-            record.header.seq + 1 == expected
+            is_next
         };
         let is_next = match frame.header.kind {
             Kind::Batch => {
