@@ -208,7 +208,7 @@ impl Run {
         self.first_key() <= last && first <= self.last_key.as_slice()
     }
 
-    /// Its bytes on disk, also after its name is gone.
+    /// The bytes of the run on disk, which can be read also after its name is gone.
     pub fn disk_file(&self) -> &Arc<dyn DiskFile> {
         &self.file
     }
