@@ -138,13 +138,13 @@ impl Live {
         store.recount()
     }
 
-    /// As [`Store::copy`]. Not a part of its callers: other stores are to be looked up as if there were no live ones.
+    /// As [`crate::store::Store::copy`]. Not a part of its callers: other stores are to be looked up as if there were no live ones.
     #[inline(never)]
     pub fn copy_to(&self, key: &[u8], to: &mut (impl Copying + ?Sized)) -> Result<Option<usize>> {
         self.current()?.copy_to(key, to)
     }
 
-    /// As [`Store::show`].
+    /// As [`crate::store::Store::show`].
     #[inline(never)]
     pub fn show_to(&self, key: &[u8], visit: impl FnOnce(&[u8])) -> Result<bool> {
         self.current()?.show_to(key, visit)
