@@ -1,12 +1,13 @@
 //! A block of a run: entries in the order of their keys, and of one key the newest first.
 //!
 //! ```text
-//! block    = entry* restart{u32}* count{u32} crc{u32}
+//! block    = entry* 0{padding} restart{u32}* count{u16} padding{u16} crc{u32}
 //! entry    = shared unshared value-len  tag{u8}  seq  [expiry{u64}]  key's end  value
 //! ```
 //! Numbers without a size are LEB128. `shared` says how many bytes of key the entry has in common with the one before. Each
 //! [`RESTART_EVERY`]th entry has its whole key, and its place in the block stands in the list of restarts: so a key is found by halving.
-//! `seq` counts from the run's base. The tag has the kind in its lower four bits, and 16 where an expiry follows.
+//! `seq` counts from the run's base. The tag has the kind in its lower four bits, and 16 where an expiry follows. Padding makes a block end
+//! with a page, so that the next is read with one fault and not with two; runs of version 1 have none, and 0 in its place.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -21,6 +22,9 @@ pub const RESTART_EVERY: usize = 16;
 /// The bytes of a block behind its restarts.
 const TAIL: usize = 8;
 const EXPIRES: u8 = 16;
+
+/// The most bytes of padding that a writer gives a block: a sixteenth of a page.
+pub const MOST_PADDING: usize = 256;
 
 /// What an entry says of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,16 @@ impl Builder {
         self.bytes.len() + self.restarts.len() * 4 + TAIL
     }
 
+    /// The bytes that the block would have with another entry; no fewer where its key has nothing in common with the one before.
+    pub fn size_with(&self, key: &[u8], meta: &Meta, base: u64, value: &[u8]) -> usize {
+        let numbers = 2 * number_len(key.len() as u64)
+            + number_len(value.len() as u64)
+            + number_len(meta.seq.wrapping_sub(base));
+        let fixed = 1 + if meta.expiry_ms.is_some() { 8 } else { 0 };
+        let restart = if self.since_restart == 0 { 4 } else { 0 };
+        self.size() + numbers + fixed + key.len() + value.len() + restart
+    }
+
     /// The key of the last entry.
     pub fn last_key(&self) -> &[u8] {
         &self.last_key
@@ -72,10 +86,8 @@ impl Builder {
 
     /// Adds an entry that comes behind all others; of a run that counts sequence numbers from `base`.
     pub fn add(&mut self, key: &[u8], meta: &Meta, base: u64, value: &[u8]) -> Result<(), Refused> {
-        const LONGEST: usize = 5 * 10 + 9;
-        // With room for what ends the block.
-        let restarts = (self.restarts.len() + 1) * 4 + TAIL;
-        memory::reserve(&mut self.bytes, key.len() + value.len() + LONGEST + restarts)?;
+        let more = self.size_with(key, meta, base, value) - self.bytes.len();
+        memory::reserve(&mut self.bytes, more)?;
         memory::reserve(&mut self.restarts, 1)?;
         let more = key.len().saturating_sub(self.last_key.len());
         memory::reserve(&mut self.last_key, more)?;
@@ -102,15 +114,19 @@ impl Builder {
         Ok(())
     }
 
-    /// The whole block, whose checksum begins with `seed`. The builder is empty afterwards when [`Builder::clear`] was called.
-    pub fn finish(&mut self, seed: u32) -> &[u8] {
+    /// The whole block, `padding` bytes longer than [`Builder::size`], whose checksum begins with `seed`. Whoever goes on with this
+    /// builder calls [`Builder::clear`] first.
+    pub fn finish(&mut self, seed: u32, padding: u16) -> Result<&[u8], Refused> {
+        memory::reserve(&mut self.bytes, usize::from(padding) + self.restarts.len() * 4 + TAIL)?;
+        self.bytes.resize(self.bytes.len() + usize::from(padding), 0);
         for restart in &self.restarts {
             self.bytes.extend_from_slice(&restart.to_le_bytes());
         }
-        self.bytes.extend_from_slice(&(self.restarts.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&(self.restarts.len() as u16).to_le_bytes());
+        self.bytes.extend_from_slice(&padding.to_le_bytes());
         let crc = super::checksum(seed, &self.bytes);
         self.bytes.extend_from_slice(&crc.to_le_bytes());
-        &self.bytes
+        Ok(&self.bytes)
     }
 
     /// Begins the next block.
@@ -159,32 +175,47 @@ impl<'a> Block<'a> {
         if seed.is_some_and(|seed| super::checksum(seed, rest) != u32::from_le_bytes(*crc)) {
             return Err("the checksum of a block does not match");
         }
-        let (rest, count) = rest.split_last_chunk::<4>().ok_or("a block is too short")?;
-        let size = (u32::from_le_bytes(*count) as usize).checked_mul(4).filter(|size| *size > 0);
+        let (rest, [count @ .., c, d]) = rest.split_last_chunk::<4>().ok_or("a block is too short")?;
+        let (size, padding) = (usize::from(u16::from_le_bytes(*count)) * 4, u16::from_le_bytes([*c, *d]));
         let entries =
-            size.and_then(|size| rest.len().checked_sub(size)).ok_or("a block has too few restarts")?;
+            rest.len().checked_sub(size).filter(|_| size > 0).ok_or("a block has too few restarts")?;
         let (entries, restarts) = rest.split_at(entries);
-        Ok(Block { entries, restarts, base })
+        let entries = entries.len().checked_sub(usize::from(padding)).and_then(|end| entries.get(..end));
+        Ok(Block { entries: entries.ok_or("a block has more padding than bytes")?, restarts, base })
     }
 
     /// Where the block ends that `bytes` begin with, whose checksum begins with `seed`: for who does not know that.
     pub fn find_end(bytes: &[u8], seed: u32) -> Ending {
         let whole = Block { entries: bytes, restarts: &[], base: 0 };
         let (mut at, mut key, mut entries) = (0, Vec::new(), 0usize);
+        // The block may end behind these bytes with the entries that were read.
+        let mut is_cut = false;
         loop {
             at = match whole.entry(at, &mut key) {
                 Ok(Some(entry)) => entry.next,
                 Ok(None) | Err(Refusal::Damaged(TOO_LONG)) => return Ending::Behind,
+                Err(_) if is_cut => return Ending::Behind,
                 Err(_) => return Ending::Nowhere,
             };
             entries += 1;
             let count = entries.div_ceil(RESTART_EVERY);
-            let end = at.saturating_add(count.saturating_mul(4)).saturating_add(TAIL);
-            let Some(block) = bytes.get(..end) else { continue };
-            let told = block.get(end - TAIL..).and_then(|tail| tail.first_chunk::<4>());
-            let is_count = told.is_some_and(|told| u32::from_le_bytes(*told) as usize == count);
-            if is_count && Block::parse(block, Some(seed), 0).is_ok() {
-                return Ending::At(end);
+            for padding in 0..=MOST_PADDING {
+                let end = at + padding + count.saturating_mul(4).saturating_add(TAIL);
+                let Some(block) = bytes.get(..end) else {
+                    is_cut = true;
+                    break;
+                };
+                let told = block.get(end - TAIL..).and_then(|tail| tail.first_chunk::<4>());
+                let is_told = told.is_some_and(|[a, b, c, d]| {
+                    usize::from(u16::from_le_bytes([*a, *b])) == count
+                        && usize::from(u16::from_le_bytes([*c, *d])) == padding
+                });
+                if is_told && Block::parse(block, Some(seed), 0).is_ok() {
+                    return Ending::At(end);
+                }
+                if bytes.get(at + padding) != Some(&0) {
+                    break;
+                }
             }
         }
     }
@@ -287,6 +318,11 @@ impl Numbers<'_> {
     }
 }
 
+/// The bytes of a number in LEB128.
+fn number_len(number: u64) -> usize {
+    (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
+}
+
 /// Appends a number in LEB128.
 fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number > 127 {
@@ -318,7 +354,7 @@ mod tests {
             builder.add(key, meta, 900_000, value).unwrap();
         }
         let size = builder.size();
-        let bytes = builder.finish(7).to_vec();
+        let bytes = builder.finish(7, 0).unwrap().to_vec();
         assert_eq!(bytes.len(), size);
         bytes
     }
@@ -359,6 +395,54 @@ mod tests {
         }
         for length in 0..bytes.len() {
             assert!(Block::parse(&bytes[..length], Some(7), 0).is_err(), "length {length}");
+        }
+    }
+    fn padded(all: &[(Vec<u8>, Meta, Vec<u8>)], padding: u16) -> Vec<u8> {
+        let mut builder = Builder::default();
+        for (key, meta, value) in all {
+            let most = builder.size_with(key, meta, 900_000, value);
+            builder.add(key, meta, 900_000, value).unwrap();
+            assert!(builder.size() <= most && most <= builder.size() + key.len() + 1);
+        }
+        builder.finish(7, padding).unwrap().to_vec()
+    }
+
+    #[test]
+    fn padding_is_no_part_of_the_entries() {
+        let all = sample();
+        for padding in [1, 2, 3, 4, 7, 255, MOST_PADDING as u16] {
+            let bytes = padded(&all, padding);
+            assert_eq!(bytes.len(), built(&all).len() + usize::from(padding));
+            let block = Block::parse(&bytes, Some(7), 900_000).unwrap();
+            let (mut at, mut key, mut read) = (0, Vec::new(), 0);
+            while let Some(entry) = block.entry(at, &mut key).unwrap() {
+                read += 1;
+                at = entry.next;
+            }
+            assert_eq!(read, all.len());
+            assert_eq!(block.seek(b"key9", &mut key).unwrap(), None);
+        }
+        // More padding than there is room for is an error also where nobody compares checksums.
+        let mut bytes = padded(&all, 1);
+        let at = bytes.len() - 6;
+        bytes[at..at + 2].copy_from_slice(&u16::MAX.to_le_bytes());
+        assert!(Block::parse(&bytes, None, 900_000).is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_block_is_found_without_an_index_wherever_the_bytes_behind_it_stop() {
+        let all = sample();
+        for (count, padding) in [(1, 0), (1, 1), (16, 0), (17, 5), (100, 0), (100, MOST_PADDING as u16)] {
+            let bytes = padded(&all[..count], padding);
+            let followed = [bytes.as_slice(), &padded(&all[..3], 2)].concat();
+            assert_eq!(Block::find_end(&followed, 7), Ending::At(bytes.len()), "{count} {padding}");
+            for length in 0..bytes.len() {
+                assert_eq!(
+                    Block::find_end(&bytes[..length], 7),
+                    Ending::Behind,
+                    "{count} {padding} {length}"
+                );
+            }
         }
     }
 }

@@ -23,7 +23,9 @@ use crate::store::memory::{self, Refused};
 
 const MAGIC: &[u8; 8] = b"filedb\0R";
 const FOOTER_MAGIC: &[u8; 8] = b"filedb\0F";
-const VERSION: u32 = 1;
+/// Blocks of version 1 have no padding. Where the two bytes that tell it stand they have zeros.
+const VERSION: u32 = 2;
+const OLDEST_VERSION: u32 = 1;
 
 /// The bytes of a header.
 pub const HEADER_SIZE: usize = 64;
@@ -91,7 +93,7 @@ impl Header {
         }
         let (version, id, salt) = (reader.u32()?, reader.u32()?, reader.u32()?);
         reader.u32()?;
-        if version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&version) {
             return Err("the run was written by a newer version of filedb");
         }
         Ok(Header { id, salt, store_id: reader.bytes16()?, base: reader.u64()? })

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
 use crate::format::ordered::RunEntry;
-use crate::format::run::block::{Builder, Meta, What};
+use crate::format::run::block::{Builder, MOST_PADDING, Meta, What};
 use crate::format::run::{Footer, HEADER_SIZE, Header, IndexBuilder, checksum, filter, seed};
 use crate::format::{FileId, names};
 use crate::log::catalog::Catalog;
 use crate::store::error::{Error, Result};
 use crate::store::memory;
 
-/// A block has about this size; a larger entry has one of its own.
-const BLOCK_SIZE: usize = 4 << 10;
+/// What the kernel reads at least. A block has about this size, and ends with a page where entries are small; a larger entry has one of its own.
+const PAGE: u64 = 4 << 10;
 /// How much is written at once.
 pub const PIECE: usize = 256 << 10;
 /// An index grows no larger than this: the next run begins.
@@ -27,7 +27,7 @@ pub struct RunWriter {
     index: IndexBuilder,
     hashes: Vec<u64>,
     footer: Footer,
-    /// Where the next block begins.
+    /// Where the block begins that is being filled.
     at: u64,
     /// What was not written yet; it ends at `at`.
     piece: Vec<u8>,
@@ -91,19 +91,17 @@ impl RunWriter {
             self.footer.keys += 1;
             memory::copy_to(&mut self.last_key, key)?;
         }
-        if !self.block.is_empty() && self.block.size() + key.len() + value.len() > BLOCK_SIZE {
+        let base = self.header.base;
+        if !self.block.is_empty() && self.block.size_with(key, meta, base, value) > self.room() {
             self.end_block()?;
         }
-        self.block.add(key, meta, self.header.base, value)?;
+        self.block.add(key, meta, base, value)?;
         self.footer.entries += 1;
         self.footer.tombstones += u64::from(meta.what == What::Nothing);
         self.footer.expiring += u64::from(meta.expiry_ms.is_some());
         self.footer.min_seq = self.footer.min_seq.min(meta.seq);
         self.footer.max_seq = self.footer.max_seq.max(meta.seq);
         self.footer.data_bytes += (key.len() + value.len()) as u64;
-        if self.block.size() >= BLOCK_SIZE {
-            self.end_block()?;
-        }
         if self.piece.len() >= PIECE {
             self.write_piece()?;
             return Ok(true);
@@ -111,12 +109,20 @@ impl RunWriter {
         Ok(false)
     }
 
+    /// The bytes that the block may have: to the end of the page, or of the next one where less than half of this is left.
+    fn room(&self) -> usize {
+        let left = PAGE - self.at % PAGE;
+        (if left < PAGE / 2 { left + PAGE } else { left }) as usize
+    }
+
     fn end_block(&mut self) -> Result<()> {
         if self.block.is_empty() {
             return Ok(());
         }
         self.index.add(self.block.last_key(), self.at)?;
-        let bytes = self.block.finish(seed(self.header.salt, self.at));
+        let to_end = self.room().saturating_sub(self.block.size());
+        let padding = if to_end <= MOST_PADDING { to_end as u16 } else { 0 };
+        let bytes = self.block.finish(seed(self.header.salt, self.at), padding)?;
         memory::reserve(&mut self.piece, bytes.len())?;
         self.piece.extend_from_slice(bytes);
         self.at += bytes.len() as u64;
