@@ -16,7 +16,7 @@ use crate::format::run::block::{Meta, What};
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Row, Walk};
 use crate::store::memory;
-use crate::store::pinned::{NewRow, Pinned, Rows};
+use crate::store::pinned::{Pinned, Rows};
 use crate::store::value::Type;
 use crate::sync::thread::NotCancelled;
 
@@ -64,13 +64,6 @@ impl Source {
     }
 }
 
-/// A key, what it holds, and the value: the engine's key first and then the value, without a gap.
-struct Shown {
-    bytes: Vec<u8>,
-    key_len: usize,
-    holds: Type,
-}
-
 /// See the module.
 pub struct Iter {
     shared: Arc<Shared>,
@@ -88,9 +81,9 @@ pub struct Iter {
     /// Where the sources go before the next step.
     start: Option<Bound<Vec<u8>>>,
     after: After,
-    row: Shown,
-    /// There was no memory to show the row.
-    is_owed: bool,
+    /// The engine's key of the row that it went past last, and what that holds.
+    row_key: Vec<u8>,
+    holds: Type,
     /// What was met behind the row.
     failure: Option<Error>,
 }
@@ -153,7 +146,6 @@ impl Iter {
         let sources = sources(&tree, seq, (&from, &to), reverse)?;
         let deletes = memory::collect(tree.memtables().filter(|table| table.has_ranges()).cloned())?;
         reading.goes_on();
-        let row = Shown { bytes: Vec::new(), key_len: 0, holds: Type::Value };
         Ok(Iter {
             shared: shared.clone(),
             tree,
@@ -166,8 +158,8 @@ impl Iter {
             deletes,
             start: Some(start),
             after: After::Nothing,
-            row,
-            is_owed: false,
+            row_key: Vec::new(),
+            holds: Type::Value,
             failure: None,
         })
     }
@@ -176,14 +168,16 @@ impl Iter {
         self.shared.enter().map(drop)
     }
 
-    /// Goes to the next row; false behind the last. For who keeps this thread from being cancelled. After damage the next call goes on behind it, in all sources: what is older than
-    /// what was damaged must not show in its place.
-    fn step(&mut self, engine: &Engine) -> Result<bool> {
-        if std::mem::take(&mut self.is_owed) {
-            return Ok(true);
-        }
+    /// Goes past the next row, and gives what `show` makes of its user's key and its value; `None` behind the last. A row that `show` fails for
+    /// comes again. For who keeps this thread from being cancelled. After damage the next call goes on behind it, in all sources: what is older
+    /// than what was damaged must not show in its place.
+    fn step<R>(
+        &mut self,
+        engine: &Engine,
+        show: impl FnOnce(&[u8], &[u8], Type) -> Result<R>,
+    ) -> Result<Option<R>> {
         self.next = self.next.filter(|_| self.start.is_none() && self.after == After::Nothing);
-        let stepped = self.try_step(engine);
+        let stepped = self.try_step(engine, show);
         let is_damaged = matches!(&stepped, Err(error) if !matches!(error, Error::NoMemory { .. }));
         if is_damaged && self.sources.iter().any(|source| source.damage().is_some()) {
             self.after = After::Damage;
@@ -191,14 +185,18 @@ impl Iter {
         stepped
     }
 
-    fn try_step(&mut self, engine: &Engine) -> Result<bool> {
+    fn try_step<R>(
+        &mut self,
+        engine: &Engine,
+        show: impl FnOnce(&[u8], &[u8], Type) -> Result<R>,
+    ) -> Result<Option<R>> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
         let behind = match self.after {
             After::Nothing => None,
             After::Damage => self.sources.iter().find_map(Source::damage),
-            After::Row => self.row.bytes.get(..self.row.key_len),
+            After::Row => Some(self.row_key.as_slice()),
         };
         if let Some(key) = behind {
             self.start = Some(Bound::Excluded(memory::copy_of(key)?));
@@ -212,13 +210,13 @@ impl Iter {
         }
         loop {
             let Some((first, second)) = self.next.take().or_else(|| self.first_two()) else {
-                return Ok(false);
+                return Ok(None);
             };
             let Some((key, meta, value)) = self.sources.get(first).and_then(Source::current) else {
-                return Ok(false);
+                return Ok(None);
             };
             if !(self.from.as_slice() <= key && key < self.to.as_slice()) {
-                return Ok(false);
+                return Ok(None);
             }
             let is_deleted = || {
                 let tables = self.deletes.iter().map(|table| table.covering(key, self.seq));
@@ -227,24 +225,23 @@ impl Iter {
             let is_there = meta.what != What::Nothing
                 && !is_deleted()
                 && !meta.expiry_ms.is_some_and(|expiry_ms| engine.has_expired(expiry_ms));
-            self.row.bytes.clear();
-            memory::reserve(&mut self.row.bytes, key.len() + value.len())?;
-            self.row.bytes.extend_from_slice(key);
-            self.row.key_len = key.len();
-            self.row.holds = if meta.what == What::Head { Type::List } else { Type::Value };
-            if is_there && self.row.holds == Type::Value {
-                self.row.bytes.extend_from_slice(value);
+            memory::copy_to(&mut self.row_key, key)?;
+            if !is_there {
+                let passed = self.pass(first, second);
+                if matches!(passed, Err(Error::NoMemory { .. })) {
+                    self.after = After::Row;
+                }
+                passed?;
+                continue;
             }
+            self.holds = if meta.what == What::Head { Type::List } else { Type::Value };
+            let value = if self.holds == Type::Value { value } else { &[] };
+            let shown = show(key::user_part(key), value, self.holds)?;
             self.failure = self.pass(first, second).err();
             if matches!(self.failure, Some(Error::NoMemory { .. })) {
                 self.after = After::Row;
             }
-            if is_there {
-                return Ok(true);
-            }
-            if let Some(failure) = self.failure.take() {
-                return Err(failure);
-            }
+            return Ok(Some(shown));
         }
     }
 
@@ -269,7 +266,7 @@ impl Iter {
 
     /// Goes past the key of the row, which came from `first`, in all sources; `second` has the next key of the others.
     fn pass(&mut self, first: usize, second: Option<usize>) -> Result<()> {
-        let key = self.row.bytes.get(..self.row.key_len).unwrap_or_default();
+        let key = self.row_key.as_slice();
         let of_second = second.and_then(|n| self.sources.get(n)).and_then(Source::key);
         if of_second == Some(key) {
             let mut passed = Ok(());
@@ -299,18 +296,12 @@ impl Iter {
         let shared = self.shared.clone();
         let engine = shared.enter()?;
         let _not_cancelled = NotCancelled::begin();
-        self.step(&engine)
+        Ok(self.step(&engine, |_, _, _| Ok(()))?.is_some())
     }
 
     /// The user's key of the row, and what it holds.
     pub fn key(&self) -> (&[u8], Type) {
-        let (bytes, key_len) = self.shown();
-        (bytes.get(..key_len).unwrap_or_default(), self.row.holds)
-    }
-
-    /// The user's key and the value of the row.
-    fn shown(&self) -> (&[u8], usize) {
-        (key::user_part(&self.row.bytes), self.row.key_len.saturating_sub(1))
+        (key::user_part(&self.row_key), self.holds)
     }
 }
 
@@ -319,13 +310,12 @@ impl Walk for Iter {
         let shared = self.shared.clone();
         let engine = shared.enter()?;
         let _not_cancelled = NotCancelled::begin();
-        if !self.step(&engine)? {
-            return Ok(None);
-        }
-        let (bytes, key_len) = self.shown();
-        let copied = Pinned::copied(bytes);
-        self.is_owed = copied.is_err();
-        Ok(Some(Row { bytes: copied?, key_len, holds: self.row.holds }))
+        self.step(&engine, |key, value, holds| {
+            let mut bytes = memory::vec_with_room(key.len() + value.len())?;
+            bytes.extend_from_slice(key);
+            bytes.extend_from_slice(value);
+            Ok(Row { bytes: Pinned::owned(bytes)?, key_len: key.len(), holds })
+        })
     }
 
     fn next_rows(&mut self, most: usize, most_copied: usize, rows: &mut Rows) -> Result<bool> {
@@ -334,13 +324,9 @@ impl Walk for Iter {
         let _not_cancelled = NotCancelled::begin();
         let mut left = most;
         while left > 0 && rows.copied_bytes() < most_copied {
-            if !self.step(&engine)? {
+            if self.step(&engine, |key, value, holds| rows.push_copy(key, value, holds))?.is_none() {
                 return Ok(false);
             }
-            let (bytes, key_len) = self.shown();
-            let pushed = rows.push_copy(NewRow { bytes, key_len, holds: self.row.holds });
-            self.is_owed = pushed.is_err();
-            pushed?;
             left -= 1;
         }
         Ok(true)
@@ -348,21 +334,23 @@ impl Walk for Iter {
 
     fn for_each(&mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         let shared = self.shared.clone();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
         loop {
             // The visitor may hold the last handle of the store, and let go of it.
             let _after_visit = AfterVisit(&shared);
             // Entered anew for each row: a slow visitor must not keep others from closing the store.
             let engine = shared.enter()?;
             let not_cancelled = NotCancelled::begin();
-            let is_there = self.step(&engine)?;
+            let is_there = self.step(&engine, |of_row, in_row, _| {
+                memory::copy_to(&mut key, of_row)?;
+                Ok(memory::copy_to(&mut value, in_row)?)
+            })?;
             drop(not_cancelled);
-            if !is_there {
+            if is_there.is_none() {
                 return Ok(true);
             }
-            let (bytes, key_len) = self.shown();
-            let (key, value) = bytes.split_at_checked(key_len).unwrap_or_default();
             let _visiting = shared.engine.visit();
-            if !visit(key, value) {
+            if !visit(&key, &value) {
                 return Ok(false);
             }
         }
@@ -385,7 +373,7 @@ impl Walk for Iter {
         } else {
             Bound::Included(key)
         });
-        (self.failure, self.after, self.is_owed) = (None, After::Nothing, false);
+        (self.failure, self.after) = (None, After::Nothing);
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use crate::index::{KeyHash, KeyHasher};
 use crate::store::error::{Error, Result};
 use crate::store::iter::{Row, Walk};
 use crate::store::memory::{self, vec_with_room};
-use crate::store::pinned::{NewRow, Pinned, Rows};
+use crate::store::pinned::{Pinned, Rows};
 use crate::store::value::Type;
 
 /// A server looks at about so many keys for one answer.
@@ -231,7 +231,8 @@ impl Walk for RemoteWalk {
                 return Ok(false);
             }
             let Some((bytes, key_len, holds)) = self.rows.front() else { return Ok(false) };
-            rows.push_copy(NewRow { bytes, key_len: *key_len, holds: *holds })?;
+            let (key, value) = bytes.split_at_checked(*key_len).unwrap_or((bytes, &[]));
+            rows.push_copy(key, value, *holds)?;
             self.rows.pop_front();
         }
         Ok(true)

@@ -205,8 +205,8 @@ impl Rows {
     }
 
     /// Adds a copy of a row.
-    pub(crate) fn push_copy(&mut self, row: NewRow<'_>) -> Result<()> {
-        let len = row.bytes.len();
+    pub(crate) fn push_copy(&mut self, key: &[u8], value: &[u8], holds: Type) -> Result<()> {
+        let len = key.len() + value.len();
         let has_room = |buffer: &Vec<u8>| buffer.capacity() - buffer.len() >= len;
         if !self.buffers.last().is_some_and(has_room) {
             let mut buffer = Vec::new();
@@ -220,9 +220,9 @@ impl Rows {
         let Some(buffer) = self.buffers.last_mut() else { return Ok(()) };
         let start = buffer.len();
         // There is room: so what is in it stays where it is.
-        buffer.extend_from_slice(row.bytes);
-        let place =
-            Place { data: buffer.as_ptr().wrapping_add(start), key_len: row.key_len, len, holds: row.holds };
+        buffer.extend_from_slice(key);
+        buffer.extend_from_slice(value);
+        let place = Place { data: buffer.as_ptr().wrapping_add(start), key_len: key.len(), len, holds };
         self.places.push(place);
         self.copied += len;
         Ok(())

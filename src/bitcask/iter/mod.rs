@@ -250,10 +250,13 @@ impl Walk for Iter {
         while left > 0 && rows.copied_bytes() < most_copied {
             let added = self.advance(&engine, |engine, entry, frame| {
                 let (bytes, holds) = shown(frame);
-                let row = NewRow { bytes, key_len: frame.key().len(), holds };
+                let key_len = frame.key().len();
                 match engine.file(engine, entry)?.keeper() {
-                    Some(keeper) => rows.push_kept(keeper, row),
-                    None => rows.push_copy(row),
+                    Some(keeper) => rows.push_kept(keeper, NewRow { bytes, key_len, holds }),
+                    None => {
+                        let (key, value) = bytes.split_at_checked(key_len).unwrap_or((bytes, &[]));
+                        rows.push_copy(key, value, holds)
+                    }
                 }
             });
             if added?.is_none() {

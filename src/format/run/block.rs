@@ -166,6 +166,8 @@ pub struct Entry {
     pub value: Range<usize>,
     /// Where the next entry begins.
     pub next: usize,
+    /// Its key is that of the entry before.
+    pub is_same_key: bool,
 }
 
 impl<'a> Block<'a> {
@@ -184,9 +186,19 @@ impl<'a> Block<'a> {
         Ok(Block { entries: entries.ok_or("a block has more padding than bytes")?, restarts, base })
     }
 
+    /// A block of which no more than the entries is at hand: they can be gone through, and no key be sought.
+    pub fn of_entries(entries: &'a [u8], base: u64) -> Self {
+        Block { entries, restarts: &[], base }
+    }
+
+    /// How many bytes of the block are entries.
+    pub fn entries_len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Where the block ends that `bytes` begin with, whose checksum begins with `seed`: for who does not know that.
     pub fn find_end(bytes: &[u8], seed: u32) -> Ending {
-        let whole = Block { entries: bytes, restarts: &[], base: 0 };
+        let whole = Block::of_entries(bytes, 0);
         let (mut at, mut key, mut entries) = (0, Vec::new(), 0usize);
         // The block may end behind these bytes with the entries that were read.
         let mut is_cut = false;
@@ -226,14 +238,21 @@ impl<'a> Block<'a> {
     }
 
     /// Reads the entry at `at`; `key` is that of the entry before, and becomes its own. `None` behind the last.
+    #[inline]
     pub fn entry(&self, at: usize, key: &mut Vec<u8>) -> Result<Option<Entry>, Refusal> {
         let mut numbers = Numbers { bytes: self.entries, at };
-        if at >= self.entries.len() {
-            return Ok(None);
-        }
-        let (shared, unshared) = (numbers.next()? as usize, numbers.next()? as usize);
-        let value_len = numbers.next()? as usize;
-        let tag = numbers.byte()?;
+        let (shared, unshared, value_len, tag) = match self.entries.get(at..) {
+            None | Some([]) => return Ok(None),
+            // Most lengths have one byte.
+            Some(&[shared, unshared, value_len, tag, ..]) if (shared | unshared | value_len) < 128 => {
+                numbers.at += 4;
+                (usize::from(shared), usize::from(unshared), usize::from(value_len), tag)
+            }
+            Some(_) => {
+                let (shared, unshared) = (numbers.next()? as usize, numbers.next()? as usize);
+                (shared, unshared, numbers.next()? as usize, numbers.byte()?)
+            }
+        };
         let what = match tag & !EXPIRES {
             1 => What::Value,
             2 => What::Nothing,
@@ -249,10 +268,12 @@ impl<'a> Block<'a> {
         if shared > key.len() {
             return Err("a key of a block has more in common with the one before than that has".into());
         }
+        let is_same_key = unshared == 0 && shared == key.len();
         key.truncate(shared);
         memory::reserve(key, end.len())?;
         key.extend_from_slice(end);
-        Ok(Some(Entry { meta: Meta { what, seq, expiry_ms }, value: key_end..value_end, next: value_end }))
+        let meta = Meta { what, seq, expiry_ms };
+        Ok(Some(Entry { meta, value: key_end..value_end, next: value_end, is_same_key }))
     }
 
     fn restart(&self, n: usize) -> Result<usize, Damage> {
@@ -299,6 +320,7 @@ impl Numbers<'_> {
         Ok(byte)
     }
 
+    #[inline]
     fn next(&mut self) -> Result<u64, Damage> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {

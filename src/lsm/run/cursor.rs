@@ -15,12 +15,15 @@ pub struct Versions {
     runs: Vec<Arc<Run>>,
     run: usize,
     block: usize,
-    /// Where the block stands in its run.
+    /// Where the block stands in its run, and how many of its bytes are entries.
     place: (u64, u64),
+    entries: usize,
     buffer: Vec<u8>,
     /// The key where it is, and what stands there.
     key: Vec<u8>,
     entry: Option<Entry>,
+    /// Forwards: the last key of the block before.
+    last_key: Vec<u8>,
     /// Backwards: all of the block before that, and the keys.
     before: Vec<(Range<usize>, Entry)>,
     keys: Vec<u8>,
@@ -70,9 +73,11 @@ impl Versions {
             run: 0,
             block: 0,
             place: (0, 0),
+            entries: 0,
             buffer: Vec::new(),
             key: Vec::new(),
             entry: None,
+            last_key: Vec::new(),
             before: Vec::new(),
             keys: Vec::new(),
             damaged: None,
@@ -113,7 +118,8 @@ impl Versions {
         self.before.clear();
         let loaded = match self.runs.get(self.run) {
             Some(run) => {
-                let loaded = run.block(self.block, run.verify || self.verify, &mut self.buffer).map(drop);
+                let loaded = run.block(self.block, run.verify || self.verify, &mut self.buffer);
+                let loaded = loaded.map(|block| self.entries = block.entries_len());
                 loaded.and_then(|()| run.block_range(self.block)).map(|place| self.place = place)
             }
             None => Ok(()),
@@ -131,9 +137,17 @@ impl Versions {
     /// Goes to the entry at `at` of the block, behind the one whose key it has.
     fn go_to(&mut self, at: usize) -> Result<()> {
         let mut key = std::mem::take(&mut self.key);
-        let gone = self.with_block(|block| block.entry(at, &mut key));
+        let entries = self.bytes().get(..self.entries).unwrap_or_default();
+        let base = self.runs.get(self.run).map_or(0, |run| run.base);
+        let gone = Block::of_entries(entries, base).entry(at, &mut key);
         self.key = key;
-        self.entry = self.noting(gone)?;
+        match gone {
+            Ok(entry) => self.entry = entry,
+            Err(refusal) => {
+                let error = self.runs.get(self.run).map(|run| run.refuses(self.block, refusal));
+                return self.noting(Err(error.unwrap_or(Error::Closed)));
+            }
+        }
         Ok(())
     }
 
@@ -279,6 +293,7 @@ impl Versions {
         if self.entry.is_some() {
             return Ok(());
         }
+        std::mem::swap(&mut self.key, &mut self.last_key);
         self.block += 1;
         if self.runs.get(self.run).is_some_and(|run| self.block >= run.shape.blocks) {
             if self.run + 1 >= self.runs.len() {
@@ -293,7 +308,16 @@ impl Versions {
         if let Some(run) = self.runs.get(self.run) {
             self.ahead.passed(run, self.place.1);
         }
-        self.enter(false)
+        self.enter(false)?;
+        if let Some(entry) = &mut self.entry {
+            entry.is_same_key = self.key == self.last_key;
+        }
+        Ok(())
+    }
+
+    /// Whether the key where it is, having gone one version on forwards, is the one that it came from.
+    fn is_same_key(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.is_same_key)
     }
 }
 
@@ -302,7 +326,7 @@ pub struct Cursor {
     versions: Versions,
     seq: u64,
     reverse: bool,
-    /// Forwards the key that was gone past. Backwards, where the newest version comes last, the key where it is and what that has.
+    /// Backwards, where the newest version comes last: the key where it is, and what that has.
     key: Vec<u8>,
     meta: Option<Meta>,
     value: Vec<u8>,
@@ -346,11 +370,9 @@ impl Cursor {
     /// Goes on.
     pub fn advance(&mut self) -> Result<()> {
         self.meta = None;
-        if !self.reverse
-            && let Some((key, _)) = self.versions.current()
-        {
-            memory::copy_to(&mut self.key, key)?;
-            while self.versions.current().is_some_and(|(key, _)| key == self.key) {
+        if !self.reverse {
+            self.versions.advance(false)?;
+            while self.versions.is_same_key() {
                 self.versions.advance(false)?;
             }
         }
