@@ -350,6 +350,52 @@ fn random_histories_leave_what_a_map_holds() {
     tally(seeds.end - seeds.start, "histories");
 }
 
+/// Versions that open walks still see stand side by side in a run, anywhere in a block and in several.
+#[test]
+fn of_versions_side_by_side_a_walk_shows_the_newest_alone() {
+    for before in 0..34u32 {
+        for (versions, size, is_deleted) in
+            [(2, 9, false), (2, 9, true), (17, 9, true), (40, 9, false), (17, 400, false), (17, 400, true)]
+        {
+            let db = Db::open_on(Arc::new(SimDisk::new()), &options()).unwrap();
+            let mut model = BTreeMap::new();
+            for n in 0..before {
+                model.insert(format!("a{n:02}").into_bytes(), vec![n as u8]);
+            }
+            model.insert(b"c".to_vec(), b"behind".to_vec());
+            for (key, value) in &model {
+                db.put(key, value).unwrap();
+            }
+            let mut walks = Vec::new();
+            for n in 0..versions {
+                db.put("b", vec![n; size]).unwrap();
+                walks.push((db.iter(b"").unwrap(), n));
+            }
+            match is_deleted {
+                true => assert!(db.delete("b").unwrap()),
+                false => drop(model.insert(b"b".to_vec(), vec![versions - 1; size])),
+            }
+            db.flush().unwrap();
+            let place = format!("{before} before {versions} versions, deleted: {is_deleted}");
+            let rows = |walk: Iter| -> Vec<Row> {
+                walk.map(|row| row.unwrap()).map(|row| (row.key().to_vec(), row.value().to_vec())).collect()
+            };
+            let model: Vec<Row> = model.into_iter().collect();
+            assert_eq!(rows(db.iter(b"").unwrap()), model, "{place}");
+            let mut backwards = rows(
+                db.range(&KeyRange { from: Bound::Unbounded, to: Bound::Unbounded, reverse: true }).unwrap(),
+            );
+            backwards.reverse();
+            assert_eq!(backwards, model, "{place}");
+            assert_eq!(db.count().unwrap(), model.len() as u64, "{place}");
+            for (walk, n) in walks {
+                let seen = rows(walk).into_iter().filter(|(key, _)| key == b"b").collect::<Vec<_>>();
+                assert_eq!(seen, [(b"b".to_vec(), vec![n; size])], "{place}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_store_can_what_its_capabilities_say() {
     let db = Db::open_on(Arc::new(SimDisk::new()), &options()).unwrap();

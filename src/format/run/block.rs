@@ -69,14 +69,23 @@ impl Builder {
         self.bytes.len() + self.restarts.len() * 4 + TAIL
     }
 
-    /// The bytes that the block would have with another entry; no fewer where its key has nothing in common with the one before.
+    /// How many bytes of the next key are left out, which the last key has too.
+    fn shared(&self, key: &[u8]) -> usize {
+        match self.since_restart {
+            0 => 0,
+            _ => key.iter().zip(&self.last_key).take_while(|(a, b)| a == b).count(),
+        }
+    }
+
+    /// The bytes that the block would have with another entry.
     pub fn size_with(&self, key: &[u8], meta: &Meta, base: u64, value: &[u8]) -> usize {
-        let numbers = 2 * number_len(key.len() as u64)
-            + number_len(value.len() as u64)
-            + number_len(meta.seq.wrapping_sub(base));
+        let shared = self.shared(key);
+        let end = key.len() - shared;
+        let numbers = [shared as u64, end as u64, value.len() as u64, meta.seq.wrapping_sub(base)];
+        let numbers: usize = numbers.into_iter().map(number_len).sum();
         let fixed = 1 + if meta.expiry_ms.is_some() { 8 } else { 0 };
         let restart = if self.since_restart == 0 { 4 } else { 0 };
-        self.size() + numbers + fixed + key.len() + value.len() + restart
+        self.size() + numbers + fixed + end + value.len() + restart
     }
 
     /// The key of the last entry.
@@ -91,12 +100,10 @@ impl Builder {
         memory::reserve(&mut self.restarts, 1)?;
         let more = key.len().saturating_sub(self.last_key.len());
         memory::reserve(&mut self.last_key, more)?;
-        let shared = if self.since_restart == 0 {
+        let shared = self.shared(key);
+        if self.since_restart == 0 {
             self.restarts.push(self.bytes.len() as u32);
-            0
-        } else {
-            key.iter().zip(&self.last_key).take_while(|(a, b)| a == b).count()
-        };
+        }
         self.since_restart = (self.since_restart + 1) % RESTART_EVERY;
         let (_, end) = key.split_at(shared);
         push_number(&mut self.bytes, shared as u64);
@@ -182,8 +189,9 @@ impl<'a> Block<'a> {
         let entries =
             rest.len().checked_sub(size).filter(|_| size > 0).ok_or("a block has too few restarts")?;
         let (entries, restarts) = rest.split_at(entries);
-        let entries = entries.len().checked_sub(usize::from(padding)).and_then(|end| entries.get(..end));
-        Ok(Block { entries: entries.ok_or("a block has more padding than bytes")?, restarts, base })
+        let end = entries.len().checked_sub(usize::from(padding)).filter(|end| *end > 0);
+        let entries = end.and_then(|end| entries.get(..end)).ok_or("a block has no entries")?;
+        Ok(Block { entries, restarts, base })
     }
 
     /// A block of which no more than the entries is at hand: they can be gone through, and no key be sought.
@@ -268,7 +276,11 @@ impl<'a> Block<'a> {
         if shared > key.len() {
             return Err("a key of a block has more in common with the one before than that has".into());
         }
-        let is_same_key = unshared == 0 && shared == key.len();
+        if at == 0 && shared > 0 {
+            return Err("the first key of a block has something in common with one before".into());
+        }
+        // At a restart nothing is shared with a key that is the same.
+        let is_same_key = key.len() - shared == end.len() && key.get(shared..) == Some(end);
         key.truncate(shared);
         memory::reserve(key, end.len())?;
         key.extend_from_slice(end);
@@ -424,7 +436,7 @@ mod tests {
         for (key, meta, value) in all {
             let most = builder.size_with(key, meta, 900_000, value);
             builder.add(key, meta, 900_000, value).unwrap();
-            assert!(builder.size() <= most && most <= builder.size() + key.len() + 1);
+            assert_eq!(builder.size(), most);
         }
         builder.finish(7, padding).unwrap().to_vec()
     }
@@ -444,11 +456,14 @@ mod tests {
             assert_eq!(read, all.len());
             assert_eq!(block.seek(b"key9", &mut key).unwrap(), None);
         }
-        // More padding than there is room for is an error also where nobody compares checksums.
+        // More padding than there is room for, or nothing else, is an error also where nobody compares checksums.
         let mut bytes = padded(&all, 1);
         let at = bytes.len() - 6;
-        bytes[at..at + 2].copy_from_slice(&u16::MAX.to_le_bytes());
-        assert!(Block::parse(&bytes, None, 900_000).is_err());
+        let whole = Block::parse(&bytes, None, 900_000).unwrap().entries_len() as u16 + 1;
+        for padding in [whole, whole + 1, u16::MAX] {
+            bytes[at..at + 2].copy_from_slice(&padding.to_le_bytes());
+            assert!(Block::parse(&bytes, None, 900_000).is_err(), "{padding}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod filter;
 use std::ops::Range;
 
 use super::bytes::Reader;
+use super::features::Refusal;
 use super::{Damage, FileId};
 use crate::store::memory::{self, Refused};
 
@@ -82,19 +83,22 @@ impl Header {
     }
 
     /// Reads it.
-    pub fn decode(bytes: &[u8; HEADER_SIZE]) -> Result<Self, Damage> {
+    pub fn decode(bytes: &[u8; HEADER_SIZE]) -> Result<Self, Refusal> {
         let (body, crc) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
         let mut reader = Reader::new(body);
         if reader.take(8)? != MAGIC {
-            return Err("it is no run of filedb");
+            return Err("it is no run of filedb".into());
         }
         if checksum(0, body) != u32::from_le_bytes(*crc) {
-            return Err("the checksum of the run's header does not match");
+            return Err("the checksum of the run's header does not match".into());
         }
         let (version, id, salt) = (reader.u32()?, reader.u32()?, reader.u32()?);
         reader.u32()?;
         if !(OLDEST_VERSION..=VERSION).contains(&version) {
-            return Err("the run was written by a newer version of filedb");
+            let words = format!(
+                "a run of the store has version {version}; this version of filedb reads those up to {VERSION}"
+            );
+            return Err(Refusal::OtherVersion(words));
         }
         Ok(Header { id, salt, store_id: reader.bytes16()?, base: reader.u64()? })
     }
@@ -324,6 +328,17 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(Header::decode(&bytes).is_err(), "bit {bit}");
             bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        for (version, is_read) in [(0, false), (1, true), (VERSION, true), (VERSION + 1, false)] {
+            bytes[8..12].copy_from_slice(&version.to_le_bytes());
+            let crc = checksum(0, &bytes[..HEADER_SIZE - 4]);
+            bytes[HEADER_SIZE - 4..].copy_from_slice(&crc.to_le_bytes());
+            let decoded = Header::decode(&bytes);
+            assert!(if is_read {
+                decoded == Ok(header)
+            } else {
+                matches!(decoded, Err(Refusal::OtherVersion(_)))
+            });
         }
         let footer = Footer {
             id: 7,

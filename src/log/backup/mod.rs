@@ -23,6 +23,7 @@ use super::file::DataFile;
 use crate::disk::process::ForkGuard;
 use crate::disk::{Disk, DiskFile};
 use crate::format::FileId;
+use crate::format::features::Refusal;
 use crate::format::file_header::{FILE_HEADER_SIZE, FileHeader};
 use crate::format::manifest::{FileEntry, FileState, Manifest};
 use crate::format::names;
@@ -379,7 +380,14 @@ impl<'a> Copying<'a> {
         };
         file.read_at(&mut header, 0).map_err(|e| Error::io("read the copy", &path, &e))?;
         let said = match &part.what {
-            What::Run { .. } => Header::decode(&header).map(|it| (it.id, it.salt, it.store_id)),
+            What::Run { .. } => {
+                Header::decode(&header).map(|it| (it.id, it.salt, it.store_id)).map_err(|refusal| {
+                    match refusal {
+                        Refusal::Damaged(what) => what,
+                        _ => "the run that was copied was written by another version of filedb",
+                    }
+                })
+            }
             _ => FileHeader::decode(&header).map(|it| (it.id, it.origin.salt, it.store_id)),
         };
         match said {

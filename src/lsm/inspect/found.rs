@@ -222,7 +222,12 @@ impl Finder<'_, '_, '_> {
                     Err("the run is another one than the manifest names")
                 });
             }
-            Err(what) => what,
+            Err(Refusal::Damaged(what)) => what,
+            // What is intact is not read as if it were something else.
+            Err(Refusal::OtherVersion(_)) => {
+                return Ok(Err("the run was written by a newer version of filedb"));
+            }
+            Err(Refusal::NoMemory(refused)) => return Err(refused.into()),
         };
         let (Some(entry), Some(store_id)) = (entry, store_id) else { return Ok(Err(what)) };
         // All but the base is known. Whether that is right the numbers of the entries say later.

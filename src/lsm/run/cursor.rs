@@ -22,8 +22,6 @@ pub struct Versions {
     /// The key where it is, and what stands there.
     key: Vec<u8>,
     entry: Option<Entry>,
-    /// Forwards: the last key of the block before.
-    last_key: Vec<u8>,
     /// Backwards: all of the block before that, and the keys.
     before: Vec<(Range<usize>, Entry)>,
     keys: Vec<u8>,
@@ -77,7 +75,6 @@ impl Versions {
             buffer: Vec::new(),
             key: Vec::new(),
             entry: None,
-            last_key: Vec::new(),
             before: Vec::new(),
             keys: Vec::new(),
             damaged: None,
@@ -137,9 +134,11 @@ impl Versions {
     /// Goes to the entry at `at` of the block, behind the one whose key it has.
     fn go_to(&mut self, at: usize) -> Result<()> {
         let mut key = std::mem::take(&mut self.key);
-        let entries = self.bytes().get(..self.entries).unwrap_or_default();
         let base = self.runs.get(self.run).map_or(0, |run| run.base);
-        let gone = Block::of_entries(entries, base).entry(at, &mut key);
+        let gone = match self.bytes().get(..self.entries) {
+            Some(entries) => Block::of_entries(entries, base).entry(at, &mut key),
+            None => Err("a block is too short".into()),
+        };
         self.key = key;
         match gone {
             Ok(entry) => self.entry = entry,
@@ -159,7 +158,6 @@ impl Versions {
 
     /// Goes to the first entry of the block that was read, or to its last.
     fn enter(&mut self, reverse: bool) -> Result<()> {
-        self.key.clear();
         if reverse { self.decode(|_| false) } else { self.go_to(0) }
     }
 
@@ -293,7 +291,6 @@ impl Versions {
         if self.entry.is_some() {
             return Ok(());
         }
-        std::mem::swap(&mut self.key, &mut self.last_key);
         self.block += 1;
         if self.runs.get(self.run).is_some_and(|run| self.block >= run.shape.blocks) {
             if self.run + 1 >= self.runs.len() {
@@ -308,11 +305,7 @@ impl Versions {
         if let Some(run) = self.runs.get(self.run) {
             self.ahead.passed(run, self.place.1);
         }
-        self.enter(false)?;
-        if let Some(entry) = &mut self.entry {
-            entry.is_same_key = self.key == self.last_key;
-        }
-        Ok(())
+        self.enter(false)
     }
 
     /// Whether the key where it is, having gone one version on forwards, is the one that it came from.

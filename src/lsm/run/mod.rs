@@ -130,7 +130,13 @@ impl Run {
         }
         let mut header = [0; HEADER_SIZE];
         file.read_at(&mut header, 0).map_err(|e| failed(e, 0))?;
-        let header = Header::decode(&header).map_err(|what| damaged(0, what))?;
+        let header = Header::decode(&header).map_err(|refusal| match refusal {
+            Refusal::NoMemory(refused) => refused.into(),
+            Refusal::Damaged(what) => damaged(0, what),
+            Refusal::OtherVersion(words) => {
+                Error::Unsupported { message: format!("{}: {words}", disk.path().join(&name).display()) }
+            }
+        })?;
         if (header.id, header.salt, header.store_id) != (entry.id, entry.salt, *store_id) {
             return Err(damaged(0, "the run is another one than the manifest names"));
         }
