@@ -7,6 +7,7 @@ use super::key::RangeDelete;
 use super::memtable::Memtable;
 use super::ranges::Ranges;
 use super::run::{self, Run};
+use crate::disk::Access;
 use crate::format::FileId;
 use crate::format::features::NUMBERED_LISTS;
 use crate::format::manifest::{FileState, Manifest};
@@ -103,7 +104,7 @@ fn try_install(engine: &Engine, change: &mut Installation, may_count: &mut bool)
     for run in &mut change.added {
         run.cleaned = cleaned;
         let (disk, verify) = (&engine.catalog.disk, engine.options.verify_checksums);
-        added.push(Run::open(disk, run, &store_id, verify, &engine.removing)?);
+        added.push(Run::open(disk, run, Access::Read, &store_id, verify, &engine.removing)?);
     }
     let tree = engine.tree();
     let stays = |run: &&Arc<Run>| !change.removed.contains(&run.entry.id);

@@ -13,9 +13,9 @@ use super::ranges::Ranges;
 use super::run::{Removing, Run};
 use crate::bitcask::engine::clock::StoreClock;
 use crate::bitcask::lifecycle::publish::{own_page, publish};
-use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
 use crate::disk::page::{self, OwnPage};
+use crate::disk::{Access, Disk};
 use crate::format::features::{NUMBERED_LISTS, Needs, ORDERED};
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::manifest::{FileState, Manifest};
@@ -141,8 +141,8 @@ pub fn assemble(
     catalog.published.close_page();
     let catalog = Arc::new(catalog);
     let removing = Arc::default();
-    let runs = Runs { disk, verify: options.verify_checksums, removing: &removing, known: None };
-    let mut tree = runs.tree(manifest, memtable_size(options))?;
+    let runs = Runs { disk, options, removing: &removing, known: None };
+    let mut tree = runs.tree(manifest)?;
     let files = open_log(&catalog, options)?;
     let replayed = replay(&catalog, manifest, options, &files, &mut tree)?;
     let next_list = replayed.next_list.max(next_list(manifest, &tree));
@@ -186,8 +186,8 @@ pub fn assemble(
 pub struct Runs<'a> {
     /// Where they are.
     pub disk: &'a Arc<dyn Disk>,
-    /// Whether the checksums of blocks are compared.
-    pub verify: bool,
+    /// The options of who opens them.
+    pub options: &'a Options,
     /// See [`Removing`].
     pub removing: &'a Arc<Removing>,
     /// What has some of them open already.
@@ -196,7 +196,10 @@ pub struct Runs<'a> {
 
 impl Runs<'_> {
     /// What a manifest lists, and a memtable for what is in the log, with nothing in it.
-    pub fn tree(&self, manifest: &Manifest, memtable_size: usize) -> Result<Tree> {
+    pub fn tree(&self, manifest: &Manifest) -> Result<Tree> {
+        let (store_id, verify) = (&manifest.store_id, self.options.verify_checksums);
+        // A writer beside a live reader removes their names when it has merged them.
+        let access = if self.options.live { Access::Follow { grows: false } } else { Access::Read };
         let mut known = memory::collect(self.known.iter().flat_map(|tree| tree.runs()))?;
         known.sort_unstable_by_key(|run| run.entry.id);
         let mut runs = memory::vec_with_room(manifest.ordered.runs.len())?;
@@ -208,11 +211,11 @@ impl Runs<'_> {
                     run.set_level(entry.level);
                     Arc::clone(run)
                 }
-                None => Run::open(self.disk, entry, &manifest.store_id, self.verify, self.removing)?,
+                None => Run::open(self.disk, entry, access, store_id, verify, self.removing)?,
             });
         }
         let tree = Tree {
-            active: Arc::new(Memtable::of_the_log(memtable_size)),
+            active: Arc::new(Memtable::of_the_log(memtable_size(self.options))),
             frozen: Vec::new(),
             levels: Arc::new(levels_with(runs.iter())?),
             ranges: Arc::new(Ranges::for_later(RangeDelete::copies(&manifest.ordered.ranges)?)?),

@@ -9,7 +9,7 @@ use crate::format::manifest::Manifest;
 use crate::format::names;
 use crate::log::live::follower::Come;
 use crate::log::opening::read_whole;
-use crate::lsm::engine::{Engine, memtable_size};
+use crate::lsm::engine::Engine;
 use crate::lsm::open::Runs;
 use crate::lsm::shared::Shared;
 use crate::store::error::{Error, Result};
@@ -18,8 +18,9 @@ use crate::store::memory;
 
 /// So often the manifest is read again because it was replaced meanwhile; then it is left to the next time.
 const MOST_ATTEMPTS: u32 = 16;
-/// So many memtables that are full may be there before a call that reads looks for runs with what they have.
-const MOST_FROZEN: usize = 6;
+/// So many memtables that are full may be there before a call that reads looks for runs with what they have: as many as a writer lets wait
+/// before it waits for them.
+const MOST_WAITING: usize = 6;
 
 /// What was taken over of manifests.
 #[derive(Default)]
@@ -53,7 +54,7 @@ pub fn adopt(shared: &Shared, follower: &Follower) -> Result<()> {
 /// As [`adopt`], for a call that reads, where memtables take more than they should; not where somebody is at it. What goes wrong is the
 /// thread's affair.
 pub fn relieve(shared: &Shared, follower: &Follower, engine: &Engine) {
-    if engine.frozen() < MOST_FROZEN {
+    if engine.frozen() < MOST_WAITING {
         return;
     }
     if let Some(mut adopted) = follower.adopted.try_lock()
@@ -105,9 +106,9 @@ fn adopt_manifest(
         return Ok(false);
     }
     let known = engine.tree();
-    let (disk, verify, removing) = (&catalog.disk, engine.options.verify_checksums, &engine.removing);
-    let runs = Runs { disk, verify, removing, known: Some(&known) };
-    let tree = match runs.tree(&manifest, memtable_size(&engine.options)) {
+    let (disk, options, removing) = (&catalog.disk, &engine.options, &engine.removing);
+    let runs = Runs { disk, options, removing, known: Some(&known) };
+    let tree = match runs.tree(&manifest) {
         // Merged meanwhile: the next manifest says into what.
         Err(Error::Corrupt { .. })
             if read().is_ok_and(|now| now.is_ok_and(|now| now.generation != manifest.generation)) =>

@@ -15,7 +15,7 @@ use crate::log::live::ground::{Attempts, BEGINS_WITHIN, CALLS_WAIT, Ground};
 use crate::log::opening::active::seq_behind;
 use crate::log::opening::manifest::{load_manifest, refuse_other_versions};
 use crate::log::recovery::Listed;
-use crate::lsm::engine::{Engine, Tree, memtable_size};
+use crate::lsm::engine::{Engine, Tree};
 use crate::lsm::open::{ForEngine, Replayed, Runs, assemble, replay};
 use crate::lsm::shared::Shared;
 use crate::store::error::{Error, Result};
@@ -118,9 +118,9 @@ fn read_all(engine: &Engine, ground: &Ground) -> Result<(Manifest, Tree, Replaye
         return Err(Error::Unsupported { message });
     }
     let known = engine.tree();
-    let (verify, removing) = (engine.options.verify_checksums, &engine.removing);
-    let runs = Runs { disk, verify, removing, known: Some(&known) };
-    let mut tree = runs.tree(&manifest, memtable_size(&engine.options))?;
+    let (options, removing) = (&engine.options, &engine.removing);
+    let runs = Runs { disk, options, removing, known: Some(&known) };
+    let mut tree = runs.tree(&manifest)?;
     // What was read of them may be true no more: who follows the changes and is in the middle of one has it still.
     for file in catalog.files.all()? {
         catalog.files.take(usize::from(file.slot));

@@ -100,10 +100,12 @@ fn corrupt(disk: &dyn Disk, id: u32, offset: u64, what: Damage) -> Error {
 }
 
 impl Run {
-    /// Opens a run that the manifest lists, and checks that it is the one. Its blocks are not read.
+    /// Opens a run that the manifest lists, and checks that it is the one. Its blocks are not read. With [`Access::Follow`] where another
+    /// process may remove the name while this is used.
     pub fn open(
         disk: &Arc<dyn Disk>,
         entry: &RunEntry,
+        access: Access,
         store_id: &[u8; 16],
         verify: bool,
         removing: &Arc<Removing>,
@@ -116,7 +118,7 @@ impl Run {
             std::io::ErrorKind::UnexpectedEof => damaged(offset, "the run ends too early"),
             _ => Error::io("read the run", &disk.path().join(&name), &error),
         };
-        let file = disk.open(&name, Access::Read).map_err(|e| failed(e, 0))?;
+        let file = disk.open(&name, access).map_err(|e| failed(e, 0))?;
         let size = file.size().map_err(|e| failed(e, 0))?;
         // In memory a file may have more room than bytes.
         if size < entry.length
