@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use filedb::{Batch, Db, EngineKind, Error, IoMode, KeyRange, Options, PutOptions, Ttl};
+use filedb::{BackupOptions, Batch, Db, EngineKind, Error, IoMode, KeyRange, Options, PutOptions, Ttl};
 
 /// The page of a store's writer, as docs/FORMAT.md names it.
 const PAGE: &str = "LIVE";
@@ -822,4 +822,31 @@ fn what_a_reader_took_over_in_the_middle_of_deletes_of_ranges_is_what_the_writer
             }
         }
     }
+}
+
+#[test]
+fn a_readers_backup_is_a_store_also_where_the_log_has_just_gone_on_in_an_empty_file() {
+    both_engines(|path, writing| {
+        let home = tempfile::tempdir().unwrap();
+        let db = Db::open(path, writing).unwrap();
+        let reader = Db::open(path, &reading()).unwrap();
+        for n in 0..100 {
+            db.put(format!("key {n}"), vec![1; 300]).unwrap();
+        }
+        assert_eq!(reader.count().unwrap(), 100);
+        // The end of the log is so large that it becomes a file that is complete; a merge makes runs of what is in that.
+        db.backup(home.path().join("the writer's"), &BackupOptions::new()).unwrap();
+        db.merge().unwrap();
+        let of_reader = home.path().join("the reader's");
+        reader.backup(&of_reader, &BackupOptions::new()).unwrap();
+        assert_eq!(reader.recount(), Ok(()));
+        for options in [reading(), Options { live: false, ..reading() }] {
+            let copy = Db::open(&of_reader, &options).unwrap();
+            assert_eq!(contents(&copy), contents(&db));
+        }
+        db.put("later", "1").unwrap();
+        reader.backup(&of_reader, &BackupOptions::new()).unwrap();
+        let copy = Db::open(&of_reader, &reading()).unwrap();
+        assert_eq!(contents(&copy), contents(&db));
+    });
 }

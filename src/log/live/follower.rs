@@ -327,6 +327,8 @@ impl<A> Follower<A> {
             }) else {
                 return Ok(Come::Lost);
             };
+            // A backup copies what the log is in, also where there is no frame in that yet.
+            engine.log().follow(&next, place.next_seq, 0);
             place.file = Some(next);
             place.offset = FILE_HEADER_SIZE;
         }
