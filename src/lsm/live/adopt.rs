@@ -117,10 +117,12 @@ fn adopt_manifest(
         }
         tree => tree?,
     };
-    engine.take_runs(tree, flushed);
     let is_listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
     let at = follower.place().file.as_ref().map_or(0, |file| file.id);
-    for file in catalog.files.all()? {
+    let files = catalog.files.all()?;
+    // From here on nothing fails: the tree and the manifest that is known belong together.
+    engine.take_runs(tree, flushed);
+    for file in files {
         // What is not listed and not behind the place is in runs. Who is in the middle of it holds it.
         if !is_listed(file.id) && file.id < at && file.seqs().1 <= flushed {
             catalog.files.take(usize::from(file.slot));
