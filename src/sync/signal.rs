@@ -22,7 +22,8 @@ impl Signal {
         let mut state = self.state.lock();
         if !state.work {
             state.work = true;
-            self.state.notify_one();
+            // Not one of them: it may be one that pauses.
+            self.state.notify_all();
         }
     }
 

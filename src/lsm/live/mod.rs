@@ -92,6 +92,10 @@ impl Beside for Shared {
     fn signal(&self) -> &Signal {
         &self.flush_signal
     }
+
+    fn is_full(&self) -> bool {
+        self.enter().is_ok_and(|engine| engine.frozen() > 0)
+    }
 }
 
 impl Live {

@@ -31,6 +31,11 @@ pub trait Beside: Followable {
     /// Wakes and stops the thread.
     fn signal(&self) -> &Signal;
 
+    /// Whether memory is held that a look at the manifest may free. Who brings that about wakes the thread.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// Does some of what an opening left to the thread, and says whether there is more.
     fn settle_some(&self) -> bool {
         false
@@ -46,12 +51,15 @@ pub fn keep_up<S: Beside>(shared: &Weak<S>, follower: &Follower<S::Adopted>, sig
         let is_settled = begun.elapsed() >= SETTLED_IN;
         let more = is_settled && shared.settle_some();
         nap = if more { Duration::ZERO } else { LOOKS_EVERY };
-        if looked_for_others.elapsed() < LOOKS_EVERY {
+        let is_time = looked_for_others.elapsed() >= LOOKS_EVERY;
+        if !is_time && !shared.is_full() {
             continue;
         }
-        looked_for_others = Instant::now();
-        if let Ok(engine) = shared.enter() {
-            follower.look_for_others(engine.catalog().disk.as_ref());
+        if is_time {
+            looked_for_others = Instant::now();
+            if let Ok(engine) = shared.enter() {
+                follower.look_for_others(engine.catalog().disk.as_ref());
+            }
         }
         if !follower.was_asked() && looked.elapsed() < LOOKS_UNASKED_EVERY {
             continue;
