@@ -70,7 +70,7 @@ impl Db {
 
     /// As [`Db::write_checkpoint`]; `meanwhile` is called when it has begun, and may write.
     pub fn write_checkpoint_while(&self, meanwhile: impl FnOnce()) -> Result<bool> {
-        crate::bitcask::lifecycle::running::write_with(&self.bitcask().shared, meanwhile)
+        crate::bitcask::lifecycle::running::write_with(&self.bitcask().shared, meanwhile, || ())
     }
 
     /// What the threads of a store hold of it.

@@ -135,7 +135,12 @@ impl Engine {
         };
         let old = locked.get(newer.hash).filter(|old| old.size.is_head());
         let Some(old) = old else {
+            let is_new = locked.get(newer.hash).is_none();
             self.install(inside, &mut locked, newer.hash, &newer.appended(), newer.expiry_ms);
+            // A checkpoint that somebody made up may say when a key expires that it has not.
+            if is_new && newer.expiry_ms.is_none() {
+                self.expiries.clear(newer.hash);
+            }
             return Ok(());
         };
         self.take_newer_than_list(inside, &mut locked, old, newer)

@@ -102,6 +102,13 @@ impl StoreClock {
         self.hear();
     }
 
+    /// Takes the store's time ahead, as a wall clock does that is set forward and back.
+    #[cfg(test)]
+    pub fn go_ahead(&self, by_ms: u64) {
+        self.latest.fetch_max(self.precise().saturating_add(by_ms), Ordering::Relaxed);
+        self.precise();
+    }
+
     /// What is added to the monotonic clock.
     pub fn offset(&self) -> u64 {
         self.offset.load(Ordering::Relaxed)

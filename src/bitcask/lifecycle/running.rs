@@ -59,11 +59,12 @@ pub fn is_possible(engine: &Engine) -> bool {
 /// Writes a checkpoint of an open store, and tells it on the page. False where that cannot be done now: while something is merged, or the
 /// disk is nearly full.
 pub fn write(shared: &Shared) -> Result<bool> {
-    write_with(shared, || ())
+    write_with(shared, || (), || ())
 }
 
-/// As [`write`]; `meanwhile` is called when the place in the log is known and nothing of the index was read yet. For tests.
-pub fn write_with(shared: &Shared, meanwhile: impl FnOnce()) -> Result<bool> {
+/// As [`write`]; `meanwhile` is called when the place in the log is known and nothing of the index was read yet, and `then` when it is noted
+/// what expires, and no key was. For tests.
+pub fn write_with(shared: &Shared, meanwhile: impl FnOnce(), then: impl FnOnce()) -> Result<bool> {
     // This does not wait for a merge: one that a caller began may take an hour, and the thread that calls this seals files too.
     let Some(merging) = shared.merging().try_lock() else { return Ok(false) };
     if !merging.outputs.is_empty() || !merging.finished.is_empty() {
@@ -79,7 +80,7 @@ pub fn write_with(shared: &Shared, meanwhile: impl FnOnce()) -> Result<bool> {
         return Ok(false);
     }
     let is_over = || shared.signal().is_stopped();
-    match write_beside_writers(&engine, meanwhile, &is_over) {
+    match write_beside_writers(&engine, meanwhile, then, &is_over) {
         Ok(checkpointed) => engine.catalog.published.checkpoint(checkpointed),
         // Nobody needs it any more.
         Err(_) if is_over() => return Ok(false),
@@ -91,6 +92,7 @@ pub fn write_with(shared: &Shared, meanwhile: impl FnOnce()) -> Result<bool> {
 fn write_beside_writers(
     engine: &Inside<'_>,
     meanwhile: impl FnOnce(),
+    then: impl FnOnce(),
     is_over: &dyn Fn() -> bool,
 ) -> Result<Checkpointed> {
     let catalog = &engine.catalog;
@@ -115,6 +117,7 @@ fn write_beside_writers(
         Ok(())
     })
     .map_err(|e| Error::io("note what expires in", catalog.disk.path(), &e))?;
+    then();
     let random =
         catalog.disk.random().map_err(|e| Error::io("name the checkpoint of", catalog.disk.path(), &e))?;
     let id = u64::from_le_bytes(random[..8].try_into().unwrap_or_default()).max(1);
@@ -189,13 +192,15 @@ pub struct Base {
     /// The number of the last record.
     pub last_seq: u64,
     bytes: u64,
+    /// So far the store's time was ahead of the machine's monotonic clock when all keys were noted, or farther.
+    ahead_ms: u64,
 }
 
 /// Where what a file has that is not covered is at most this part of what is covered, the keys stay where they are. Else the index is made
 /// before anybody uses it: what is noted takes memory beside it.
 const FEW_SINCE: u64 = 4;
 
-/// Who tells the time of the store may be so far ahead of this machine's clock, in milliseconds, or farther, which is rare.
+/// What expires later than this, by the store's time, in milliseconds, had not expired while the checkpoint was written.
 const SOON_MS: u64 = 60_000;
 
 impl Base {
@@ -217,7 +222,9 @@ impl Base {
 
     /// An index that begins with the keys where they are, and with what was written since, which is newer.
     pub fn over(self, newer: &Index, expiries: &Expiries, catalog: &Arc<Catalog>) -> Result<Index> {
-        let soon_ms = catalog.disk.now_ms(true).saturating_add(SOON_MS);
+        // Keys expire by the store's time, which may be any time ahead of the wall clock.
+        let store_ms = catalog.disk.monotonic_ms().saturating_add(self.ahead_ms);
+        let soon_ms = catalog.disk.now_ms(true).max(store_ms).saturating_add(SOON_MS);
         for (hash, entry, expiry_ms) in &self.lines {
             // A key that expired while the checkpoint was written may have a line and no place. That takes long to find out, and where it is not
             // found out, who looks for what has expired does.
@@ -299,7 +306,9 @@ pub fn load(
         Some((hash, entry, *expiry_ms))
     });
     let lines = memory::collect(lines)?;
-    Ok(Some(Base { keys, places, lines, covered, last_seq: checkpointed.last_seq, bytes }))
+    // Read after the page told of the checkpoint, and it only grows.
+    let ahead_ms = told.clock();
+    Ok(Some(Base { keys, places, lines, covered, last_seq: checkpointed.last_seq, bytes, ahead_ms }))
 }
 
 /// What the slots of a checkpoint are here, and up to which unit their files are covered.

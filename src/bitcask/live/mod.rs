@@ -153,9 +153,12 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::Db;
+    use crate::bitcask::lifecycle::running::write_with;
     use crate::store::Store;
+    use crate::{Db, PutOptions};
 
     fn key(n: u64) -> Vec<u8> {
         n.to_le_bytes().to_vec()
@@ -265,6 +268,38 @@ mod tests {
         check(&live, "after");
         live.reading.follower.adopt(&live.reading.store.shared).unwrap();
         check(&live, "after");
+        assert_eq!(live.recount(), Ok(()));
+    }
+
+    #[test]
+    fn a_key_that_expired_while_the_checkpoint_was_written_and_was_put_again_stays_where_the_stores_time_is_ahead()
+     {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("store");
+        let db = writer(&path);
+        fill(&db);
+        let shared = db.shared().upgrade().unwrap();
+        let writing = || shared.inside().unwrap();
+        writing().clock.go_ahead(100_000);
+        let dies = PutOptions { ttl: Some(Duration::from_secs(10)), ..PutOptions::default() };
+        db.put_with("dies", "before", &dies).unwrap();
+        let is_written = write_with(
+            &shared,
+            || (),
+            || {
+                writing().clock.go_ahead(20_000);
+                assert_eq!(db.count().unwrap(), KEYS, "it is taken out when its line was noted");
+            },
+        );
+        assert!(is_written.unwrap());
+        let live = Live::begin(&path, &reading()).unwrap();
+        let engine = live.reading.store.shared.inside().unwrap();
+        assert_eq!(pending(&live), KEYS as usize);
+        assert_eq!(engine.expiries.get(engine.hasher.hash(b"dies")), None);
+        engine.index.take_over_all().unwrap();
+        db.put("dies", "after").unwrap();
+        assert_eq!(live.count().unwrap(), KEYS + 1);
+        assert!(live.show_to(b"dies", |value| assert_eq!(value, b"after")).unwrap());
         assert_eq!(live.recount(), Ok(()));
     }
 
