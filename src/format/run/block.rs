@@ -173,7 +173,7 @@ pub struct Entry {
     pub value: Range<usize>,
     /// Where the next entry begins.
     pub next: usize,
-    /// Its key is that of the entry before.
+    /// Whether the key is that of the entry before.
     pub is_same_key: bool,
 }
 
