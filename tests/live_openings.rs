@@ -8,8 +8,10 @@ use std::ops::Bound;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use filedb::disk::sim::SimDisk;
 use filedb::{BackupOptions, Batch, Db, EngineKind, Error, IoMode, KeyRange, Options, PutOptions, Ttl};
 
 /// The page of a store's writer, as docs/FORMAT.md names it.
@@ -282,7 +284,7 @@ fn keys_expire_for_the_reader_as_they_do_for_the_writer() {
 }
 
 /// The names, sizes, times of change and contents of all files of a directory.
-fn everything(path: &Path) -> BTreeMap<PathBuf, (u64, std::time::SystemTime, Vec<u8>)> {
+fn everything(path: &Path) -> BTreeMap<PathBuf, (u64, SystemTime, Vec<u8>)> {
     let files = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     files
         .map(|file| {
@@ -573,6 +575,20 @@ fn a_page_that_was_made_for_a_store_that_could_not_be_opened_is_not_waited_for()
     });
 }
 
+/// Gives a file this content as a writer does: by appending to it, or by another file in its place.
+fn write_as_a_writer(path: &Path, name: &str, content: &[u8]) {
+    let file = path.join(name);
+    let before = std::fs::read(&file).unwrap_or_default();
+    if let Some(appended) = content.strip_prefix(before.as_slice()) {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
+        std::io::Write::write_all(&mut file, appended).unwrap();
+    } else {
+        let new = path.join("written.tmp");
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, file).unwrap();
+    }
+}
+
 #[test]
 fn a_writer_that_tells_nothing_is_noticed_when_it_comes_and_what_it_wrote_is_seen_when_it_has_left() {
     both_engines(|path, writing| {
@@ -604,16 +620,7 @@ fn a_writer_that_tells_nothing_is_noticed_when_it_comes_and_what_it_wrote_is_see
         // It writes what was written in the copy, and nothing of that on the page.
         let written = everything(&copy).into_iter().filter(|(file, _)| !file.ends_with(PAGE));
         for (file, (_, _, content)) in written {
-            let file = path.join(file.file_name().unwrap());
-            let before = std::fs::read(&file).unwrap_or_default();
-            if let Some(appended) = content.strip_prefix(before.as_slice()) {
-                let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
-                std::io::Write::write_all(&mut file, appended).unwrap();
-            } else {
-                let new = path.join("written.tmp");
-                std::fs::write(&new, content).unwrap();
-                std::fs::rename(new, file).unwrap();
-            }
+            write_as_a_writer(path, file.file_name().unwrap().to_str().unwrap(), &content);
         }
         drop(directory);
         assert_eq!(reader.get("key").unwrap().as_deref(), Some(&b"new"[..]));
@@ -637,6 +644,41 @@ fn what_a_writer_that_told_nothing_left_is_seen_though_it_was_gone_before_anybod
         while reader.get("key").unwrap().as_deref() != Some(&b"new"[..]) {
             std::thread::yield_now();
         }
+    });
+}
+
+#[test]
+fn what_has_expired_for_a_writer_whose_clock_was_ahead_has_for_a_reader_that_reads_what_it_left() {
+    both_engines(|path, writing| {
+        let db = Db::open(path, writing).unwrap();
+        let hour = Duration::from_secs(3_600);
+        db.put_with("brief", "1", &PutOptions { ttl: Some(hour), ..PutOptions::default() }).unwrap();
+        db.close().unwrap();
+        let reader = Db::open(path, &reading()).unwrap();
+        assert!(reader.exists("brief").unwrap());
+        // It tells nothing on the page, and comes and goes before anybody looks.
+        let disk = SimDisk::new();
+        let name = |file: &Path| file.file_name().unwrap().to_str().unwrap().to_string();
+        for (file, (_, _, content)) in everything(path) {
+            disk.write_file(&name(&file), content);
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        disk.set_clock_ms((now + 2 * hour).as_millis() as u64);
+        let other = Db::open_on(Arc::new(disk.clone()), writing).unwrap();
+        assert!(!other.exists("brief").unwrap());
+        other.put("new", "1").unwrap();
+        other.close().unwrap();
+        // The manifest last.
+        let mut written = disk.file_names();
+        written.retain(|name| name != PAGE);
+        written.sort_by_key(|name| name == "MANIFEST");
+        for name in written {
+            write_as_a_writer(path, &name, &disk.read_file(&name).unwrap());
+        }
+        while !reader.exists("new").unwrap() {
+            std::thread::yield_now();
+        }
+        assert_eq!(reader.get("brief").unwrap(), None);
     });
 }
 

@@ -74,21 +74,27 @@ impl StoreClock {
     /// The clock of a store that is opened: not earlier than `latest`, nor than the time at the last close and as much as
     /// has certainly passed since.
     pub fn new(disk: Arc<dyn Disk>, latest: u64, closed: Option<Reading>) -> Self {
-        let passed = closed.map_or(0, |closed| {
-            let (wall, monotonic) = (disk.now_ms(true), disk.monotonic_ms());
-            closed.store_ms.saturating_add(certainly_passed(&closed, wall, monotonic))
-        });
         let clock = StoreClock {
             disk,
             offset: AtomicU64::new(0),
-            latest: AtomicU64::new(latest.max(passed)),
+            latest: AtomicU64::new(0),
             seen_wall: AtomicU64::new(0),
             seen_time: AtomicU64::new(0),
             published: None,
             told: OnceLock::new(),
         };
+        clock.not_before(latest, closed);
         clock.precise();
         clock
+    }
+
+    /// From now on the time is not earlier than `latest`, nor than the time at the last close and as much as has certainly passed since.
+    pub fn not_before(&self, latest: u64, closed: Option<Reading>) {
+        let passed = closed.map_or(0, |closed| {
+            let (wall, monotonic) = (self.disk.now_ms(true), self.disk.monotonic_ms());
+            closed.store_ms.saturating_add(certainly_passed(&closed, wall, monotonic))
+        });
+        self.latest.fetch_max(latest.max(passed), Ordering::Relaxed);
     }
 
     /// The same, which tells its offset.

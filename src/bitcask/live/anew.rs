@@ -78,6 +78,7 @@ fn take_over(engine: &Inside<'_>, manifest: &Manifest, ground: &Ground, rebuilt:
         *known = Manifest { next_file_id, complete_after, ..copy };
     });
     let place = Place::behind(&engine.catalog, manifest, ground, rebuilt.max_seq + 1)?;
+    engine.clock.not_before(rebuilt.max_time_ms.max(manifest.clock_ms), rebuilt.closed);
     if let Some(told) = ground.living() {
         // What has expired for the writer has for this process.
         engine.clock.follow(told);

@@ -92,6 +92,7 @@ pub fn make_anew(
         let made = attempts.make(disk, told, CALLS_WAIT, |ground| read_all(engine, ground))?;
         let Some((ground, (manifest, tree, replayed))) = made else { continue };
         follower.is_told_again();
+        engine.clock.not_before(replayed.max_time_ms.max(manifest.clock_ms), None);
         if let Some(told) = ground.living() {
             engine.clock.follow(told);
         }
