@@ -142,8 +142,9 @@ pub fn assemble(
     let catalog = Arc::new(catalog);
     let removing = Arc::default();
     let runs = Runs { disk, options, removing: &removing, known: None };
-    let mut tree = runs.tree(manifest)?;
+    // The log first: where another process writes, its files go sooner than runs, which take longer to open.
     let files = open_log(&catalog, options)?;
+    let mut tree = runs.tree(manifest)?;
     let replayed = replay(&catalog, manifest, options, &files, &mut tree)?;
     let next_list = replayed.next_list.max(next_list(manifest, &tree));
     if !options.read_only {

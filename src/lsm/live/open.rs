@@ -118,15 +118,16 @@ fn read_all(engine: &Engine, ground: &Ground) -> Result<(Manifest, Tree, Replaye
             format!("the store '{}' was begun anew; close it, and open it again", disk.path().display());
         return Err(Error::Unsupported { message });
     }
-    let known = engine.tree();
-    let (options, removing) = (&engine.options, &engine.removing);
-    let runs = Runs { disk, options, removing, known: Some(&known) };
-    let mut tree = runs.tree(&manifest)?;
     // What was read of them may be true no more: who follows the changes and is in the middle of one has it still.
     for file in catalog.files.all()? {
         catalog.files.take(usize::from(file.slot));
     }
+    // Before the runs, as in an opening.
     let files = open_log(catalog, &manifest, ground)?;
+    let known = engine.tree();
+    let (options, removing) = (&engine.options, &engine.removing);
+    let runs = Runs { disk, options, removing, known: Some(&known) };
+    let mut tree = runs.tree(&manifest)?;
     let replayed = replay(catalog, &manifest, &engine.options, &files, &mut tree)?;
     Ok((manifest, tree, replayed))
 }
