@@ -45,8 +45,7 @@ pub fn make_anew(
     // The files that are gone are let go of with the next manifest, or this one.
     adopted.begin_anew();
     // Attempts count in the files that are open here: nothing is followed from where this began.
-    place.give_up();
-    follower.set_seen(None);
+    follower.begin_anew(place);
     let mut attempts = Attempts::default();
     loop {
         if shared.signal().is_stopped() {

@@ -83,7 +83,7 @@ impl Place {
     }
 
     /// Nothing is followed from here any more.
-    pub fn give_up(&mut self) {
+    fn give_up(&mut self) {
         self.is_lost = true;
     }
 
@@ -121,6 +121,8 @@ pub struct Follower<A> {
     asked: AtomicBool,
     /// How often a part of what was read was found not to be in the log any more.
     histories: AtomicU64,
+    /// How often it was begun to make anew what the reader has.
+    makings: AtomicU64,
 }
 
 impl<A> Follower<A> {
@@ -136,6 +138,7 @@ impl<A> Follower<A> {
             adopted: Mutex::new(adopted),
             asked: AtomicBool::new(false),
             histories: AtomicU64::new(0),
+            makings: AtomicU64::new(0),
         }
     }
 
@@ -224,6 +227,19 @@ impl<A> Follower<A> {
     /// As long as this is what it was, the log goes on behind what was read of it.
     pub fn histories(&self) -> u64 {
         self.histories.load(Ordering::Acquire)
+    }
+
+    /// As long as this is what it was, no file of the log that is open here was closed to be opened anew. To be asked before
+    /// [`Follower::is_up_to_date`].
+    pub fn makings(&self) -> u64 {
+        self.makings.load(Ordering::Acquire)
+    }
+
+    /// What the reader has is about to be made anew: nothing is followed from where this began.
+    pub fn begin_anew(&self, place: &mut Place) {
+        place.give_up();
+        self.set_seen(None);
+        self.makings.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Calls `then` when the reader has all that was written when this was called, and before anything newer is taken over. `make_anew` is for

@@ -81,8 +81,7 @@ pub fn make_anew(
         )
     });
     adopted.begin_anew();
-    place.give_up();
-    follower.set_seen(None);
+    follower.begin_anew(place);
     let mut attempts = Attempts::default();
     loop {
         if shared.flush_signal.is_stopped() {

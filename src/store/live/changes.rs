@@ -38,14 +38,21 @@ impl<S: Beside> Follow for LiveChanges<S> {
         let mut pause = LOOKS_AFTER.0;
         loop {
             self.check_open()?;
+            let makings = self.follower.makings();
             if !self.follower.is_up_to_date() {
                 self.shared.follow(&self.follower)?;
             }
+            let at = self.following.at();
             let got = self.following.next_piece(piece, Some(Duration::ZERO))?;
             // Numbers are given again where a disk has lost the end of the log.
             if self.follower.histories() != self.histories {
                 piece.clear();
                 return Ok(Got::Gap);
+            }
+            // The files of the log may have been closed to be opened anew just when it was looked what they are.
+            if got == Got::Gap && self.follower.makings() != makings {
+                self.following = Following::new(&self.shared, at)?;
+                continue;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if got != Got::Nothing || left.is_some_and(|left| left.is_zero()) {
