@@ -98,8 +98,12 @@ impl Usage {
 
     /// Counts records as alive that were counted as dead.
     pub fn came_alive(&self, records: u64, weight: u64) {
-        self.dead_records.fetch_sub(records, Ordering::Relaxed);
-        self.dead_weight.fetch_sub(weight, Ordering::Relaxed);
+        // A checkpoint that somebody made up may have more keys in a file than it says there are records.
+        let less = |dead: &AtomicU64, by: u64| {
+            let _ = dead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(by)));
+        };
+        less(&self.dead_records, records);
+        less(&self.dead_weight, weight);
     }
 
     /// Sets all counts, after recovery has established them.
@@ -598,5 +602,18 @@ impl DataFile {
     #[cold]
     pub fn io_error(&self, action: &'static str, error: &std::io::Error) -> Error {
         Error::io(action, &self.disk.path().join(names::data(self.id)), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Usage;
+
+    #[test]
+    fn more_records_that_come_alive_than_were_dead_leave_none_dead() {
+        let usage = Usage::default();
+        usage.set(3, 300, 2, 200);
+        usage.came_alive(2, 200);
+        assert_eq!((usage.live_records(), usage.live_weight()), (3, 300));
     }
 }

@@ -86,11 +86,11 @@ impl Engine {
                     ListHead::decode(frame.value()).map_err(|what| file.corrupt(frame.offset, what))?;
                 *held = Some(Held { head, newer });
             }
-            Kind::Put if self.note_newer(&newer)? => file.usage.died(size),
+            Kind::Put if self.note_newer(&newer, || file.usage.died(size))? => {}
             Kind::Put => self.take_newer(inside, &newer)?,
             Kind::Tombstone => {
                 file.usage.died(size);
-                if !self.note_newer(&newer)? {
+                if !self.note_newer(&newer, || ())? {
                     self.take_away(inside, newer.hash, header.seq)?;
                 }
             }
@@ -105,8 +105,8 @@ impl Engine {
     }
 
     /// Notes a newer version of a key, or that it is gone, where the index has the key still in the checkpoint that it was opened with. Who takes the
-    /// key over counts it as alive. Nobody walks meanwhile: walks begin after all keys were taken over.
-    fn note_newer(&self, newer: &Newer) -> Result<bool> {
+    /// key over counts it as alive: so `count`, which counts it as dead, is called before anybody can. Nobody walks meanwhile: walks begin after all keys were taken over.
+    fn note_newer(&self, newer: &Newer, count: impl FnOnce()) -> Result<bool> {
         if !self.index.is_pending(newer.hash) {
             return Ok(false);
         }
@@ -114,9 +114,12 @@ impl Engine {
             Some(_) => Some(self.expiries.make_room(newer.hash.root, 1)?),
             None => None,
         };
-        Ok(self.index.note(newer.hash, newer.entry, || match newer.expiry_ms {
-            Some(expiry_ms) => self.expiries.set(newer.hash, expiry_ms),
-            None => self.expiries.clear(newer.hash),
+        Ok(self.index.note(newer.hash, newer.entry, || {
+            count();
+            match newer.expiry_ms {
+                Some(expiry_ms) => self.expiries.set(newer.hash, expiry_ms),
+                None => self.expiries.clear(newer.hash),
+            }
         })?)
     }
 
