@@ -22,12 +22,14 @@ const FILES: &[&str] = &[
 const FOLDERS: &[(&str, &str)] =
     &[("src/", ".rs"), ("src/", ".md"), ("docs/", ".md"), ("docs/", ".svg"), ("examples/rust/", ".rs")];
 
-/// The package holds the crate and its documents and nothing else of this repository, and what is in it builds. The other workspace has
+/// The package holds the crate and its documents and nothing else of this repository, and what is in it builds. The other workspaces have
 /// locked the versions that this one has.
 pub fn package(workspace: &Workspace) -> Result<()> {
     let sh = &workspace.shell;
-    let race = workspace.path("bench-compare/Cargo.toml");
-    quietly(cmd!(sh, "cargo metadata --locked --format-version 1 --manifest-path {race}"))?;
+    for other in ["bench-compare/Cargo.toml", "fuzz/Cargo.toml"] {
+        let other = workspace.path(other);
+        quietly(cmd!(sh, "cargo metadata --locked --format-version 1 --manifest-path {other}"))?;
+    }
     let output = cmd!(sh, "cargo package --package filedb --list --allow-dirty").quiet().output()?;
     let (list, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // Such as a licence, or an address to look at.

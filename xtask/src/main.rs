@@ -14,6 +14,7 @@ mod dist;
 mod document;
 mod doxygen;
 mod examples;
+mod fuzz;
 mod header;
 mod manpage;
 mod packaging;
@@ -53,6 +54,8 @@ usage: cargo xtask TASK
   torture [SUITE...] [--seed N] [--minutes M]
                           the random tests with fresh seeds, for ten minutes where nothing else is said; --list: the suites
   torture seeded [BUG...] makes deliberate mistakes in the library, and names the test that catches each
+  fuzz [TARGET...] [--minutes M]
+                          libFuzzer on the targets in fuzz/, for a minute each where nothing else is said
   layers                  the modules of the source, and which uses which
   sanitize [CHECKER...]   the Rust tests under address, thread and miri
   bindings-speed          what calls cost from Go and from Python
@@ -89,16 +92,17 @@ fn run() -> Result<()> {
         return race_sides::run(&Workspace::new()?, &arguments.raw_args()?.collect::<Vec<_>>());
     }
     let (mut words, mut list, mut full, mut check, mut accept) = (Vec::new(), false, false, false, false);
-    let (mut io, mut prefix) = (None, None);
+    let (mut io, mut prefix, mut minutes) = (None, None, None);
     let mut torture = torture::Request::default();
     while let Some(argument) = arguments.next()? {
         match (task.as_str(), argument) {
-            ("test" | "demo" | "sanitize", Value(word)) => words.push(word.string()?),
+            ("test" | "demo" | "sanitize" | "fuzz", Value(word)) => words.push(word.string()?),
             ("test" | "torture", Long("list")) => list = true,
             ("test", Long("full")) => full = true,
             ("torture", Value(name)) => torture.names.push(name.string()?),
             ("torture", Long("seed")) => torture.seed = Some(arguments.value()?.parse()?),
             ("torture", Long("minutes")) => torture.minutes = Some(arguments.value()?.parse()?),
+            ("fuzz", Long("minutes")) => minutes = Some(arguments.value()?.parse()?),
             ("demo", Long("io")) => io = Some(arguments.value()?.string()?),
             ("header" | "man", Long("check")) => check = true,
             ("abi", Long("accept")) => accept = true,
@@ -127,6 +131,7 @@ fn run() -> Result<()> {
         }
         ("torture", _) => torture::run(&workspace, &torture)?,
         ("dist", []) => dist::make(&workspace)?,
+        ("fuzz", targets) => fuzz::run(&workspace, targets, minutes)?,
         ("sanitize", checkers) => sanitize::run(&workspace, checkers)?,
         ("bindings-speed", []) => bindings::speed(&workspace)?,
         ("clib", _) => match prefix {
