@@ -192,7 +192,7 @@ pub struct Base {
     /// The number of the last record.
     pub last_seq: u64,
     bytes: u64,
-    /// So far the store's time was ahead of the machine's monotonic clock when all keys were noted, or farther.
+    /// How far the store's time was ahead of the machine's monotonic clock when all keys were noted, at least.
     ahead_ms: u64,
 }
 
