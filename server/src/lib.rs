@@ -7,6 +7,7 @@ pub mod backups;
 pub mod commands;
 pub mod config;
 pub mod durability;
+pub mod durations;
 pub mod feed;
 pub mod keyspace;
 pub mod latency;

@@ -127,12 +127,29 @@ fn prometheus(server: &Server) -> String {
         let _ =
             write!(text, "# HELP filedb_{name} {help}\n# TYPE filedb_{name} {kind}\nfiledb_{name} {value}\n");
     }
+    let durations = &server.stats.durations;
+    text.push_str(
+        "# HELP filedb_command_seconds What commands took in their event loop, without waits for the disk\n\
+         # TYPE filedb_command_seconds histogram\n",
+    );
+    let mut commands = 0;
+    for (most, count) in durations.ranges() {
+        commands += count;
+        let most = most.map_or_else(|| "+Inf".into(), |micros| (micros as f64 / 1e6).to_string());
+        let _ = writeln!(text, "filedb_command_seconds_bucket{{le=\"{most}\"}} {commands}");
+    }
+    let seconds = durations.micros() as f64 / 1e6;
+    let _ = write!(text, "filedb_command_seconds_sum {seconds}\nfiledb_command_seconds_count {commands}\n");
     text
 }
 
 fn json(server: &Server) -> String {
     let figures = figures(server).into_iter().map(|figure| (figure.name.to_owned(), figure.value.into()));
-    serde_json::Value::Object(figures.collect()).to_string()
+    let mut all: serde_json::Map<_, _> = figures.collect();
+    // The number of commands of each range of Durations.
+    let ranges: Vec<u64> = server.stats.durations.ranges().map(|(_, count)| count).collect();
+    all.insert("command_ranges".into(), ranges.into());
+    serde_json::Value::Object(all).to_string()
 }
 
 /// Counts the commands of each second until the server ends.

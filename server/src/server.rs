@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::backups::Backups;
 use crate::commands::pubsub::PubSub;
 use crate::durability::Durability;
+use crate::durations::Durations;
 use crate::feed::Feeds;
 use crate::keyspace::Keyspace;
 use crate::keyspace::blocked::Address;
@@ -50,6 +51,8 @@ pub struct Stats {
     pub rounds: AtomicU64,
     /// The time of these rounds.
     pub round_micros: AtomicU64,
+    /// What commands took.
+    pub durations: Durations,
     /// Commands in the last second.
     pub commands_per_second: AtomicU64,
     /// Bytes that came in the last second.

@@ -22,6 +22,8 @@ pub struct Settings {
     pub max_bulk: AtomicU64,
     /// The most bytes of a command.
     pub max_query: AtomicU64,
+    /// The most bytes of the reply to one command.
+    pub max_reply: AtomicU64,
     /// The most bytes of messages that wait for a subscriber.
     pub max_pubsub_output: AtomicU64,
     /// Commands that take longer than this are logged, in microseconds; negative for none.
@@ -55,6 +57,7 @@ impl Default for Settings {
             keepalive_s: AtomicU64::new(300),
             max_bulk: AtomicU64::new(512 << 20),
             max_query: AtomicU64::new(1 << 30),
+            max_reply: AtomicU64::new(1 << 30),
             max_pubsub_output: AtomicU64::new(32 << 20),
             slowlog_micros: AtomicU64::new(10_000),
             slowlog_len: AtomicU64::new(128),
@@ -132,6 +135,11 @@ fn store(place: &AtomicU64, value: Result<u64, String>) -> Result<(), String> {
 
 fn show(place: &AtomicU64) -> String {
     (place.load(Ordering::Relaxed) as i64).to_string()
+}
+
+/// A limit of bytes, as Redis shows it: 0 for none.
+fn limit(place: &AtomicU64) -> u64 {
+    Some(place.load(Ordering::Relaxed)).filter(|most| *most != u64::MAX).unwrap_or(0)
 }
 
 /// Every setting that can be changed.
@@ -230,7 +238,10 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "client-output-buffer-limit",
-        get: |s| format!("normal 0 0 0 slave 0 0 0 pubsub {} 0 0", show(&s.max_pubsub_output)),
+        get: |s| {
+            let (normal, pubsub) = (limit(&s.max_reply), limit(&s.max_pubsub_output));
+            format!("normal {normal} 0 0 slave 0 0 0 pubsub {pubsub} 0 0")
+        },
         set: |s, v| {
             let words: Vec<_> = v.split_whitespace().collect();
             if words.is_empty() || words.len() % 4 != 0 {
@@ -241,9 +252,14 @@ pub static SETTINGS: &[Setting] = &[
             {
                 return Err("Invalid client class specified in buffer limit configuration.".into());
             }
-            for class in words.chunks_exact(4).filter(|class| class[0].eq_ignore_ascii_case("pubsub")) {
+            for class in words.chunks_exact(4) {
                 let size = memory(class[1])?;
-                s.max_pubsub_output.store(if size == 0 { u64::MAX } else { size }, Ordering::Relaxed);
+                let size = if size == 0 { u64::MAX } else { size };
+                match class[0].to_ascii_lowercase().as_str() {
+                    "normal" => s.max_reply.store(size, Ordering::Relaxed),
+                    "pubsub" => s.max_pubsub_output.store(size, Ordering::Relaxed),
+                    _ => {}
+                }
             }
             Ok(())
         },

@@ -179,13 +179,30 @@ fn messages_reach_who_listens_and_so_do_events_of_keys() {
 fn without_the_password_nothing_answers_but_what_may() {
     let (_directory, process) = server(&["--requirepass", "secret"]);
     let mut client = process.connect();
-    for command in ["PING", "GET k", "INFO", "CONFIG GET *", "SUBSCRIBE x", "MULTI", "COMMAND"] {
-        assert_eq!(client.ask(command), "-NOAUTH Authentication required.\r\n", "{command}");
+    let mut may = Vec::new();
+    for command in filedb_server::commands::table::all() {
+        let commands = [command].into_iter().chain(command.subcommands);
+        for command in commands.filter(|command| command.subcommands.is_empty()) {
+            // As many arguments as it takes, of which the first two name it where it is a part of another.
+            let mut words: Vec<&str> = command.name.split('|').collect();
+            words.resize(words.len().max(command.arity.unsigned_abs() as usize), "1");
+            if ["auth", "hello", "quit", "reset"].contains(&command.name) {
+                may.push(command.name);
+            } else {
+                let why = if command.name == "exec" {
+                    "-EXECABORT Transaction discarded because of: NOAUTH Authentication required.\r\n"
+                } else {
+                    "-NOAUTH Authentication required.\r\n"
+                };
+                assert_eq!(client.command(&words), why, "{words:?}");
+            }
+        }
     }
-    assert_eq!(
-        client.ask("EXEC"),
-        "-EXECABORT Transaction discarded because of: NOAUTH Authentication required.\r\n"
-    );
+    may.sort_unstable();
+    assert_eq!(may, ["auth", "hello", "quit", "reset"]);
+    // Nor does it tell what there is.
+    assert!(client.ask("NOSUCH").starts_with("-ERR unknown command"));
+    assert!(client.ask("AUTH wrong").starts_with("-WRONGPASS"));
     assert!(client.ask("HELLO 3").starts_with("-NOAUTH"));
     assert_eq!(client.ask("RESET"), "+RESET\r\n");
     assert!(client.ask("AUTH wrong").starts_with("-WRONGPASS"));
@@ -332,4 +349,35 @@ fn slow_gets_are_in_the_slow_log_also_where_they_were_looked_up_together() {
         let entry = format!("$3\r\nGET\r\n${}\r\nkey{n}\r\n", format!("key{n}").len());
         assert!(log.contains(&entry), "key{n}: {log}");
     }
+}
+
+/// A reply of this length was made, and held in memory, for whoever asked for it.
+#[test]
+fn one_command_does_not_take_more_memory_for_its_reply_than_the_limit() {
+    let (_directory, process) = server(&["--set", "client-output-buffer-limit=normal 20mb 0 0"]);
+    let mut client = process.connect();
+    client.command(&[b"SET".to_vec(), b"big".to_vec(), vec![b'x'; 4 << 20]]);
+    (1..101).for_each(|n| assert_eq!(client.ask("RPUSH many g"), format!(":{n}\r\n")));
+    let before = process.anonymous();
+    let mget = ["MGET"].into_iter().chain(["big"; 200]).collect::<Vec<_>>();
+    let too_large = "-OOM the reply takes more than 20971520 bytes, see client-output-buffer-limit\r\n";
+    assert_eq!(client.command(&mget), too_large);
+    assert_eq!(client.ask("SORT many BY nosort GET bi*"), too_large);
+    assert_eq!(client.command(&mget[..5]).len(), 4 * ((4 << 20) + "$4194304\r\n\r\n".len()) + "*4\r\n".len());
+    // What it did is done; the client cannot be told what it read.
+    let mut other = process.connect();
+    other.ask("MULTI");
+    (0..200).for_each(|_| assert_eq!(other.ask("GET big"), "+QUEUED\r\n"));
+    assert_eq!(other.ask("SET done 1"), "+QUEUED\r\n");
+    other.send(&encode(&["EXEC"]));
+    assert_eq!(other.try_reply(), None);
+    assert_eq!(client.ask("GET done"), "$1\r\n1\r\n");
+    // GETs one behind the other are replied to as the client reads.
+    let mut deaf = process.connect();
+    deaf.send(&encode(&["GET", "big"]).repeat(100));
+    assert_eq!(client.ask("GET done"), "$1\r\n1\r\n");
+    let taken = process.anonymous().saturating_sub(before);
+    assert!(taken < 100 << 20, "{taken} bytes");
+    (0..100).for_each(|n| assert_eq!(deaf.reply().len(), (4 << 20) + "$4194304\r\n\r\n".len(), "{n}"));
+    assert!(client.ask("CONFIG GET client-output-buffer-limit").contains("normal 20971520 0 0 "));
 }

@@ -37,6 +37,8 @@ mod strings;
 pub mod table;
 pub mod transactions;
 
+use std::sync::atomic::Ordering;
+
 use crate::keyspace::Key;
 use crate::keyspace::work::Work;
 use crate::resp::reply::Reply;
@@ -70,10 +72,44 @@ impl Context<'_> {
         Reply { out: self.out, is_resp3: self.session.is_resp3 }
     }
 
+    /// The room for a reply that a command collects.
+    pub fn room(&self) -> Room {
+        let most = self.server.settings.max_reply.load(Ordering::Relaxed);
+        Room { most, left: Some(most) }
+    }
+
     /// A key of the client's database, as it is stored.
     #[inline]
     pub fn key(&self, key: &[u8]) -> Key {
         self.work.keyspace.key(self.session.database, key)
+    }
+}
+
+/// How large a reply may become: whoever collects one takes of it.
+pub struct Room {
+    most: u64,
+    /// `None` where it was not enough.
+    left: Option<u64>,
+}
+
+impl Room {
+    /// What a part of a reply takes beside its bytes.
+    const PER_PART: u64 = 16;
+
+    /// Takes room for a part of so many bytes: whether there was enough.
+    #[inline]
+    pub fn take(&mut self, bytes: usize) -> bool {
+        self.left = self.left.and_then(|left| left.checked_sub(bytes as u64 + Self::PER_PART));
+        self.left.is_some()
+    }
+
+    /// Fails where there was not enough.
+    pub fn check(&self) -> Result {
+        let text = || {
+            let most = self.most;
+            Fault::from(format!("OOM the reply takes more than {most} bytes, see client-output-buffer-limit"))
+        };
+        self.left.map(drop).ok_or_else(text)
     }
 }
 

@@ -66,13 +66,15 @@ fn keys(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     context.work.flush()?;
     let place = context.work.keyspace.databases.place(context.session.database);
     let (mut bytes, mut ends, mut at) = (Vec::new(), Vec::new(), Some(0));
+    let mut room = context.room();
     while let Some(from) = at {
         at = context.work.keyspace.scan(place, from, AT_ONCE, |key, _| {
-            if matches(args[1], key) {
+            if matches(args[1], key) && room.take(key.len()) {
                 bytes.extend_from_slice(key);
                 ends.push(bytes.len());
             }
         })?;
+        room.check()?;
     }
     let mut reply = context.reply();
     reply.array(ends.len());
@@ -116,13 +118,17 @@ fn scan(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     context.work.flush()?;
     let place = context.work.keyspace.databases.place(context.session.database);
     let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut room = context.room();
     let next = context.work.keyspace.scan(place, cursor, count, |key, holds| {
         let name = if holds == filedb::Type::List { "list" } else { "string" };
-        if pattern.is_none_or(|pattern| matches(pattern, key)) && wanted.is_none_or(|wanted| is(wanted, name))
+        if pattern.is_none_or(|pattern| matches(pattern, key))
+            && wanted.is_none_or(|wanted| is(wanted, name))
+            && room.take(key.len())
         {
             found.push(key.to_vec());
         }
     })?;
+    room.check()?;
     let mut reply = context.reply();
     reply.array(2);
     reply.bulk(next.unwrap_or(0).to_string().as_bytes());

@@ -133,11 +133,14 @@ fn run(context: &mut Context<'_>, args: &[&[u8]], may_store: bool) -> Result {
     let elements = elements.unwrap_or_default();
     let sorts = options.by.is_none_or(|by| by.contains(&b'*'));
     let mut weighed: Vec<(f64, Option<Vec<u8>>, Vec<u8>)> = Vec::with_capacity(elements.len());
+    let mut room = context.room();
     for element in elements {
         let weight = match options.by.filter(|_| sorts) {
             Some(by) => lookup(context, by, &element)?,
             None => Some(element.clone()),
         };
+        room.take(weight.as_ref().map_or(0, Vec::len));
+        room.check()?;
         let number = match &weight {
             Some(text) if sorts && !options.by_text => {
                 let wrong = || Fault::from("ERR One or more scores can't be converted into double");
@@ -166,14 +169,18 @@ fn run(context: &mut Context<'_>, args: &[&[u8]], may_store: bool) -> Result {
     };
     let chosen = weighed.into_iter().skip(from as usize).take(count.max(0) as usize);
     let mut results: Vec<Option<Vec<u8>>> = Vec::new();
+    let mut room = context.room();
     for (_, _, element) in chosen {
-        if options.get.is_empty() {
-            results.push(Some(element));
-            continue;
-        }
         for pattern in &options.get {
-            results.push(lookup(context, pattern, &element)?);
+            let found = lookup(context, pattern, &element)?;
+            room.take(found.as_ref().map_or(0, Vec::len));
+            results.push(found);
         }
+        if options.get.is_empty() {
+            room.take(element.len());
+            results.push(Some(element));
+        }
+        room.check()?;
     }
     match options.store {
         None => {

@@ -187,13 +187,17 @@ fn getdel(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn mget(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
     context.reply().array(args.len() - 1);
+    let mut room = context.room();
     for arg in &args[1..] {
         let key = context.key(arg);
         let (out, is_resp3) = (&mut *context.out, context.session.is_resp3);
         context.work.find(&key, |found| {
             let value = found.filter(|found| !found.is_list).map(|found| found.value);
-            crate::resp::reply::Reply { out, is_resp3 }.bulk_or_null(value);
+            if room.take(value.map_or(0, <[u8]>::len)) {
+                crate::resp::reply::Reply { out, is_resp3 }.bulk_or_null(value);
+            }
         })?;
+        room.check()?;
     }
     Ok(())
 }

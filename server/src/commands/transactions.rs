@@ -140,6 +140,7 @@ fn exec(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
         context.reply().null_array();
         return Ok(());
     }
+    let (begin, mut room) = (context.out.len(), context.room());
     context.reply().array(queue.commands.len());
     let mut begun = Instant::now();
     let slow = nanos_of(context.server.settings.slowlog_micros.load(Ordering::Relaxed) as i64);
@@ -147,6 +148,7 @@ fn exec(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
     context.work.is_transaction = true;
     for queued in &queue.commands {
         let args: Vec<&[u8]> = queued.args.iter().map(Vec::as_slice).collect();
+        let before = context.out.len();
         if let Err(fault) = call(context, queued.command, &args) {
             context.work.tally.failed(queued.command.number);
             fail(context, &fault);
@@ -158,12 +160,21 @@ fn exec(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
             was_slow(context.server, context.session, (queued.command, &args), nanos);
         }
         begun = now;
+        if !room.take(context.out.len() - before) {
+            context.out.truncate(begin);
+        }
         if context.work.broken.is_some() {
             break;
         }
     }
     context.session.is_executing = false;
     context.work.is_transaction = false;
+    if let Err(fault) = room.check() {
+        // All of it is done, so an error would not be true.
+        let id = context.session.id();
+        log::warn!("client {id} is disconnected in place of the reply to EXEC: {}", fault.text());
+        context.session.ends = true;
+    }
     // Commands that read the store as a whole have what is before them written. Where that fails, the replies so far are wrong.
     match context.work.broken.take() {
         Some(error) => Err(Fault::from(error)),

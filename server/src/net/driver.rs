@@ -66,8 +66,9 @@ impl Gets {
         while answered < keys.len() && (answered == 0 || output.unsent() <= MOST_UNSENT) {
             let some = &keys[answered..keys.len().min(answered + at_once)];
             let before = output.bytes.len();
-            hits += look_up(work, session, some, &mut output.bytes);
-            answered += some.len();
+            let (found, replied) = look_up(work, session, some, &mut output.bytes);
+            hits += found;
+            answered += replied;
             let is_small = output.bytes.len() - before <= SMALL;
             at_once = if is_small { at_once * 2 } else { FIRST_GETS };
         }
@@ -111,35 +112,42 @@ fn log_slow(server: &Server, session: &Session, keys: &[&[u8]], micros: u64, slo
     }
 }
 
-/// Replies to GETs of these keys: how many were there.
-fn look_up(work: &mut Work, session: &Session, keys: &[&[u8]], out: &mut Vec<u8>) -> u64 {
+/// Replies to GETs of these keys, or of the first of them where their values are large: how many were there, and how many have a reply.
+fn look_up(work: &mut Work, session: &Session, keys: &[&[u8]], out: &mut Vec<u8>) -> (u64, usize) {
     let (begin, many_begun) = (out.len(), work.many_begun());
     let mut reply = Reply { out, is_resp3: session.is_resp3 };
-    let mut hits = 0;
+    let (mut hits, mut replied) = (0, 0);
     if !work.must_wait() {
         let tally = &work.tally;
-        if let Err(error) = work
-            .db()
-            .read_many(keys, &mut |shown: filedb::Shown<'_>| hits += answer(&mut reply, tally, shown))
-        {
-            keys.iter().for_each(|_| hits += answer(&mut reply, tally, Err(error.clone())));
+        let mut show = |shown: filedb::Shown<'_>| {
+            if reply.out.len() - begin <= MOST_UNSENT {
+                hits += answer(&mut reply, tally, shown);
+                replied += 1;
+            }
+        };
+        if let Err(error) = work.db().read_many(keys, &mut show) {
+            keys.iter().for_each(|_| show(Err(error.clone())));
         }
         // Where a batch of several keys began meanwhile, one GET may have seen it and the next one not.
         if work.many_begun() == many_begun {
-            return hits;
+            return (hits, replied);
         }
         reply.out.truncate(begin);
-        hits = 0;
+        (hits, replied) = (0, 0);
     }
     let tally = work.tally.clone();
     for key in keys {
+        if reply.out.len() - begin > MOST_UNSENT {
+            break;
+        }
+        replied += 1;
         let shown = work.peek(key, |found| match found {
             Some(found) if found.is_list => answer(&mut reply, &tally, Err(filedb::Error::WrongType)),
             found => answer(&mut reply, &tally, Ok(found.map(|found| found.value))),
         });
         hits += shown.unwrap_or_else(|error| answer(&mut reply, &tally, Err(error)));
     }
-    hits
+    (hits, replied)
 }
 
 /// One reply: how many hits it is.

@@ -127,6 +127,14 @@ impl EventLoop {
             }
             let started = Instant::now();
             self.work.has_listeners = self.server.settings.has_events.load(Ordering::Relaxed);
+            // Before anything is read: a message that came before a command is heard before its reply.
+            let (mails, was_full) = self.mailbox.take();
+            for mail in mails {
+                self.receive(mail);
+            }
+            if was_full {
+                self.server.post_all(|| Mail::Resume);
+            }
             for event in &events {
                 match event.token() {
                     WAKER => {}
@@ -145,18 +153,16 @@ impl EventLoop {
             for at in std::mem::take(&mut self.again) {
                 self.read(at, false);
             }
-            let (mails, was_full) = self.mailbox.take();
-            for mail in mails {
-                self.receive(mail);
-            }
-            if was_full {
-                self.server.post_all(|| Mail::Resume);
-            }
             self.end_waits(started);
             self.finish_round();
             self.each_second(started);
             let stats = &self.server.stats;
-            stats.commands.fetch_add(std::mem::take(&mut self.commands), Ordering::Relaxed);
+            let (commands, micros) =
+                (std::mem::take(&mut self.commands), started.elapsed().as_micros() as u64);
+            if commands > 0 {
+                stats.commands.fetch_add(commands, Ordering::Relaxed);
+                stats.durations.note(micros, commands);
+            }
             for (taken, total) in [
                 (&mut self.work.hits, &stats.hits),
                 (&mut self.work.misses, &stats.misses),
@@ -168,7 +174,7 @@ impl EventLoop {
                 }
             }
             stats.rounds.fetch_add(1, Ordering::Relaxed);
-            stats.round_micros.fetch_add(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+            stats.round_micros.fetch_add(micros, Ordering::Relaxed);
             if let Some(ends_at) = self.ends_at {
                 // Who still waits then was given something: its message is on the way.
                 let all_sent = self.connections.iter().all(|(_, it)| {
