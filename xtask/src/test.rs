@@ -58,9 +58,15 @@ const CRATE: &[Step] = &[
     long("other-targets", "the Rust tests pass on 32 bits and with musl", targets::run),
     step(
         "server",
-        "redis-cli, redis-benchmark and the tests of redis-py can use filedb-server",
+        "redis-cli, redis-benchmark, node-redis and the tests of redis-py can use filedb-server",
         server::check,
     ),
+    long(
+        "server-page",
+        "the page of filedb-server draws figures in a browser, where there is one",
+        server::page,
+    ),
+    long("server-unit", "systemd takes the unit of filedb-server", server::unit),
     long("sanitize", "AddressSanitizer, ThreadSanitizer and Miri find nothing", sanitize::check),
     step("rustdoc", "the documentation builds without warnings", rust::documentation),
     step(
