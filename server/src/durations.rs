@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// So many ranges: each ends at twice the microseconds at which the one before it ends, the first at one. The last has all that took more than half a
+/// How many ranges there are: each ends at twice the microseconds at which the one before it ends, the first at one. The last has all that took more than half a
 /// minute.
 const RANGES: usize = 27;
 

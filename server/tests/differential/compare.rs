@@ -134,7 +134,9 @@ impl Before {
             return !theirs.starts_with(b"-");
         }
         // Why something is wrong is compared, also where what is right is not.
-        if KIND.contains(&name.as_str()) || KIND.contains(&part.as_str()) {
+        // The words of help are of another version.
+        let is_help = part.ends_with(" help");
+        if is_help || KIND.contains(&name.as_str()) || KIND.contains(&part.as_str()) {
             return kind(ours) == kind(theirs) && !ours.starts_with(b"-");
         }
         // It would let all wait for the keys of the transaction.
