@@ -77,7 +77,8 @@ impl Before {
     /// Notes a command that both have answered.
     pub fn note(&mut self, command: &[Vec<u8>], reply: &[u8]) {
         match command[0].to_ascii_uppercase().as_slice() {
-            b"MULTI" | b"DISCARD" | b"RESET" => self.queued.clear(),
+            // MULTI inside of a transaction is an error, and changes nothing.
+            b"MULTI" | b"DISCARD" | b"RESET" if reply.starts_with(b"+") => self.queued.clear(),
             b"EXEC" => std::mem::take(&mut self.queued).iter().for_each(|queued| self.note_life(queued)),
             _ if reply == b"+QUEUED\r\n" => self.queued.push(command.to_vec()),
             _ => self.note_life(command),
