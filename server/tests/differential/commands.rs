@@ -91,7 +91,6 @@ const COMMANDS: &[&str] = &[
     "EXPIRE K T XX",
     "EXPIRE K T GT",
     "EXPIRE K T LT",
-    "EXPIRE K I",
     "PEXPIRE K T",
     "EXPIREAT K A",
     "PEXPIREAT K A",

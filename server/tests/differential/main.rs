@@ -42,6 +42,20 @@ fn send_cut(random: &mut Random, client: &mut Client, mut bytes: &[u8]) {
     }
 }
 
+/// Of these commands, the last first, what matters for one: those just before it, and those before them that name one of its words or change
+/// what all mean.
+fn before_it(latest: &[String], words: &[String]) -> Vec<String> {
+    const ALL: &[&str] = &["EXEC", "MULTI", "DISCARD", "SELECT", "SWAPDB", "FLUSH", "RESET", "MOVE"];
+    let matters = |command: &String| {
+        let upper = command.to_uppercase();
+        let names = |word: &String| command.split(' ').any(|other| other == word);
+        ALL.iter().any(|name| upper.starts_with(name))
+            || words.iter().skip(1).filter(|word| word.starts_with('k')).any(names)
+    };
+    let last = latest.iter().take(20);
+    last.chain(latest.iter().skip(20).filter(|command| matters(command))).cloned().collect()
+}
+
 /// All that is in the database, in an order.
 fn contents(client: &mut Client) -> Vec<String> {
     let mut all = Vec::new();
@@ -104,14 +118,14 @@ fn compare(engine: &str) {
                     "{}\n  as:     {}\n  after:  {}\n  ours:   {}\n  theirs: {}",
                     differs.join(" "),
                     words.join(" "),
-                    latest.join(" | "),
+                    before_it(&latest, &words).join(" | "),
                     show(ours),
                     show(theirs)
                 ));
             }
             before.note(command, &theirs);
-            latest.truncate(19);
-            latest.insert(0, words.join(" "));
+            latest.truncate(399);
+            latest.insert(0, format!("{} -> {}", words.join(" "), show(&theirs[..theirs.len().min(60)])));
             if ours.is_empty() || theirs.is_empty() {
                 differences.append(&mut found);
                 panic!("a connection ended (seed {seed}):\n{}", differences.join("\n"));
