@@ -12,8 +12,7 @@ STORE is a directory (also file://DIR), or memory:// or another URL that filedb.
 line they are taken as they are, or with --escaped as text in which \\xHH is a byte, and \\n, \\t, \\r, \\0 and \\\\ are what they \
 are in C.
 
-Commands that only read do so also while another process writes to the store, as check, watch and replicate do (with engine=lsm, only while \
-none does).
+Commands that only read do so also while another process writes to the store, as check, watch and replicate do.
 
 EXIT CODES
   0  it was done

@@ -439,7 +439,13 @@ fn commands_that_read_do_so_beside_a_program_that_writes() {
     let mut options = filedb::Options::default();
     options.set("engine", "lsm").unwrap();
     let db = filedb::Db::open(Path::new(&ordered), &options).unwrap();
-    assert_eq!(code(&run(&["count", &ordered])), 4);
+    db.put("planet", "earth").unwrap();
+    assert_eq!(says(&["get", &ordered, "planet"]), "earth");
+    assert_eq!(says(&["list", &ordered]), "planet\n");
+    assert_eq!(says(&["count", &ordered]), "1\n");
+    says(&["backup", &ordered, &path(&home, "ordered-backup")]);
+    assert_eq!(says(&["get", &path(&home, "ordered-backup"), "planet"]), "earth");
+    assert_eq!(code(&run(&["put", &ordered, "planet", "mars"])), 4);
     db.close().unwrap();
 }
 

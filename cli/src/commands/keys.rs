@@ -17,7 +17,7 @@ pub fn open(args: &Args, path: &Path, read_only: bool) -> Result<Db> {
     let read_only = read_only && is_directory(path);
     let opened = open_with(args, path, Options { read_only, ..Options::default() });
     match opened {
-        // Where that is not to be had either, as with engine=lsm, the first error says why.
+        // Where that is not to be had either, as beside a writer of filedb 0.1, the first error says why.
         Err(error) if read_only && matches!(error.downcast_ref(), Some(Error::Locked { .. })) => {
             open_live(args, path).or(Err(error))
         }
