@@ -155,6 +155,9 @@ impl Config {
             Some(path) => read_file(path)?,
             None => (Given::default(), Vec::new()),
         };
+        if file.sync.is_some() && others.iter().any(|(name, _)| name == "appendfsync") {
+            return Err("'sync' and 'appendfsync' in the file say the same: keep one of them".into());
+        }
         let path = given.config.clone();
         let mode = |sync| match sync {
             Sync::None => SyncMode::None,
@@ -204,7 +207,10 @@ impl Config {
         let set = |name: &str, value: &str| {
             let setting = SETTINGS.iter().find(|setting| setting.name == name);
             let setting = setting.ok_or_else(|| format!("there is no setting '{name}'"))?;
-            (setting.set)(&settings, value).map_err(|why| format!("'{name}' cannot be '{value}': {why}"))
+            let change = (setting.parse)(value);
+            change
+                .map(|change| change(&settings))
+                .map_err(|why| format!("'{name}' cannot be '{value}': {why}"))
         };
         for (name, value) in &others {
             set(name, value)?;
@@ -219,15 +225,17 @@ impl Config {
             settings.promise.set(mode(sync));
         }
         store.sync = settings.promise.get();
-        let protected = given.protected_mode.or(file.protected_mode);
-        settings.protected_mode.store(protected != Some(Switch::No), Ordering::Relaxed);
-        if let Some(most) = given.maxclients.or(file.maxclients) {
+        // Those of a file were set above, as all settings that can be changed; an option of their own wins.
+        if let Some(protected) = given.protected_mode {
+            settings.protected_mode.store(protected == Switch::Yes, Ordering::Relaxed);
+        }
+        if let Some(most) = given.maxclients {
             settings.max_clients.store(most.max(1), Ordering::Relaxed);
         }
-        if let Some(timeout) = given.timeout.or(file.timeout) {
+        if let Some(timeout) = given.timeout {
             settings.timeout_s.store(timeout, Ordering::Relaxed);
         }
-        if let Some(password) = given.requirepass.or(file.requirepass) {
+        if let Some(password) = given.requirepass {
             *settings.password.write() = password;
         }
         Ok(Config {
@@ -247,7 +255,6 @@ impl Config {
     }
 }
 
-/// The options in a file, and the settings that CONFIG REWRITE wrote to it.
 /// The manual page, in the words of `--help`.
 pub fn manual() -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
@@ -255,6 +262,7 @@ pub fn manual() -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
+/// The options in a file, and the settings in it, which CONFIG REWRITE writes too.
 fn read_file(path: &std::path::Path) -> Result<(Given, Vec<(String, String)>), String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
@@ -288,6 +296,8 @@ mod tests {
         assert_eq!(config.store.sync, SyncMode::Always);
         assert_eq!(config.settings.max_clients.load(Ordering::Relaxed), 7);
         assert_eq!(config.settings.slowlog_len.load(Ordering::Relaxed), 5);
+        std::fs::write(&path, "dir = \"/a\"\nsync = \"none\"\nappendfsync = \"always\"\n").unwrap();
+        assert!(Config::from_args(args).err().unwrap().contains("keep one"));
         std::fs::write(&path, "dir = \"/a\"\nprot = 1\n").unwrap();
         assert!(Config::from_args(args).err().unwrap().contains("prot"));
         assert!(Config::from_args(["filedb-server"]).err().unwrap().contains("--dir"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use filedb::SyncMode;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::durability::Promise;
 
@@ -46,6 +46,8 @@ pub struct Settings {
     pub fixed: Vec<(&'static str, String)>,
     /// The file that CONFIG REWRITE writes.
     pub file: Option<std::path::PathBuf>,
+    /// Held by whoever changes several settings at once.
+    pub changing: Mutex<()>,
 }
 
 impl Default for Settings {
@@ -69,9 +71,13 @@ impl Default for Settings {
             latency_ms: AtomicU64::new(0),
             fixed: Vec::new(),
             file: None,
+            changing: Mutex::new(()),
         }
     }
 }
+
+/// A change of the settings that nothing can fail in any more.
+pub type Change = Box<dyn FnOnce(&Settings)>;
 
 /// A setting that can be changed.
 pub struct Setting {
@@ -79,8 +85,9 @@ pub struct Setting {
     pub name: &'static str,
     /// The value of the setting as text.
     pub get: fn(&Settings) -> String,
-    /// Changes it; `Err` says why not.
-    pub set: fn(&Settings, &str) -> Result<(), String>,
+    /// What sets it to a value that is given as text; `Err` says why it cannot have that. Nothing is changed yet: CONFIG SET changes all that
+    /// it names, or nothing.
+    pub parse: fn(&str) -> Result<Change, String>,
 }
 
 fn number(text: &str, least: i64, most: i64) -> Result<u64, String> {
@@ -129,8 +136,8 @@ pub fn name_of(mode: SyncMode) -> &'static str {
     }
 }
 
-fn store(place: &AtomicU64, value: Result<u64, String>) -> Result<(), String> {
-    value.map(|value| place.store(value, Ordering::Relaxed))
+fn store(place: fn(&Settings) -> &AtomicU64, value: Result<u64, String>) -> Result<Change, String> {
+    value.map(|value| -> Change { Box::new(move |settings| place(settings).store(value, Ordering::Relaxed)) })
 }
 
 fn show(place: &AtomicU64) -> String {
@@ -147,91 +154,91 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "maxclients",
         get: |s| show(&s.max_clients),
-        set: |s, v| store(&s.max_clients, number(v, 1, u32::MAX.into())),
+        parse: |v| store(|s| &s.max_clients, number(v, 1, u32::MAX.into())),
     },
     Setting {
         name: "maxfeeds",
         get: |s| show(&s.max_feeds),
-        set: |s, v| store(&s.max_feeds, number(v, 0, 10_000)),
+        parse: |v| store(|s| &s.max_feeds, number(v, 0, 10_000)),
     },
     Setting {
         name: "timeout",
         get: |s| show(&s.timeout_s),
-        set: |s, v| store(&s.timeout_s, number(v, 0, i32::MAX.into())),
+        parse: |v| store(|s| &s.timeout_s, number(v, 0, i32::MAX.into())),
     },
     Setting {
         name: "tcp-keepalive",
         get: |s| show(&s.keepalive_s),
-        set: |s, v| store(&s.keepalive_s, number(v, 0, i32::MAX.into())),
+        parse: |v| store(|s| &s.keepalive_s, number(v, 0, i32::MAX.into())),
     },
     Setting {
         name: "proto-max-bulk-len",
         get: |s| show(&s.max_bulk),
-        set: |s, v| {
+        parse: |v| {
             let size = at_least_a_megabyte(v)?;
             if size > u64::from(u32::MAX) {
                 return Err("argument must be between 1048576 and 4294967295 inclusive".to_owned());
             }
-            store(&s.max_bulk, Ok(size))
+            store(|s| &s.max_bulk, Ok(size))
         },
     },
     Setting {
         name: "client-query-buffer-limit",
         get: |s| show(&s.max_query),
-        set: |s, v| store(&s.max_query, at_least_a_megabyte(v)),
+        parse: |v| store(|s| &s.max_query, at_least_a_megabyte(v)),
     },
     Setting {
         name: "appendfsync",
         get: |s| name_of(s.promise.get()).to_owned(),
-        set: |s, v| {
+        parse: |v| {
             let known = [SyncMode::Interval, SyncMode::Always, SyncMode::None];
             let mode = known.into_iter().find(|mode| v.eq_ignore_ascii_case(name_of(*mode)));
             let mode =
                 mode.ok_or("argument(s) must be one of the following: everysec, always, no".to_owned())?;
-            s.promise.set(mode);
-            Ok(())
+            Ok(Box::new(move |s| s.promise.set(mode)))
         },
     },
     Setting {
         name: "latency-monitor-threshold",
         get: |s| show(&s.latency_ms),
-        set: |s, v| store(&s.latency_ms, number(v, 0, i64::MAX)),
+        parse: |v| store(|s| &s.latency_ms, number(v, 0, i64::MAX)),
     },
     Setting {
         name: "slowlog-log-slower-than",
         get: |s| show(&s.slowlog_micros),
-        set: |s, v| store(&s.slowlog_micros, number(v, -1, i64::MAX)),
+        parse: |v| store(|s| &s.slowlog_micros, number(v, -1, i64::MAX)),
     },
     Setting {
         name: "slowlog-max-len",
         get: |s| show(&s.slowlog_len),
-        set: |s, v| store(&s.slowlog_len, number(v, 0, i64::MAX)),
+        parse: |v| store(|s| &s.slowlog_len, number(v, 0, i64::MAX)),
     },
     Setting {
         name: "requirepass",
         get: |s| s.password.read().clone(),
-        set: |s, v| {
-            v.clone_into(&mut s.password.write());
-            Ok(())
+        parse: |v| {
+            let password = v.to_owned();
+            Ok(Box::new(move |s| *s.password.write() = password))
         },
     },
     Setting {
         name: "notify-keyspace-events",
         get: |s| s.events.read().clone(),
-        set: |s, v| {
+        parse: |v| {
             let events = events(v)?;
-            s.has_events.store(!events.is_empty(), Ordering::SeqCst);
-            *s.events.write() = events;
-            Ok(())
+            Ok(Box::new(move |s| {
+                s.has_events.store(!events.is_empty(), Ordering::SeqCst);
+                *s.events.write() = events;
+            }))
         },
     },
     Setting {
         name: "protected-mode",
         get: |s| yes_or_no(s.protected_mode.load(Ordering::Relaxed)),
-        set: |s, v| match v {
+        parse: |v| match v {
             "yes" | "no" => {
-                s.protected_mode.store(v == "yes", Ordering::Relaxed);
-                Ok(())
+                let is_on = v == "yes";
+                Ok(Box::new(move |s| s.protected_mode.store(is_on, Ordering::Relaxed)))
             }
             _ => Err("argument must be 'yes' or 'no'".into()),
         },
@@ -242,7 +249,7 @@ pub static SETTINGS: &[Setting] = &[
             let (normal, pubsub) = (limit(&s.max_reply), limit(&s.max_pubsub_output));
             format!("normal {normal} 0 0 slave 0 0 0 pubsub {pubsub} 0 0")
         },
-        set: |s, v| {
+        parse: |v| {
             let words: Vec<_> = v.split_whitespace().collect();
             if words.is_empty() || words.len() % 4 != 0 {
                 return Err("Wrong number of arguments in buffer limit configuration.".into());
@@ -252,16 +259,20 @@ pub static SETTINGS: &[Setting] = &[
             {
                 return Err("Invalid client class specified in buffer limit configuration.".into());
             }
+            let mut changes: Vec<Change> = Vec::new();
             for class in words.chunks_exact(4) {
                 let size = memory(class[1])?;
                 let size = if size == 0 { u64::MAX } else { size };
+                // The soft limit and its seconds; there is none here, and what is no number is refused as Redis does.
+                let soft = "Error in soft limit configuration in buffer limit configuration.";
+                memory(class[2]).and(number(class[3], 0, i64::MAX)).map_err(|_| soft.to_owned())?;
                 match class[0].to_ascii_lowercase().as_str() {
-                    "normal" => s.max_reply.store(size, Ordering::Relaxed),
-                    "pubsub" => s.max_pubsub_output.store(size, Ordering::Relaxed),
+                    "normal" => changes.push(store(|s| &s.max_reply, Ok(size))?),
+                    "pubsub" => changes.push(store(|s| &s.max_pubsub_output, Ok(size))?),
                     _ => {}
                 }
             }
-            Ok(())
+            Ok(Box::new(|s| changes.into_iter().for_each(|change| change(s))))
         },
     },
 ];

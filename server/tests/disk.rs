@@ -106,6 +106,19 @@ fn a_reply_waits_for_the_disk_also_where_its_command_had_to_wait_first() {
 }
 
 #[test]
+fn the_reply_to_swapdb_waits_for_the_disk_also_where_that_was_promised_while_the_server_ran() {
+    let disk = Disk::new(&["--sync", "none", "--threads", "1"]);
+    let mut client = disk.process.connect();
+    assert_eq!(client.ask("SET k 1"), "+OK\r\n");
+    assert_eq!(client.ask("CONFIG SET appendfsync always"), "+OK\r\n");
+    disk.set(&disk.hold, true);
+    client.send(&encode(&["SWAPDB", "0", "1"]));
+    assert!(hears_nothing(&client), "a reply came before the exchange was on the disk");
+    disk.set(&disk.hold, false);
+    assert_eq!(client.reply(), b"+OK\r\n");
+}
+
+#[test]
 fn a_client_that_will_send_no_more_gets_its_reply_when_the_disk_has_its_write() {
     let disk = Disk::new(&["--sync", "always", "--threads", "2"]);
     let (mut writer, mut other) = (disk.process.connect(), disk.process.connect());

@@ -340,7 +340,9 @@ fn without_a_password_who_does_not_come_from_this_machine_is_refused() {
 fn config_rewrite_keeps_what_config_set_changed_and_the_options_of_the_file() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("server.toml");
-    std::fs::write(&file, "# What I chose.\nmaxclients = 50\nthreads = 1\nsync = \"always\"\n").unwrap();
+    let chosen =
+        "# What I chose.\nmaxclients = 50\nthreads = 1\nsync = \"always\"\nprotected-mode = \"no\"\n";
+    std::fs::write(&file, chosen).unwrap();
     let options = ["--config", file.to_str().unwrap()];
     let store = home.path().join("store");
     {
@@ -348,6 +350,7 @@ fn config_rewrite_keeps_what_config_set_changed_and_the_options_of_the_file() {
         let mut client = process.connect();
         assert!(client.ask("CONFIG GET maxclients").ends_with("$2\r\n50\r\n"));
         assert!(client.ask("CONFIG GET appendfsync").ends_with("$6\r\nalways\r\n"));
+        assert!(client.ask("CONFIG GET protected-mode").ends_with("$2\r\nno\r\n"));
         assert_eq!(client.ask("CONFIG SET slowlog-max-len 7 timeout 300"), "+OK\r\n");
         assert_eq!(client.ask("CONFIG REWRITE"), "+OK\r\n");
         assert!(process.terminate());
@@ -360,13 +363,44 @@ fn config_rewrite_keeps_what_config_set_changed_and_the_options_of_the_file() {
         ("maxclients", "50"),
         ("io-threads", "1"),
         ("appendfsync", "always"),
+        ("protected-mode", "no"),
     ] {
         let told = client.ask(&format!("CONFIG GET {name}"));
         assert!(told.ends_with(&format!("\r\n{value}\r\n")), "{name}: {told}");
     }
+    // One name is enough for when a write must be on the disk: two lines could say two things.
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("\nsync"));
+    let (_directory, process) = server(&["--set", "protected-mode=no"]);
+    assert!(process.connect().ask("CONFIG GET protected-mode").ends_with("$2\r\nno\r\n"));
     let (_directory, process) = server(&[]);
     let told = process.connect().ask("CONFIG REWRITE");
     assert_eq!(told, "-ERR The server is running without a config file\r\n");
+}
+
+#[test]
+fn a_config_set_of_which_a_part_is_refused_changes_nothing() {
+    let (_directory, process) = server(&[]);
+    let mut client = process.connect();
+    let limit = client.ask("CONFIG GET client-output-buffer-limit");
+    for refused in [
+        &["appendfsync", "no", "timeout", "x"][..],
+        &[
+            "timeout",
+            "5",
+            "requirepass",
+            "secret",
+            "client-output-buffer-limit",
+            "normal 5mb 0 0 pubsub x 0 0",
+        ],
+        &["client-output-buffer-limit", "normal 5mb 0 x"],
+    ] {
+        client.send(&encode(&[&["CONFIG", "SET"], refused].concat()));
+        assert!(client.reply().starts_with(b"-ERR CONFIG SET failed"), "{refused:?}");
+    }
+    assert!(client.ask("CONFIG GET appendfsync").ends_with("everysec\r\n"));
+    assert!(client.ask("CONFIG GET timeout").ends_with("$1\r\n0\r\n"));
+    assert!(client.ask("CONFIG GET requirepass").ends_with("$0\r\n\r\n"));
+    assert_eq!(client.ask("CONFIG GET client-output-buffer-limit"), limit);
 }
 
 #[test]

@@ -100,27 +100,18 @@ fn named(settings: &Settings, pairs: &[&[u8]]) -> Result<Vec<(String, Option<&'s
     Ok(all)
 }
 
+/// All or nothing is set: what can be refused is, before the first setting is changed.
 fn set(settings: &Settings, pairs: &[&[u8]]) -> Result {
-    let mut before = Vec::new();
+    let mut changes = Vec::new();
     for ((name, setting), pair) in named(settings, pairs)?.into_iter().zip(pairs.chunks_exact(2)) {
         let Some(setting) = setting else { continue };
-        let old = (setting.get)(settings);
-        if let Err(why) = (setting.set)(settings, &text(pair[1])) {
-            undo(settings, before);
-            return Err(Fault::from(format!(
-                "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
-            )));
-        }
-        before.push((setting, old));
+        changes.push((setting.parse)(&text(pair[1])).map_err(|why| {
+            Fault::from(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
+        })?);
     }
+    let _changing = settings.changing.lock();
+    changes.into_iter().for_each(|change| change(settings));
     Ok(())
-}
-
-/// All or nothing is set.
-fn undo(settings: &Settings, before: Vec<(&Setting, String)>) {
-    for (setting, old) in before.into_iter().rev() {
-        let _ = (setting.set)(settings, &old);
-    }
 }
 
 fn rewrite(settings: &Settings) -> Result {
@@ -130,6 +121,8 @@ fn rewrite(settings: &Settings) -> Result {
     let write = || -> std::io::Result<()> {
         let old = std::fs::read_to_string(file)?;
         let mut table: toml::Table = old.parse().map_err(std::io::Error::other)?;
+        // `appendfsync` says the same.
+        table.remove("sync");
         for setting in SETTINGS {
             table.insert(setting.name.to_owned(), toml::Value::String((setting.get)(settings)));
         }

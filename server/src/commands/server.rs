@@ -285,7 +285,8 @@ fn swapdb(context: &mut Context<'_>, args: &[&[u8]]) -> Result {
                 })
         });
         keyspace.databases.swap(&keyspace.db, first, second)?;
-        keyspace.written.raise();
+        // The reply waits for the disk, as that to any write.
+        context.work.ticket = keyspace.written.raise();
         keyspace.watches.swap(places);
     }
     context.reply().ok();

@@ -39,6 +39,9 @@ pub struct Connection {
     pub is_gone: bool,
     /// The connection is in the list of those that are to be flushed.
     pub is_listed: bool,
+    /// What another event loop gave it must be durable up to this ticket before it is sent. Looked at when the round is finished: commands
+    /// that were done since then have a later ticket.
+    pub given_ticket: u64,
 }
 
 impl Connection {
@@ -56,6 +59,7 @@ impl Connection {
             has_ended: false,
             is_gone: false,
             is_listed: false,
+            given_ticket: 0,
         }
     }
 

@@ -421,9 +421,10 @@ impl EventLoop {
             self.server.durability.want(ticket);
         }
         for at in std::mem::take(&mut self.listed) {
-            if has_written {
-                self.hold(at, ticket);
-            }
+            // Once for all that is there: a reply to a write of this round may stand in front of what was given with an older ticket.
+            let connection = self.connections.get_mut(at).and_then(Option::as_mut);
+            let given = connection.map_or(0, |connection| std::mem::take(&mut connection.given_ticket));
+            self.hold(at, if has_written { ticket.max(given) } else { given });
             self.finish(at);
         }
     }

@@ -24,7 +24,7 @@ impl EventLoop {
                         log::warn!("client {} does not read its messages and is disconnected", to.client);
                         connection.is_gone = true;
                     }
-                    self.hold(to.token, ticket);
+                    connection.given_ticket = connection.given_ticket.max(ticket);
                     self.list(to.token);
                 }
             }
@@ -41,7 +41,7 @@ impl EventLoop {
                         connection.output.bytes.extend_from_slice(&bytes);
                     }
                     connection.session.publish_state();
-                    self.hold(to.token, ticket);
+                    connection.given_ticket = connection.given_ticket.max(ticket);
                     self.list(to.token);
                     self.resume(to.token);
                 }
@@ -93,6 +93,7 @@ impl EventLoop {
         (connection.session.id() == to.client).then_some(connection)
     }
 
+    /// What a connection is to be sent waits until this ticket is durable, where clients were promised that.
     pub(super) fn hold(&mut self, at: usize, ticket: u64) {
         let durability = &self.server.durability;
         if ticket > durability.durable()
