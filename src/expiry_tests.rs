@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, Kind, Random, SimDisk};
-use crate::{Batch, Db, LogLevel, LogSink, Options, PutOptions, Ttl};
+use crate::{Batch, Db, EngineKind, LogLevel, LogSink, Options, PutOptions, Ttl};
 
 const HOUR: u64 = 60 * 60 * 1000;
 const YEAR_2026: u64 = 1_767_225_600_000;
@@ -26,9 +26,13 @@ fn living(ttl_ms: u64) -> PutOptions {
 
 /// A store that was opened in the year 2100, once, and written to; the clock is right again.
 fn once_in_2100(leave: impl FnOnce(&SimDisk, Db) -> SimDisk) -> SimDisk {
+    once_in_2100_with(&manual(), leave)
+}
+
+fn once_in_2100_with(options: &Options, leave: impl FnOnce(&SimDisk, Db) -> SimDisk) -> SimDisk {
     let disk = SimDisk::new();
     disk.set_clock_ms(YEAR_2100);
-    let db = open(&disk);
+    let db = Db::open_on(Arc::new(disk.clone()), options).unwrap();
     db.put(b"old", b"value").unwrap();
     let disk = leave(&disk, db);
     disk.set_clock_ms(YEAR_2026);
@@ -136,24 +140,26 @@ fn a_clock_that_jumps_forth_and_back_takes_the_store_ahead_once() {
 
 #[test]
 fn a_store_that_is_far_ahead_of_the_clock_says_so() {
-    let disk = once_in_2100(closed);
-    let told = Arc::new(crate::sync::lock::Mutex::new(Vec::new()));
-    let sink = told.clone();
-    let log = LogSink::new(move |level, words| sink.lock().push((level, words.to_string())));
-    let options = Options { log, ..manual() };
-    let db = Db::open_on(Arc::new(disk.clone()), &options).unwrap();
-    let seconds = ((YEAR_2100 - YEAR_2026) / 1000).to_string();
-    let told = std::mem::take(&mut *told.lock());
-    let is_it = |(level, words): &(LogLevel, String)| {
-        *level == LogLevel::Warn
-            && words.contains("ahead of this machine's clock")
-            && words.contains(&seconds)
-    };
-    assert!(told.iter().any(is_it), "{told:?}");
-    let ahead = db.stats().unwrap().clock_ahead_ms;
-    assert!((YEAR_2100 - YEAR_2026 - 1..=YEAR_2100 - YEAR_2026).contains(&ahead));
-    let right = SimDisk::new();
-    assert_eq!(open(&right).stats().unwrap().clock_ahead_ms, 0);
+    for engine in [EngineKind::Bitcask, EngineKind::Lsm] {
+        let own = Options { engine, ..manual() };
+        let disk = once_in_2100_with(&own, closed);
+        let told = Arc::new(crate::sync::lock::Mutex::new(Vec::new()));
+        let sink = told.clone();
+        let log = LogSink::new(move |level, words| sink.lock().push((level, words.to_string())));
+        let db = Db::open_on(Arc::new(disk.clone()), &Options { log, ..own.clone() }).unwrap();
+        let seconds = ((YEAR_2100 - YEAR_2026) / 1000).to_string();
+        let told = std::mem::take(&mut *told.lock());
+        let is_it = |(level, words): &(LogLevel, String)| {
+            *level == LogLevel::Warn
+                && words.contains("ahead of this machine's clock")
+                && words.contains(&seconds)
+        };
+        assert!(told.iter().any(is_it), "{engine:?}: {told:?}");
+        let ahead = db.stats().unwrap().clock_ahead_ms;
+        assert!((YEAR_2100 - YEAR_2026 - 1..=YEAR_2100 - YEAR_2026).contains(&ahead), "{engine:?}: {ahead}");
+        let right = Db::open_on(Arc::new(SimDisk::new()), &own).unwrap();
+        assert_eq!(right.stats().unwrap().clock_ahead_ms, 0);
+    }
 }
 
 #[test]

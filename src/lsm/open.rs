@@ -152,6 +152,7 @@ pub fn assemble(
     }
     let time_ms = replayed.max_time_ms.max(manifest.clock_ms);
     let clock = StoreClock::new(disk.clone(), time_ms, None).publishing(catalog.published.clone());
+    clock.warn_if_far_ahead(&catalog.events, disk.path());
     let next_seq = seq_behind(replayed.max_seq, disk.as_ref())?;
     if let Some(sequence) = replayed.sequence.filter(|_| !options.read_only) {
         remember(&catalog, &sequence, next_seq)?;

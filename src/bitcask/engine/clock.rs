@@ -7,11 +7,13 @@
 //! as it passes the store. A store that was taken ahead stays ahead; its keys live as long as they were given.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::log::published::{Published, Told};
+use crate::store::events::{Events, LogLevel};
 
 /// The imprecise reading of the wall clock may be as old as this: a tick of the kernel, or a few.
 const COARSE_LAG: u64 = 50;
@@ -86,6 +88,20 @@ impl StoreClock {
         clock.not_before(latest, closed);
         clock.precise();
         clock
+    }
+
+    /// Tells the log of the store at `path` where its time is so far ahead of the wall clock that somebody may wonder why keys live on.
+    pub fn warn_if_far_ahead(&self, events: &Events, path: &Path) {
+        if let Some(ahead) = self.read().far_ahead() {
+            events.log(LogLevel::Warn, || {
+                format!(
+                    "the time of the store '{}' is {:.0} s ahead of this machine's clock, which was once set that far ahead, or was set \
+                     back since: keys expire when the time that they were given has passed, and not by that clock",
+                    path.display(),
+                    ahead.as_secs_f64()
+                )
+            });
+        }
     }
 
     /// From now on the time is not earlier than `latest`, nor than the time at the last close and as much as has certainly passed since.

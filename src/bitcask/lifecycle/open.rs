@@ -123,16 +123,7 @@ pub fn assemble(
     }
     let time_ms = rebuilt.max_time_ms.max(manifest.clock_ms);
     let clock = StoreClock::new(disk.clone(), time_ms, rebuilt.closed).publishing(catalog.published.clone());
-    if let Some(ahead) = clock.read().far_ahead() {
-        catalog.events.log(LogLevel::Warn, || {
-            format!(
-                "the time of the store '{}' is {:.0} s ahead of this machine's clock, which was once set that far ahead, or was set \
-                 back since: keys expire when the time that they were given has passed, and not by that clock",
-                disk.path().display(),
-                ahead.as_secs_f64()
-            )
-        });
-    }
+    clock.warn_if_far_ahead(&catalog.events, disk.path());
     let next_seq = seq_behind(rebuilt.max_seq, disk.as_ref())?;
     if let Some(sequence) = rebuilt.sequence.filter(|_| !options.read_only) {
         remember(&catalog, &sequence, next_seq)?;
