@@ -1,13 +1,10 @@
 //! Following the changes of a store: what of that is this engine's own.
 
-use std::sync::Arc;
-
 use super::engine::Engine;
 use super::shared::Shared;
 use crate::log::Position;
 use crate::log::append::Log;
 use crate::log::catalog::Catalog;
-use crate::log::file::DataFile;
 use crate::store::changes::{Followable, FollowedEngine, Looked};
 use crate::store::error::Result;
 use crate::store::options::Options;
@@ -42,11 +39,7 @@ impl FollowedEngine for Engine {
         &self.catalog
     }
 
-    fn moment(&self) -> Result<(Vec<Arc<DataFile>>, u64)> {
-        if self.options.live { self.catalog.followed_moment() } else { self.catalog.moment() }
-    }
-
-    fn settled(&self) -> (u64, u64, Position) {
+    fn settled(&self) -> (u64, Position) {
         Engine::settled(self)
     }
 

@@ -315,7 +315,7 @@ impl Store for Lsm {
     fn last_seq(&self) -> Result<u64> {
         self.shared.check_may_wait()?;
         let engine = self.shared.enter()?;
-        let (seq, _, end) = engine.settled();
+        let (seq, end) = engine.settled();
         if !engine.options.read_only && engine.syncs_always() {
             engine.log.wait_durable(end)?;
         }

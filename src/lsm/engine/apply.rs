@@ -34,8 +34,8 @@ pub fn logged<'a>(file: &DataFile, frame: &Frame<'a>) -> Result<(Key, Change<'a>
 }
 
 impl Engine {
-    /// Takes over a frame that stands at the end of the log, and is intact, where the log goes on with the number `next_seq`. The number
-    /// behind it; `None` where that is not how it goes on. After an error, and then, nothing is changed.
+    /// Takes over the next frame of the log, which is intact. Gives the number of the record behind it; `None` where the first record does
+    /// not have the number `next_seq`, or the frame is damaged. Nothing is changed then, nor after an error.
     pub fn apply(&self, file: &DataFile, frame: &Frame<'_>, next_seq: u64) -> Result<Option<u64>> {
         let mut all = Vec::new();
         let mut expected = next_seq;

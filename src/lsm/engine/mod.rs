@@ -7,6 +7,7 @@ mod pressure;
 
 pub use apply::logged;
 pub use commit::{Change, Operation, version_of};
+pub use pressure::MOST_WAITING;
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::collections::BTreeMap;
@@ -357,13 +358,11 @@ impl Engine {
         self.visible.load(Ordering::Acquire)
     }
 
-    /// All writes up to a number are visible, and nobody writes behind it at this moment; the number of the last record of the log, and
-    /// where that ends.
-    pub fn settled(&self) -> (u64, u64, Position) {
+    /// The number of the last record of the log, and where the log ends. Nobody writes at this moment.
+    pub fn settled(&self) -> (u64, Position) {
         let _no_writer = self.writer.lock();
-        let (last, end) = self.log.end();
-        // What the log has behind all that is visible, while nobody writes, are times: who follows goes past these too.
-        (last, last, end)
+        // The numbers between what is visible and this belong to times that the log noted. They change no key: who follows goes past them.
+        self.log.end()
     }
 
     // ---- Time ----

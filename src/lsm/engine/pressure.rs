@@ -14,7 +14,7 @@ const FEW_FROZEN: usize = 5;
 const MOST_FROZEN: usize = 4;
 /// How many memtables may wait before no writer goes on until one was written out, as long as that works: with the one that is written to
 /// they take seven eighths of `lsm_memory`.
-const MOST_WAITING: usize = 6;
+pub const MOST_WAITING: usize = 6;
 /// How many runs that overlap make writers wait a little.
 const MANY_RUNS: usize = 20;
 /// A write waits for at most this long.

@@ -38,11 +38,11 @@ pub trait FollowedEngine: Sized {
 
     /// See [`Catalog::moment`].
     fn moment(&self) -> Result<(Vec<Arc<DataFile>>, u64)> {
-        self.catalog().moment()
+        if self.options().live { self.catalog().followed_moment() } else { self.catalog().moment() }
     }
 
-    /// Up to which number all is appended that will be read, with which number the log ends, and where.
-    fn settled(&self) -> (u64, u64, Position);
+    /// The number of the last record of the log that will be read, and where the log ends.
+    fn settled(&self) -> (u64, Position);
 
     /// Returns when all that was appended before this can be read.
     fn wait_for_writers(&self);
@@ -135,19 +135,19 @@ impl<S: Followable> Following<S> {
         let engine = self.shared.enter()?;
         while piece.is_empty() && !self.is_gap {
             if self.bound <= self.feed.at() {
-                let (visible, last, end) = engine.settled();
-                if visible < self.feed.at() {
+                let (last, end) = engine.settled();
+                if last < self.feed.at() {
                     // Another history than the one that the number is from.
                     self.is_gap = true;
                     break;
                 }
                 self.seen = last;
-                if visible == self.feed.at() {
+                if last == self.feed.at() {
                     return Ok(false);
                 }
                 wait_durable(&*engine, end)?;
                 engine.wait_for_writers();
-                self.bound = visible;
+                self.bound = last;
             }
             let most = (engine.options().max_file_size / GATHERED_PER_FILE)
                 .clamp(*GATHERED.start(), *GATHERED.end());
