@@ -623,7 +623,7 @@ fn who_rests_keeps_no_file_that_merges_replaced_and_goes_on_where_it_was() {
         let begun = std::time::Instant::now();
         while nameless(&path) > 0 && begun.elapsed() < Duration::from_secs(20) {
             db.maintain().unwrap();
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::yield_now();
         }
         nameless(&path) == 0
     };

@@ -218,6 +218,7 @@ fn write(path: &Path, shared: &Shared, seed: u64, writing: &Options) {
         if seed.is_multiple_of(2) {
             while goes_on() {
                 db.merge().expect("merging");
+                // Not all the time: readers need the processor too.
                 std::thread::sleep(Duration::from_millis(10));
             }
         }

@@ -133,7 +133,8 @@ impl Db {
         Ok(Self::over(store))
     }
 
-    /// Opens a store beside its writer. Who makes it may be doing that just now: where it is of the other engine than it seemed, once more.
+    /// Opens a store beside its writer. The writer may be making the store just now, so that the engine was guessed: if the opening fails, and
+    /// the store turns out to be of the other engine, it is opened once more with that.
     fn open_live(path: &Path, options: &Options, is_ordered: bool) -> Result<Db> {
         let open = |is_ordered| -> Result<Open> {
             Ok(match is_ordered {

@@ -2,9 +2,9 @@
 //!
 //! `file` is one data file; `scan` walks its frames; `append` is the tail of the log, with the room ahead of it and its syncs
 //! in files of their own; `commit` shares syncs among all who wait for them; `catalog` is the set of files and the manifest
-//! that makes it durable; `opening` and `recovery` find them when a store is opened, and where the log ends; `backup` copies that set as it is at one moment; `feed` follows the log; `published` tells readers in other
-//! processes how far the log has come; `live` is what such a reader does; `told_time` notes in it what somebody was told has expired;
-//! `readahead` asks the disk for what is read next; `reserve` is room on the disk for when there is none.
+//! that makes it durable; `opening` takes the lock and the manifest when a store is opened, and `recovery` finds where the log ends then;
+//! `backup` copies the set of files as it is at one moment; `feed` follows the log; `published` tells readers in other processes how far the
+//! log has come, and `live` is how such a reader follows; `told_time` notes in the log what somebody was told has expired; `readahead` asks the disk for what is read next; `reserve` is room on the disk for when there is none.
 
 pub mod append;
 pub mod backup;

@@ -22,7 +22,7 @@ impl Signal {
         let mut state = self.state.lock();
         if !state.work {
             state.work = true;
-            // Not one of them: it may be one that pauses.
+            // All of them: beside the thread that sleeps others may pause, and to wake one of those would wake nobody for the work.
             self.state.notify_all();
         }
     }

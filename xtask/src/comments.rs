@@ -11,9 +11,6 @@ use crate::workspace::Workspace;
 /// Where comments are looked at.
 const FOLDERS: &[&str] = &["src", "server/src", "cli/src", "xtask/src"];
 
-/// Folders whose comments are still to be looked at.
-const NOT_YET: &[&str] = &["live"];
-
 /// Words that stand for something that was named before.
 const POINTING: &[&str] =
     &["It", "Its", "They", "Them", "Their", "That", "Those", "These", "So", "And", "Or", "But"];
@@ -56,9 +53,7 @@ fn look_in(folder: &Path, root: &Path, found: &mut Vec<String>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            if !path.file_name().is_some_and(|name| NOT_YET.iter().any(|left| name == *left)) {
-                look_in(&path, root, found)?;
-            }
+            look_in(&path, root, found)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let (text, name) = (fs::read_to_string(&path)?, path.strip_prefix(root).unwrap_or(&path));
             found.extend(riddles(&text).map(|(number, line)| format!("{}:{number}: {line}", name.display())));

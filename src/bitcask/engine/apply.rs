@@ -104,8 +104,9 @@ impl Engine {
         Ok(true)
     }
 
-    /// Notes a newer version of a key, or that it is gone, where the index has the key still in the checkpoint that it was opened with. Who takes the
-    /// key over counts it as alive: so `count`, which counts it as dead, is called before anybody can. Nobody walks meanwhile: walks begin after all keys were taken over.
+    /// Notes a newer version of a key, or that the key is gone, where the index still has the key in its checkpoint; false where it has not.
+    /// The note counts as dead in its file until the key's root is taken over, which counts it as alive. So `count`, which counts it as dead,
+    /// is called while the root is locked. No walk needs the older version: a walk begins only after all roots were taken over.
     fn note_newer(&self, newer: &Newer, count: impl FnOnce()) -> Result<bool> {
         if !self.index.is_pending(newer.hash) {
             return Ok(false);
@@ -140,7 +141,7 @@ impl Engine {
         let Some(old) = old else {
             let is_new = locked.get(newer.hash).is_none();
             self.install(inside, &mut locked, newer.hash, &newer.appended(), newer.expiry_ms);
-            // A checkpoint that somebody made up may say when a key expires that it has not.
+            // A forged checkpoint may say that a key expires which does not.
             if is_new && newer.expiry_ms.is_none() {
                 self.expiries.clear(newer.hash);
             }

@@ -28,7 +28,7 @@ struct Live {
 pub enum Keys {
     /// All keys.
     AreComplete,
-    /// The keys that were written since a checkpoint, and tombstones, which stay. Who takes all of them together counts what is alive.
+    /// The keys that were written since a checkpoint, and tombstones, which are kept. Live records are counted when roots are taken over.
     AreSome,
 }
 

@@ -2,11 +2,11 @@
 //! the checkpoint as it lies in its mapping, and a thread of it makes the index root by root.
 //!
 //! Invariants:
-//! - What is noted is newer than what the checkpoint has. So a key is looked for there first.
-//! - As long as a root is pending nothing in the checkpoint changes, and nothing points at what is noted but this. When it is taken over, each key
-//!   has its newest version; what is noted is let go of after the index has it.
-//! - The live records that are counted in files are those of the roots that were taken over. So who counts, or shows all keys, takes over all of them first; and so
-//!   does who moves keys from file to file.
+//! - A noted version is newer than the one in the checkpoint. So a key is looked for among the noted ones first.
+//! - While a root is pending its keys in the checkpoint do not change, and nothing but this points at a noted version. When the root is taken
+//!   over, the index gets the newest version of each key first, and the notes are dropped after that.
+//! - Files count as alive only records of roots that were taken over. So all roots are taken over before keys are counted, shown, or moved
+//!   from file to file.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub struct Overlaid {
 struct Root {
     /// Newer versions of keys, and tombstones, in the order of their hashes.
     noted: Vec<Pair>,
-    /// What was taken last has so many records in the file of each slot, and they weigh so much.
+    /// For the file of each slot: how many live records the last `take` gave, and what they weigh.
     live: Vec<(u64, u64)>,
 }
 
@@ -80,7 +80,7 @@ impl Overlaid {
 }
 
 impl Sorted for Overlaid {
-    /// Never none: a root without keys may get some.
+    /// At least 1: a root without keys may get some, and has to be taken over too.
     fn len(&self, root: u8) -> usize {
         self.keys.len(root).max(1)
     }

@@ -21,7 +21,10 @@ pub fn own_page(disk: &dyn Disk, options: &Options) -> Option<(OwnPage, PageLock
 fn untold(events: &Events, disk: &dyn Disk, error: &std::io::Error) {
     events.log(LogLevel::Warn, || {
         let path = disk.path().join(page::FILE_NAME);
-        format!("the store cannot be read live by other processes meanwhile: {}: {error}", path.display())
+        format!(
+            "other processes cannot read the store live as long as it is open here: {}: {error}",
+            path.display()
+        )
     });
 }
 

@@ -91,8 +91,8 @@ pub fn rebuild_from(
     Ok(Rebuilt { sequence: Some(sequence), ..rebuilt })
 }
 
-/// As [`rebuild_from`], for a reader of a store whose writer tells how far the log goes, and which checkpoint goes before that.
-/// `may_stay` where the keys may stay where the checkpoint has them; `None` where that is damaged.
+/// As [`rebuild_from`], for a live reader: begins with a checkpoint, `base`, and reads what was written since. With `may_stay` the keys
+/// may stay in the checkpoint. `None` where the checkpoint is damaged.
 pub fn rebuild_over(
     base: Base,
     may_stay: bool,
@@ -117,11 +117,12 @@ pub fn rebuild_over(
     let walk = Walk { is_clean: manifest.clean, lost_from: None };
     let (outcomes, contents) = rebuild.all(catalog, manifest, files, &walk)?;
     for ((entry, file), outcome) in files.iter().zip(&outcomes) {
-        let (offset, what) = outcome.damage.unwrap_or_default();
-        if outcome.damage.is_some() && (entry.state == FileState::Sealed || is_in_log(entry.id)) {
+        if let Some((offset, what)) = outcome.damage
+            && (entry.state == FileState::Sealed || is_in_log(entry.id))
+        {
             return Err(file.corrupt(offset, what));
         }
-        // Made for an earlier place in the log, and never written to.
+        // Behind this is room that a writer made, and no frame.
         file.set_tail(outcome.end);
     }
     let last_seq = base.last_seq;

@@ -196,8 +196,8 @@ pub struct Base {
     ahead_ms: u64,
 }
 
-/// Where what a file has that is not covered is at most this part of what is covered, the keys stay where they are. Else the index is made
-/// before anybody uses it: what is noted takes memory beside it.
+/// Keys stay in the checkpoint where at most this part as much was written since (a quarter). Else the index is made before anybody uses
+/// it, because each noted version takes memory.
 const FEW_SINCE: u64 = 4;
 
 /// What expires later than this, by the store's time, in milliseconds, had not expired while the checkpoint was written.
@@ -284,7 +284,7 @@ pub fn load(
         }
         if told.checkpoint(session) != Some(*checkpointed) {
             let path = catalog.disk.path().join(names::CHECKPOINT);
-            let what = "another one took its place while it was read";
+            let what = "another checkpoint took its place while it was read";
             return Err(Error::Corrupt { path, file_id: 0, offset: 0, what });
         }
         // It is told a moment after it is there.

@@ -27,7 +27,7 @@ use crate::log::scan::{End, scan};
 use crate::store::error::{Error, Result};
 use crate::store::memory;
 
-/// So often the manifest is read again because it was replaced meanwhile; then it is left to the next time.
+/// How often the manifest is read again when the writer replaced it meanwhile. After that it is left to the next look.
 const MOST_ATTEMPTS: u32 = 16;
 
 /// What was taken over of manifests.

@@ -19,7 +19,7 @@ use crate::index::{Cursor, Entry, Index, KeyHash};
 use crate::log::file::DataFile;
 use crate::log::live::files::open_files;
 use crate::log::live::follower::{Come, Place};
-use crate::log::live::ground::{Attempts, CALLS_WAIT, Ground};
+use crate::log::live::ground::{Attempts, CALLS_WAIT, Ground, is_another_store};
 use crate::log::opening::manifest::load_manifest;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
@@ -107,9 +107,7 @@ fn read_all(engine: &Inside<'_>, ground: &Ground) -> Result<(Manifest, Rebuilt)>
     let names = disk.list().map_err(|e| Error::io("list the directory", disk.path(), &e))?;
     let manifest = load_manifest(disk, &engine.options, &names, Needs::default())?;
     if manifest.store_id != engine.catalog.manifest().store_id {
-        let message =
-            format!("the store '{}' was begun anew; close it, and open it again", disk.path().display());
-        return Err(Error::Unsupported { message });
+        return Err(is_another_store(disk.path()));
     }
     let files = open_files(&engine.catalog, &manifest, ground, false)?;
     let rebuilt =

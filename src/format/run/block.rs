@@ -95,8 +95,9 @@ impl Builder {
 
     /// Adds an entry that comes behind all others; of a run that counts sequence numbers from `base`.
     pub fn add(&mut self, key: &[u8], meta: &Meta, base: u64, value: &[u8]) -> Result<(), Refused> {
-        let more = self.size_with(key, meta, base, value) - self.bytes.len();
-        memory::reserve(&mut self.bytes, more)?;
+        // Four numbers, a tag and an expiry.
+        const MOST_NUMBERS: usize = 4 * 10 + 9;
+        memory::reserve(&mut self.bytes, key.len() + value.len() + MOST_NUMBERS)?;
         memory::reserve(&mut self.restarts, 1)?;
         let more = key.len().saturating_sub(self.last_key.len());
         memory::reserve(&mut self.last_key, more)?;

@@ -11,9 +11,10 @@ use crate::log::catalog::Catalog;
 use crate::log::file::DataFile;
 use crate::log::recovery::Listed;
 use crate::store::error::Result;
+use crate::store::memory;
 
-/// The files of a manifest, each up to where it may be read; those that are open already as they are. `is_first` for a catalog that is
-/// given up with the attempt.
+/// Opens the files of a manifest, each up to where it may be read. A file that is open already is used as it is. `is_first` for a catalog
+/// that nobody else uses yet: a file whose end nobody tells is opened without a mapping then.
 pub fn open_files(
     catalog: &Catalog,
     manifest: &Manifest,
@@ -22,10 +23,10 @@ pub fn open_files(
 ) -> Result<Vec<Listed>> {
     let open: HashMap<FileId, Arc<DataFile>> =
         catalog.files.all()?.into_iter().map(|file| (file.id, file)).collect();
-    // The manifest was read before: what is in it was in the log then, and so is in front of this.
+    // The manifest was read before this. So all that it lists was in the log then, and stands before the tail that is told now.
     let told = ground.living();
     let active = told.map(|told| told.tail().file());
-    let mut files = Vec::with_capacity(manifest.files.len());
+    let mut files = memory::vec_with_room(manifest.files.len())?;
     for entry in &manifest.files {
         let mut entry = *entry;
         let open_as = |access| match open.get(&entry.id) {
@@ -63,7 +64,7 @@ pub fn open_files(
             }
             // Where it ends is found by looking at its frames. Not through a mapping: who comes to write may cut it.
             None if is_first => catalog.open_unsure(&entry)?,
-            // It stays in the table whatever comes of this attempt: so no byte of it counts that is not of an intact frame.
+            // The file stays open here also if this attempt fails. So only bytes of intact frames may become readable.
             None => {
                 let file = open_as(Access::Follow { grows: true })?;
                 catalog.follow_to_end(&file)?;

@@ -9,7 +9,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::ground::{BETWEEN_ATTEMPTS, Ground, find_told};
+use super::ground::{BETWEEN_ATTEMPTS, Ground, find_told, is_another_store};
 use crate::disk::Disk;
 use crate::format::file_header::FILE_HEADER_SIZE;
 use crate::format::manifest::{FileState, Manifest};
@@ -27,13 +27,13 @@ use crate::sync::thread;
 /// A writer begins to tell within this time, or has died meanwhile.
 const BEGINS_WITHIN: Duration = Duration::from_millis(200);
 
-/// So often a writer that tells nothing is looked at again before that is believed.
+/// How often a writer that tells nothing is looked at again before it is believed that it tells nothing.
 const LOOKED_AGAIN: u32 = 5;
 
-/// A tail that no log has, and more sessions than there were.
+/// What stands for no place and for no number of sessions: no log is that long, and no store was opened that often.
 const NOWHERE: u64 = u64::MAX;
 
-/// What of following is an engine's own.
+/// What each engine does itself to follow a log.
 pub trait Reader {
     /// The set of files.
     fn catalog(&self) -> &Catalog;
@@ -49,7 +49,7 @@ pub trait Reader {
     fn take_over(&self, file: &Arc<DataFile>, place: &mut Place, end: u64) -> Result<bool>;
 }
 
-/// How far a reader has come in the log.
+/// How far a reader has come in the log of the writer.
 pub struct Place {
     /// The file of the log; `None` where that is not known.
     pub file: Option<Arc<DataFile>>,
@@ -57,9 +57,9 @@ pub struct Place {
     pub offset: u64,
     /// The number of the next record.
     pub next_seq: u64,
-    /// The writer's session that was followed last; 0 while none was.
+    /// The session of the writer that was followed last; 0 if none ever was.
     session: u64,
-    /// Where none was: how many were begun when the log was read. What they told does not count.
+    /// Where none was followed: how many sessions had begun when the log was read. There is something new when there are more.
     begun: u64,
     /// Nothing can be followed from here.
     is_lost: bool,
@@ -107,12 +107,12 @@ pub struct Follower<A> {
     told: OnceLock<Arc<Told>>,
     /// The tail up to which the reader has everything, of the session that is followed; [`NOWHERE`] where none is.
     seen: AtomicU64,
-    /// As long as so many sessions were begun, nobody has written since the log was read. Not the tail says that: what stands there
-    /// may be from anywhere.
+    /// How many sessions had begun when the log was read and nobody wrote. As long as there are no more, nobody has written. The tail on
+    /// the page cannot say that: without a writer it may be of any time.
     idle: AtomicU64,
-    /// Somebody has the store open for writing who tells nothing.
+    /// A program has the store open for writing that does not tell on the page what it writes.
     is_untold: AtomicBool,
-    /// How many sessions were begun, and what the manifest was, when it was looked last and nobody wrote.
+    /// What was seen last while nobody wrote: how many sessions had begun, and the bytes of the manifest.
     looked: Mutex<Option<(u64, Option<Vec<u8>>)>>,
     place: Mutex<Place>,
     /// Held by who takes over the manifest. To be locked before the place.
@@ -209,7 +209,7 @@ impl<A> Follower<A> {
         is_changed
     }
 
-    /// What the reader has was made anew: from what is there now.
+    /// The reader has read everything again: what a writer did that told nothing is in it.
     pub fn is_told_again(&self) {
         self.is_untold.store(false, Ordering::Relaxed);
     }
@@ -321,7 +321,7 @@ impl<A> Follower<A> {
             }
             let Some(file) = place.file.clone() else { return Ok(Come::Lost) };
             let Some((end, next)) = told.extent(file.id) else {
-                // Or it was changing while this was read.
+                // The page may have changed between two loads.
                 if told.session() != session || told.is_changing() {
                     continue;
                 }
@@ -350,7 +350,7 @@ impl<A> Follower<A> {
         }
     }
 
-    /// A new session has begun: the same store still?
+    /// Looks at a new session: whether it is of the same store, and whether the log still has all that was read of it.
     fn meet(&self, engine: &impl Reader, told: &Arc<Told>, place: &mut Place) -> Result<()> {
         let header = told.header().map_err(|what| {
             let path = engine.catalog().disk.path().join(crate::disk::page::FILE_NAME);
@@ -359,12 +359,7 @@ impl<A> Follower<A> {
         // It may have changed again.
         let Some(header) = header else { return Ok(()) };
         if header.store_id != engine.catalog().manifest().store_id {
-            let message = format!(
-                "the store '{}' was begun anew by another program (truncate) since it was opened here for reading; close it, and open it \
-                 again to read the new one",
-                engine.catalog().disk.path().display()
-            );
-            return Err(Error::Unsupported { message });
+            return Err(is_another_store(engine.catalog().disk.path()));
         }
         place.session = header.session;
         // What was read of a log whose end the disk has lost is not a part of it any more.

@@ -16,7 +16,7 @@ use crate::store::error::{Error, Result};
 use crate::store::memory;
 use crate::sync::thread;
 
-/// So often an opening begins anew because the store changed under it, with a pause in between; then it fails.
+/// How often an opening begins again because the store changed under it, with a pause in between. After that the opening fails.
 const MOST_ATTEMPTS: u32 = 1_000;
 /// Damage is believed when it was found so often: a file may be cut, or a name be gone, while it is looked at.
 const BELIEVED_AFTER: u32 = 20;
@@ -24,10 +24,10 @@ const BELIEVED_AFTER: u32 = 20;
 pub const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 /// Whoever has just locked a store makes its page within this time, also on a machine that is busy, or never does. An opening waits as long.
 pub const BEGINS_WITHIN: Duration = Duration::from_secs(5);
-/// So long waits a call of a store that is open.
+/// How long a call of an open store waits for the writer: until it tells what it writes, or until its manifest holds still for a backup.
 pub const CALLS_WAIT: Duration = Duration::from_secs(1);
 
-/// What there is to know of the writer at one moment.
+/// What is known of the writer at one moment.
 pub struct Ground {
     /// What it tells, where it ever told something.
     pub told: Option<Arc<Told>>,
@@ -39,12 +39,12 @@ pub struct Ground {
     pub begun: u64,
     /// Whether a living writer tells how far it has come.
     pub is_live: bool,
-    /// Whether a living writer opens the store: it may cut what is being read.
+    /// Whether a writer is opening the store now: it may cut off bytes while they are read.
     pub is_opening: bool,
     changes: u64,
     /// The bytes of the manifest.
     pub manifest: Option<Vec<u8>>,
-    /// The checkpoint that the living writer's session went on from before that was read.
+    /// The checkpoint on the page of the living writer. Read before the manifest, which then lists at least the files that it was made of.
     pub checkpoint: Option<Checkpointed>,
     patience: Duration,
 }
@@ -58,7 +58,7 @@ impl Ground {
                 Some(told) => Some(told.clone()),
                 None => find_told(disk)?,
             };
-            // Before it is looked whether somebody writes: who came later changes them.
+            // Read before it is asked whether somebody writes. A writer that comes after this changes them, and `holds` sees that.
             let changes = told.as_ref().map_or(0, |told| told.changes());
             let begun = told.as_ref().map_or(0, |told| told.begun());
             let word = told.as_ref().map_or(0, |told| told.session());
@@ -74,7 +74,7 @@ impl Ground {
             // Asked after the session was read, and that is compared with what is there now: so the two belong together.
             let is_told = told.as_ref().is_some_and(|told| told.is_told());
             let session = if is_told { Self::session(told.as_deref(), disk)? } else { 0 };
-            // Before the manifest: so that lists no less than was merged when the checkpoint was made.
+            // Read before the manifest, which then has all that was merged when the checkpoint was made.
             let checkpoint = told.as_ref().and_then(|told| told.checkpoint(word));
             let manifest = read_whole(disk, names::MANIFEST).ok();
             let is_live = is_told && session != 0 && session == word;
@@ -135,8 +135,18 @@ pub fn find_told(disk: &dyn Disk) -> Result<Option<Arc<Told>>> {
 
 fn untold(path: &Path) -> Error {
     let message = format!(
-        "the store '{}' is open in a program that does not tell others what it writes: one with an older version of filedb, \
-         or on a file system other than ext4, XFS and tmpfs, or on a full disk; it cannot be read live meanwhile",
+        "the store '{}' is open in a program that does not tell others what it writes: it has an older version of filedb, or the store is \
+         not on ext4, XFS or tmpfs, or the disk is full; it can be read when that program has closed it",
+        path.display()
+    );
+    Error::Unsupported { message }
+}
+
+/// The error where another program has begun a store anew in the place of the one that is read.
+pub fn is_another_store(path: &Path) -> Error {
+    let message = format!(
+        "another program has begun a store anew in the place of the one that was opened at '{}' (truncate); close it, and open it again to \
+         read the new one",
         path.display()
     );
     Error::Unsupported { message }
@@ -184,10 +194,10 @@ impl Attempts {
     }
 }
 
-/// What is said where what was read was true no more each time.
+/// The error where each attempt was spoiled by a change of the store.
 pub fn changes_too_fast(disk: &dyn Disk) -> Error {
     let message = format!(
-        "the store '{}' was opened for writing, or merged, again and again while it was read; try again",
+        "the store '{}' changed too often while it was being read: it was opened for writing, or merged, again and again; try again",
         disk.path().display()
     );
     Error::Unsupported { message }

@@ -1,7 +1,7 @@
-//! Taking over a new manifest: what is in its runs is read there, and the memtables that have nothing newer are let go of.
+//! Taking over a new manifest: its runs are opened, and the memtables go of which all records are in runs.
 //!
-//! The manifest is read first and the log followed after that. So the memtables have all that the runs have, or something older does, and
-//! no run has a number that is not visible.
+//! The order is: read the manifest, follow the log, open the runs. By then all records up to the last of the manifest are visible here, in a
+//! memtable or in a run that the reader had before. So no run that is opened has a record that is not visible.
 
 use super::Follower;
 use super::open::make_anew;
@@ -9,19 +9,15 @@ use crate::format::manifest::Manifest;
 use crate::format::names;
 use crate::log::live::follower::Come;
 use crate::log::opening::read_whole;
-use crate::lsm::engine::Engine;
+use crate::lsm::engine::{Engine, MOST_WAITING};
 use crate::lsm::open::Runs;
 use crate::lsm::shared::Shared;
 use crate::store::error::{Error, Result};
 use crate::store::events::LogLevel;
 use crate::store::memory;
 
-/// So often the manifest is read again because it was replaced meanwhile; then it is left to the next time.
+/// How often the manifest is read again when the writer replaced it meanwhile. After that it is left to the next look.
 const MOST_ATTEMPTS: u32 = 16;
-/// So many memtables that are full may be there before a call that reads looks for runs with what they have: as many as a writer lets wait
-/// before it waits for them.
-const MOST_WAITING: usize = 6;
-
 /// What was taken over of manifests.
 #[derive(Default)]
 pub struct Adopted {
@@ -35,7 +31,7 @@ impl Adopted {
         *self = Adopted::default();
     }
 
-    /// The tree has what this manifest lists.
+    /// Notes that the tree has the runs of this manifest.
     pub fn take(&mut self, engine: &Engine, manifest: Manifest) {
         engine.catalog.amend(|known| {
             let next_file_id = known.next_file_id.max(manifest.next_file_id);
@@ -51,8 +47,8 @@ pub fn adopt(shared: &Shared, follower: &Follower) -> Result<()> {
     adopt_locked(shared, follower, &engine, &mut adopted)
 }
 
-/// As [`adopt`], for a call that reads, where memtables take more than they should; not where somebody is at it. What goes wrong is the
-/// thread's affair.
+/// As [`adopt`], for a call that reads, when as many memtables are full as a writer lets wait. Does nothing where the thread is at it
+/// already. An error is logged: the thread tries again.
 pub fn relieve(shared: &Shared, follower: &Follower, engine: &Engine) {
     if engine.frozen() < MOST_WAITING {
         return;
@@ -101,7 +97,7 @@ fn adopt_manifest(
         }
     }
     let flushed = manifest.ordered.flushed_seq;
-    // Or it is of somebody who tells nothing.
+    // Else a program wrote it that tells nothing: a later look finds that.
     if manifest.store_id != catalog.manifest().store_id || flushed > engine.visible() {
         return Ok(false);
     }
@@ -120,7 +116,7 @@ fn adopt_manifest(
     let is_listed = |id| manifest.files.binary_search_by_key(&id, |entry| entry.id).is_ok();
     let at = follower.place().file.as_ref().map_or(0, |file| file.id);
     let files = catalog.files.all()?;
-    // From here on nothing fails: the tree and the manifest that is known belong together.
+    // Nothing may fail from here on: the tree and the manifest that is known change together.
     engine.take_runs(tree, flushed);
     for file in files {
         // What is not listed and not behind the place is in runs. Who is in the middle of it holds it.

@@ -11,7 +11,7 @@ use crate::format::manifest::Manifest;
 use crate::log::catalog::Catalog;
 use crate::log::live::files::open_files;
 use crate::log::live::follower::{Come, Place};
-use crate::log::live::ground::{Attempts, BEGINS_WITHIN, CALLS_WAIT, Ground};
+use crate::log::live::ground::{Attempts, BEGINS_WITHIN, CALLS_WAIT, Ground, is_another_store};
 use crate::log::opening::active::seq_behind;
 use crate::log::opening::manifest::{load_manifest, refuse_other_versions};
 use crate::log::recovery::Listed;
@@ -55,7 +55,7 @@ fn attempt(
     Ok((engine, Follower::new(ground, place, Adopted::default())))
 }
 
-/// The manifest, as it counts on this ground: who writes may have gone on since the close that it is of.
+/// The manifest, as not clean where a writer lives: it may have written since the clean close.
 fn manifest_on(ground: &Ground, manifest: Manifest) -> Manifest {
     Manifest { clean: manifest.clean && !ground.is_live, ..manifest }
 }
@@ -113,11 +113,9 @@ fn read_all(engine: &Engine, ground: &Ground) -> Result<(Manifest, Tree, Replaye
     let manifest = load_manifest(disk.as_ref(), &engine.options, &names, Needs::default())?;
     let manifest = manifest_on(ground, manifest);
     if manifest.store_id != catalog.manifest().store_id {
-        let message =
-            format!("the store '{}' was begun anew; close it, and open it again", disk.path().display());
-        return Err(Error::Unsupported { message });
+        return Err(is_another_store(disk.path()));
     }
-    // What was read of them may be true no more: who follows the changes and is in the middle of one has it still.
+    // What is known of their ends may be wrong now. A feed that is in the middle of a file holds it, and can read on.
     for file in catalog.files.all()? {
         catalog.files.take(usize::from(file.slot));
     }

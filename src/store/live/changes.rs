@@ -10,7 +10,7 @@ use crate::log::live::follower::Follower;
 use crate::store::changes::{Follow, Following, Got, Piece};
 use crate::store::error::Result;
 
-/// Who waits looks again after this time at first, and after twice as much each time, up to this.
+/// How long a feed waits before it looks at the writer's page again: first this long, then twice as long each time, up to the second.
 const LOOKS_AFTER: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(1));
 
 /// See the module.
@@ -24,7 +24,7 @@ pub struct LiveChanges<S: Beside> {
 impl<S: Beside> LiveChanges<S> {
     /// Follows what comes after the number `after`.
     pub fn new(shared: &Arc<S>, follower: &Arc<Follower<S::Adopted>>, after: u64) -> Result<Self> {
-        // Numbers that were read before this may be from another history. Those are the caller's affair.
+        // From here on. What the caller read before, from whichever history, is the caller's affair.
         let histories = follower.histories();
         let following = Following::new(shared, after)?;
         Ok(LiveChanges { shared: shared.clone(), follower: follower.clone(), following, histories })
@@ -49,7 +49,7 @@ impl<S: Beside> Follow for LiveChanges<S> {
                 piece.clear();
                 return Ok(Got::Gap);
             }
-            // The files of the log may have been closed to be opened anew just when it was looked what they are.
+            // The reader may have closed the files of the log, to open them anew, while this looked for the number: then it is no gap.
             if got == Got::Gap && self.follower.makings() != makings {
                 self.following = Following::new(&self.shared, at)?;
                 continue;

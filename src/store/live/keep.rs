@@ -10,14 +10,14 @@ use crate::store::events::LogLevel;
 use crate::sync::panics;
 use crate::sync::signal::Signal;
 
-/// Programs that only look something up are done by then, and need no more than that.
+/// The thread makes the index after this time: a program that only looks something up has ended by then, and needs none.
 const SETTLED_IN: Duration = Duration::from_millis(100);
 /// As long as somebody reads what changes, the manifest is looked at as often as this.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
-/// And so often where nobody does: the files that merges replace are kept until then.
+/// How often the manifest is looked at where nobody reads. Files that merges replace take disk space until then.
 const LOOKS_UNASKED_EVERY: Duration = Duration::from_secs(10);
 
-/// What all who use such a store share.
+/// What the handles, the thread and the feeds of a live store share.
 pub trait Beside: Followable {
     /// What is known of manifests that were taken over.
     type Adopted: Send + 'static;
@@ -31,7 +31,7 @@ pub trait Beside: Followable {
     /// Wakes and stops the thread.
     fn signal(&self) -> &Signal;
 
-    /// Whether memory is held that a look at the manifest may free. Who brings that about wakes the thread.
+    /// Whether memory is in use that a new manifest may free. Whoever fills it wakes the thread by the signal.
     fn is_full(&self) -> bool {
         false
     }
@@ -68,7 +68,7 @@ pub fn keep_up<S: Beside>(shared: &Weak<S>, follower: &Follower<S::Adopted>, sig
         let adopted = panics::catch(|| shared.adopt(follower));
         let events = shared.enter().map(|engine| engine.catalog().events.clone());
         match (adopted, events) {
-            // The next call that reads finds the same, and says so.
+            // The next call of a user meets the same error, and gives it to the user.
             (Ok(Err(error)), Ok(events)) => events.log(LogLevel::Warn, || &error),
             (Err(message), Ok(events)) => events.log(LogLevel::Error, || message),
             _ => {}

@@ -26,7 +26,7 @@ use super::{Copying, Store};
 use crate::disk::Disk;
 use crate::disk::fs::{FsDisk, Io};
 
-/// What of that is an engine's own.
+/// What an engine does itself in a live store.
 pub trait Reading: Send + Sync {
     /// A store of the engine, which is opened for reading only.
     type Of: Store;
@@ -37,7 +37,7 @@ pub trait Reading: Send + Sync {
     /// Returns when the store has all that was written when this was called.
     fn follow(&self) -> Result<()>;
 
-    /// Returns when all keys are where those look who count or show all of them. Who looks up some keys needs not wait for that.
+    /// Returns when the index has all keys. Needed before all keys are counted or shown; to look up some keys it is not.
     fn complete(&self) -> Result<()> {
         Ok(())
     }
@@ -70,8 +70,8 @@ pub fn open_disk(path: &Path, options: &Options) -> Result<Arc<dyn Disk>> {
     })?;
     if !disk.can_tell() {
         let message = format!(
-            "a store can be read live (live) on Linux, on machines of 64 bits and on ext4, XFS and tmpfs only; open '{}' without the \
-             option live",
+            "the store '{}' cannot be read live: that needs Linux on a machine of 64 bits, and a store on ext4, XFS or tmpfs; open it without \
+             the option live",
             path.display()
         );
         return Err(Error::Unsupported { message });
