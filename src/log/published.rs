@@ -5,9 +5,13 @@
 //!   opens the store after a kill.
 //! - A write that returned is below the tail.
 //! - A manifest is on the disk before its generation is told, and a file is listed before the tail goes into it.
+//! - A session is counted when it is told, and before anything is written in it. A reader that finds nobody telling goes by that count: if it
+//!   could see the new count before the session, it would believe for the life of this writer that nobody writes.
+
+use std::io;
 
 use super::Position;
-use crate::disk::page::{OwnPage, Page};
+use crate::disk::page::{OwnPage, Page, PageLock};
 use crate::format::live::{
     BEGAN_AT, BEGUN, CHANGES, CHANGING, CHECKPOINT, CHECKPOINT_AT, CHECKPOINT_FIRST, CHECKPOINT_GENERATION,
     CHECKPOINT_SEQ, CHECKPOINT_SESSION, CLOCK, DURABLE, ENDED, ENDS, Extent, GENERATION, HEADER_WORDS,
@@ -72,17 +76,47 @@ impl Published {
         self.page.count(CHANGES);
     }
 
-    /// Begins to tell. Nothing was written yet since the store was opened.
-    pub fn begin(&self, beginning: &Beginning<'_>) {
+    /// Begins to tell, with the lock of the page. Nothing was written yet since the store was opened.
+    pub fn begin(&self, beginning: &Beginning<'_>, lock: &PageLock) -> io::Result<()> {
+        self.begin_with(beginning, lock, || ())
+    }
+
+    /// As [`Published::begin`]; `meanwhile` is called when the page is written and not locked. For tests.
+    pub fn begin_with(
+        &self,
+        beginning: &Beginning<'_>,
+        lock: &PageLock,
+        meanwhile: impl FnOnce(),
+    ) -> io::Result<()> {
+        if seeded_bug!("session-counted-before-it-is-told") {
+            self.count_session();
+        }
+        self.write(beginning);
+        meanwhile();
+        // Another program that locks the page keeps readers out, and nobody else.
+        let told = lock.tell();
+        if told.is_err() {
+            self.close_page();
+        }
+        if !seeded_bug!("session-counted-before-it-is-told") {
+            self.count_session();
+        }
+        told
+    }
+
+    /// Another number than before, whatever that was; see [`Told::begun`].
+    fn count_session(&self) {
+        let begun = self.page.load(BEGUN);
+        self.page.store(BEGUN, if begun < MOST_BEGUN { begun + 1 } else { 1 });
+    }
+
+    fn write(&self, beginning: &Beginning<'_>) {
         let page = &self.page;
         self.close_page();
         let Some((tail, before)) = beginning.ends.split_last() else { return };
         // Those who follow the log find the file that they are in among these, or read the manifest again.
         let before = &before[before.len().saturating_sub(MOST_ENDS)..];
         page.store(ENDED, CHANGING);
-        // Another number than before, whatever that was; see `Told::begun`.
-        let begun = page.load(BEGUN);
-        page.store(BEGUN, if begun < MOST_BEGUN { begun + 1 } else { 1 });
         for (n, end) in before.iter().enumerate() {
             page.store(ENDS + n, end.0);
         }
@@ -204,7 +238,7 @@ impl Told {
         self.page.load(SESSION)
     }
 
-    /// How many sessions were begun. As long as this is what it was nobody has written anything.
+    /// How many sessions were begun. As long as this is what it was nobody has written anything. Counted when the session is told.
     #[inline]
     pub fn begun(&self) -> u64 {
         self.page.load(BEGUN)
@@ -278,7 +312,7 @@ mod tests {
         let ends = [Position::new(3, 800), Position::new(5, 64)];
         let (durable, generation) = (Position::new(3, 64), 7);
         let checkpoint = None;
-        published.begin(&Beginning { header, ends: &ends, generation, durable, clock: 0, checkpoint });
+        published.write(&Beginning { header, ends: &ends, generation, durable, clock: 0, checkpoint });
         assert_eq!(told(&published, 3), Extent::Ended(100, 5));
         assert_eq!(told(&published, 5), Extent::Open(8));
         published.tail(Position::new(5, 160));

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::format::names;
@@ -52,7 +52,8 @@ pub struct Ground {
 impl Ground {
     /// As it is now. `told` is what is known already of where it is told. A writer that tells nothing yet is waited for as long as `patience`.
     pub fn of(disk: &dyn Disk, told: Option<Arc<Told>>, patience: Duration) -> Result<Ground> {
-        let since = Instant::now();
+        // Looks are counted, and not the time: a process that was stopped, or had no processor, has not looked meanwhile.
+        let mut looks = 0;
         loop {
             let told = match &told {
                 Some(told) => Some(told.clone()),
@@ -65,9 +66,10 @@ impl Ground {
             let has_writer = told.as_ref().is_some_and(|told| told.has_writer());
             if !has_writer && disk.is_locked_by_a_writer() {
                 // It may be about to, or just gone; or it is of a version that tells nothing.
-                if since.elapsed() > patience {
+                if BETWEEN_ATTEMPTS * looks > patience {
                     return Err(untold(disk.path()));
                 }
+                looks += 1;
                 thread::sleep(BETWEEN_ATTEMPTS);
                 continue;
             }
@@ -201,4 +203,44 @@ pub fn changes_too_fast(disk: &dyn Disk) -> Error {
         disk.path().display()
     );
     Error::Unsupported { message }
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::fs::{FsDisk, Io};
+    use crate::format::live::Header;
+    use crate::log::Position;
+    use crate::log::published::{Beginning, Published};
+
+    #[test]
+    fn who_looks_while_a_writer_begins_to_tell_notices_it_later() {
+        let home = tempfile::tempdir().unwrap();
+        let open = || FsDisk::open(home.path(), true, Io::Mapped { synced: false }).unwrap();
+        let (writer, reader) = (open(), open());
+        if !writer.can_tell() {
+            println!("NOT RUN: no page on this file system");
+            return;
+        }
+        for session in 1..4 {
+            let (page, lock) = writer.own_page(true).unwrap().unwrap();
+            let published = Published::on(page);
+            let beginning = Beginning {
+                header: Header { session, store_id: [1; 16], process: 1 },
+                ends: &[Position::new(1, 64)],
+                generation: 1,
+                durable: Position::new(1, 64),
+                clock: 0,
+                checkpoint: None,
+            };
+            let look = || Ground::of(&reader, None, Duration::ZERO).unwrap();
+            let mut found = None;
+            published.begin_with(&beginning, &lock, || found = Some(look())).unwrap();
+            let found = found.unwrap();
+            assert!(!found.is_live);
+            assert_ne!(found.begun, look().begun, "it would take this writer for none, as long as it lives");
+            assert!(look().is_live);
+        }
+    }
 }

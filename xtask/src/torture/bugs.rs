@@ -23,6 +23,7 @@ const CHANGES: (&str, &[&str]) = ("changes", &[]);
 const GROUP_COMMIT: (&str, &[&str]) = ("lib", &["log::commit::"]);
 const MERGE: (&str, &[&str]) = ("lib", &["merge::"]);
 const SCHEDULES: (&str, &[&str]) = ("schedules-lib", &["schedules::"]);
+const READERS: (&str, &[&str]) = ("lib", &["log::live::"]);
 const SEGMENT: (&str, &[&str]) = ("segment_model", &[]);
 
 macro_rules! bugs {
@@ -57,6 +58,7 @@ bugs! {
     "sequence-number-reused", "the numbers of records that a merge dropped are given again": RECOVERY;
     "merge-overwrites-a-newer-write", "a merge points the index at its copy, whatever was written meanwhile": SCHEDULES THREADS MERGE;
     "merge-waits-for-a-closed-store", "who has merged waits for readers of a store that somebody closed": SCHEDULES;
+    "session-counted-before-it-is-told", "a writer counts its session before readers can see it": READERS;
     "snapshot-sees-a-later-write", "a walk does not keep what is overwritten": SCHEDULES MOMENT THREADS MODEL;
     "walk-holds-no-files", "files go whose places a walk has taken from the index": SCHEDULES MOMENT;
     "slots-move-unnoticed", "readers of the index are not told that slots move": SCHEDULES;
